@@ -1,0 +1,67 @@
+"""Another threshold for a finished analysis of a 576×576×44 scan: `change_threshold` against `analyse` from the start.
+
+Both must give the same numbers and the same scar voxels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+import numpy as np
+from common.scans import SIZE_44, SPACING_44, left_atrium, scan_of
+from common.timing import Bar, judge, median_seconds, print_table, ratio
+
+from LAScarSegLib.analysis import Analysis
+from LAScarSegLib.intensity.rules import RULES
+from LAScarSegLib.pipeline import analyse, change_threshold
+from LAScarSegLib.settings import Settings
+from LAScarSegLib.volume import Volume
+
+BAR_SECONDS = 0.05
+CHANGES = (("iir", 1.32), ("iir", 0.97), ("nsd", 3.3), ("wall_nsd", 1.0), ("percentile", 90.0))
+"""What a person changes with a slider; rules without a number are timed too, without a bar."""
+OTHER_RULES = tuple((name, None) for name, rule in RULES.items() if rule.parameter is None)
+
+
+def same_result(a: Analysis, b: Analysis) -> bool:
+    """Equal numbers with their ranges, scar voxels, scar vertices and curves."""
+    curves = zip(a.curve.columns().values(), b.curve.columns().values())
+    return (
+        a.measurements == b.measurements
+        and np.array_equal(a.scar_box, b.scar_box)
+        and np.array_equal(a.surface.scar, b.surface.scar)
+        and all(np.array_equal(x, y, equal_nan=True) for x, y in curves)
+    )
+
+
+def anew(scan: Volume, cavity: Volume, rule: str, threshold: float | None) -> Analysis:
+    return analyse(scan, Settings(rule=rule, threshold=threshold), cavity=cavity)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repetitions", type=int, default=15)
+    arguments = parser.parse_args()
+    cavity = left_atrium(SIZE_44, SPACING_44)
+    scan = scan_of(cavity)
+    finished = analyse(scan, cavity=cavity)
+    rows, slowest, different = [], 0.0, []
+    for rule, threshold in (*CHANGES, *OTHER_RULES):
+        seconds, changed = median_seconds(lambda: change_threshold(finished, rule, threshold), arguments.repetitions)
+        anew_seconds, reference = median_seconds(lambda: anew(scan, cavity, rule, threshold), 1)
+        name = rule if threshold is None else f"{rule} {threshold:g}"
+        rows.append([name, f"{1000 * seconds:.1f}", f"{1000 * anew_seconds:.0f}", ratio(anew_seconds, seconds)])
+        slowest = max(slowest, seconds) if threshold is not None else slowest
+        different += [] if same_result(changed, reference) else [name]
+    print_table(["rule", "change_threshold, ms", "analyse, ms", "faster"], rows)
+    return judge(
+        [
+            Bar("slowest change of a threshold", 1000 * slowest, 1000 * BAR_SECONDS, "ms"),
+            Bar(f"results that differ from analyse's {different or ''}".rstrip(), len(different), 0, ""),
+        ]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

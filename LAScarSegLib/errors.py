@@ -1,0 +1,46 @@
+"""The one exception family: every message says what is wrong, with the value, and what to do."""
+
+
+class LAScarSegError(Exception):
+    """Anything LAScarSeg raises on purpose; `exit_code` is what the command line returns for it."""
+
+    exit_code = 1
+
+
+class InputError(LAScarSegError):
+    """The user's input can't be used: a file, a mask, a setting."""
+
+    exit_code = 2
+
+
+class ProcessingError(LAScarSegError):
+    """The input was fine, the work failed: no disk space, no memory, a missing library."""
+
+
+class Cancelled(LAScarSegError):
+    """The user stopped the work; nothing was left behind."""
+
+    exit_code = 130
+
+    def __init__(self, message: str = "Cancelled; nothing was written.") -> None:
+        super().__init__(message)
+
+
+def as_lascarseg_error(error: BaseException) -> LAScarSegError:
+    """`error` itself when it is one of ours, else one of ours that says in one line what happened and what to do."""
+    if isinstance(error, LAScarSegError):
+        return error
+    if isinstance(error, (KeyboardInterrupt, BrokenPipeError)):
+        # A broken pipe: whoever read the progress is gone.
+        return Cancelled()
+    if isinstance(error, MemoryError):
+        return ProcessingError("There was not enough memory. Close other programs, or crop the scan around the heart.")
+    if isinstance(error, ModuleNotFoundError):
+        return ProcessingError(f"The Python package '{error.name}' is missing. `lascarseg doctor` says how to get it.")
+    if isinstance(error, OSError) and error.filename is not None:
+        return ProcessingError(f"{error.filename}: {error.strerror}. Check the path, the permissions and the disk.")
+    reason = " ".join(str(error).split())
+    return ProcessingError(
+        f"The analysis failed for a reason that was not foreseen ({type(error).__name__}: {reason}). Please report it with the "
+        "traceback that --debug shows."
+    )

@@ -1,0 +1,190 @@
+"""One comparison from files to numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+from ..measure.quality import MAX_FIELD_OF_VIEW_MM
+from ..progress import Progress
+from ..settings import require_number
+from ..volume import Box, Geometry, Volume
+from ..volume_files import read_volume
+from .anatomy_errors import anatomy_errors
+from .cases import SCAR, Pair
+from .lascarqs import challenge_agreement
+from .mesh import mesh_agreement
+from .metrics import DEFAULT_TOLERANCE_MM, SCAR_METRICS
+from .surfels import surface_dice
+from .voxel import border_distances, centroid_error_mm, dice
+
+MAX_TOLERANCE_MM = 50.0
+CROP_MARGIN_MM = 12.0
+"""Kept around the masks: more than any band or ray reaches (10 mm), so that the box changes no number."""
+LISTED_LABELS = 8
+
+
+@dataclass(frozen=True)
+class CaseScore:
+    """The numbers of one comparison: `values` by `Metric.key`, None where undefined; `notes` say why."""
+
+    case: str
+    structure: str
+    simulated: bool
+    values: dict[str, float | None]
+    notes: tuple[str, ...] = ()
+
+
+def score_pairs(
+    pairs: Sequence[Pair], tolerance_mm: float = DEFAULT_TOLERANCE_MM, label: int | None = None, progress: Progress | None = None
+) -> list[CaseScore]:
+    """The scores of all pairs, in their order.
+
+    Parameters
+    ----------
+    tolerance_mm
+        of the surface Dice.
+    label
+        which value of the compared masks counts; None: any above 0, and a mask with several is refused.
+
+    Raises
+    ------
+    InputError
+        unreadable files, several labels or a label that is nowhere, probability maps, other grids.
+    """
+    require_number("tolerance_mm", tolerance_mm, 0.0, MAX_TOLERANCE_MM)
+    progress, scores = progress or Progress(), []
+    for number, pair in enumerate(pairs):
+        progress.report("evaluation", number / len(pairs), f"{pair.case}: {pair.structure}")
+        scores.append(score_pair(pair, tolerance_mm, label))
+    # Two empty masks agree; all of them empty is a label that these files don't use.
+    if label is not None and all(score.values["hd_mm"] is None and score.values["dice"] == 1.0 for score in scores):
+        raise InputError(f"No mask has the label {label}, so there is nothing to score. Check the label.")
+    progress.report("evaluation", 1.0, f"{len(pairs)} comparisons")
+    return scores
+
+
+def score_pair(pair: Pair, tolerance_mm: float = DEFAULT_TOLERANCE_MM, label: int | None = None) -> CaseScore:
+    """The scores of one pair of files (see `score_pairs`)."""
+    reference = read_mask(pair.reference, label)
+    masks = {"prediction": read_mask(pair.prediction, label), "reference": reference}
+    if pair.structure == SCAR and pair.cavity is not None:
+        masks["cavity"] = read_mask(pair.cavity)
+    for name, mask in masks.items():
+        if not mask.geometry.same_grid(reference.geometry):
+            raise InputError(
+                f"Case {pair.case}: the {name} ({_grid(mask.geometry)}) is on another grid than the reference "
+                f"({_grid(reference.geometry)}). Scores of resampled masks would measure the resampling: bring it to that grid first."
+            )
+    arrays = {name: mask.array for name, mask in masks.items()}
+    values, notes = score_masks(**arrays, geometry=reference.geometry, tolerance_mm=tolerance_mm)
+    if pair.structure == SCAR and pair.cavity is None:
+        notes += ("There is no reference cavity, so the metrics on the surface are missing. Give it with --cavity.",)
+    return CaseScore(pair.case, pair.structure, pair.simulated, values, (*_header_notes(reference), *notes))
+
+
+def score_masks(
+    prediction: np.ndarray,
+    reference: np.ndarray,
+    geometry: Geometry,
+    cavity: np.ndarray | None = None,
+    tolerance_mm: float = DEFAULT_TOLERANCE_MM,
+) -> tuple[dict[str, float | None], tuple[str, ...]]:
+    """Every metric of two bool masks (k, j, i) on `geometry`, by `Metric.key`, and why some are None.
+
+    With the reference `cavity` the masks are scar and the metrics of `SCAR_METRICS` are there, too.
+    """
+    known = prediction | reference | (False if cavity is None else cavity)
+    notes = tuple(_notes(prediction, reference, cavity))
+    if known.any():
+        box = Box.around(known, CROP_MARGIN_MM, geometry.spacing_kji)
+        geometry, prediction, reference = geometry.crop(box), prediction[box.slices], reference[box.slices]
+        cavity = None if cavity is None else cavity[box.slices]
+    values = _voxel_values(prediction, reference, geometry.spacing_kji, tolerance_mm)
+    if cavity is not None:
+        values |= _scar_values(prediction, reference, cavity, geometry)
+    return {key: None if value is None or np.isnan(value) else float(value) for key, value in values.items()}, notes
+
+
+def read_mask(path: Path, label: int | None = None) -> Volume:
+    """A file's mask as a bool volume: the voxels of `label`, else those above 0. It may be empty.
+
+    Raises
+    ------
+    InputError
+        unreadable; fractions (a probability map); several labels and none chosen.
+    """
+    volume = read_volume(path)
+    if label is not None:
+        return volume.like(volume.array == label)
+    mask = volume.array > 0
+    values = np.unique(volume.array[mask])
+    if not np.equal(np.mod(values, 1), 0).all():
+        raise InputError(f"{path} holds fractions such as {values[0]:.3g}, so it is a probability map. Cut it at a threshold (0.5) first.")
+    if values.size > 1:
+        listed = ", ".join(f"{v:g}" for v in values[:LISTED_LABELS]) + (" …" if values.size > LISTED_LABELS else "")
+        raise InputError(f"{path} has several labels: {listed}. Say which one to compare with --label, or write a mask of that one only.")
+    return Volume(mask, volume.geometry, volume.flags)
+
+
+def _voxel_values(prediction: np.ndarray, reference: np.ndarray, spacing_kji: Sequence[float], tolerance_mm: float) -> dict[str, float]:
+    distances = border_distances(prediction, reference, spacing_kji)
+    return {
+        "dice": dice(prediction, reference),
+        "hd_mm": distances.hd_mm,
+        "hd95_mm": distances.hd95_mm,
+        "assd_mm": distances.assd_mm,
+        "surface_dice": surface_dice(prediction, reference, spacing_kji, tolerance_mm),
+        "centroid_error_mm": centroid_error_mm(prediction, reference, spacing_kji),
+    }
+
+
+def _scar_values(prediction: np.ndarray, reference: np.ndarray, cavity: np.ndarray, geometry: Geometry) -> dict[str, float | None]:
+    if not cavity.any():
+        return dict.fromkeys((metric.key for metric in SCAR_METRICS), None)
+    errors = anatomy_errors(prediction, reference, cavity, geometry.spacing_kji)
+    challenge = challenge_agreement(prediction, reference, cavity, geometry.spacing_kji)
+    mesh = mesh_agreement(prediction, reference, cavity, geometry)
+    return {
+        "fp_in_cavity_pct": errors.fp_in_cavity_pct,
+        "fp_outside_wall_pct": errors.fp_outside_wall_pct,
+        "fn_inside_wall_pct": errors.fn_inside_wall_pct,
+        "challenge_accuracy": challenge.accuracy,
+        "challenge_sensitivity": challenge.sensitivity,
+        "challenge_specificity": challenge.specificity,
+        "challenge_dice": challenge.dice,
+        "challenge_gdice": challenge.generalized_dice,
+        "mesh_dice": mesh.dice,
+        "scar_area_difference_pct": 100.0 * (mesh.predicted_scar - mesh.reference_scar) / mesh.total,
+    }
+
+
+def _notes(prediction: np.ndarray, reference: np.ndarray, cavity: np.ndarray | None) -> list[str]:
+    empty = [name for name, mask in (("prediction", prediction), ("reference", reference)) if not mask.any()]
+    notes = []
+    if len(empty) == 2:
+        notes.append("Prediction and reference are both empty: they agree (Dice 1), there are no distances.")
+    elif empty:
+        notes.append(f"The {empty[0]} is empty, the other one is not: Dice 0, there are no distances.")
+    elif np.array_equal(prediction, reference):
+        notes.append("Prediction and reference are the same voxels: was the reference given to the method?")
+    if cavity is not None and not cavity.any():
+        notes.append("The reference cavity is empty: there is no surface to compare scar on.")
+    return notes
+
+
+def _header_notes(reference: Volume) -> list[str]:
+    notes = [flag.message for flag in reference.flags]
+    if max(reference.geometry.extent_mm) > MAX_FIELD_OF_VIEW_MM:
+        notes.append(f"The header claims {_grid(reference.geometry)}, wider than any heart scan: every distance in mm is wrong.")
+    return notes
+
+
+def _grid(geometry: Geometry) -> str:
+    size, spacing = (" × ".join(f"{n:g}" for n in numbers) for numbers in (geometry.size, geometry.spacing))
+    origin = ", ".join(f"{value:g}" for value in geometry.origin)
+    return f"{size} voxels of {spacing} mm, origin {origin}"

@@ -1,0 +1,1 @@
+"""Whole scans through a network: the region first, then overlapping tiles. Importing this package doesn't import torch."""

@@ -1,0 +1,295 @@
+"""A model bundle at work: `CavityModel` and `ScarModel` of `systems`, on any scan's grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..anatomy.anatomy import build_anatomy
+from ..errors import InputError
+from ..flags import QualityFlag
+from ..models.bundle import Bundle, check_use
+from ..models.card import ModelCard, NetworkSpec
+from ..progress import Progress
+from ..settings import Settings
+from ..systems import SYSTEMS, Stage
+from ..volume import Box, Volume
+from .device import Device, choose_device
+from .memory import with_less_memory
+from .options import InferenceOptions
+from .orientation import Orientation
+from .preparation import Normalisation, channels_at
+from .region import REGION_MARGIN_MM, check_found, largest_component, region_of, widened
+from .resampling import resample_logits, resample_mask, resample_scan, shape_at, true_spacing, working_geometry
+
+if TYPE_CHECKING:
+    from torch import nn
+
+NetworkSource = Callable[[NetworkSpec, int], "nn.Module"]
+"""(spec, fold) → the network of that fold with its weights, on the CPU, in evaluation mode."""
+
+FINDING_SHARE = 0.2
+"""The coarse pass's part of the progress: it has an eighth of the voxels or less, but sees the whole scan."""
+
+DEEP_SUPERVISION_PREFIX = "deep_supervision_heads."
+"""Weights used in training only; a bundle may hold them."""
+
+
+class _BundleModel:
+    """What both stages share: a card, its networks, a device, and the run of one network over channels."""
+
+    def __init__(
+        self, card: ModelCard, networks: NetworkSource, options: InferenceOptions = InferenceOptions(), progress: Progress | None = None
+    ) -> None:
+        check_use(card)
+        self.card = card
+        self.stage: Stage = SYSTEMS[card.system].stage(card.stage, card.variant)
+        self.device: Device = choose_device(options.device)
+        self._networks = networks
+        self._options = options
+        self._progress = progress or Progress()
+        self._notes: tuple[QualityFlag, ...] = ()
+
+    @classmethod
+    def from_bundle(cls, bundle: Bundle, options: InferenceOptions = InferenceOptions(), progress: Progress | None = None):
+        """The model of a bundle; its weights are read, and checked, when they are needed.
+
+        Raises `InputError` for a bundle of the other stage, an unknown device, or a region of interest that can't be.
+        """
+        check_use(bundle.card, stage=cls.stage_key)
+        return cls(bundle.card, bundle_networks(bundle), options, progress)
+
+    stage_key = ""
+
+    def _orientation(self, volume: Volume) -> Orientation:
+        how = self.card.preprocessing
+        turned = Orientation.towards_lps(volume.geometry) if how.orientation == "lps" else Orientation()
+        return turned.then(how.axes)
+
+    def _logits(
+        self, spec: NetworkSpec, channels: np.ndarray, padding: Sequence[float], fold: int, stage: str, progress: Progress
+    ) -> np.ndarray:
+        """Foreground minus background logit (k, j, i) of one fold."""
+        from .tiles import predict_tiles
+
+        axes = self.card.preprocessing.mirror_axes if self._options.mirror else ()
+
+        def work(device: Device, patch: tuple[int, int, int]) -> np.ndarray:
+            network = self._networks(spec, fold).to(device.key)
+            return predict_tiles(
+                network, channels, patch, padding=padding, device=device.key, mirror_axes=axes, step=self._options.step,
+                report=lambda done: progress.report(stage, done, f"Network on {device}"),
+            )  # fmt: skip
+
+        logits, notes = with_less_memory(work, self.device, spec.patch, spec.plan.divisor)
+        # Once is enough, for however many folds.
+        self._notes += tuple(note for note in notes if note.code not in {known.code for known in self._notes})
+        return logits
+
+    def _probability(
+        self, channels: np.ndarray, shape: tuple[int, int, int], spacing_mm: Sequence[float], stage: str, progress: Progress
+    ) -> np.ndarray:
+        """The folds' mean probability (k, j, i) on `shape` voxels of `spacing_mm`, from channels at the fine network's spacing."""
+        how, spec = self.card.preprocessing, self.card.fine
+        folds = len(spec.weights)
+        padding = [channel.padding for channel in self.card.channels]
+        total: np.ndarray | None = None
+        for fold in range(folds):
+            part = progress.part(fold / folds, (fold + 1) / folds)
+            value = self._logits(spec, channels, padding, fold, stage, part)
+            if how.ensemble == "probability":
+                value = sigmoid(resample_logits(value, shape, spec.spacing_mm, spacing_mm, how.resampling))
+            if total is None:
+                total = value
+            else:
+                total += value
+        mean = total
+        mean /= folds
+        if how.ensemble == "probability":
+            return mean
+        return sigmoid(resample_logits(mean, shape, spec.spacing_mm, spacing_mm, how.resampling))
+
+    def _volume(self, volume: Volume, part: np.ndarray, box: Box, orientation: Orientation) -> Volume:
+        """The network's array inside `box` as a volume on the scan's grid, with what the user should know about it."""
+        whole = part
+        if part.shape != orientation.of_axes(volume.array.shape):
+            whole = np.zeros(orientation.of_axes(volume.array.shape), dtype=np.float32)
+            whole[box.slices] = part
+        flags = (*self._notes, *simulated_flag(self.card))
+        return Volume(np.ascontiguousarray(orientation.undo(whole)), volume.geometry, flags)
+
+
+class BundleCavityModel(_BundleModel):
+    """The cavity from the scan alone: `systems.CavityModel`.
+
+    Parameters
+    ----------
+    card, networks
+        the bundle's card, and where its networks come from; `from_bundle` takes both from a bundle.
+    options
+        device, region, mirroring.
+    progress
+        where to report, and who may cancel.
+    """
+
+    stage_key = "cavity"
+
+    def predict(self, volume: Volume) -> Volume:
+        """Probability of the cavity, float32, on the grid of `volume`; its flags say what was done in another way than asked.
+
+        Raises
+        ------
+        InputError
+            the left atrium was not found, or the region of interest lies outside the scan.
+        ProcessingError
+            there is not enough memory.
+        Cancelled
+            from `progress`.
+        """
+        self._notes = ()
+        orientation = self._orientation(volume)
+        scan = orientation.apply(volume.array)
+        spacing = orientation.of_axes(volume.geometry.spacing_kji)
+        normalisation = Normalisation.of(scan, self.card.preprocessing.statistics)
+        box, progress = self._box(volume, scan, spacing, normalisation, orientation)
+        channels = channels_at(self.card, self.stage, scan, None, spacing, normalisation, box)
+        probability = self._probability(channels, box.shape, spacing, "cavity", progress)
+        check_found(largest_component(probability > self.card.threshold), spacing, "network")
+        return self._volume(volume, probability, box, orientation)
+
+    def _box(
+        self, volume: Volume, scan: np.ndarray, spacing: Sequence[float], normalisation: Normalisation, orientation: Orientation
+    ) -> tuple[Box, Progress]:
+        """What the fine pass sees, in the network's axes, and the progress that is left for it."""
+        whole = normalisation.box
+        least = shape_at(self.card.fine.patch, self.card.fine.spacing_mm, spacing)
+        if self._options.roi is not None:
+            roi = orientation.box(check_roi(self._options.roi, volume), volume.array.shape)
+            return widened(roi, scan.shape, least), self._progress
+        coarse = self.card.coarse
+        if coarse is None or not self._options.region_first:
+            return whole, self._progress
+        shape = shape_at(scan.shape, spacing, coarse.spacing_mm)
+        rough = normalisation.apply(resample_scan(scan, shape, spacing, coarse.spacing_mm, self.card.preprocessing.resampling))
+        finding = self._progress.part(0.0, FINDING_SHARE)
+        probability = sigmoid(self._logits(coarse, rough[None], (0.0,), 0, "find", finding))
+        box = region_of(probability, true_spacing(scan.shape, spacing, shape), scan.shape, spacing, self.card.threshold)
+        return widened(box, scan.shape, least), self._progress.part(FINDING_SHARE, 1.0)
+
+
+class BundleScarModel(_BundleModel):
+    """The scar from the scan and its cavity: `systems.ScarModel`. Parameters as for `BundleCavityModel`."""
+
+    stage_key = "scar"
+
+    def predict(self, volume: Volume, cavity: Volume) -> Volume:
+        """Probability of scar, float32, on the grid of `volume`; `cavity` is a mask on the same grid.
+
+        Only a box around the cavity is looked at, so nothing has to be found first.
+
+        Raises
+        ------
+        InputError
+            the cavity is empty or lies on another grid.
+        ProcessingError
+            there is not enough memory.
+        Cancelled
+            from `progress`.
+        """
+        self._notes = ()
+        check_grid(volume, cavity)
+        orientation = self._orientation(volume)
+        scan, mask = orientation.apply(volume.array), orientation.apply(cavity.array) > 0
+        spacing = orientation.of_axes(volume.geometry.spacing_kji)
+        normalisation = Normalisation.of(scan, self.card.preprocessing.statistics)
+        box = self._box(volume, mask, spacing, orientation, normalisation)
+        channels = channels_at(self.card, self.stage, scan, mask, spacing, normalisation, box)
+        probability = self._probability(channels, box.shape, spacing, "scar", self._progress)
+        if self._masks_prediction():
+            probability = probability * self._region(mask[box.slices], spacing)
+        return self._volume(volume, probability, box, orientation)
+
+    def _box(
+        self, volume: Volume, mask: np.ndarray, spacing: Sequence[float], orientation: Orientation, normalisation: Normalisation
+    ) -> Box:
+        if self._options.roi is not None:
+            return orientation.box(check_roi(self._options.roi, volume), volume.array.shape)
+        if not self._options.region_first:
+            return normalisation.box
+        least = shape_at(self.card.fine.patch, self.card.fine.spacing_mm, spacing)
+        return widened(Box.around(mask, REGION_MARGIN_MM, spacing), mask.shape, least)
+
+    def _masks_prediction(self) -> bool:
+        asked = self._options.mask_prediction
+        return self.stage.region is not None and (self.stage.mask_prediction if asked is None else asked)
+
+    def _region(self, mask: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
+        """The system's region around the wall (k, j, i) on the scan's own voxels, found at the network's spacing."""
+        spec = self.card.fine
+        shape = shape_at(mask.shape, spacing, spec.spacing_mm)
+        geometry = working_geometry(shape, true_spacing(mask.shape, spacing, shape))
+        region = self.stage.region(build_anatomy(resample_mask(mask, shape), geometry, Settings.wall_outside_mm))
+        return resample_mask(region, mask.shape)
+
+
+def bundle_networks(bundle: Bundle) -> NetworkSource:
+    """Networks with a bundle's weights; a weight file is read once for each run of it, so that one fold is in memory at a time.
+
+    What it returns raises `InputError` when a weight file does not fit its network.
+    """
+
+    def load(spec: NetworkSpec, fold: int) -> nn.Module:
+        from ..networks import build
+
+        network = build(replace(spec.plan, deep_supervision=False), seed=0)
+        name = spec.weights[fold]
+        tensors = bundle.state_dict(name)
+        expected = network.state_dict()
+        heads = {key for key in tensors if key.startswith(DEEP_SUPERVISION_PREFIX)}
+        tensors = {key: tensor for key, tensor in tensors.items() if key not in heads}
+        wrong = sorted(set(expected) ^ set(tensors)) or sorted(k for k in expected if expected[k].shape != tensors[k].shape)
+        if wrong:
+            raise InputError(
+                f"{bundle.path}: {name} does not fit the network that model.json describes ({wrong[0]}). Get the bundle again."
+            )
+        network.load_state_dict(tensors)
+        return network.eval()
+
+    return load
+
+
+def check_roi(roi: Box, volume: Volume) -> Box:
+    """The part of a region of interest that lies in the scan; `InputError` when there is none."""
+    start = tuple(max(0, a) for a in roi.start)
+    stop = tuple(min(n, b) for n, b in zip(volume.array.shape, roi.stop))
+    if any(a >= b for a, b in zip(start, stop)):
+        raise InputError(
+            f"The region of interest {roi.start}–{roi.stop} lies outside the scan of {volume.array.shape} voxels. "
+            "Draw it around the left atrium."
+        )
+    return Box(start, stop)
+
+
+def check_grid(volume: Volume, cavity: Volume) -> None:
+    """`InputError` unless the cavity is a mask with something in it on the scan's grid."""
+    if not volume.geometry.same_grid(cavity.geometry):
+        raise InputError("The cavity lies on another grid than the scan. Resample it to the scan's grid first.")
+    if not (cavity.array > 0).any():
+        raise InputError("The cavity is empty, so there is no wall to look for scar in. Correct the mask.")
+
+
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    """Probability of the foreground from the difference of the logits, the softmax of two classes; float32, in place."""
+    from scipy.special import expit
+
+    return expit(logits, out=logits)
+
+
+def simulated_flag(card: ModelCard) -> tuple[QualityFlag, ...]:
+    """The warning that goes with a model trained on simulated scans."""
+    if not card.simulated:
+        return ()
+    return (QualityFlag("simulated", f"The model {card.name} was trained on simulated scans: its result says nothing about a patient."),)

@@ -1,0 +1,111 @@
+"""What to do when memory runs out: smaller tiles, then the processor; and say so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from ..errors import LAScarSegError, ProcessingError
+from ..flags import QualityFlag
+from .device import CPU, Device
+
+Result = TypeVar("Result")
+Triple = tuple[int, int, int]
+
+LEAST_TILE = 32
+"""Below this many voxels along an axis a tile is mostly border: better the processor."""
+CPU_MEMORY_WORDS = ("can't allocate memory", "not enough memory")
+"""How torch's allocator for the processor says that there is no memory (c10/core/impl/alloc_cpu.cpp); it has no type of its own."""
+
+
+def smaller_tile(patch: Triple, divisor: Triple) -> Triple | None:
+    """Half the longest axis that can be halved, a multiple of the network's `divisor`; None when nothing can."""
+    halves = {a: patch[a] // 2 // divisor[a] * divisor[a] for a in range(3)}
+    possible = [a for a in range(3) if halves[a] >= max(LEAST_TILE, divisor[a])]
+    if not possible:
+        return None
+    longest = max(possible, key=lambda a: patch[a])
+    return tuple(halves[a] if a == longest else patch[a] for a in range(3))
+
+
+def with_less_memory(
+    work: Callable[[Device, Triple], Result], device: Device, patch: Triple, divisor: Triple
+) -> tuple[Result, tuple[QualityFlag, ...]]:
+    """`work(device, patch)`, again with smaller tiles while memory runs out, then on the processor.
+
+    Returns
+    -------
+    tuple
+        the result, and a note for the user when it had to be done in another way.
+
+    Raises
+    ------
+    ProcessingError
+        there is not enough memory for the smallest tile on the processor either.
+    """
+    reason: Exception | None = None
+    lost: Device | None = None
+    for place, tile in _ways(device, patch, divisor):
+        if place == lost:
+            continue
+        try:
+            result = work(place, tile)
+        except LAScarSegError:
+            raise
+        except Exception as error:
+            if not _is_memory(error):
+                # A card that vanished raises errors of many types; an error of the program's own comes back on the processor.
+                if place.kind == "cpu":
+                    raise
+                lost = place
+            else:
+                _release(place)
+            reason = error
+            continue
+        return result, _notes(reason, device, place, patch, tile)
+    raise ProcessingError(
+        f"There is not enough memory to run the network, even in the smallest tiles ({_short(reason)}). "
+        "Close other programs, or give a region of interest."
+    ) from reason
+
+
+def _ways(device: Device, patch: Triple, divisor: Triple) -> Iterator[tuple[Device, Triple]]:
+    for place in (device,) if device.kind == "cpu" else (device, CPU):
+        tile: Triple | None = patch
+        while tile is not None:
+            yield place, tile
+            tile = smaller_tile(tile, divisor)
+
+
+def _is_memory(error: Exception) -> bool:
+    import torch
+
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in CPU_MEMORY_WORDS)
+
+
+def _release(place: Device) -> None:
+    import torch
+
+    if place.kind == "cuda":
+        torch.cuda.empty_cache()
+
+
+def _notes(reason: Exception | None, device: Device, place: Device, patch: Triple, tile: Triple) -> tuple[QualityFlag, ...]:
+    if reason is None:
+        return ()
+    cause = "ran out of memory" if _is_memory(reason) else f"failed ({_short(reason)})"
+    if place != device:
+        return (QualityFlag("device_changed", f"{device.title} {cause}; the network ran on the processor instead.", "note"),)
+    sizes = ["×".join(map(str, size)) for size in (patch, tile)]
+    return (
+        QualityFlag(
+            "smaller_tiles", f"{device.title} {cause} with tiles of {sizes[0]} voxels; the network ran in tiles of {sizes[1]}.", "note"
+        ),
+    )
+
+
+def _short(error: Exception | None) -> str:
+    """The first line of a long message."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

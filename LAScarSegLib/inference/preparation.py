@@ -1,0 +1,120 @@
+"""From a scan to a network's input channels on its working grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import binary_fill_holes
+
+from ..anatomy.anatomy import Anatomy, build_anatomy
+from ..errors import InputError
+from ..models.card import ModelCard
+from ..settings import Settings
+from ..systems import Stage
+from ..systems.base import MINIMUM_SD, z_score
+from ..volume import Box
+from .resampling import resample_mask, resample_scan, shape_at, true_spacing, working_geometry
+
+
+@dataclass(frozen=True, eq=False)
+class Normalisation:
+    """The z-score of one scan: taken once over the scan, so that every region of it gets the same values.
+
+    `box` is the part of the scan that there is to see (all of it, or the box of its non-zero voxels); `inside` (k, j, i) bool,
+    on the whole scan, the voxels that are normalised, None for all.
+    """
+
+    mean: float
+    sd: float
+    box: Box
+    inside: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, scan: np.ndarray, statistics: str) -> Normalisation:
+        """`statistics` as in `models.card.STATISTICS`; `InputError` for a scan that is 0 everywhere."""
+        box, inside, values = Box((0, 0, 0), scan.shape), None, scan
+        if statistics != "image":
+            filled = binary_fill_holes(scan != 0)
+            if not filled.any():
+                raise InputError("The scan is 0 everywhere. Check the file.")
+            box = Box.around(filled, 0.0, (1.0, 1.0, 1.0))
+            values = scan[box.slices]
+            if statistics == "nonzero":
+                inside, values = filled, scan[filled]
+        return cls(float(values.mean(dtype=np.float64)), max(float(values.std(dtype=np.float64)), MINIMUM_SD), box, inside)
+
+    def apply(self, part: np.ndarray, box: Box | None = None) -> np.ndarray:
+        """Normalised float32 of `part`, a crop of the scan; `box` says which when only some voxels are normalised."""
+        # Whole scans go through here: one new array, not three.
+        scaled = np.subtract(part, np.float32(self.mean), dtype=np.float32)
+        scaled /= np.float32(self.sd)
+        if self.inside is not None and box is not None:
+            outside = ~self.inside[box.slices]
+            scaled[outside] = part[outside]
+        return scaled
+
+
+def channels_at(
+    card: ModelCard,
+    stage: Stage,
+    scan: np.ndarray,
+    cavity: np.ndarray | None,
+    spacing: Sequence[float],
+    normalisation: Normalisation,
+    box: Box,
+) -> np.ndarray:
+    """The fine network's input (C, k, j, i) float32 at its spacing, for the part of the scan inside `box`.
+
+    Parameters
+    ----------
+    scan, cavity
+        (k, j, i) in the network's axes, on the scan's own voxels of `spacing` mm; `cavity` bool, None for a cavity stage.
+    """
+    how, target = card.preprocessing, card.fine.spacing_mm
+    # A system whose channels have statistics of their own over the scan makes them for all of it.
+    source = normalisation.box if stage.whole_scan_inputs else box
+    part = normalisation.apply(scan[source.slices], source)
+    mask = None if cavity is None else cavity[source.slices]
+    shape = shape_at(source.shape, spacing, target)
+    if how.resampling == "nnunet":
+        # nnU-Net resamples what it was given: the channels were made on the scan's own voxels.
+        made = stage.inputs(part, _anatomy(mask, source.shape, spacing))
+        made = _zscored(made, card)[:, *_within(box, source)]
+        shape = shape_at(box.shape, spacing, target)
+        return np.stack([resample_scan(channel, shape, spacing, target, how.resampling) for channel in made])
+    part = resample_scan(part, shape, spacing, target, how.resampling)
+    small = None if mask is None else resample_mask(mask, shape)
+    made = _zscored(stage.inputs(part, _anatomy(small, shape, true_spacing(source.shape, spacing, shape))), card)
+    if source is box:
+        return made
+    return _cropped(made, box, source, shape_at(box.shape, spacing, target))
+
+
+def _anatomy(mask: np.ndarray | None, shape: Sequence[int], spacing: Sequence[float]) -> Anatomy | None:
+    if mask is None:
+        return None
+    return build_anatomy(np.ascontiguousarray(mask), working_geometry(shape, spacing), Settings.wall_outside_mm)
+
+
+def _zscored(channels: np.ndarray, card: ModelCard) -> np.ndarray:
+    """An imported model may want its distance maps z-scored as well; the scan is already."""
+    if all(entry.normalisation == "none" for entry in card.channels[1:]):
+        return channels
+    return np.stack(
+        [z_score(c) if n and entry.normalisation == "zscore" else c for n, (c, entry) in enumerate(zip(channels, card.channels))]
+    )
+
+
+def _within(box: Box, outer: Box) -> tuple[slice, ...]:
+    return tuple(slice(max(a, o) - o, min(b, p) - o) for a, b, o, p in zip(box.start, box.stop, outer.start, outer.stop))
+
+
+def _cropped(channels: np.ndarray, box: Box, source: Box, shape: Sequence[int]) -> np.ndarray:
+    """The part of the working grid's channels that covers `box`, on `shape` voxels."""
+    cut = []
+    for a, o, n, whole, working in zip(box.start, source.start, shape, source.shape, channels.shape[1:]):
+        first = int(round((a - o) * working / whole))
+        cut.append(slice(max(0, min(first, working - n)), max(0, min(first, working - n)) + n))
+    return np.ascontiguousarray(channels[:, *cut])

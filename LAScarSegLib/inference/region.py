@@ -1,0 +1,69 @@
+"""Where the left atrium is: a box to look into, from a coarse probability or from a mask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import ndimage
+
+from ..errors import InputError
+from ..volume import Box
+
+REGION_MARGIN_MM = 15.0
+"""Kept around what the coarse pass found: the 12 mm that distance maps reach, and a coarse voxel."""
+LEAST_LA_ML = 10.0
+"""Less than this is no left atrium: a quarter of the smallest plausible one (37 mL, SCIENCE section 6)."""
+ML_PER_MM3 = 1e-3
+
+
+def largest_component(mask: np.ndarray) -> np.ndarray:
+    """The largest 6-connected part of a bool mask (k, j, i), or the mask itself when it is empty."""
+    labels, count = ndimage.label(mask)
+    if count <= 1:
+        return mask
+    return labels == int(np.argmax(np.bincount(labels.ravel())[1:]) + 1)
+
+
+def check_found(mask: np.ndarray, spacing_mm: Sequence[float], title: str) -> None:
+    """`InputError` when a cavity mask is too small to be a left atrium: the scan may show something else."""
+    volume_ml = float(np.count_nonzero(mask) * np.prod(spacing_mm) * ML_PER_MM3)
+    if volume_ml < LEAST_LA_ML:
+        raise InputError(
+            f"The left atrium was not found in the scan (the {title} saw {volume_ml:.1f} mL, at least {LEAST_LA_ML:g} mL is needed). "
+            "Check that this is an LGE-MRI of the heart; if it is, give a region of interest around the left atrium, or a cavity mask."
+        )
+
+
+def region_of(
+    probability: np.ndarray, spacing_mm: Sequence[float], shape: Sequence[int], fine_mm: Sequence[float], threshold: float
+) -> Box:
+    """The box, on the grid of `shape` with spacing `fine_mm`, of what a coarse probability of the same block of space found.
+
+    Parameters
+    ----------
+    probability
+        (k, j, i) of the coarse pass, spacing `spacing_mm`.
+
+    Raises
+    ------
+    InputError
+        nothing as large as a left atrium was found.
+    """
+    mask = largest_component(probability > threshold)
+    check_found(mask, spacing_mm, "coarse pass")
+    coarse = Box.around(mask, 0.0, spacing_mm)
+    start = [int(np.floor((a * s - REGION_MARGIN_MM) / f)) for a, s, f in zip(coarse.start, spacing_mm, fine_mm)]
+    stop = [int(np.ceil((b * s + REGION_MARGIN_MM) / f)) for b, s, f in zip(coarse.stop, spacing_mm, fine_mm)]
+    return Box(tuple(max(0, a) for a in start), tuple(min(n, b) for n, b in zip(shape, stop)))
+
+
+def widened(box: Box, shape: Sequence[int], least: Sequence[int]) -> Box:
+    """`box` made at least as large as `least`, where the grid of `shape` has room: context that a patch would have had."""
+    start, stop = [], []
+    for a, b, n, wanted in zip(box.start, box.stop, shape, least):
+        lacking = max(0, min(wanted, n) - (b - a))
+        first = min(max(0, a - lacking // 2), max(0, n - max(wanted, b - a)))
+        start.append(min(a, first))
+        stop.append(min(n, max(b, start[-1] + (b - a) + lacking)))
+    return Box(tuple(start), tuple(stop))

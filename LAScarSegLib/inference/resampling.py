@@ -1,0 +1,106 @@
+"""To a network's spacing and back. Voxels' outer faces stay where they are, so nothing moves by a part of a voxel.
+
+Both ways of resampling share one meaning of the grid, nnU-Net's: the shape is the rounded extent / spacing, and the voxels
+fill the same block of space. `linear` interpolates in three directions. `nnunet` is nnU-Net v2's default
+(`resample_data_or_seg_to_shape`): scans cubic, logits linear, and when either grid is thicker than 3:1 slice by slice, with
+the nearest slice across.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..volume import Geometry
+
+NNUNET_THICK = 3.0
+"""nnU-Net's ANISO_THRESHOLD: largest by smallest spacing above which the thick axis is treated apart."""
+NNUNET_SCAN_ORDER, NNUNET_LOGIT_ORDER = 3, 1
+"""Spline orders of nnU-Net's default plans, in the plane; across thick slices both are 0."""
+MASK_LEVEL = 0.5
+"""A linearly interpolated mask is cut here."""
+
+Triple = tuple[int, int, int]
+Spacing = Sequence[float]
+
+
+def shape_at(shape: Sequence[int], spacing_mm: Spacing, target_mm: Spacing) -> Triple:
+    """The shape of a block of voxels at another spacing, at least one voxel."""
+    return tuple(max(1, int(round(s / t * n))) for n, s, t in zip(shape, spacing_mm, target_mm))
+
+
+def true_spacing(shape: Sequence[int], spacing_mm: Spacing, new_shape: Sequence[int]) -> tuple[float, ...]:
+    """The spacing in mm that a block of `shape` gets when it is cut into `new_shape` voxels."""
+    return tuple(n * s / m for n, s, m in zip(shape, spacing_mm, new_shape))
+
+
+def working_geometry(shape: Sequence[int], spacing_kji: Spacing) -> Geometry:
+    """A grid of this shape and spacing, somewhere: distances don't depend on where."""
+    return Geometry(tuple(shape[::-1]), tuple(spacing_kji[::-1]))
+
+
+def resample_scan(array: np.ndarray, shape: Triple, spacing_mm: Spacing, target_mm: Spacing, method: str) -> np.ndarray:
+    """Grey values (k, j, i) on `shape` voxels of the same block; float32."""
+    if tuple(array.shape) == tuple(shape):
+        return np.ascontiguousarray(array, dtype=np.float32)
+    if method == "linear":
+        return _linear(array, shape)
+    return _nnunet(array, shape, spacing_mm, target_mm, NNUNET_SCAN_ORDER)
+
+
+def resample_logits(array: np.ndarray, shape: Triple, spacing_mm: Spacing, target_mm: Spacing, method: str) -> np.ndarray:
+    """Logits or probabilities (k, j, i) on `shape` voxels of the same block; float32."""
+    if tuple(array.shape) == tuple(shape):
+        return array
+    axis = _thick_axis(spacing_mm, target_mm) if method == "nnunet" else None
+    if axis is None:
+        # Order 1 of nnU-Net's (scikit-image's) resize is exactly this interpolation.
+        return _linear(array, shape)
+    return _nnunet(array, shape, spacing_mm, target_mm, NNUNET_LOGIT_ORDER)
+
+
+def resample_mask(mask: np.ndarray, shape: Triple) -> np.ndarray:
+    """A bool mask (k, j, i) on `shape` voxels of the same block: linear, cut at one half."""
+    if tuple(mask.shape) == tuple(shape):
+        return np.ascontiguousarray(mask)
+    return _linear(mask, shape) > MASK_LEVEL
+
+
+def _linear(array: np.ndarray, shape: Triple) -> np.ndarray:
+    import torch
+
+    source = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))[None, None]
+    return torch.nn.functional.interpolate(source, size=tuple(shape), mode="trilinear", align_corners=False)[0, 0].numpy()
+
+
+def _nnunet(array: np.ndarray, shape: Triple, spacing_mm: Spacing, target_mm: Spacing, order: int) -> np.ndarray:
+    axis = _thick_axis(spacing_mm, target_mm)
+    if axis is None:
+        return _resize(array, shape, order)
+    in_plane = [n for a, n in enumerate(shape) if a != axis]
+    planes = np.stack([_resize(plane, in_plane, order) for plane in np.moveaxis(array, axis, 0)])
+    # The nearest slice, half a slice exactly going up: what SciPy's map_coordinates of order 0 does in nnU-Net.
+    centres = (np.arange(shape[axis]) + 0.5) * array.shape[axis] / shape[axis] - 0.5
+    nearest = np.clip(np.floor(centres + 0.5).astype(int), 0, array.shape[axis] - 1)
+    return np.ascontiguousarray(np.moveaxis(planes[nearest], 0, axis))
+
+
+def _resize(array: np.ndarray, shape: Sequence[int], order: int) -> np.ndarray:
+    """scikit-image's `resize(mode="edge", anti_aliasing=False)`, which nnU-Net calls: a grid-mode zoom, clipped to the input's range."""
+    from scipy.ndimage import zoom
+
+    if tuple(array.shape) == tuple(shape):
+        return np.asarray(array, dtype=np.float32)
+    factors = [m / n for n, m in zip(array.shape, shape)]
+    resized = zoom(array.astype(np.float64), factors, order=order, mode="nearest", grid_mode=True)
+    return np.clip(resized, array.min(), array.max()).astype(np.float32)
+
+
+def _thick_axis(spacing_mm: Spacing, target_mm: Spacing) -> int | None:
+    """The axis that nnU-Net treats apart, None when there is none or two axes share the largest spacing."""
+    for spacing in (np.asarray(spacing_mm), np.asarray(target_mm)):
+        if spacing.max() / spacing.min() > NNUNET_THICK:
+            largest = np.flatnonzero(spacing.max() / spacing == 1)
+            return int(largest[0]) if largest.size == 1 else None
+    return None

@@ -1,0 +1,40 @@
+"""How much is scar at every threshold: the curve every result shows (SCIENCE section 4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class ThresholdCurve:
+    """Scar against threshold; all arrays have one entry per threshold, ascending.
+
+    `threshold_intensity` grey level; `iir` the same over the blood mean; `sd` the same in SDs above the blood mean;
+    `scar_area_pct` and `scar_pct_of_wall_volume` as in measurements.json, `scar_area_pct_wall` NaN without planes;
+    `lge_area_pct` share of the surface whose projected intensity passes (display statistic, not a measurement).
+    """
+
+    threshold_intensity: np.ndarray
+    iir: np.ndarray
+    sd: np.ndarray
+    scar_area_pct: np.ndarray
+    scar_area_pct_wall: np.ndarray
+    scar_pct_of_wall_volume: np.ndarray
+    lge_area_pct: np.ndarray
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """Column name -> values, in the order of threshold_curve.csv."""
+        return dict(self.__dict__)
+
+
+def share_above(values: np.ndarray, weights: np.ndarray | None, thresholds: np.ndarray) -> np.ndarray:
+    """Percentage of `weights` (ones if None) whose `values` exceed each threshold. NaN when there is no weight."""
+    order = np.argsort(values)
+    weights = np.ones(len(values)) if weights is None else weights
+    below = np.concatenate([[0.0], np.cumsum(weights[order], dtype=np.float64)])
+    if below[-1] == 0:
+        return np.full(len(thresholds), np.nan)
+    position = np.searchsorted(values[order], thresholds, side="right")
+    return 100.0 * (1.0 - below[position] / below[-1])

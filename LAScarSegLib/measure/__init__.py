@@ -1,0 +1,1 @@
+"""The numbers: what is measured, with units, ranges and quality flags."""

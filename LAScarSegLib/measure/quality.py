@@ -1,0 +1,145 @@
+"""Quality flags: when the numbers should not be taken at face value."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import InputError
+from ..flags import QualityFlag
+from ..intensity.blood_pool import BloodPool
+from ..volume import Geometry
+
+MAX_FIELD_OF_VIEW_MM = 500.0
+"""No cardiac scan is wider: a header that claims 1 mm for a 640² matrix is wrong (SCIENCE section 6)."""
+MAX_SPACING_MM, MIN_SPACING_MM = 20.0, 0.05
+"""Beyond these a header is in another unit."""
+MAX_SLICE_MM = 5.0
+"""LGE scans of the atrium have 1.25–4 mm slices; a 2.5 mm wall is lost in thicker ones."""
+MAX_BLOOD_CV = 0.2
+MIN_WALL_SPREAD = 1.2
+"""SD of the wall over SD of the blood: 1.3–3.3 on 40 scans of the 2018 challenge; 1 is a wall that looks like blood."""
+LA_VOLUME_ML = (37.0, 250.0)
+"""Left atrial volumes seen in patients (SCIENCE section 7 and the issue's limits)."""
+MAX_EXCLUDED_SHARE = 0.6
+"""Veins, appendage and mitral valve together are less than this share of the surface."""
+MAX_BARE_SHARE = 0.1
+"""Surface without wall in front of it: none of it on scans of the 2018 challenge, 13–20 % where slices are thicker than the wall."""
+MIN_LEVEL_SD = 2.0
+"""A threshold nearer to blood than this is nearer than any of the benchmark's (Karim et al., JCMR 2013: 2 to 4 SD)."""
+LEVEL_ROUNDING_SD = 1e-6
+DEPENDS_ON_SCAR = ("no_scar", "scar_inside_cavity", "scar_outside_wall", "threshold_near_blood")
+"""Codes of the flags that another threshold makes void."""
+MAX_SCAR_IN_CAVITY_PCT = 5.0
+MAX_SCAR_OUTSIDE_WALL_PCT = 5.0
+
+
+def check_image(intensities: np.ndarray, geometry: Geometry) -> tuple[QualityFlag, ...]:
+    """Refuse a constant image and a spacing in another unit; flag an impossible field of view and thick slices."""
+    if intensities.min() == intensities.max():
+        raise InputError(f"Every voxel of the image is {intensities.flat[0]:g}: there is nothing to measure. Give the LGE scan itself.")
+    spacing = geometry.spacing
+    if max(spacing) > MAX_SPACING_MM or min(spacing) < MIN_SPACING_MM:
+        listed = " × ".join(f"{s:g}" for s in spacing)
+        raise InputError(
+            f"The voxel spacing {listed} mm is impossible for a heart scan: the header is probably in another unit. Correct it (mm)."
+        )
+    flags = []
+    if max(geometry.extent_mm) > MAX_FIELD_OF_VIEW_MM:
+        extent = " × ".join(f"{e:.0f}" for e in geometry.extent_mm)
+        message = (
+            f"The field of view is {extent} mm, wider than any heart scan: the spacing in the header is wrong, and so is every "
+            "area and volume."
+        )
+        flags.append(QualityFlag("field_of_view", message))
+    if max(spacing) > MAX_SLICE_MM:
+        flags.append(QualityFlag("thick_slices", f"The slices are {max(spacing):g} mm apart; a wall of 2.5 mm is averaged away in them."))
+    return tuple(flags)
+
+
+def check_intensities(blood: BloodPool, wall_intensity: np.ndarray) -> tuple[QualityFlag, ...]:
+    """Flag an uneven blood pool and a wall that looks like blood."""
+    flags = []
+    if blood.coefficient_of_variation > MAX_BLOOD_CV:
+        message = (
+            f"The blood pool is uneven (coefficient of variation {blood.coefficient_of_variation:.2f}, usual is up to {MAX_BLOOD_CV:g}): "
+            "noise, inflow, or the cavity mask covers other tissue."
+        )
+        flags.append(QualityFlag("blood_pool_uneven", message))
+    spread = float(wall_intensity.std(dtype=np.float64)) / blood.sd if blood.sd > 0 else np.inf
+    if spread < MIN_WALL_SPREAD:
+        message = (
+            f"The wall's grey levels vary hardly more than the blood's (ratio {spread:.2f}, usual is 1.3–3.3): no enhancement can "
+            "be told from blood. Is this an LGE scan, and does the mask's edge lie on the atrium's?"
+        )
+        flags.append(QualityFlag("low_wall_contrast", message))
+    return tuple(flags)
+
+
+def check_level(grey_level: float | None, blood: BloodPool) -> tuple[QualityFlag, ...]:
+    """Say that a threshold lies within the blood pool's own noise; None (scar given as a mask) has none."""
+    if grey_level is None or blood.sd == 0 or (distance := (grey_level - blood.mean) / blood.sd) >= MIN_LEVEL_SD - LEVEL_ROUNDING_SD:
+        return ()
+    where = f"only {distance:.1f} standard deviations above the blood pool's mean" if distance > 0 else "below the blood pool's mean"
+    message = f"The threshold (grey level {grey_level:.4g}) lies {where}: blood and noise pass it too, so scattered specks need not be scar."
+    return (QualityFlag("threshold_near_blood", message, "note"),)
+
+
+def check_volume(la_volume_ml: float) -> tuple[QualityFlag, ...]:
+    """Flag an atrium of unusual size."""
+    low, high = LA_VOLUME_ML
+    if low <= la_volume_ml <= high:
+        return ()
+    message = (
+        f"The LA volume is {la_volume_ml:.0f} mL, outside {low:g}–{high:g} mL: the cavity may be cut off, leak, or be another chamber."
+    )
+    return (QualityFlag("la_volume_unusual", message),)
+
+
+def check_bare_surface(bare_share: float, reach_mm: float) -> tuple[QualityFlag, ...]:
+    """Flag surface that no intensity rule can call scar, because no wall voxel lies along its normal; `bare_share` in 0…1."""
+    if bare_share <= MAX_BARE_SHARE:
+        return ()
+    message = (
+        f"{100 * bare_share:.0f} % of the LA surface has no wall voxel within {reach_mm:g} mm, so a threshold finds no scar there and its "
+        "share of the surface reads low: slices are thicker than the wall, the image ends there, or the wall mask does not reach."
+    )
+    return (QualityFlag("surface_without_wall", message),)
+
+
+def check_scar_area(scar_area_pct: float) -> tuple[QualityFlag, ...]:
+    """Say that nothing was found."""
+    if scar_area_pct > 0:
+        return ()
+    return (QualityFlag("no_scar", "No scar was found: no voxel of the wall passes.", "note"),)
+
+
+def check_scar_mask(scar: np.ndarray, cavity: np.ndarray, wall: np.ndarray) -> tuple[QualityFlag, ...]:
+    """Flag given scar that lies in the blood or far from the wall. All masks (k, j, i) bool."""
+    voxels = int(scar.sum())
+    inside = 100.0 * int((scar & cavity).sum()) / voxels if voxels else 0.0
+    elsewhere = 100.0 * int((scar & ~cavity & ~wall).sum()) / voxels if voxels else 0.0
+    flags = []
+    if inside > MAX_SCAR_IN_CAVITY_PCT:
+        message = f"{inside:.0f} % of the scar mask lies inside the cavity: scar is wall, so one of the two masks is off."
+        flags.append(QualityFlag("scar_inside_cavity", message))
+    if elsewhere > MAX_SCAR_OUTSIDE_WALL_PCT:
+        message = (
+            f"{elsewhere:.0f} % of the scar mask lies outside both cavity and wall; it counts in the scar volume, not in the share "
+            "of the wall."
+        )
+        flags.append(QualityFlag("scar_outside_wall", message))
+    return tuple(flags)
+
+
+def check_planes(has_planes: bool, excluded_share: float) -> tuple[QualityFlag, ...]:
+    """Say that other enhancing tissue may be counted without planes, or that the planes cut off most of the atrium."""
+    if not has_planes:
+        message = (
+            "No mitral or vein planes were given: the mitral annulus, the veins beyond their ostia, and where they touch it the aorta "
+            "and the oesophagus may be counted as scar."
+        )
+        return (QualityFlag("no_planes", message, "note"),)
+    if excluded_share > MAX_EXCLUDED_SHARE:
+        message = f"The planes cut off {100 * excluded_share:.0f} % of the LA surface: check where they lie."
+        return (QualityFlag("planes_cut_most", message),)
+    return ()

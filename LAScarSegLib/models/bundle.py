@@ -1,0 +1,238 @@
+"""A model bundle: a folder or zip with `model.json` and `.safetensors` weights. Nothing in it is executed or unpickled."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError
+from ..whole_folder import FolderKind, check_folder, disk_error, whole_folder
+from .card import FileEntry, ModelCard, check_file_name
+from .source import CARD, LARGEST_BUNDLE_BYTES, LARGEST_CARD_BYTES, Source, open_source
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+HEADER_LENGTH_BYTES = 8
+"""A safetensors file starts with the length of its JSON header, 64 bits, little-endian (format 0.4)."""
+_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+"""The same bundle gives the same zip, byte for byte."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A bundle that can be used: its card is valid and every file in it is listed. `read` checks each file's bytes."""
+
+    card: ModelCard
+    source: Source
+
+    @property
+    def path(self) -> Path:
+        return self.source.path
+
+    def read(self, name: str) -> bytes:
+        """A listed file's bytes, checked against its length and SHA-256; `InputError` when they don't fit."""
+        entry = self.card.files[name]
+        content = self.source.read(name, entry.bytes)
+        if len(content) < entry.bytes:
+            raise InputError(f"{self.path}: {name} is truncated ({len(content)} of {entry.bytes} bytes). Get the bundle again.")
+        if hashlib.sha256(content).hexdigest() != entry.sha256:
+            raise InputError(f"{self.path}: {name} was changed after the bundle was made (its SHA-256 does not fit). Get the bundle again.")
+        return content
+
+    def state_dict(self, name: str) -> dict[str, Tensor]:
+        """The tensors of a weight file by name, on the CPU, as stored. Imports torch and safetensors."""
+        from safetensors.torch import load
+
+        content = self.read(name)
+        check_safetensors(content, name)
+        return load(content)
+
+    def verify(self) -> None:
+        """Check every byte; `InputError` names the file that does not fit."""
+        for name in self.card.files:
+            content = self.read(name)
+            if name.endswith(".safetensors"):
+                check_safetensors(content, name)
+
+    def describe(self) -> dict[str, Any]:
+        """For a result's provenance: which model made it, under which terms."""
+        card = self.card
+        plain = ("name", "version", "system", "stage", "sha256", "licence", "intended_use", "simulated", "terms")
+        return {key: getattr(card, key) for key in plain}
+
+
+def read_bundle(path: str | Path, *, system: str | None = None, stage: str | None = None) -> Bundle:
+    """The bundle at `path` (folder or zip), with its card and list of files checked; its weights are checked when they are read.
+
+    Parameters
+    ----------
+    system, stage
+        refuse a bundle made for another one.
+
+    Raises
+    ------
+    InputError
+        it is no bundle, of a future format, changed, incomplete, holds something unlisted, or is of another system or stage.
+    """
+    source = open_source(path)
+    if CARD not in source.names():
+        raise InputError(f"{source.path} has no {CARD}: it is no model bundle.")
+    try:
+        data = json.loads(source.read(CARD, LARGEST_CARD_BYTES))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{source.path}: {CARD} is damaged ({error}). Get the bundle again.") from error
+    if not isinstance(data, dict):
+        raise InputError(f"{source.path}: {CARD} is not a JSON object: it is no model bundle.")
+    card = ModelCard.from_json(data)
+    _check_names(source, card)
+    check_use(card, system, stage)
+    return Bundle(card, source)
+
+
+def check_use(card: ModelCard, system: str | None = None, stage: str | None = None) -> None:
+    """Refuse a bundle of an unknown system, with other inputs than its system makes, or of another system or stage than asked for."""
+    from ..systems import SYSTEMS
+
+    if card.system not in SYSTEMS:
+        raise InputError(
+            f"The bundle {card.name} is of the system '{card.system}', which this program does not know; it knows {', '.join(SYSTEMS)}."
+        )
+    described = SYSTEMS[card.system].stage(card.stage, card.variant)
+    names, expected = [channel.name for channel in card.channels], [channel.name for channel in described.channels]
+    if names != expected:
+        raise InputError(f"The bundle {card.name} takes {', '.join(names)}, but this stage of {card.system} makes {', '.join(expected)}.")
+    if stage is not None and card.stage != stage:
+        raise InputError(f"The bundle {card.name} finds the {card.stage}, it can't be used for the {stage}.")
+    if system is not None and card.system != system:
+        raise InputError(f"The bundle {card.name} is of the system '{card.system}', not '{system}'.")
+
+
+def _check_names(source: Source, card: ModelCard) -> None:
+    present = set(source.names()) - {CARD}
+    unlisted = sorted(present - set(card.files))
+    if unlisted:
+        raise InputError(f"{source.path} holds {', '.join(unlisted[:3])}, which {CARD} does not list. It is refused.")
+    missing = sorted(set(card.files) - present)
+    if missing:
+        raise InputError(f"{source.path} lacks {', '.join(missing[:3])}, which {CARD} lists. Get the bundle again.")
+    if sum(entry.bytes for entry in card.files.values()) > LARGEST_BUNDLE_BYTES:
+        raise InputError(f"{source.path} claims more than {LARGEST_BUNDLE_BYTES >> 30} GiB: that is no bundle. It is refused.")
+
+
+def check_safetensors(content: bytes, name: str) -> dict[str, Any]:
+    """The header of a safetensors file, as plain JSON; `InputError` when it is none (a renamed pickle) or was cut short."""
+    length = int.from_bytes(content[:HEADER_LENGTH_BYTES], "little")
+    try:
+        header = json.loads(content[HEADER_LENGTH_BYTES : HEADER_LENGTH_BYTES + length])
+        ends = [entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"]
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise InputError(f"{name} is not a safetensors file. Other weight files are not read, since they can hold code.") from error
+    if len(content) != HEADER_LENGTH_BYTES + length + max(ends, default=0):
+        raise InputError(f"{name} is truncated or damaged. Get the bundle again.")
+    return header
+
+
+def write_bundle(card: ModelCard, files: Mapping[str, bytes], target: str | Path, *, force: bool = False) -> Bundle:
+    """Write a bundle to a folder, or to a zip when `target` ends with .zip; it appears whole or not at all.
+
+    Parameters
+    ----------
+    card
+        its `files` are filled in here.
+    files
+        content by name: every weight file of the card, and a LICENSE.txt or README.md if there is one. `pack_tensors` makes
+        a weight file's content.
+    force
+        replace what is there, if it is a bundle.
+
+    Raises
+    ------
+    InputError
+        the card names weights that are not given, a name is not allowed, or `target` is in use.
+    ProcessingError
+        the disk is full or read-only; nothing is left.
+    """
+    target = Path(target).expanduser().absolute()
+    for name, content in files.items():
+        check_file_name(name)
+        if name.endswith(".safetensors"):
+            check_safetensors(content, name)
+    if CARD in files:
+        raise InputError(f"{CARD} is written from the card; leave it out of the files.")
+    card = with_files(card, files)
+    text = json.dumps(card.to_json(), indent=2, ensure_ascii=True) + "\n"
+    _write({CARD: text.encode("ascii")} | dict(files), target, force)
+    return read_bundle(target)
+
+
+def with_files(card: ModelCard, files: Mapping[str, bytes]) -> ModelCard:
+    """The card with these files' hashes and lengths; `InputError` when it names weights that are not among them."""
+    return replace(card, files={name: FileEntry(hashlib.sha256(content).hexdigest(), len(content)) for name, content in files.items()})
+
+
+def pack_tensors(tensors: Mapping[str, Tensor], *, half: bool = False) -> bytes:
+    """Weights as the bytes of a safetensors file; `half` stores floating-point ones as float16. Imports torch."""
+    import torch
+    from safetensors.torch import save
+
+    def packed(tensor: torch.Tensor) -> torch.Tensor:
+        small = half and tensor.is_floating_point()
+        return tensor.detach().to("cpu", torch.float16 if small else tensor.dtype).contiguous().clone()
+
+    return save({name: packed(tensor) for name, tensor in tensors.items()})
+
+
+def check_target(target: Path, force: bool) -> None:
+    """`InputError` unless a bundle may be written to `target`; asked before the work, so that nobody waits for nothing."""
+    if target.suffix != ".zip":
+        check_folder(target, force, _kind(target, ()))
+        return
+    if not target.parent.is_dir():
+        raise InputError(f"{target.parent} does not exist. Create it, or give another place for the bundle.")
+    if target.exists() and not force:
+        raise InputError(f"{target} exists. Give another name, or --force to replace it.")
+    if target.exists() and not zipfile.is_zipfile(target):
+        raise InputError(f"{target} exists and is no zip, so it is left alone. Give another name.")
+
+
+def _write(files: Mapping[str, bytes], target: Path, force: bool) -> None:
+    """Write a bundle's files to a folder or zip that appears whole or not at all."""
+    check_target(target, force)
+    if target.suffix != ".zip":
+        with whole_folder(target, force, _kind(target, files)) as partial:
+            for name, content in files.items():
+                (partial / name).write_bytes(content)
+        return
+    scratch: Path | None = None
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.partial-", dir=target.parent)
+        os.close(handle)
+        scratch = Path(name)
+        _write_zip(files, scratch)
+        os.replace(scratch, target)
+    except OSError as error:
+        raise disk_error(error, target) from error
+    finally:
+        if scratch is not None:
+            scratch.unlink(missing_ok=True)
+
+
+def _kind(folder: Path, files: Iterable[str]) -> FolderKind:
+    """A bundle as a kind of folder; a file that isn't the bundle's would make it invalid, so none is kept when it is replaced."""
+    there = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    return FolderKind("model bundle", frozenset({CARD}), frozenset((*there, *files)))
+
+
+def _write_zip(files: Mapping[str, bytes], path: Path) -> None:
+    # Stored: weights don't compress.
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(files):
+            archive.writestr(zipfile.ZipInfo(name, _ZIP_TIME), files[name])

@@ -1,0 +1,224 @@
+"""Where models are kept: the user's store, and those that come with the project. Works with a store that can't be written to."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from ..errors import InputError, ProcessingError
+from ..intensity.rules import RULES
+from ..resources import RESOURCE_FOLDERS
+from .bundle import Bundle, read_bundle, with_files, write_bundle
+from .card import ModelCard
+from .source import CARD
+
+STORE_VARIABLE = "LASCARSEG_MODELS"
+"""Names another folder for the store."""
+SIMULATED_VARIABLE = "LASCARSEG_SIMULATED"
+"""Set to 1: models trained on simulated scans are listed and found, for tests and demonstrations."""
+ACCEPTED = "accepted.json"
+"""Which terms were accepted, by the bundle's hash."""
+SHIPPED_FOLDER = "Models"
+"""Below Resources/."""
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A folder in the store: `bundle` when it can be used, else `problem` says why not."""
+
+    folder: Path
+    shipped: bool
+    bundle: Bundle | None = None
+    problem: str = ""
+
+
+class ModelStore:
+    """The models on this computer.
+
+    Parameters
+    ----------
+    folder
+        the user's store; None: LASCARSEG_MODELS, else the platform's place for an application's data.
+    simulated
+        also list and find models trained on simulated scans; None: as LASCARSEG_SIMULATED says.
+    """
+
+    def __init__(self, folder: str | Path | None = None, simulated: bool | None = None) -> None:
+        self.folder = Path(folder).expanduser().absolute() if folder is not None else default_folder()
+        self.simulated = os.environ.get(SIMULATED_VARIABLE) == "1" if simulated is None else simulated
+
+    def models(self) -> tuple[StoredModel, ...]:
+        """Every model, the user's first, by name and version; broken ones with their problem."""
+        found = [self._look(path, shipped) for path, shipped in self._folders()]
+        visible = [model for model in found if model.bundle is None or self.simulated or not model.bundle.card.simulated]
+        return tuple(sorted(visible, key=lambda model: (model.shipped, model.folder.name)))
+
+    def find(self, reference: str) -> Bundle:
+        """The model called `NAME` (its newest version) or `NAME@VERSION`; the user's before one that came with the project.
+
+        Raises `InputError` naming those that are here, or the reason why this one can't be used.
+        """
+        name, _, version = reference.partition("@")
+        matching = [m for m in self.models() if m.bundle and m.bundle.card.name == name and version in ("", m.bundle.card.version)]
+        if matching:
+            return max(matching, key=lambda model: (version_key(model.bundle.card.version), not model.shipped)).bundle
+        for model in self.models():
+            if model.problem and reference in (model.folder.name, model.folder.name.rpartition("-")[0]):
+                raise InputError(f"The model '{reference}' can't be used: {model.problem}")
+        here = ", ".join(sorted({m.bundle.card.name for m in self.models() if m.bundle})) or "none"
+        raise InputError(f"There is no model '{reference}' in {self.folder}; installed: {here}. `lascarseg models add FILE` adds one.")
+
+    def add(self, path: str | Path, force: bool = False) -> Bundle:
+        """Check every byte of a bundle and copy it into the store, whole or not at all.
+
+        Raises
+        ------
+        InputError
+            the bundle is refused, its name is a rule's, or the store has another bundle of that name and version.
+        ProcessingError
+            the store can't be written to.
+        """
+        bundle = read_bundle(path)
+        return self.keep_new(bundle.card, {name: bundle.read(name) for name in bundle.card.files}, force)
+
+    def keep_new(self, card: ModelCard, files: Mapping[str, bytes], force: bool = False) -> Bundle:
+        """Write a model that was just made into the store; errors as in `add`."""
+        if card.name in RULES:
+            raise InputError(f"A model can't be called '{card.name}': that is an intensity rule's name. Give it another name.")
+        folder = self.folder / folder_name(card.name, card.version)
+        if folder.exists() and not force:
+            there = self._look(folder, False).bundle
+            if there is not None and there.card.sha256 == with_files(card, files).sha256:
+                return there
+            raise InputError(f"The store has another {card.reference}. Remove it first, or give --force to replace it.")
+        self._writable(self._try_writing)
+        return write_bundle(card, files, folder, force=force)
+
+    def remove(self, reference: str) -> Path:
+        """Delete a model from the user's store; returns the folder that was deleted."""
+        chosen = self._one_of_mine(reference)
+        # Renamed first: a folder that exists is whole, also when deleting is interrupted.
+        scratch = self._writable(lambda: Path(tempfile.mkdtemp(prefix=".removed-", dir=self.folder)))
+        self._writable(lambda: os.replace(chosen.folder, scratch / "bundle"))
+        shutil.rmtree(scratch, ignore_errors=True)
+        return chosen.folder
+
+    def export(self, reference: str, target: str | Path, force: bool = False) -> Bundle:
+        """Write a model to a folder, or to a zip when `target` ends with .zip, to be added elsewhere."""
+        bundle = self.find(reference)
+        return write_bundle(bundle.card, {name: bundle.read(name) for name in bundle.card.files}, target, force=force)
+
+    def accepted(self, bundle: Bundle) -> bool:
+        """True when the bundle has no terms, or these of this very bundle were accepted."""
+        return bundle.card.terms is None or bundle.card.sha256 in self._acceptances()
+
+    def accept(self, bundle: Bundle) -> None:
+        """Remember that the user accepted the bundle's terms; `ProcessingError` when the store can't be written to."""
+        known = self._acceptances()
+        known[bundle.card.sha256] = {"model": bundle.card.reference, "accepted": date.today().isoformat()}
+
+        def write() -> None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            handle, scratch = tempfile.mkstemp(prefix=".accepted-", dir=self.folder)
+            with os.fdopen(handle, "w", encoding="ascii") as file:
+                json.dump(known, file, indent=2)
+            os.replace(scratch, self.folder / ACCEPTED)
+
+        self._writable(write)
+
+    def require_terms(self, bundle: Bundle, accept: bool = False) -> None:
+        """`InputError` with the terms unless they were accepted, before or (`accept`) now."""
+        if self.accepted(bundle):
+            return
+        if not accept:
+            raise InputError(
+                f"The model {bundle.card.name} may be used under these terms only:\n{bundle.card.terms.strip()}\n"
+                f"To accept them: `lascarseg models accept {bundle.card.reference}`, or --accept-terms."
+            )
+        try:
+            self.accept(bundle)
+        except ProcessingError:
+            # A store that is read-only, on purpose: accepted for this run, asked again at the next.
+            return
+
+    def _folders(self) -> Iterator[tuple[Path, bool]]:
+        places = [(self.folder, False)] + [(resources / SHIPPED_FOLDER, True) for resources in RESOURCE_FOLDERS]
+        for place, shipped in places:
+            if place.is_dir():
+                yield from (
+                    (path, shipped) for path in sorted(place.iterdir()) if (path / CARD).is_file() and not path.name.startswith(".")
+                )
+
+    def _look(self, folder: Path, shipped: bool) -> StoredModel:
+        try:
+            return StoredModel(folder, shipped, read_bundle(folder))
+        except (InputError, ProcessingError) as error:
+            return StoredModel(folder, shipped, None, str(error))
+
+    def _one_of_mine(self, reference: str) -> StoredModel:
+        """The model to remove, also one that is broken; a name with several versions must say which."""
+        mine = [self._look(path, False) for path, shipped in self._folders() if not shipped]
+        fitting = [m for m in mine if reference in (_reference(m), m.folder.name, m.folder.name.rpartition("-")[0])]
+        if not fitting:
+            raise InputError(f"There is no model '{reference}' in {self.folder}; only models there can be removed.")
+        if len(fitting) > 1:
+            versions = ", ".join(_reference(m) for m in fitting)
+            raise InputError(f"There are several versions: {versions}. Say which to remove.")
+        return fitting[0]
+
+    def _acceptances(self) -> dict[str, object]:
+        try:
+            known = json.loads((self.folder / ACCEPTED).read_text(encoding="ascii"))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise ProcessingError(f"{self.folder / ACCEPTED} can't be read ({error}). Delete it, and accept the terms again.") from error
+        return known if isinstance(known, dict) else {}
+
+    def _try_writing(self) -> None:
+        """Raises `OSError` where a folder can't be made; only writing tells."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        os.rmdir(tempfile.mkdtemp(prefix=".trial-", dir=self.folder))
+
+    def _writable(self, work: Callable[[], object]):
+        try:
+            return work()
+        except OSError as error:
+            raise ProcessingError(
+                f"The model store {self.folder} can't be written to ({error.strerror}). Set {STORE_VARIABLE} to a folder of your own."
+            ) from error
+
+
+def default_folder() -> Path:
+    """The user's store: LASCARSEG_MODELS, else the platform's place for an application's data."""
+    chosen = os.environ.get(STORE_VARIABLE)
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    else:
+        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return base / "LAScarSeg" / "models"
+
+
+def folder_name(name: str, version: str) -> str:
+    """The folder of a model in the store; "@" is not welcome in every file system."""
+    return f"{name}-{version}"
+
+
+def version_key(version: str) -> tuple[int, ...]:
+    """Versions in their order: 1.10 is newer than 1.9."""
+    return tuple(int(number) for number in version.split("."))
+
+
+def _reference(model: StoredModel) -> str:
+    return model.bundle.card.reference if model.bundle else model.folder.name

@@ -1,0 +1,105 @@
+"""A network as plain numbers: what a bundle's `model.json` holds, and what builds the torch module."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import InputError
+
+Triple = tuple[int, int, int]
+
+ARCHITECTURES = ("dynunet",)
+"""`dynunet`: nnU-Net v2's PlainConvUNet as a MONAI DynUNet."""
+MINIMUM_STAGES = 3
+"""MONAI's DynUNet needs an input block, a stage and a bottleneck."""
+LARGEST_CHANNELS = 4096
+"""Ten times nnU-Net's widest stage: a plan beyond it is a mistake, and would exhaust the memory before it failed."""
+
+
+@dataclass(frozen=True)
+class NetworkPlan:
+    """One network. Every per-stage tuple runs from full resolution to the bottleneck; triples are in the order (k, j, i).
+
+    Raises
+    ------
+    InputError
+        from the constructor, naming the value that can't be.
+    """
+
+    in_channels: int
+    out_channels: int
+    """Background and foreground: 2 for every system here."""
+    features: tuple[int, ...]
+    """Channels of each stage."""
+    strides: tuple[Triple, ...]
+    """Of each stage's first convolution; (1, 1, 1) for the first stage."""
+    kernel_sizes: tuple[Triple, ...]
+    """Of each stage's convolutions, odd; the decoder uses those of the stage whose skip it takes in."""
+    deep_supervision: bool = True
+    """In training mode, logits at every decoder level but the bottleneck's; never in evaluation mode."""
+    architecture: str = "dynunet"
+
+    def __post_init__(self) -> None:
+        if self.architecture not in ARCHITECTURES:
+            raise InputError(f"The network architecture is {self.architecture!r}; known are {', '.join(ARCHITECTURES)}.")
+        if not isinstance(self.deep_supervision, bool):
+            raise InputError(f"deep_supervision is {self.deep_supervision!r}; it must be true or false.")
+        for name in ("in_channels", "out_channels"):
+            _require_count(name, getattr(self, name), LARGEST_CHANNELS)
+        if len(self.features) < MINIMUM_STAGES:
+            raise InputError(f"The network plan has {len(self.features)} stages; at least {MINIMUM_STAGES} are needed.")
+        if not len(self.features) == len(self.strides) == len(self.kernel_sizes):
+            counts = f"{len(self.features)} features, {len(self.strides)} strides, {len(self.kernel_sizes)} kernel sizes"
+            raise InputError(f"The network plan has {counts}; there must be one of each per stage.")
+        for channels in self.features:
+            _require_count("features", channels, LARGEST_CHANNELS)
+        for stride in self.strides:
+            _require_triple("strides", stride, (1, 2))
+        for kernel in self.kernel_sizes:
+            _require_triple("kernel_sizes", kernel, (1, 3, 5, 7))
+        if any(step != 1 for step in self.strides[0]):
+            raise InputError(f"The first stride is {self.strides[0]}; it must be (1, 1, 1), or the output is smaller than the input.")
+
+    @property
+    def divisor(self) -> Triple:
+        """A patch's size (k, j, i) must be a multiple of this: the product of the strides."""
+        products = [1, 1, 1]
+        for stride in self.strides:
+            products = [product * step for product, step in zip(products, stride)]
+        return tuple(products)
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dictionary (lists, no tuples) that `from_json` reads back to an equal plan."""
+        data = dataclasses.asdict(self)
+        data["features"] = list(self.features)
+        data["strides"] = [list(stride) for stride in self.strides]
+        data["kernel_sizes"] = [list(kernel) for kernel in self.kernel_sizes]
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> NetworkPlan:
+        """From a dictionary; `InputError` for a missing or unknown key and for values that can't be."""
+        fields = dataclasses.fields(cls)
+        unknown = sorted(set(data) - {f.name for f in fields})
+        missing = [f.name for f in fields if f.default is dataclasses.MISSING and f.name not in data]
+        if unknown or missing:
+            words = [f"{word} {', '.join(names)}" for word, names in (("unknown", unknown), ("missing", missing)) if names]
+            raise InputError(f"The network plan can't be used: {'; '.join(words)}.")
+        try:
+            stages = {name: tuple(tuple(triple) for triple in data[name]) for name in ("strides", "kernel_sizes")}
+            return cls(**(dict(data) | stages | {"features": tuple(data["features"])}))
+        except TypeError:
+            raise InputError("The network plan can't be used: features, strides and kernel_sizes must be lists.") from None
+
+
+def _require_count(name: str, value: object, largest: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= largest:
+        raise InputError(f"{name} of the network plan holds {value!r}; it must be a whole number from 1 to {largest}.")
+
+
+def _require_triple(name: str, value: object, allowed: tuple[int, ...]) -> None:
+    if not isinstance(value, tuple) or len(value) != 3 or any(isinstance(v, bool) or v not in allowed for v in value):
+        raise InputError(f"{name} of the network plan holds {value!r}; it must be three of {', '.join(map(str, allowed))}.")

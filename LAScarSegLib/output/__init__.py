@@ -1,0 +1,1 @@
+"""An analysis on disk: volumes, surface, tables, figures, report, scene."""

@@ -1,0 +1,85 @@
+"""The intensity map: the grey level at the wall relative to blood, from the same six views as the scar map."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from . import style
+from .surface_views import colour_actor, draw_views, lookup_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from ...analysis import Analysis
+
+FILE_NAME = "iir_map.png"
+NEEDS_RENDERING = True
+FOOT_IN = 0.78
+IIR_RANGE = (0.6, 1.8)
+"""The same colours mean the same ratio in every patient: from below the lowest preset (0.86) to above the highest (1.61)."""
+COLOUR_MAP = "RdYlBu_r"
+
+
+@style.in_house_style
+def draw(analysis: Analysis, path: Path) -> Path:
+    """Draw the intensity-ratio map of `analysis` to the PNG file `path`; returns it."""
+    import matplotlib
+
+    colours = matplotlib.colormaps[COLOUR_MAP](np.linspace(0, 1, 256))
+    surface = analysis.surface
+    actors = colour_actor(surface, surface.iir, lookup_table(colours, *IIR_RANGE))
+    figure = draw_views(surface, actors, "Intensity at the wall, relative to blood", _how(analysis), FOOT_IN)
+    _colour_bar(figure, analysis)
+    return style.finish(figure, analysis, path)
+
+
+def describe(analysis: Analysis) -> str:
+    """The alternative text."""
+    low, middle, high = np.percentile(analysis.surface.iir, (5, 50, 95))
+    return (
+        "Surface of the left atrium in six views, coloured by intensity relative to blood: "
+        f"median {middle:.2f}, 5th to 95th percentile {low:.2f} to {high:.2f}."
+    )
+
+
+def caption(analysis: Analysis) -> str:
+    """What the report says under the figure."""
+    return (
+        f"Image intensity ratio (IIR): {_how(analysis)}, over the mean of the blood pool ({analysis.blood_pool.mean:.4g}). "
+        "For looking at: scar is decided voxel by voxel in the wall, not on this map."
+    )
+
+
+def _how(analysis: Analysis) -> str:
+    settings = analysis.settings
+    statistic = {"max": "maximum", "mean": "mean", "median": "median", "p90": "90th percentile"}[settings.projection_statistic]
+    span = f"from {settings.projection_from_mm:g} to {settings.projection_to_mm:+g} mm".replace("-", "−")
+    return f"{statistic} along the surface normal {span}"
+
+
+def _colour_bar(figure: Figure, analysis: Analysis) -> None:
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    _, height = figure.get_size_inches()
+    axes = figure.add_axes((0.03, 0.42 / height, 0.42, 0.13 / height))
+    colours = ScalarMappable(Normalize(*IIR_RANGE), COLOUR_MAP)
+    bar = figure.colorbar(colours, cax=axes, orientation="horizontal", extend="both", extendfrac=0.03)
+    bar.set_label("image intensity ratio (blood = 1)", fontsize=9)
+    bar.outline.set_visible(False)
+    level = analysis.method.threshold_intensity
+    if level is not None and IIR_RANGE[0] <= level / analysis.blood_pool.mean <= IIR_RANGE[1]:
+        ratio = level / analysis.blood_pool.mean
+        axes.axvline(ratio, ymin=-0.35, ymax=1.35, color=style.INK, linewidth=1.6, clip_on=False)
+        axes.annotate(
+            f"threshold of this result: {ratio:.2f}", (ratio, 1.35), (ratio, 1.6),
+            xycoords=("data", "axes fraction"), ha="left", va="bottom", fontsize=8.5, annotation_clip=False,
+        )  # fmt: skip
+    if not analysis.surface.is_wall.all():
+        from matplotlib.patches import Patch
+
+        patch = Patch(color=style.EXCLUDED, label="left out (beyond the planes)")
+        figure.legend(handles=[patch], loc="lower left", bbox_to_anchor=(0.5, 0.25 / height), handlelength=1.1, handleheight=1.1)

@@ -1,0 +1,159 @@
+"""The threshold curve: how much is called scar at every threshold, with the published presets marked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...intensity.rules import RULES, Preset
+from . import style
+from .words import percent, shares_at
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from ...analysis import Analysis
+
+FILE_NAME = "threshold_curve.png"
+NEEDS_RENDERING = False
+
+SIZE_IN = (10.0, 5.6)
+REFERENCE_RULE = "iir"
+"""Whose presets are marked when the method has none of its own (Otsu, a mask, …)."""
+LEAST_IIR_RANGE = (0.7, 1.75)
+"""Shown at least, so that the curves of two patients can be laid side by side."""
+LABEL_ABOVE_PCT = 60.0
+"""Where the curves are lower than this, a preset's name fits above it, else below."""
+NEARLY_ALL_PCT = 98.0
+"""A surface curve that stays below this at the lowest threshold needs an explanation."""
+EMPTY_PCT = 0.05
+"""Where every curve is below this, there is nothing left to show."""
+
+
+@style.in_house_style
+def draw(analysis: Analysis, path: Path) -> Path:
+    """Draw the threshold curve of `analysis` to the PNG file `path`; returns it."""
+    figure = style.new_figure(*SIZE_IN)
+    line = f"{analysis.method.words}: scar on {percent(analysis.measurements.get('scar_area_pct'))} of the surface"
+    style.title(figure, "Scar against threshold", line)
+    axes = figure.add_axes((0.065, 0.115, 0.915, 0.63))
+    curve, blood = analysis.curve, analysis.blood_pool
+    lines = [(curve.scar_area_pct, "% of the LA surface (the headline number)", {"color": style.SCAR, "linewidth": 2.4})]
+    if not np.isnan(curve.scar_area_pct_wall).all():
+        dashed = {"color": style.SCAR, "linewidth": 1.5, "linestyle": (0, (5, 2))}
+        lines.append((curve.scar_area_pct_wall, "% of the LA wall proper (beyond the planes left out)", dashed))
+    lines.append((curve.scar_pct_of_wall_volume, "% of the wall volume", {"color": style.WALL_FILL, "linewidth": 1.8}))
+    for values, label, look in lines:
+        axes.plot(curve.iir, values, label=label, **look)
+    axes.set_xlim(_range(analysis))
+    axes.set_ylim(0, 100)
+    axes.set_xlabel("threshold as image intensity ratio (blood mean = 1)")
+    axes.set_ylabel("scar (%)")
+    style.quiet_grid(axes)
+    if blood.sd > 0:
+        second = axes.secondary_xaxis("top", functions=(lambda t: (t - 1) * blood.mean / blood.sd, lambda n: 1 + n * blood.sd / blood.mean))
+        second.set_xlabel("threshold as standard deviations above the blood mean", color=style.INK)
+        second.spines["top"].set_visible(True)
+    _mark_presets(axes, analysis)
+    _mark_result(axes, analysis)
+    figure.legend(*axes.get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(0.008, 0.89), ncols=3, columnspacing=2.0)
+    return style.finish(figure, analysis, path)
+
+
+def describe(analysis: Analysis) -> str:
+    """The alternative text: the curve's values at the presets."""
+    points = [f"{shares_at(analysis, ratio)[0]:.1f} % at {_preset_words(analysis, preset)}" for preset, ratio in _presets(analysis)]
+    return "Percentage of the surface called scar, falling as the threshold rises: " + ", ".join(points) + "."
+
+
+def caption(analysis: Analysis) -> str:
+    """What the report says under the figure."""
+    family = RULES[_family(analysis)].title
+    reached = float(np.nanmax(analysis.curve.scar_area_pct))
+    bare = ""
+    if reached < NEARLY_ALL_PCT:
+        bare = f" The surface curve ends at {reached:.0f} %: the rest of the surface has no wall in front of it."
+    return (
+        "Published thresholds disagree, so the whole curve is shown: what would be called scar at every threshold. "
+        f"Marked are the presets of “{family}”; each was published for its own wall and way of measuring.{bare}"
+    )
+
+
+def _family(analysis: Analysis) -> str:
+    rule = RULES.get(analysis.method.name)
+    return rule.name if rule is not None and rule.presets else REFERENCE_RULE
+
+
+def _presets(analysis: Analysis) -> list[tuple[Preset, float]]:
+    """Each preset with the intensity ratio it means on this scan, ascending."""
+    blood = analysis.blood_pool
+    family = _family(analysis)
+    ratio = (lambda n: 1 + n * blood.sd / blood.mean) if family == "nsd" else (lambda t: t)
+    return sorted(((preset, ratio(preset.value)) for preset in RULES[family].presets), key=lambda pair: pair[1])
+
+
+def _preset_words(analysis: Analysis, preset: Preset) -> str:
+    return f"{preset.value:g} SD" if _family(analysis) == "nsd" else f"{preset.value:.2f}"
+
+
+def _range(analysis: Analysis) -> tuple[float, float]:
+    """From where nearly all is scar, or the lowest preset, to where nothing is: the part of the curve that says something."""
+    curve = analysis.curve
+    marks = [ratio for _, ratio in _presets(analysis)] + [ratio for ratio in [_result_ratio(analysis)] if ratio is not None]
+    visible = curve.iir[curve.scar_area_pct > EMPTY_PCT]
+    high = max([LEAST_IIR_RANGE[1], *(mark + 0.1 for mark in marks), float(visible.max()) if visible.size else 0.0])
+    low = min(LEAST_IIR_RANGE[0], *(mark - 0.1 for mark in marks))
+    return max(low, float(curve.iir.min())), min(high, float(curve.iir.max()))
+
+
+def _result_ratio(analysis: Analysis) -> float | None:
+    level = analysis.method.threshold_intensity
+    return None if level is None else level / analysis.blood_pool.mean
+
+
+def _mark_presets(axes: Axes, analysis: Analysis) -> None:
+    """A dot on the curve and a name above it for each preset; the one in use is the result's own mark."""
+    chosen = _result_ratio(analysis)
+    for preset, ratio in _presets(analysis):
+        if chosen is not None and abs(ratio - chosen) < 1e-9:
+            continue
+        axes.axvline(ratio, color=style.MUTED, linewidth=0.8, linestyle=(0, (2, 2)), zorder=1)
+        area = shares_at(analysis, ratio)[0]
+        axes.plot(ratio, area, "o", color="white", markeredgecolor=style.SCAR, markeredgewidth=1.4, markersize=5.5, zorder=4)
+        low_on_curve = max(shares_at(analysis, ratio)) < LABEL_ABOVE_PCT
+        axes.annotate(
+            f"{_preset_words(analysis, preset)}  {_author(preset.source)}", (ratio, 0.98 if low_on_curve else 0.02),
+            xycoords=("data", "axes fraction"), xytext=(-2.5, 0), textcoords="offset points", rotation=90, ha="right",
+            va="top" if low_on_curve else "bottom", fontsize=8, color=style.MUTED, path_effects=style.outlined("white", 3),
+        )  # fmt: skip
+
+
+def _mark_result(axes: Axes, analysis: Analysis) -> None:
+    value = analysis.measurements["scar_area_pct"].value
+    ratio = _result_ratio(analysis)
+    if value is None:
+        return
+    if ratio is None:
+        axes.axhline(value, color=style.INK, linewidth=1.2)
+        axes.annotate(
+            f"this result: {value:.1f} %", (0.99, value), xycoords=("axes fraction", "data"), xytext=(0, 3),
+            textcoords="offset points", ha="right", fontsize=9.5, fontweight="bold",
+        )  # fmt: skip
+        return
+    axes.axvline(ratio, color=style.INK, linewidth=1.4, zorder=2)
+    axes.plot(ratio, value, "o", color=style.SCAR, markeredgecolor=style.INK, markeredgewidth=1.4, markersize=8.5, zorder=5)
+    name = f" · {analysis.method.preset}" if analysis.method.preset else ""
+    on_right = ratio > np.mean(axes.get_xlim())
+    axes.annotate(
+        f"this result: {value:.1f} % at {ratio:.2f}{name}", (ratio, value), xytext=(-9 if on_right else 9, 9), textcoords="offset points",
+        ha="right" if on_right else "left", va="bottom", fontsize=9.5, fontweight="bold", path_effects=style.outlined("white", 3),
+    )  # fmt: skip
+
+
+def _author(source: str) -> str:
+    """"Khurram 2014" of "Khurram et al., Heart Rhythm 2014"; what is in brackets when there is a program's name."""
+    if "(" in source and source.endswith(")"):
+        return source[source.rindex("(") + 1 : -1]
+    return f"{source.split()[0]} {source.split()[-1]}"

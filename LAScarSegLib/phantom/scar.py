@@ -1,0 +1,271 @@
+"""Where the scar is: bands around the veins with gaps, a roof line, patches of fibrosis; all on the LA surface, in mm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy import ndimage
+from scipy.spatial import cKDTree
+
+from ..surface.surface import REGION_BODY, Surface
+from .atrium import Atrium, Opening
+from .settings import PhantomSettings
+from .wall import NodeGrid, isolines
+
+# Ranges: SCIENCE section 7 (post-ablation LGE and electro-anatomical studies collected there).
+BAND_DISTANCE_MM = (5.0, 10.0)
+"""From the ostium to the band's inner edge."""
+BAND_WIDTH_MM = (4.0, 8.0)
+GAPS_PER_PAIR = 2.7
+GAP_MEDIAN_MM, GAP_LOG_SD, GAP_MIN_MM, GAP_MAX_MM = 6.0, 0.5, 3.0, 22.0
+SCAR_PCT_MEAN, SCAR_PCT_SD, SCAR_PCT_RANGE = 13.9, 5.9, (4.0, 30.0)
+FIBROSIS_PCT_MEDIAN, FIBROSIS_PCT_LOG_SD = 17.0, 0.45
+"""Native scans: the same middle, skewed as fibrosis is."""
+PAIR_SHARE = 0.75
+"""Share of sides on which one band goes around both veins; on the others every vein has its own."""
+ROOF_LINE_SHARE = 0.4
+LINE_STEP_MM = 0.25
+BETWEEN_GAPS_MM = 6.0
+"""Scar left between two gaps, so that they stay two."""
+NO_SCAR_MM = -50.0
+
+
+@dataclass(frozen=True, eq=False)
+class Gap:
+    """Healthy tissue in a band: from `start_mm` along its line, `length_mm` long; `centre` (3,) LPS mm."""
+
+    start_mm: float
+    length_mm: float
+    centre: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Lesion:
+    """One ablation line: `points` (n, 3) LPS mm every `LINE_STEP_MM`, `half_width_mm` (n,) there, and its gaps.
+
+    `closed` lines encircle the veins `encircles`; the roof line is open and encircles none.
+    """
+
+    name: str
+    points: np.ndarray
+    half_width_mm: np.ndarray
+    encircles: tuple[str, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    _tree: cKDTree = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_tree", cKDTree(self.points))
+
+    @property
+    def closed(self) -> bool:
+        return bool(self.encircles)
+
+    @property
+    def length_mm(self) -> float:
+        """Length of the whole line, gaps included."""
+        return len(self.points) * LINE_STEP_MM
+
+    def signed_mm(self, points: np.ndarray, widen_mm: float = 0.0) -> np.ndarray:
+        """mm inside the scar of this line (negative: outside it, or inside a gap) of surface points (n, 3)."""
+        distance, nearest = self._tree.query(points, distance_upper_bound=20.0)
+        found = np.isfinite(distance)
+        nearest = np.where(found, nearest, 0)
+        inside = np.where(found, self.half_width_mm[nearest] + widen_mm - distance, NO_SCAR_MM)
+        return np.minimum(inside, self.outside_gaps_mm()[nearest])
+
+    def outside_gaps_mm(self) -> np.ndarray:
+        """(n,) mm along the line from each of its points to the nearest gap; negative within a gap."""
+        position = np.arange(len(self.points)) * LINE_STEP_MM
+        outside = np.full(len(self.points), -NO_SCAR_MM)
+        for gap in self.gaps:
+            offset = np.abs(position - gap.start_mm - gap.length_mm / 2)
+            if self.closed:
+                offset = np.minimum(offset, self.length_mm - offset)
+            outside = np.minimum(outside, offset - gap.length_mm / 2)
+        return outside
+
+
+@dataclass(frozen=True, eq=False)
+class ScarPattern:
+    """The whole scar of one LA. `fibrosis` (k, j, i) on the nodes is positive where the wall is fibrotic."""
+
+    lesions: tuple[Lesion, ...]
+    fibrosis: np.ndarray
+    nodes: NodeGrid
+
+    def ablation_mm(self, points: np.ndarray) -> np.ndarray:
+        """mm inside ablation scar of surface points (n, 3); negative outside."""
+        return np.max([np.full(len(points), NO_SCAR_MM), *(lesion.signed_mm(points) for lesion in self.lesions)], axis=0)
+
+    def signed_mm(self, points: np.ndarray) -> np.ndarray:
+        """Positive inside any scar (about mm) of surface points (n, 3)."""
+        return np.maximum(self.ablation_mm(points), self.nodes.sample(self.fibrosis, points))
+
+
+def draw_scar(settings: PhantomSettings, atrium: Atrium, nodes: NodeGrid, mesh: Surface, rng: np.random.Generator) -> ScarPattern:
+    """Lesions and fibrosis that together cover the drawn share of the LA wall proper (body without veins and valve)."""
+    native = settings.kind == "native"
+    drawn = FIBROSIS_PCT_MEDIAN * np.exp(FIBROSIS_PCT_LOG_SD * rng.standard_normal())
+    if not native:
+        drawn = SCAR_PCT_MEAN + SCAR_PCT_SD * rng.standard_normal()
+    share = (settings.scar_pct or float(np.clip(drawn, *SCAR_PCT_RANGE))) / 100
+    # Share of the drawn area that is fibrosis rather than ablation scar.
+    patches = 1.0 if native else rng.uniform(0.1, 0.3)
+    lesions = () if native else _draw_lesions(atrium, mesh, share * (1 - patches), rng)
+    fibrosis = _draw_fibrosis(atrium, nodes, mesh, lesions, share, rng)
+    return ScarPattern(lesions, fibrosis, nodes)
+
+
+def ostium_distance_mm(vein: Opening, points: np.ndarray) -> np.ndarray:
+    """Distance of surface points (n, 3) to the ostium's ring; negative beyond it, on the vein."""
+    along, across = vein.along_and_across(points.T)
+    distance = np.hypot(along, across - vein.radius_mm)
+    return np.where(vein.holds(points.T), -distance, distance)
+
+
+def _draw_lesions(atrium: Atrium, mesh: Surface, share: float, rng: np.random.Generator) -> tuple[Lesion, ...]:
+    wall = wall_area_mm2(atrium, mesh)
+    outlines = []
+    for side in ("left", "right"):
+        veins = [v for v in atrium.veins if v.side == side]
+        # A middle vein leaves no room for bands of their own: three are always encircled together.
+        together = rng.random() < PAIR_SHARE or len(veins) != 2
+        outlines += _encirclements(veins, together, mesh, rng)
+    roof = _roof_line(outlines, mesh) if rng.random() < ROOF_LINE_SHARE else None
+    lines = [(name, line, names) for name, line, names in outlines] + ([("roof", roof, ())] if roof is not None else [])
+    width = float(np.clip(share * wall / (sum(len(line) for _, line, _ in lines) * LINE_STEP_MM), *BAND_WIDTH_MM))
+    bare = [Lesion(name, line, _half_width(len(line), width, bool(names), rng), names) for name, line, names in lines]
+    return tuple(_with_gaps(lesion, [other for other in bare if other is not lesion], rng) for lesion in bare)
+
+
+def _encirclements(
+    veins: list[Opening], together: bool, mesh: Surface, rng: np.random.Generator
+) -> list[tuple[str, np.ndarray, tuple[str, ...]]]:
+    """Name, line and veins of the bands of one side."""
+    distances = [ostium_distance_mm(v, mesh.points) for v in veins]
+    to_middle = float(rng.uniform(*BAND_DISTANCE_MM)) + np.mean(BAND_WIDTH_MM) / 2
+    if together:
+        names = tuple(v.name for v in veins)
+        name = f"{veins[0].side} pair" if len(veins) > 1 else names[0]
+        loops = isolines(mesh, np.min(distances, axis=0) - to_middle)
+        return [(name, resample(smooth_loop(loops[0])), names)] if loops else []
+    bands = []
+    for vein, distance in zip(veins, distances):
+        others = np.min([np.maximum(d, 0) for v, d in zip(veins, distances) if v is not vein], axis=0)
+        # Between two near ostia there is no room: the band runs along the middle of the carina.
+        loops = isolines(mesh, distance - np.minimum(to_middle, others))
+        bands += [(vein.name, resample(smooth_loop(loops[0])), (vein.name,))] if loops else []
+    return bands
+
+
+def _roof_line(outlines: list[tuple[str, np.ndarray, tuple[str, ...]]], mesh: Surface) -> np.ndarray | None:
+    """A line over the roof from the left to the right bands; None when one side has no band."""
+    left = [line for _, line, names in outlines if any(n.startswith("L") for n in names)]
+    right = [line for _, line, names in outlines if any(n.startswith("R") for n in names)]
+    if not left or not right:
+        return None
+    # The ends nearest to the midline, high up: z counts as much as closeness.
+    ends = [max(np.concatenate(lines), key=lambda p: p[2] - 1.0 * abs(p[0])) for lines in (left, right)]
+    chord = np.linspace(*ends, 60)
+    rise = np.sin(np.linspace(0, np.pi, 60))[:, None] * np.array([0.0, 0.0, 12.0])
+    tree = cKDTree(mesh.points)
+    line = mesh.points[tree.query(chord + rise)[1]]
+    return resample(ndimage.gaussian_filter1d(line, 2.0, axis=0, mode="nearest"))
+
+
+def smooth_loop(line: np.ndarray) -> np.ndarray:
+    """A closed line without the mesh's jags (Gaussian of 1.5 mm along it), end not repeated."""
+    even = resample(line)
+    return ndimage.gaussian_filter1d(even, 1.5 / LINE_STEP_MM, axis=0, mode="wrap")
+
+
+def resample(line: np.ndarray) -> np.ndarray:
+    """Points every `LINE_STEP_MM` along a polyline (n, 3)."""
+    position = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
+    wanted = np.arange(0.0, position[-1], LINE_STEP_MM)
+    return np.stack([np.interp(wanted, position, line[:, axis]) for axis in range(3)], axis=1)
+
+
+def _half_width(points: int, width_mm: float, closed: bool, rng: np.random.Generator) -> np.ndarray:
+    """A band's half width (n,): it wavers along the line by a fifth, with 5 mm correlation."""
+    mode = "wrap" if closed else "nearest"
+    wave = ndimage.gaussian_filter1d(rng.standard_normal(points), 5.0 / LINE_STEP_MM, mode=mode)
+    wave /= wave.std() + 1e-9
+    return np.clip(width_mm * (1 + 0.2 * wave), *BAND_WIDTH_MM) / 2
+
+
+def _with_gaps(lesion: Lesion, others: list[Lesion], rng: np.random.Generator) -> Lesion:
+    """The lesion with gaps where no other lesion would fill them."""
+    if not lesion.closed:
+        return lesion
+    mean = GAPS_PER_PAIR if len(lesion.encircles) > 1 or lesion.encircles[0] == "LCPV" else GAPS_PER_PAIR / 2
+    wanted = int(rng.poisson(mean))
+    covered = np.zeros(len(lesion.points), bool)
+    for other in others:
+        covered |= other.signed_mm(lesion.points) > -3.0
+    gaps: list[Gap] = []
+    for _ in range(40 * wanted):
+        if len(gaps) == wanted:
+            break
+        length = float(np.clip(GAP_MEDIAN_MM * np.exp(GAP_LOG_SD * rng.standard_normal()), GAP_MIN_MM, GAP_MAX_MM))
+        start = float(rng.uniform(0, lesion.length_mm))
+        if _fits(lesion, start, length, gaps, covered):
+            middle = int((start + length / 2) / LINE_STEP_MM) % len(lesion.points)
+            gaps.append(Gap(start, length, lesion.points[middle]))
+    return Lesion(lesion.name, lesion.points, lesion.half_width_mm, lesion.encircles, tuple(gaps))
+
+
+def _fits(lesion: Lesion, start: float, length: float, gaps: list[Gap], covered: np.ndarray) -> bool:
+    stretch = np.arange(start - BETWEEN_GAPS_MM, start + length + BETWEEN_GAPS_MM, LINE_STEP_MM) / LINE_STEP_MM
+    index = stretch.astype(int) % len(lesion.points)
+    trial = Lesion(lesion.name, lesion.points, lesion.half_width_mm, lesion.encircles, tuple(gaps))
+    return not covered[index].any() and bool((trial.outside_gaps_mm()[index] > 0).all())
+
+
+def _draw_fibrosis(
+    atrium: Atrium, nodes: NodeGrid, mesh: Surface, lesions: tuple[Lesion, ...], share: float, rng: np.random.Generator
+) -> np.ndarray:
+    """(k, j, i) about mm inside patches; its zero level makes all scar together cover `share` of the wall proper."""
+    patches = nodes.noise(rng, 4.5) + 0.35 * nodes.noise(rng, 1.8)
+    values = nodes.sample(patches, mesh.points)
+    region = atrium.region(mesh.points.T.astype(np.float32))
+    # No patch closes a gap, and none grows on veins.
+    barred = region != REGION_BODY
+    scar = np.zeros(len(mesh.points), bool)
+    for lesion in lesions:
+        scar |= lesion.signed_mm(mesh.points) > 0
+        for gap in lesion.gaps:
+            barred |= np.linalg.norm(mesh.points - gap.centre, axis=1) < gap.length_mm / 2 + BAND_WIDTH_MM[1]
+    area = mesh.vertex_area_mm2 * (region == REGION_BODY)
+    missing = share * area.sum() - area[scar].sum()
+    free = np.flatnonzero(~barred & ~scar & (area > 0))
+    order = free[np.argsort(-values[free])]
+    filled = np.searchsorted(np.cumsum(area[order]), max(missing, 0.0))
+    level = values[order[min(filled, len(order) - 1)]] if missing > 0 and len(order) else np.inf
+    if not np.isfinite(level):
+        return np.full(nodes.geometry.shape, np.float32(NO_SCAR_MM))
+    # The noise falls by about 1 per correlation length: a scale that makes it roughly mm.
+    fibrosis = ((patches - np.float32(level)) * 3.0).astype(np.float32)
+    return _bar(fibrosis, atrium, nodes, lesions)
+
+
+def _bar(fibrosis: np.ndarray, atrium: Atrium, nodes: NodeGrid, lesions: tuple[Lesion, ...]) -> np.ndarray:
+    points = nodes.points(nodes.band)
+    values = fibrosis.ravel()[nodes.band]
+    # Mirrored rather than sunk, so that linear interpolation ends the patch on the border and not before it.
+    elsewhere = atrium.region(points.T.astype(np.float32)) != REGION_BODY
+    values[elsewhere] = -np.abs(values[elsewhere])
+    for lesion in lesions:
+        for gap in lesion.gaps:
+            room = np.linalg.norm(points - gap.centre, axis=1) - gap.length_mm / 2 - BAND_WIDTH_MM[1]
+            values = np.minimum(values, room)
+    barred = np.full(fibrosis.shape, np.float32(NO_SCAR_MM))
+    barred.ravel()[nodes.band] = values
+    return barred
+
+
+def wall_area_mm2(atrium: Atrium, mesh: Surface) -> float:
+    """Area of the LA wall proper: the body, without veins, appendage and mitral disc."""
+    region = atrium.region(mesh.points.T.astype(np.float32))
+    return float(mesh.vertex_area_mm2[region == REGION_BODY].sum())

@@ -1,0 +1,254 @@
+"""One job on files: which scan, which masks, which method, where the result goes. The command line and the worker fill it in."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .analysis import Analysis
+from .anatomy.masks import mask_on_grid
+from .errors import InputError
+from .inference.options import InferenceOptions
+from .intensity.rules import RULES, find_rule, parse_threshold
+from .models.bundle import Bundle
+from .output.files import check_output, write_results
+from .pipeline import analyse
+from .progress import Progress
+from .provenance import describe_file
+from .settings import Settings
+from .surface.planes import CutPlane, read_planes
+from .volume import Box, Volume
+from .volume_files import read_volume
+
+if TYPE_CHECKING:
+    from .inference.apply import Found
+
+MODELS_SHARE = 0.6
+"""Where models end, when there are some: on a CPU they take most of the time."""
+READING_SHARE, ANALYSIS_SHARE = 0.1, 0.4
+"""Where reading and analysing end in the whole job's progress: between the full run (0.1, 0.3) and the worker, which writes
+no pictures (0.2, 0.8), of Docs/performance.md."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """Everything one run needs; paths are files (or a DICOM folder for the image).
+
+    `cavity` is a mask file or a model's name, `wall` a mask file, `scar` a mask file or the name of a rule or model
+    (ARCHITECTURE, "Choosing methods"; None: the rule of `settings`); `labels` says by mask name which label of a mask with
+    several to take. The last five are for models: see `inference.options`; `roi` is a mask of the region of interest,
+    `accept_terms` accepts the terms they come with.
+    """
+
+    image: Path
+    output: Path
+    cavity: Path | None = None
+    wall: Path | None = None
+    scar: str | None = None
+    planes: tuple[Path, ...] = ()
+    labels: dict[str, int] = field(default_factory=dict)
+    settings: Settings = Settings()
+    force: bool = False
+    figures: bool = True
+    report: bool = True
+    scene: bool = True
+    device: str = "auto"
+    region_first: bool = True
+    mirror: bool = False
+    roi: Path | None = None
+    accept_terms: bool = False
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Request:
+        """From the content of a REQUEST.json; `image`, `output` and `cavity` are needed, unknown keys are refused."""
+        known = {f.name for f in dataclasses.fields(cls)}
+        unknown, missing = sorted(set(data) - known), sorted({"image", "output"} - set(data))
+        if unknown or missing:
+            raise InputError(f"The request has unknown keys {unknown} and lacks {missing}; known are {sorted(known)}.")
+        for key, (fits, wanted) in _JSON_TYPES.items():
+            if key in data and not fits(data[key]):
+                raise InputError(f"The request's '{key}' is {data[key]!r}; it must be {wanted}.")
+        values = dict(data)
+        for key in ("image", "output", "cavity", "wall", "roi"):
+            values[key] = Path(data[key]) if data.get(key) else None
+        values["planes"] = tuple(Path(p) for p in data.get("planes", ()))
+        values["settings"] = Settings.from_json(data.get("settings", {}))
+        return cls(**values)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != "" and "\0" not in value
+
+
+def _is_text_or_none(value: object) -> bool:
+    return value is None or _is_text(value)
+
+
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_labels(value: object) -> bool:
+    return isinstance(value, dict) and set(value) <= {"cavity", "wall", "scar"} and all(type(label) is int for label in value.values())
+
+
+_JSON_TYPES: dict[str, tuple[Callable[[object], bool], str]] = {
+    "image": (_is_text, "a path"),
+    "output": (_is_text, "a path"),
+    "cavity": (_is_text_or_none, "a path, a model's name or null"),
+    "wall": (_is_text_or_none, "a path or null"),
+    "roi": (_is_text_or_none, "a path or null"),
+    "device": (_is_text, "a device's name"),
+    "scar": (_is_text_or_none, "a path, the name of a rule or model, or null"),
+    "planes": (lambda value: isinstance(value, list) and all(map(_is_text, value)), "a list of paths"),
+    "labels": (_is_labels, 'an object such as {"cavity": 2}'),
+    "settings": (lambda value: isinstance(value, dict), "an object"),
+} | {key: (_is_flag, "true or false") for key in ("force", "figures", "report", "scene", "region_first", "mirror", "accept_terms")}
+"""What each key of a REQUEST.json may hold, and how to say so."""
+
+
+def run_request(request: Request, progress: Progress | None = None) -> Analysis:
+    """Read, analyse, write. Nothing is written when anything fails or is cancelled.
+
+    Raises
+    ------
+    InputError, ProcessingError, Cancelled
+    """
+    progress = progress or Progress()
+    check_output(request.output, request.force)
+    method = request.settings.rule if request.scar is None else request.scar
+    sources = {"cavity": _cavity_source(request.cavity), "scar": _scar_source(method)}
+    models = {name: source for name, source in sources.items() if isinstance(source, Bundle)}
+    _check_models(models, request)
+    settings = request.settings if sources["scar"] else dataclasses.replace(request.settings, rule=find_rule(method).name)
+    files = {"image": request.image, "wall": request.wall, "roi": request.roi, **sources}
+    files = {name: path for name, path in files.items() if isinstance(path, Path)}
+    volumes = _read_all(files, progress.part(0.0, READING_SHARE / 2 if models else READING_SHARE))
+    planes = read_plane_files(request.planes)
+    start = MODELS_SHARE if models else READING_SHARE
+    options, found = _run_models(models, request, volumes, progress.part(READING_SHARE / 2, start))
+    masks = volumes | (found.masks if found else {})
+    end = start + (1.0 - start) * (ANALYSIS_SHARE - READING_SHARE) / (1.0 - READING_SHARE)
+    analysis = analyse(
+        volumes["image"], settings, cavity=masks["cavity"], wall=masks.get("wall"), scar=masks.get("scar"), planes=planes,
+        labels={name: label for name, label in request.labels.items() if name not in models}, progress=progress.part(start, end),
+    )  # fmt: skip
+    if found:
+        from .inference.apply import with_models
+
+        analysis = with_models(analysis, models, found, options)
+    inputs = {name: describe_file(path) for name, path in files.items()}
+    analysis = dataclasses.replace(analysis, provenance=analysis.provenance | {"inputs": inputs})
+    write_results(
+        analysis, request.output, force=request.force, figures=request.figures, report=request.report, scene=request.scene,
+        progress=progress.part(end, 1.0),
+    )  # fmt: skip
+    return analysis
+
+
+def _run_models(
+    models: dict[str, Bundle], request: Request, volumes: dict[str, Volume], progress: Progress
+) -> tuple[InferenceOptions, Found | None]:
+    """Let the models find what they are asked for; None without models."""
+    scan, roi = volumes["image"], volumes.get("roi")
+    box = Box.around(mask_on_grid(roi, scan.geometry, "region of interest")[0], 0.0, scan.geometry.spacing_kji) if roi is not None else None
+    options = InferenceOptions(request.device, request.region_first, box, request.mirror)
+    if not models:
+        return options, None
+    from .inference.apply import find
+
+    return options, find(scan, models, options, volumes.get("cavity"), request.labels.get("cavity"), progress)
+
+
+def _check_models(models: dict[str, Bundle], request: Request) -> None:
+    """Terms, device and use, before anybody waits for a scan to be read."""
+    if not models:
+        if request.device not in ("auto", "cpu"):
+            raise InputError(f"The device '{request.device}' is for models; none was chosen. Leave it out.")
+        if request.roi is not None:
+            raise InputError(f"A region of interest ({request.roi}) is for models that find the cavity; none was chosen. Leave it out.")
+        return
+    from .inference.device import choose_device
+    from .models.bundle import check_use
+    from .models.store import ModelStore
+
+    for name, bundle in models.items():
+        check_use(bundle.card, stage=name)
+        ModelStore().require_terms(bundle, request.accept_terms)
+    choose_device(request.device)
+
+
+def scar_mask_file(scar: str) -> Path | None:
+    """`scar` as a file, None when it names a rule; `InputError` when it is neither."""
+    # A folder is no mask: one that is called like a rule (a result named "iir") must not hide the rule.
+    if Path(scar).is_file():
+        return Path(scar)
+    if scar not in RULES:
+        raise InputError(f"'{scar}' is neither an existing scar mask nor a rule; the rules are {', '.join(RULES)}.")
+    return None
+
+
+def _scar_source(scar: str) -> Path | Bundle | None:
+    """A mask file, a model, or None for a rule; `InputError` when it is none of them."""
+    if Path(scar).is_file() or scar in RULES:
+        return scar_mask_file(scar)
+    return _find_model(scar, f"'{scar}' is neither an existing scar mask nor a rule; the rules are {', '.join(RULES)}")
+
+
+def _find_model(name: str, complaint: str) -> Bundle:
+    from .models.store import ModelStore
+
+    try:
+        return ModelStore().find(name)
+    except InputError as error:
+        raise InputError(f"{complaint}. {error}") from None
+
+
+def choose_scar(scar: str, threshold: str | None, models: bool = False) -> tuple[str | Path, float | None]:
+    """A rule's name with its threshold, or a mask file (then without): from what a person typed. With `models` also a model's name.
+
+    Raises `InputError` for an unknown rule or file, or a threshold the rule can't use.
+    """
+    if models and isinstance(_scar_source(scar), Bundle):
+        if threshold is not None:
+            raise InputError(f"A threshold ({threshold}) needs a rule, but '{scar}' is a model, which has its own. Leave one of them out.")
+        return scar, None
+    file = scar_mask_file(scar)
+    if file is None:
+        return scar, parse_threshold(find_rule(scar), threshold)
+    if threshold is not None:
+        raise InputError(f"A threshold ({threshold}) needs a rule, but the scar is given as a mask ({file}). Leave one of them out.")
+    return file, None
+
+
+def read_plane_files(paths: tuple[Path, ...]) -> tuple[CutPlane, ...]:
+    """All planes of some files; `InputError` when two have one name."""
+    planes = tuple(plane for path in paths for plane in read_planes(path))
+    names = [plane.name for plane in planes]
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise InputError(f"The plane files name {', '.join(doubled)} more than once. Keep one plane of each name.")
+    return planes
+
+
+def _cavity_source(cavity: Path | None) -> Path | Bundle:
+    """A mask file, or a model."""
+    if cavity is None:
+        raise InputError(
+            "No cavity was given. Give a mask of the left atrial cavity with --cavity FILE, or a model's name (`lascarseg models list`)."
+        )
+    if cavity.exists():
+        return cavity
+    remedy = "Give a mask of the left atrial cavity with --cavity FILE, or a model's name"
+    return _find_model(str(cavity), f"The cavity '{cavity}' is not an existing file. {remedy}")
+
+
+def _read_all(files: dict[str, Path], progress: Progress) -> dict[str, Volume]:
+    volumes = {}
+    for step, (name, path) in enumerate(files.items()):
+        progress.report("read", step / len(files), f"Reading {path.name}")
+        volumes[name] = read_volume(path)
+    return volumes

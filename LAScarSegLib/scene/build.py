@@ -1,0 +1,144 @@
+"""An analysis as nodes of a scene: made the first time, updated ever after."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from ..analysis import Analysis
+from ..errors import InputError
+from ..progress import Progress
+from .hierarchy import arrange, remove_items
+from .maps import add_distance_maps, add_probability
+from .model import add_cover, add_surface
+from .mrml import ROLE, all_or_nothing, mark, nodes_of_class, remove_node, results_of
+from .provenance import annotate
+from .segmentation import add_segmentation
+from .tables import add_curve, add_measurements
+from .volumes import node_geometry, volume_from_node, volume_to_node
+
+INPUT_ROLE = "input"
+
+
+@dataclass(frozen=True)
+class SceneNodes:
+    """The nodes of one result. `left_out` is None without exclusion planes, `scar_probability` for intensity rules."""
+
+    volume: Any
+    segmentation: Any
+    surface: Any
+    left_out: Any | None
+    sdm_cavity: Any
+    sdm_wall: Any
+    scar_probability: Any | None
+    measurements: Any
+    curve: Any
+    curve_chart: Any
+
+    def results(self) -> list[Any]:
+        """Every node there is but the input volume."""
+        nodes = [getattr(self, field.name) for field in fields(self) if field.name != "volume"]
+        return [node for node in nodes if node is not None]
+
+
+def build_scene(
+    scene: Any,
+    analysis: Analysis,
+    *,
+    volume_node: Any | None = None,
+    segmentation_node: Any | None = None,
+    name: str = "LGE-MRI",
+    progress: Progress | None = None,
+) -> SceneNodes:
+    """Put `analysis` into `scene`; a second call for the same volume updates the nodes of the first.
+
+    Window, level, slice views and layout are left alone (`views.show` arranges them), and so is what a user changed in
+    the display of a result.
+
+    Parameters
+    ----------
+    scene
+        a vtkMRMLScene: `slicer.mrmlScene`, or `new_scene()` outside Slicer.
+    volume_node
+        the vtkMRMLScalarVolumeNode that was analysed; None: found by its voxels, else made and called `name`.
+    segmentation_node
+        a vtkMRMLSegmentationNode to put the three segments into; None: the result's own.
+
+    Raises
+    ------
+    InputError
+        when `volume_node` is on another grid than the analysis.
+    Cancelled
+        from `progress`; nodes that were added by then are gone again.
+    """
+    with all_or_nothing(scene):
+        return _build(scene, analysis, volume_node, segmentation_node, name, progress or Progress())
+
+
+def _build(
+    scene: Any, analysis: Analysis, volume_node: Any | None, segmentation_node: Any | None, name: str, progress: Progress
+) -> SceneNodes:
+    progress.report("scene", 0.0, "Building the scene")
+    source = _input_node(scene, analysis, name) if volume_node is None else _checked(volume_node, analysis)
+    segmentation = add_segmentation(scene, analysis, source, segmentation_node)
+    progress.report("scene", 0.3, "Building the scene: surface")
+    surface, left_out = add_surface(scene, analysis, source), add_cover(scene, analysis, source)
+    progress.report("scene", 0.5, "Building the scene: distance maps")
+    sdm_cavity, sdm_wall = add_distance_maps(scene, analysis, source)
+    probability = add_probability(scene, analysis, source)
+    progress.report("scene", 0.8, "Building the scene: tables")
+    measurements = add_measurements(scene, analysis, source)
+    curve, chart = add_curve(scene, analysis, source)
+    nodes = SceneNodes(source, segmentation, surface, left_out, sdm_cavity, sdm_wall, probability, measurements, curve, chart)
+    annotate(analysis, nodes.results(), measurements)
+    arrange(scene, source, nodes.results())
+    progress.report("scene", 1.0, "The scene is built")
+    return nodes
+
+
+def _input_node(scene: Any, analysis: Analysis, name: str) -> Any:
+    """The volume node an earlier call made for this very image, else a new one, shown as the blood pool asks for."""
+    for node in nodes_of_class(scene, "vtkMRMLScalarVolumeNode"):
+        if node.GetAttribute(ROLE) == INPUT_ROLE and _same_image(node, analysis):
+            return node
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+    mark(node, INPUT_ROLE, None)
+    # The window first: a display that gets voxels without one works out its own.
+    node.CreateDefaultDisplayNodes()
+    set_window_level(node, analysis)
+    volume_to_node(analysis.volume, node)
+    return node
+
+
+def set_window_level(volume_node: Any, analysis: Analysis) -> None:
+    """From black to twice the mean of the blood pool: blood is mid grey, scar is bright, on every scanner."""
+    mean = analysis.blood_pool.mean
+    display = volume_node.GetDisplayNode()
+    display.AutoWindowLevelOff()
+    display.SetWindowLevel(2 * mean, mean)
+
+
+def _same_image(node: Any, analysis: Analysis) -> bool:
+    return _on_grid(node, analysis) and np.array_equal(volume_from_node(node).array, analysis.volume.array)
+
+
+def _on_grid(node: Any, analysis: Analysis) -> bool:
+    return node.GetImageData() is not None and node_geometry(node).same_grid(analysis.geometry)
+
+
+def _checked(node: Any, analysis: Analysis) -> Any:
+    if not _on_grid(node, analysis):
+        raise InputError(
+            f"The volume {node.GetName()!r} is not on the grid that was analysed ({'×'.join(map(str, analysis.geometry.size))} voxels): "
+            "it is another one, or it was moved since. Analyse it again."
+        )
+    return node
+
+
+def remove_scene(scene: Any, nodes: SceneNodes) -> None:
+    """Take a result and its input volume out of the scene, with its folder: a batch goes on to the next scan."""
+    remove_items(scene, nodes.volume, nodes.results())
+    for node in (*results_of(scene, nodes.volume), nodes.volume):
+        remove_node(scene, node)

@@ -1,0 +1,47 @@
+"""How a result was made, written on its nodes, so that a saved scene can still answer that question."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from .. import __version__
+from ..analysis import Analysis
+
+VERSION = "LAScarSeg.version"
+METHOD = "LAScarSeg.method"
+THRESHOLD = "LAScarSeg.threshold"
+THRESHOLD_INTENSITY = "LAScarSeg.threshold_intensity"
+SETTINGS = "LAScarSeg.settings"
+PROVENANCE = "LAScarSeg.provenance"
+MEASUREMENTS = "LAScarSeg.measurements"
+HEADLINE_KEY = "scar_area_pct"
+HEADLINE = f"LAScarSeg.{HEADLINE_KEY}"
+
+
+def attributes(analysis: Analysis) -> dict[str, str | None]:
+    """What every result node carries; None where the method has no such number."""
+    method = analysis.method
+    headline = analysis.measurements[HEADLINE_KEY].value
+    return {
+        VERSION: __version__,
+        METHOD: method.name,
+        THRESHOLD: None if method.parameter is None else f"{method.parameter:.6g}",
+        THRESHOLD_INTENSITY: None if method.threshold_intensity is None else f"{method.threshold_intensity:.6g}",
+        HEADLINE: None if headline is None else f"{headline:.6g}",
+        SETTINGS: json.dumps(analysis.settings.to_json(), ensure_ascii=False),
+    }
+
+
+def annotate(analysis: Analysis, nodes: Iterable[Any], measurements_node: Any) -> None:
+    """Write the attributes on `nodes`; the table of measurements also gets all of provenance and measurements as JSON."""
+    common = attributes(analysis)
+    for node in nodes:
+        for name, value in common.items():
+            if value is None:
+                node.RemoveAttribute(name)
+            else:
+                node.SetAttribute(name, value)
+    measurements_node.SetAttribute(PROVENANCE, json.dumps(analysis.provenance, ensure_ascii=False))
+    measurements_node.SetAttribute(MEASUREMENTS, json.dumps(analysis.measurements_json(), ensure_ascii=False))

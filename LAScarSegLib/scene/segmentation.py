@@ -1,0 +1,177 @@
+"""Cavity, wall and scar as one coded, named, coloured segmentation node, and any segment back as a mask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..analysis import Analysis
+from ..errors import InputError
+from ..volume import Geometry, Volume
+from . import colours
+from .mrml import find_or_add, slicer_classes
+from .volumes import LPS_TO_RAS, geometry_from_ras_matrix, matrix_from_vtk, matrix_to_vtk
+
+CATEGORY_LIST = "Segmentation category and type - DICOM master list"
+ANATOMY_LIST = "Anatomic codes - DICOM master list"
+"""The terminology contexts that Slicer ships."""
+
+ANATOMICAL_STRUCTURE = "SCT^123037004^Anatomical Structure"
+TISSUE = "SCT^85756007^Tissue"
+LEFT_ATRIUM = "SCT^82471001^Left atrium"
+MYOCARDIUM = "SCT^74281007^Myocardium"
+SCAR_TISSUE = "SCT^12402003^Scar tissue"
+
+
+@dataclass(frozen=True)
+class SegmentKind:
+    """One segment of a result.
+
+    `segment_id` stays the same from run to run and in the .seg.nrrd file; `category`, `kind` and `region` are coded as
+    `scheme^code^meaning`; `outline` and `fill` are opacities in slice views (no fill: the image stays visible).
+    """
+
+    segment_id: str
+    name: str
+    category: str
+    kind: str
+    region: str
+    colour: colours.RGB
+    outline: float
+    fill: float
+
+    @property
+    def terminology(self) -> str:
+        """The seven fields of Slicer's `TerminologyEntry` tag (vtkSlicerTerminologiesModuleLogic)."""
+        region_list = ANATOMY_LIST if self.region else ""
+        return "~".join([CATEGORY_LIST, self.category, self.kind, "^^", region_list, self.region or "^^", "^^"])
+
+
+CAVITY = SegmentKind("LA_cavity", "Left atrium", ANATOMICAL_STRUCTURE, LEFT_ATRIUM, "", colours.LEFT_ATRIUM, 1.0, 0.0)
+WALL = SegmentKind("LA_wall", "LA wall", TISSUE, MYOCARDIUM, LEFT_ATRIUM, colours.WALL, 0.6, 0.0)
+SCAR = SegmentKind("LA_scar", "LA scar", TISSUE, SCAR_TISSUE, LEFT_ATRIUM, colours.SCAR, 1.0, 0.5)
+SEGMENTS = (CAVITY, WALL, SCAR)
+
+SURFACE_OPACITY = 0.35
+"""When a user switches a segment on in 3-D, the scar map behind it stays visible."""
+
+ROLE_NAME = "segmentation"
+
+
+def add_segmentation(scene: Any, analysis: Analysis, source: Any, node: Any | None = None) -> Any:
+    """The segmentation node with cavity, wall and scar on the grid of the volume node `source`.
+
+    `node` is a vtkMRMLSegmentationNode to write into: its other segments stay as they are. Without it the result's own
+    node is found or made. Segments are not shown in 3-D: there the surface with the scar map is.
+    """
+    if node is None:
+        node, _ = find_or_add(scene, "vtkMRMLSegmentationNode", ROLE_NAME, f"{source.GetName()} LA segmentation", source)
+    node.CreateDefaultDisplayNodes()
+    node.SetReferenceImageGeometryParameterFromVolumeNode(source)
+    start_ijk = analysis.box.start[::-1]
+    arrays = (analysis.cavity_box, analysis.wall_box, analysis.scar_box)
+    for kind, array in zip(SEGMENTS, arrays):
+        _set_segment(node, kind, _oriented_image(array, analysis.geometry, start_ijk))
+    return node
+
+
+def _set_segment(node: Any, kind: SegmentKind, labelmap: Any) -> None:
+    slicer = slicer_classes()
+    segmentation = node.GetSegmentation()
+    if segmentation.GetSegment(kind.segment_id) is None:
+        segment = slicer.vtkSegment()
+        segment.SetName(kind.name)
+        segment.SetColor(*kind.colour)
+        segment.SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), kind.terminology)
+        segmentation.AddSegment(segment, kind.segment_id)
+        _style(node.GetDisplayNode(), kind)
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    logic.SetBinaryLabelmapToSegment(labelmap, node, kind.segment_id, logic.MODE_REPLACE)
+
+
+def _style(display: Any, kind: SegmentKind) -> None:
+    display.SetSegmentVisibility3D(kind.segment_id, False)
+    display.SetSegmentOpacity3D(kind.segment_id, SURFACE_OPACITY)
+    display.SetSegmentOpacity2DOutline(kind.segment_id, kind.outline)
+    display.SetSegmentOpacity2DFill(kind.segment_id, kind.fill)
+
+
+def _oriented_image(mask: np.ndarray, geometry: Geometry, start_ijk: tuple[int, int, int]) -> Any:
+    """The mask of a box as a vtkOrientedImageData whose extent says where in the whole grid the box lies."""
+    from vtkmodules.util.numpy_support import numpy_to_vtk
+
+    image = slicer_classes().vtkOrientedImageData()
+    i, j, k = start_ijk
+    size_k, size_j, size_i = mask.shape
+    image.SetExtent(i, i + size_i - 1, j, j + size_j - 1, k, k + size_k - 1)
+    image.SetImageToWorldMatrix(matrix_to_vtk(LPS_TO_RAS @ geometry.index_to_lps_matrix))
+    scalars = numpy_to_vtk(mask.astype(np.uint8).ravel(), deep=True)
+    scalars.SetName("ImageScalars")
+    image.GetPointData().SetScalars(scalars)
+    return image
+
+
+def segment_from_node(node: Any | None, segment: str, reference: Volume) -> Volume:
+    """One segment as a mask (uint8, 0/1) on the grid of `reference`, wherever and however fine it was drawn.
+
+    Parameters
+    ----------
+    node
+        a vtkMRMLSegmentationNode; segments that only have a surface are converted, parent transforms are applied.
+    segment
+        the segment's ID or its name.
+
+    Raises
+    ------
+    InputError
+        no node, no such segment (the message lists those there are), or an empty one.
+    """
+    slicer = slicer_classes()
+    if node is None:
+        raise InputError("No segmentation is selected. Choose the segmentation that holds the left atrium.")
+    segment_id = find_segment(node, segment)
+    image = slicer.vtkOrientedImageData()
+    found = slicer.vtkSlicerSegmentationsModuleLogic.GetSegmentBinaryLabelmapRepresentation(node, segment_id, image, True)
+    if not found:
+        raise InputError(
+            f"The segment {segment!r} of {node.GetName()!r} can't be turned into voxels. "
+            "Convert it to a binary labelmap in the Segmentations module."
+        )
+    mask = _mask_of(image, node.GetSegmentation().GetSegment(segment_id).GetLabelValue(), node.GetName())
+    if mask is None or not mask.array.any():
+        raise InputError(f"The segment {segment!r} of {node.GetName()!r} is empty. Draw it, or choose another segment.")
+    return mask.resample(reference.geometry, labels=True)
+
+
+def find_segment(node: Any, segment: str) -> str:
+    """The ID of the segment with that ID or name; `InputError` that lists the segments when there is none."""
+    segmentation = node.GetSegmentation()
+    names = {segmentation.GetNthSegmentID(n): segmentation.GetNthSegment(n).GetName() for n in range(segmentation.GetNumberOfSegments())}
+    if segment in names:
+        return segment
+    for segment_id, name in names.items():
+        if name == segment:
+            return segment_id
+    known = ", ".join(map(repr, names.values())) or "no segment at all"
+    raise InputError(f"The segmentation {node.GetName()!r} has no segment {segment!r}; it has {known}.")
+
+
+def _mask_of(image: Any, label: int, name: str) -> Volume | None:
+    """The voxels of one label in a vtkOrientedImageData as a 0/1 volume on its own grid; None when it has no voxels."""
+    from vtkmodules.util.numpy_support import vtk_to_numpy
+    from vtkmodules.vtkCommonMath import vtkMatrix4x4
+
+    scalars = image.GetPointData().GetScalars()
+    if scalars is None or scalars.GetNumberOfTuples() == 0:
+        return None
+    first = image.GetExtent()[::2]
+    to_world = vtkMatrix4x4()
+    image.GetImageToWorldMatrix(to_world)
+    index_to_ras = matrix_from_vtk(to_world)
+    index_to_ras[:3, 3] = index_to_ras[:3, :3] @ first + index_to_ras[:3, 3]
+    geometry = geometry_from_ras_matrix(image.GetDimensions(), index_to_ras, name)
+    # after a conversion from a surface the label is 1 whatever the segment's label is
+    values = vtk_to_numpy(scalars).reshape(geometry.shape)
+    return Volume((values == (label if (values == label).any() else 1)).astype(np.uint8), geometry)

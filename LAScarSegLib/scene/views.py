@@ -1,0 +1,121 @@
+"""How a scene opens: slices through the atrium, the scar map seen from behind, the numbers ready in the table view."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..analysis import Analysis
+from .build import SceneNodes, set_window_level
+from .mrml import slicer_classes
+from .volumes import LPS_TO_RAS
+
+SLICE_VIEWS = (
+    ("Red", "Axial", (243, 74, 51)),
+    ("Green", "Coronal", (110, 176, 75)),
+    ("Yellow", "Sagittal", (237, 213, 76)),
+)
+"""Singleton tag, orientation and colour of the slice views of Slicer's conventional layout (vtkMRMLLayoutLogic)."""
+THREE_D_VIEW = "1"
+MARGIN_MM = 30.0
+"""What a slice view shows around the atrium: oesophagus, aorta and spine, the landmarks a reader looks for."""
+NEW_VIEW_PIXELS = 512
+CAMERA_ANGLE_DEG = 30.0
+"""VTK's and Slicer's view angle."""
+SURFACE_SHARE = 0.9
+"""How much of the 3-D view's height the ball around the atrium fills."""
+
+
+def show(scene: Any, nodes: SceneNodes, analysis: Analysis) -> None:
+    """Arrange the views on a result: conventional layout, window and level from the blood pool, camera from behind.
+
+    The posterior view shows the four pulmonary vein ostia and the wall between them, where ablation scar lies.
+    Distance maps stay out of the slice views.
+    """
+    centre, half_size = _atrium_box(analysis)
+    set_window_level(nodes.volume, analysis)
+    for tag, orientation, colour in SLICE_VIEWS:
+        view = _slice_view(scene, tag, colour)
+        view.SetOrientation(orientation)
+        _fit_slice(view, centre, 2 * float(half_size.max() + MARGIN_MM))
+        _fill_slice(scene, nodes, tag)
+    _show_three_d(scene, centre, float(np.linalg.norm(half_size)))
+    _select(scene, nodes)
+
+
+def _atrium_box(analysis: Analysis) -> tuple[np.ndarray, np.ndarray]:
+    """Centre and half size of the surface's bounding box in RAS mm."""
+    points = analysis.surface.points @ LPS_TO_RAS[:3, :3]
+    low, high = points.min(axis=0), points.max(axis=0)
+    return (low + high) / 2, (high - low) / 2
+
+
+def _singleton(scene: Any, class_name: str, tag: str) -> tuple[Any, bool]:
+    """The one node of that class and tag, as views find theirs; True when it had to be made."""
+    node = scene.GetSingletonNode(tag, class_name)
+    if node is not None:
+        return node, False
+    node = scene.CreateNodeByClass(class_name)  # unlike the constructor, gives the scene's defaults (orientation presets)
+    node.UnRegister(None)
+    node.SetSingletonTag(tag)
+    node.SetName(tag)
+    return scene.AddNode(node), True
+
+
+def _slice_view(scene: Any, tag: str, colour: tuple[int, int, int]) -> Any:
+    view, new = _singleton(scene, "vtkMRMLSliceNode", tag)
+    if new:
+        view.SetLayoutName(tag)
+        view.SetLayoutLabel(tag[0])
+        view.SetLayoutColor(*(channel / 255 for channel in colour))
+        view.SetDimensions(NEW_VIEW_PIXELS, NEW_VIEW_PIXELS, 1)
+    return view
+
+
+def _fit_slice(view: Any, centre: np.ndarray, field_mm: float) -> None:
+    """Centre the view and let its shorter side show `field_mm`; the other shows more, so that pixels stay square."""
+    view.JumpSliceByCentering(*centre)
+    width, height, _ = view.GetDimensions()
+    shorter = max(min(width, height), 1)
+    view.SetFieldOfView(field_mm * width / shorter, field_mm * height / shorter, view.GetFieldOfView()[2])
+
+
+def _fill_slice(scene: Any, nodes: SceneNodes, tag: str) -> None:
+    composite, new = _singleton(scene, "vtkMRMLSliceCompositeNode", tag)
+    if new:
+        composite.SetLayoutName(tag)
+    composite.SetBackgroundVolumeID(nodes.volume.GetID())
+    composite.SetForegroundVolumeID(None)
+    composite.SetLabelVolumeID(None)
+
+
+def _show_three_d(scene: Any, centre: np.ndarray, radius: float) -> None:
+    view, new = _singleton(scene, "vtkMRMLViewNode", THREE_D_VIEW)
+    if new:
+        view.SetName(f"View{THREE_D_VIEW}")
+        view.SetLayoutName(THREE_D_VIEW)
+        view.SetLayoutLabel(THREE_D_VIEW)
+    view.SetBoxVisible(False)
+    view.SetAxisLabelsVisible(False)
+    view.SetOrientationMarkerType(view.OrientationMarkerTypeCube)
+    camera, new = _singleton(scene, "vtkMRMLCameraNode", THREE_D_VIEW)
+    if new:
+        camera.SetName("Camera")
+    distance = radius / SURFACE_SHARE / np.sin(np.radians(CAMERA_ANGLE_DEG / 2))
+    camera.SetFocalPoint(*centre)
+    camera.SetPosition(*(centre + np.array([0.0, -distance, 0.0])))
+    camera.SetViewUp(0.0, 0.0, 1.0)
+    camera.SetViewAngle(CAMERA_ANGLE_DEG)
+    camera.ResetClippingRange()
+
+
+def _select(scene: Any, nodes: SceneNodes) -> None:
+    """The layout, and what table, plot and other views take when they open."""
+    slicer = slicer_classes()
+    layout, _ = _singleton(scene, "vtkMRMLLayoutNode", "vtkMRMLLayoutNode")
+    layout.SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalView)
+    selection, _ = _singleton(scene, "vtkMRMLSelectionNode", "Singleton")
+    selection.SetActiveVolumeID(nodes.volume.GetID())
+    selection.SetActiveTableID(nodes.measurements.GetID())
+    selection.SetActivePlotChartID(nodes.curve_chart.GetID())

@@ -1,0 +1,26 @@
+"""The published systems, each described in one file, and the registry of them. Importing this package doesn't import torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from ..errors import InputError
+from .base import CavityModel, Channel, Optimiser, Preset, ScarModel, Stage, System, scan_channel, z_score
+from .boundary_focused import BOUNDARY_FOCUSED
+from .two_stage_sdm import TWO_STAGE_SDM
+
+SYSTEMS: Mapping[str, System] = MappingProxyType({system.key: system for system in (TWO_STAGE_SDM, BOUNDARY_FOCUSED)})
+"""Every published system, by its key."""
+
+
+def find_system(key: str) -> System:
+    """The system called `key`; `InputError` naming those that exist."""
+    if key not in SYSTEMS:
+        raise InputError(f"There is no system {key!r}; choose one of {', '.join(SYSTEMS)}.")
+    return SYSTEMS[key]
+
+
+__all__ = [
+    "SYSTEMS", "CavityModel", "Channel", "Optimiser", "Preset", "ScarModel", "Stage", "System", "find_system", "scan_channel", "z_score",
+]  # fmt: skip

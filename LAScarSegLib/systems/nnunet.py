@@ -1,0 +1,64 @@
+"""The two sizes of nnU-Net that two_stage_sdm and boundary_focused are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ..networks.plan import NetworkPlan
+from .base import Preset
+
+if TYPE_CHECKING:
+    from torch import nn
+
+PAPER_SPACING_KJI = (2.5, 0.625, 0.625)
+"""Of every LAScarQS training scan, in mm; nnU-Net's target spacing is the median, hence the same."""
+PAPER_PATCH_KJI = (24, 256, 256)
+PAPER_FEATURES = (32, 64, 128, 256, 320, 320, 320)
+PAPER_STRIDES = ((1, 1, 1), (1, 2, 2), (1, 2, 2), (2, 2, 2), (2, 2, 2), (1, 2, 2), (1, 2, 2))
+PAPER_KERNELS = ((1, 3, 3), (1, 3, 3), *((3, 3, 3),) * 5)
+PAPER_BATCH = 2
+"""What nnU-Net v2.8.1's default planner (8 GB) gives as 3d_fullres for scans of 44×576×576 voxels at that spacing."""
+
+SMALL_CAVITY_SPACING_KJI = (1.25, 1.25, 1.25)
+SMALL_CAVITY_PATCH_KJI = (64, 80, 80)
+SMALL_SCAR_SPACING_KJI = (2.5, 1.25, 1.25)
+"""Slices as they were acquired: scar is drawn slice by slice."""
+SMALL_SCAR_PATCH_KJI = (32, 80, 80)
+SMALL_FEATURES = (16, 32, 64, 128, 128)
+SMALL_BATCH = 2
+SMALL_EPOCHS = 80
+"""80 epochs of 250 steps: 20,000 steps, some two hours on two cores."""
+
+
+def cavity_presets(paper_epochs: int) -> Mapping[str, Preset]:
+    """For a network that sees the scan alone."""
+    return _presets(1, paper_epochs, SMALL_CAVITY_SPACING_KJI, SMALL_CAVITY_PATCH_KJI)
+
+
+def scar_presets(channels: int, paper_epochs: int) -> Mapping[str, Preset]:
+    """For a network that sees the scan and `channels` − 1 distance maps."""
+    return _presets(channels, paper_epochs, SMALL_SCAR_SPACING_KJI, SMALL_SCAR_PATCH_KJI)
+
+
+def cross_entropy_dice_loss() -> nn.Module:
+    """nnU-Net's default: cross-entropy + Dice at every resolution."""
+    from ..losses import cross_entropy_dice
+
+    return cross_entropy_dice()
+
+
+def _presets(channels: int, epochs: int, spacing: tuple[float, float, float], patch: tuple[int, int, int]) -> Mapping[str, Preset]:
+    paper = NetworkPlan(channels, 2, PAPER_FEATURES, PAPER_STRIDES, PAPER_KERNELS)
+    return {
+        "paper": Preset(paper, PAPER_SPACING_KJI, PAPER_PATCH_KJI, PAPER_BATCH, epochs),
+        "small": Preset(_small_plan(channels, spacing), spacing, patch, SMALL_BATCH, SMALL_EPOCHS),
+    }
+
+
+def _small_plan(channels: int, spacing: tuple[float, float, float]) -> NetworkPlan:
+    """Halved in every direction at every stage; in thick slices the first stages work in the plane until voxels are cubes."""
+    thick = spacing[0] >= 2 * spacing[1]
+    first, kernel = ((1, 2, 2), (1, 3, 3)) if thick else ((2, 2, 2), (3, 3, 3))
+    strides = ((1, 1, 1), first, (2, 2, 2), (2, 2, 2), (2, 2, 2))
+    return NetworkPlan(channels, 2, SMALL_FEATURES, strides, (kernel, *((3, 3, 3),) * 4))

@@ -1,0 +1,121 @@
+"""nnU-Net's augmentation (Isensee et al. 2021; nnU-Net v2's nnUNetTrainer.get_training_transforms) through MONAI.
+
+A sample is a dictionary of tensors (channels, k, j, i): `scan` (intensities), `maps` (distances; only moved, never changed in
+value), `labels` (target and region: moved with nearest neighbour). Docs/training.md lists what differs from nnU-Net.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+
+import numpy as np
+import torch
+from monai.transforms import (
+    Affine,
+    CenterSpatialCrop,
+    Compose,
+    MapTransform,
+    RandAdjustContrastd,
+    RandFlipd,
+    RandGaussianNoised,
+    RandGaussianSmoothd,
+    Randomizable,
+    RandScaleIntensityd,
+    RandScaleIntensityFixedMeand,
+    RandSimulateLowResolutiond,
+)
+
+SCAN, MAPS, LABELS = "scan", "maps", "labels"
+ROTATION_SHARE, SCALING_SHARE = 0.2, 0.2
+SCALES = (0.7, 1.4)
+CUBE_ROTATION, PLANE_ROTATION = np.radians(30.0), np.radians(180.0)
+"""About every axis; of thick patches in the plane of the slices only."""
+THICK_PATCH = 3.0
+"""Patches with a longer side than this many times the shortest are moved within their slices (nnU-Net's ANISO_THRESHOLD)."""
+NOISE_SHARE, NOISE_SD = 0.1, 0.1**0.5
+"""nnU-Net's noise has a variance of up to 0.1."""
+BLUR_SHARE, BLUR_SIGMA = 0.1, (0.5, 1.0)
+"""0.2 of the samples, and of them each channel with 0.5: there is one scan channel."""
+BRIGHTNESS_SHARE, CONTRAST_SHARE, CHANGE = 0.15, 0.15, (-0.25, 0.25)
+LOW_RESOLUTION_SHARE, LOW_RESOLUTION = 0.125, (0.5, 1.0)
+"""0.25 of the samples, each channel with 0.5."""
+GAMMA, INVERTED_GAMMA_SHARE, GAMMA_SHARE = (0.7, 1.5), 0.1, 0.3
+MIRROR_SHARE = 0.5
+
+
+class Move(Randomizable, MapTransform):
+    """A rotation with probability 0.2 and a scaling, equal along all axes, with 0.2, in one interpolation; then the middle.
+
+    Parameters
+    ----------
+    patch
+        size (k, j, i) of what comes out.
+    """
+
+    def __init__(self, keys: Sequence[str], patch: Sequence[int]) -> None:
+        super().__init__(keys, allow_missing_keys=True)
+        self.patch = tuple(patch)
+        self.thick = is_thick(patch)
+        self.angles, self.scales = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+
+    def randomize(self, data: object = None) -> None:
+        self.angles, self.scales = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+        if self.R.random() < ROTATION_SHARE:
+            limits = (PLANE_ROTATION, 0.0, 0.0) if self.thick else (CUBE_ROTATION,) * 3
+            self.angles = tuple(float(self.R.uniform(-limit, limit)) for limit in limits)
+        if self.R.random() < SCALING_SHARE:
+            # Smaller and larger equally often, as in batchgenerators.
+            scale = float(self.R.uniform(SCALES[0], 1.0) if self.R.random() < 0.5 else self.R.uniform(1.0, SCALES[1]))
+            self.scales = (1.0, scale, scale) if self.thick else (scale,) * 3
+
+    def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
+        self.randomize()
+        moved = dict(data)
+        still = not any(self.angles) and self.scales == (1.0, 1.0, 1.0)
+        for key in self.key_iterator(moved):
+            if still:
+                moved[key] = CenterSpatialCrop(self.patch)(moved[key])
+                continue
+            mode = "nearest" if key == LABELS else "bilinear"
+            affine = Affine(self.angles, None, None, self.scales, spatial_size=self.patch, mode=mode, padding_mode="zeros", image_only=True)
+            moved[key] = affine(moved[key])
+        return moved
+
+
+def is_thick(patch: Sequence[int]) -> bool:
+    """Whether nnU-Net moves a patch of this size within its slices only."""
+    return max(patch) / min(patch) > THICK_PATCH
+
+
+def room_for(patch: Sequence[int]) -> tuple[int, int, int]:
+    """The size (k, j, i) to cut out of a scan, so that a rotated and enlarged patch has no empty corners (nnU-Net's get_patch_size)."""
+    extents = np.asarray(patch, dtype=float)
+    angle = np.pi / 2 if is_thick(patch) else CUBE_ROTATION
+    largest = extents.copy()
+    for a, b in ((1, 2),) if is_thick(patch) else ((1, 2), (0, 2), (0, 1)):
+        turned = largest.copy()
+        turned[a] = np.cos(angle) * extents[a] + np.sin(angle) * extents[b]
+        turned[b] = np.sin(angle) * extents[a] + np.cos(angle) * extents[b]
+        largest = np.maximum(largest, turned)
+    grown = largest / SCALES[0]
+    if is_thick(patch):
+        grown[0] = extents[0]
+    return tuple(int(np.ceil(n - 1e-9)) for n in grown)
+
+
+def training_transforms(patch: Sequence[int]) -> Compose:
+    """All of it for patches (k, j, i); `set_random_state` before each sample makes it repeatable."""
+    everything = (SCAN, MAPS, LABELS)
+    return Compose(
+        [
+            Move(everything, patch),
+            RandGaussianNoised(SCAN, prob=NOISE_SHARE, std=NOISE_SD),
+            RandGaussianSmoothd(SCAN, BLUR_SIGMA, BLUR_SIGMA, BLUR_SIGMA, prob=BLUR_SHARE),
+            RandScaleIntensityd(SCAN, factors=CHANGE, prob=BRIGHTNESS_SHARE),
+            RandScaleIntensityFixedMeand(SCAN, factors=CHANGE, preserve_range=True, prob=CONTRAST_SHARE),
+            RandSimulateLowResolutiond(SCAN, prob=LOW_RESOLUTION_SHARE, zoom_range=LOW_RESOLUTION),
+            RandAdjustContrastd(SCAN, prob=INVERTED_GAMMA_SHARE, gamma=GAMMA, invert_image=True, retain_stats=True),
+            RandAdjustContrastd(SCAN, prob=GAMMA_SHARE, gamma=GAMMA, retain_stats=True),
+            *(RandFlipd(everything, prob=MIRROR_SHARE, spatial_axis=axis, allow_missing_keys=True) for axis in range(3)),
+        ]
+    )

@@ -1,0 +1,93 @@
+"""Predicted cavities for a scar network's training, each from a model that has not seen the scan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import InputError
+from ..inference.bundle_models import BundleCavityModel, NetworkSource
+from ..inference.options import InferenceOptions
+from ..inference.region import largest_component
+from ..models.bundle import read_bundle
+from ..models.card import ModelCard, NetworkSpec
+from ..volume import Volume
+from .run_folder import Run, is_run, read_run
+
+if TYPE_CHECKING:
+    from torch import nn
+
+TRAINED_ON = "trained_on"
+"""Key of a bundle's `training`: the voxel hashes of the scans it was trained on."""
+
+
+@dataclass(frozen=True, eq=False)
+class CavitySource:
+    """A cavity model and the scans (voxel hashes) that it was trained on; an imported bundle doesn't say: empty."""
+
+    title: str
+    model: BundleCavityModel
+    trained_on: frozenset[str]
+
+
+def open_source(path: str | Path, device: str = "auto") -> CavitySource:
+    """A stage-1 run or a cavity bundle; `InputError` for anything else."""
+    options = InferenceOptions(device=device)
+    if is_run(path):
+        run = read_run(path)
+        if run.settings.stage != "cavity":
+            raise InputError(f"{path} is the training of a {run.settings.stage} network; a cavity's is needed.")
+        return CavitySource(str(path), BundleCavityModel(card_of(run), run_networks(run), options), run.trained_on)
+    bundle = read_bundle(path, stage="cavity")
+    known = frozenset(bundle.card.training.get(TRAINED_ON, ()))
+    return CavitySource(str(path), BundleCavityModel.from_bundle(bundle, options), known)
+
+
+def choose_sources(hashes: dict[str, str], sources: Sequence[CavitySource]) -> dict[str, CavitySource]:
+    """For each case (name: voxel hash) the first model that was not trained on it, by hash.
+
+    Raises
+    ------
+    InputError
+        every model was trained on some of the cases: their predictions would be better than any the network will see.
+    """
+    chosen = {sha256: next((s for s in sources if sha256 not in s.trained_on), None) for sha256 in hashes.values()}
+    seen = [name for name, sha256 in hashes.items() if chosen[sha256] is None]
+    if seen:
+        raise InputError(
+            f"Every given cavity model was trained on {', '.join(seen[:5])}{' and others' if len(seen) > 5 else ''}. "
+            "Give the stage-1 runs of all folds (--cavity, once for each), or train on the manual cavities (--anatomy truth)."
+        )
+    return chosen
+
+
+def predict_cavity(source: CavitySource, scan: Volume) -> np.ndarray:
+    """The cavity (k, j, i) bool on the scan's grid: the largest part above the model's threshold.
+
+    Raises `InputError` when no left atrium was found.
+    """
+    probability = source.model.predict(scan).array
+    return largest_component(probability > source.model.card.threshold)
+
+
+def run_networks(run: Run) -> NetworkSource:
+    """The networks of a run's best checkpoint, as `BundleCavityModel` wants them."""
+
+    def load(spec: NetworkSpec, fold: int) -> nn.Module:
+        from ..networks import build
+
+        network = build(replace(spec.plan, deep_supervision=False), seed=0)
+        names = network.state_dict().keys()
+        network.load_state_dict({name: value for name, value in run.weights().items() if name in names})
+        return network.eval()
+
+    return load
+
+
+def card_of(run: Run) -> ModelCard:
+    """The card of what a run trains, as it is used while there is no bundle."""
+    return run.settings.card(simulated=run.simulated)

@@ -1,0 +1,114 @@
+"""A model bundle from finished runs, one for each fold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from .. import __version__
+from ..errors import InputError
+from ..models.bundle import Bundle, check_target, pack_tensors, write_bundle
+from ..models.card import ModelCard
+from ..systems.uncertainty import MINIMUM_CASES, UncertaintyReference
+from .cavities import TRAINED_ON
+from .run_folder import Run, read_run
+from .settings import BEST, LAST
+
+HEADS = "deep_supervision_heads."
+"""Weights used in training only."""
+CHECKPOINTS = {"best": BEST, "last": LAST}
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What a bundle says beyond its runs; None: the card's own words."""
+
+    name: str | None = None
+    version: str = "1.0"
+    licence: str | None = None
+    intended_use: str | None = None
+    terms: str | None = None
+    data: str | None = None
+    """What it was trained on, in words; None: the name of the data's folder."""
+    checkpoint: str = "best"
+    half: bool = False
+    """Weights in 16 bits: half the size."""
+
+    def __post_init__(self) -> None:
+        if self.checkpoint not in CHECKPOINTS:
+            raise InputError(f"There is no checkpoint {self.checkpoint!r}; choose one of {', '.join(CHECKPOINTS)}.")
+
+
+def export_runs(folders: Sequence[str | Path], target: str | Path, request: ExportRequest = ExportRequest(), force: bool = False) -> Bundle:
+    """Write the networks of `folders`, runs of one training that differ in their fold, as one bundle: an ensemble.
+
+    Raises
+    ------
+    InputError
+        no run, runs of different trainings, one fold twice, nothing trained, or `target` in use.
+    """
+    runs = sorted((read_run(folder) for folder in folders), key=lambda run: run.settings.fold)
+    check_target(Path(target).expanduser().absolute(), force)
+    _check_together(runs)
+    names = tuple(f"fold_{run.settings.fold}.safetensors" for run in runs)
+    files = {name: _packed(run, request) for name, run in zip(names, runs)}
+    return write_bundle(_card(runs, names, request), files, target, force=force)
+
+
+def _check_together(runs: Sequence[Run]) -> None:
+    for run in runs[1:]:
+        keys = [key for key in runs[0].settings.differences(run.settings) if key != "fold"]
+        if keys:
+            raise InputError(
+                f"{runs[0].folder} and {run.folder} are different trainings (they differ in {', '.join(keys)}). Export them apart."
+            )
+        if run.simulated != runs[0].simulated:
+            raise InputError(f"Only one of {runs[0].folder} and {run.folder} was trained on simulated scans. Export them apart.")
+    folds = [run.settings.fold for run in runs]
+    if len(set(folds)) < len(folds):
+        raise InputError(f"The runs are of the folds {', '.join(map(str, folds))}: give each fold once.")
+
+
+def _packed(run: Run, request: ExportRequest) -> bytes:
+    weights = run.weights(CHECKPOINTS[request.checkpoint])
+    return pack_tensors({name: value for name, value in weights.items() if not name.startswith(HEADS)}, half=request.half)
+
+
+def _card(runs: Sequence[Run], names: tuple[str, ...], request: ExportRequest) -> ModelCard:
+    about = {key: getattr(request, key) for key in ("name", "version", "licence", "intended_use", "terms")}
+    said = {key: value for key, value in about.items() if value is not None}
+    scores = [run.scores()[request.checkpoint] for run in runs]
+    training = _training(runs, scores, request)
+    return runs[0].settings.card(weights=names, training=training, scores=_scores(runs, scores), simulated=runs[0].simulated, **said)
+
+
+def _training(runs: Sequence[Run], scores: Sequence[dict[str, Any]], request: ExportRequest) -> dict[str, Any]:
+    settings = runs[0].settings
+    about = {
+        "data": request.data or Path(settings.data).name, "cases": len(runs[0].cases), "folds": settings.folds,
+        "trained_folds": [run.settings.fold for run in runs], "steps": [score["step"] for score in scores],
+        "planned_steps": runs[0].total_steps, "preset": settings.preset, "seed": settings.seed, "program": f"LAScarSeg {__version__}",
+        "date": date.today().isoformat(), TRAINED_ON: sorted(frozenset().union(*(run.trained_on for run in runs))),
+    }  # fmt: skip
+    return about | ({"anatomy": settings.anatomy} if settings.stage == "scar" else {})
+
+
+def _scores(runs: Sequence[Run], scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Mean and SD of the validation Dice over the cases of all folds, each scored by the network that hasn't trained on it."""
+    cases = [case for score in scores for case in score["cases"]]
+    values = [case["dice"] for case in cases]
+    grid = " × ".join(f"{s:g}" for s in runs[0].settings.size.spacing_kji)
+    found = {
+        "data": f"validation cases of the trained folds, at {grid} mm; the checkpoint was chosen by this score",
+        "cases": len(values), "dice_mean": round(fmean(values), 4),
+    }  # fmt: skip
+    if len(values) > 1:
+        found["dice_sd"] = round(stdev(values), 4)
+    unsure = [case["uncertainty_mm"] for case in cases if case["uncertainty_mm"] not in (None, float("inf"))]
+    if len(unsure) >= MINIMUM_CASES:
+        found["uncertainty"] = UncertaintyReference.of(unsure).to_json()
+    return found

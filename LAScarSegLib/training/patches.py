@@ -1,0 +1,149 @@
+"""Patches of the prepared cases: sample n of a training is the same, whoever draws it and wherever the training was resumed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset, Sampler
+
+from ..systems import Preset, Stage
+from .augmentation import LABELS, MAPS, SCAN, room_for, training_transforms
+from .preparation import REGION, TARGET, PreparedCase
+
+LARGEST_SEED = 2**32 - 1
+
+
+@dataclass(frozen=True)
+class Window:
+    """A block of `shape` voxels (k, j, i) that starts at `start`, which may lie outside the scan."""
+
+    start: tuple[int, int, int]
+    shape: tuple[int, int, int]
+
+    def cut(self, array: np.ndarray, padding: Sequence[float], dtype: type) -> np.ndarray:
+        """The block of `array` (C, k, j, i) as `dtype`; beyond the scan channel c is `padding[c]`."""
+        out = np.empty((array.shape[0], *self.shape), dtype=dtype)
+        out[:] = np.asarray(padding, dtype=dtype).reshape(-1, 1, 1, 1)
+        spans = [(max(0, s), min(n, s + w)) for s, w, n in zip(self.start, self.shape, array.shape[1:])]
+        if all(a < b for a, b in spans):
+            inside = tuple(slice(a - s, b - s) for (a, b), s in zip(spans, self.start))
+            out[(slice(None), *inside)] = array[(slice(None), *(slice(a, b) for a, b in spans))]
+        return out
+
+
+def place_patch(shape: Sequence[int], patch: Sequence[int], points: np.ndarray | None, random: np.random.Generator) -> tuple[int, int, int]:
+    """Where a patch starts: around one of `points` (N, 3), or anywhere when it is None; within the scan where it fits.
+
+    A scan smaller than the patch lies somewhere inside it (nnU-Net's get_bbox, which lets it lie in the middle).
+    """
+    start = []
+    point = None if points is None else points[random.integers(len(points))]
+    for axis, (n, size) in enumerate(zip(shape, patch)):
+        low, high = min(0, n - size), max(0, n - size)
+        start.append(int(random.integers(low, high + 1)) if point is None else int(np.clip(point[axis] - size // 2, low, high)))
+    return tuple(start)
+
+
+class PatchDataset(Dataset):
+    """Augmented training patches; item n depends on `seed` and n alone.
+
+    An item is a dictionary: `channels` (C, k, j, i) float32, `target` and, where the stage has one, `region` (1, k, j, i)
+    float32 of 0 and 1.
+
+    Parameters
+    ----------
+    cases, folder
+        prepared cases and where their arrays are.
+    """
+
+    def __init__(self, cases: Sequence[PreparedCase], folder: Path, stage: Stage, size: Preset, seed: int) -> None:
+        self.cases, self.folder, self.stage, self.size, self.seed = tuple(cases), Path(folder), stage, size, seed
+        self.room = room_for(size.patch_kji)
+        self.transforms = training_transforms(size.patch_kji)
+        self.padding = torch.tensor(stage.padding, dtype=torch.float32).reshape(-1, 1, 1, 1)
+        self.scans = [n for n, channel in enumerate(stage.channels) if channel.augment_intensity]
+        self.maps = [n for n, channel in enumerate(stage.channels) if not channel.augment_intensity]
+
+    def __len__(self) -> int:
+        # Whoever draws says which (`SampleStream`); there are as many as the numbers of a seed.
+        return LARGEST_SEED
+
+    def __getitem__(self, number: int) -> dict[str, torch.Tensor]:
+        random = np.random.default_rng([self.seed, number])
+        case = self.cases[random.integers(len(self.cases))]
+        channels = case.channels(self.folder)
+        points = case.foreground(self.folder) if self._wants_foreground(number) else None
+        start = place_patch(channels.shape[1:], self.size.patch_kji, points, random)
+        window = Window(tuple(s - (room - n) // 2 for s, room, n in zip(start, self.room, self.size.patch_kji)), self.room)
+        labels = case.labels(self.folder)
+        cut = torch.from_numpy(window.cut(channels, self.stage.padding, np.float32))
+        sample = {SCAN: cut[self.scans], LABELS: torch.from_numpy(window.cut(labels, (0,) * len(labels), np.float32))}
+        if self.maps:
+            # Empty corners of a rotated patch become 0: a map is shifted so that 0 is its padding, and back.
+            sample[MAPS] = cut[self.maps] - self.padding[self.maps]
+        return self._augmented(sample, random)
+
+    def _augmented(self, sample: dict[str, torch.Tensor], random: np.random.Generator) -> dict[str, torch.Tensor]:
+        self.transforms.set_random_state(seed=int(random.integers(LARGEST_SEED)))
+        sample = {key: torch.as_tensor(value) for key, value in self.transforms(sample).items()}
+        channels = torch.empty((len(self.stage.channels), *self.size.patch_kji))
+        channels[self.scans] = sample[SCAN].float()
+        if self.maps:
+            channels[self.maps] = sample[MAPS].float() + self.padding[self.maps]
+        item = {"channels": channels, "target": sample[LABELS][TARGET : TARGET + 1].float()}
+        if self.stage.region is not None:
+            item["region"] = sample[LABELS][REGION : REGION + 1].float()
+        return item
+
+    def _wants_foreground(self, number: int) -> bool:
+        """The last third of each batch, at least one patch of it (nnU-Net's rule)."""
+        batch = self.size.batch_size
+        regular = min(batch - 1, round(batch * (1.0 - self.stage.optimiser.foreground_share)))
+        return number % batch >= regular
+
+
+class SampleStream(Sampler):
+    """The numbers of the samples of one epoch for one of several processes, from any step on.
+
+    Parameters
+    ----------
+    step, rank, processes
+        asked when an epoch begins: optimiser steps that are done, which process this is and of how many.
+    """
+
+    def __init__(
+        self,
+        batch: int,
+        steps_per_epoch: int,
+        step: Callable[[], int],
+        rank: Callable[[], int] = lambda: 0,
+        processes: Callable[[], int] = lambda: 1,
+    ) -> None:
+        self.batch, self.steps_per_epoch, self.step, self.rank, self.processes = batch, steps_per_epoch, step, rank, processes
+
+    def __len__(self) -> int:
+        return self.batch * self.steps_per_epoch
+
+    def __iter__(self) -> Iterator[int]:
+        first, rank, processes = self.step(), self.rank(), self.processes()
+        for step in range(first, (first // self.steps_per_epoch + 1) * self.steps_per_epoch):
+            begin = (step * processes + rank) * self.batch
+            yield from range(begin, begin + self.batch)
+
+
+class WholeCases(Dataset):
+    """Whole prepared cases, for validation: item n is (n, channels (C, k, j, i) float32, labels (1 or 2, k, j, i) bool)."""
+
+    def __init__(self, cases: Sequence[PreparedCase], folder: Path) -> None:
+        self.cases, self.folder = tuple(cases), Path(folder)
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+    def __getitem__(self, number: int) -> tuple[int, np.ndarray, np.ndarray]:
+        case = self.cases[number]
+        return number, case.channels(self.folder).astype(np.float32), case.labels(self.folder) > 0

@@ -1,0 +1,177 @@
+"""One pass over the cases: checked, deduplicated, resampled, normalised, and kept in the run's folder.
+
+The channels come from the function that makes them when a model runs (`inference.preparation.channels_at`), so a network sees
+in use what it saw in training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..anatomy.anatomy import build_anatomy
+from ..errors import InputError
+from ..inference.orientation import Orientation
+from ..inference.preparation import Normalisation, channels_at
+from ..inference.region import REGION_MARGIN_MM, widened
+from ..inference.resampling import resample_mask, shape_at, true_spacing, working_geometry
+from ..models.card import ModelCard
+from ..progress import Progress
+from ..settings import Settings
+from ..systems import Stage
+from ..volume import Box, Volume
+from ..volume_files import SIMULATED
+from .cases import LABELS_OF_STAGE, TrainingCase, listed, voxel_hash
+
+FOREGROUND_POINTS = 10_000
+"""Voxels of the foreground kept for oversampling; nnU-Net keeps as many."""
+TARGET, REGION = 0, 1
+"""Rows of a prepared case's labels."""
+
+CavityOf = Callable[[str, Volume], np.ndarray]
+"""(voxel hash, scan) → the predicted cavity (k, j, i) bool on the scan's grid."""
+
+
+@dataclass(frozen=True)
+class PreparedCase:
+    """A case in the run's folder, as arrays that are read patch by patch.
+
+    Files beside each other in `folder`: `NAME.channels.npy` (C, k, j, i) float16, `NAME.labels.npy` (1 or 2, k, j, i) uint8
+    (target; region, where the stage has one), `NAME.foreground.npy` (N, 3) int32 voxels of the target.
+    """
+
+    name: str
+    sha256: str
+    """Of the scan's voxels."""
+    group: str
+    spacing_kji: tuple[float, float, float]
+    """True spacing of the prepared arrays in mm; it differs from the preset's by the rounding to whole voxels."""
+    simulated: bool = False
+
+    def channels(self, folder: Path) -> np.ndarray:
+        return np.load(folder / f"{self.name}.channels.npy", mmap_mode="r")
+
+    def labels(self, folder: Path) -> np.ndarray:
+        return np.load(folder / f"{self.name}.labels.npy", mmap_mode="r")
+
+    def foreground(self, folder: Path) -> np.ndarray:
+        return np.load(folder / f"{self.name}.foreground.npy")
+
+
+def check_cases(cases: Sequence[TrainingCase], stage: str, progress: Progress) -> tuple[dict[str, str], list[str]]:
+    """The voxel hash of every different scan by its case's name, and notes about those left out; reads every file once.
+
+    A scan that comes twice with equal labels (LAScarQS's task 1 lies in task 2 as well) is used once.
+
+    Raises
+    ------
+    InputError
+        a label is empty or lies on another grid; one scan has two different labels.
+    """
+    hashes: dict[str, str] = {}
+    first: dict[str, tuple[str, str]] = {}
+    notes = []
+    for number, case in enumerate(cases):
+        progress.report("check", number / len(cases), f"Checking {case.name}")
+        image = case.read_image()
+        masks = [_label(case, key, image) for key in LABELS_OF_STAGE[stage]]
+        scan, labels = voxel_hash(image.array), "".join(voxel_hash(mask) for mask in masks)
+        if scan not in first:
+            first[scan] = case.name, labels
+            hashes[case.name] = scan
+            continue
+        twin, theirs = first[scan]
+        if labels != theirs:
+            raise InputError(f"{case.name} and {twin} are the same scan with different labels. Leave one of them out (--exclude).")
+        notes.append(f"{case.name} is the same scan as {twin}, with the same labels: used once.")
+    return hashes, notes
+
+
+def prepare(
+    case: TrainingCase, sha256: str, card: ModelCard, stage: Stage, folder: Path, cavity_of: CavityOf | None = None
+) -> PreparedCase:
+    """Write one case's arrays to `folder`.
+
+    Parameters
+    ----------
+    cavity_of
+        predicts the cavities of a scar stage; None: the manual ones.
+    """
+    image = case.read_image()
+    target = _label(case, stage.key, image)
+    cavity = None
+    if stage.key == "scar":
+        cavity = _label(case, "cavity", image) if cavity_of is None else cavity_of(sha256, image)
+    turned = Orientation.towards_lps(image.geometry)
+    scan, target = turned.apply(image.array), turned.apply(target)
+    cavity = None if cavity is None else turned.apply(cavity)
+    spacing = turned.of_axes(image.geometry.spacing_kji)
+    normalisation = Normalisation.of(scan, card.preprocessing.statistics)
+    box = _box(card, scan, cavity, spacing)
+    channels = channels_at(card, stage, scan, cavity, spacing, normalisation, box)
+    shape = channels.shape[1:]
+    labels = [_small(target[box.slices], shape, case, card)]
+    geometry = working_geometry(shape, true_spacing(box.shape, spacing, shape))
+    if stage.region is not None:
+        anatomy = build_anatomy(resample_mask(np.ascontiguousarray(cavity[box.slices]), shape), geometry, Settings.wall_outside_mm)
+        labels.append(stage.region(anatomy))
+    _write(folder, case.name, channels, np.stack(labels))
+    return PreparedCase(case.name, sha256, case.group, geometry.spacing_kji, SIMULATED in image.flags)
+
+
+def _label(case: TrainingCase, key: str, image: Volume) -> np.ndarray:
+    mask = case.labels[key].read()
+    if not mask.geometry.same_grid(image.geometry):
+        grids = [
+            f"{' × '.join(map(str, g.size))} voxels of {' × '.join(f'{s:g}' for s in g.spacing)} mm"
+            for g in (mask.geometry, image.geometry)
+        ]
+        same = " at another place" if grids[0] == grids[1] else ""
+        raise InputError(
+            f"{case.name}: the {key} ({grids[0]}) does not lie on the scan's grid ({grids[1]}{same}). Resample it to the scan."
+        )
+    if not mask.array.any():
+        raise InputError(
+            f"{case.name}: the {key} in {case.labels[key].path} is empty. Correct the label, or leave the case out (--exclude)."
+        )
+    return mask.array
+
+
+def _box(card: ModelCard, scan: np.ndarray, cavity: np.ndarray | None, spacing: Sequence[float]) -> Box:
+    """What the network sees when it runs: the whole scan for a cavity, the box of the cavity for a scar."""
+    if cavity is None:
+        return Box((0, 0, 0), scan.shape)
+    least = shape_at(card.fine.patch, card.fine.spacing_mm, spacing)
+    return widened(Box.around(cavity, REGION_MARGIN_MM, spacing), scan.shape, least)
+
+
+def _small(target: np.ndarray, shape: Sequence[int], case: TrainingCase, card: ModelCard) -> np.ndarray:
+    small = resample_mask(np.ascontiguousarray(target), tuple(shape))
+    if not small.any():
+        grid = " × ".join(f"{s:g}" for s in card.fine.spacing_mm)
+        raise InputError(
+            f"{case.name}: nothing of the {card.stage} is left at {grid} mm near the cavity. Correct the label, or leave the case out."
+        )
+    return small
+
+
+def _write(folder: Path, name: str, channels: np.ndarray, labels: np.ndarray) -> None:
+    points = np.argwhere(labels[TARGET]).astype(np.int32)
+    if len(points) > FOREGROUND_POINTS:
+        # Evenly through the structure: the same case gives the same points.
+        points = points[np.linspace(0, len(points) - 1, FOREGROUND_POINTS).astype(int)]
+    largest = np.finfo(np.float16).max
+    np.save(folder / f"{name}.channels.npy", np.clip(channels, -largest, largest).astype(np.float16))
+    np.save(folder / f"{name}.labels.npy", labels.astype(np.uint8))
+    np.save(folder / f"{name}.foreground.npy", points)
+
+
+def not_simulated_together(cases: Sequence[PreparedCase]) -> bool:
+    """Whether the cases are simulated; `InputError` when only some are: their numbers are never put together."""
+    simulated = [case.name for case in cases if case.simulated]
+    if 0 < len(simulated) < len(cases):
+        raise InputError(f"{len(simulated)} of {len(cases)} scans are simulated ({listed(simulated)}). Train on either kind alone.")
+    return bool(simulated)

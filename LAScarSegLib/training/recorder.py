@@ -1,0 +1,135 @@
+"""What a training leaves while it runs: progress, validation, checkpoints, curves."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from typing import Any
+
+import lightning
+import torch
+
+from ..errors import Cancelled, ProcessingError
+from ..progress import Progress
+from .curves import CurveRow, draw_curves, write_curves
+from .module import TrainingModule
+from .run_folder import CURVES, PICTURE, SCORES, Run, write_whole
+from .settings import BEST, LAST
+from .validation import CaseScore, score_cases
+
+
+class Recorder(lightning.Callback):
+    """Reports every step; after each epoch writes the checkpoint and curves, every few epochs validates on whole scans.
+
+    Parameters
+    ----------
+    total_steps
+        of this call, for the progress.
+    validate_every
+        epochs; the last epoch is always validated.
+    """
+
+    def __init__(self, run: Run, progress: Progress, total_steps: int, validate_every: int) -> None:
+        self.run, self.progress, self.total_steps, self.validate_every = run, progress, total_steps, validate_every
+        self.rows: list[CurveRow] = []
+        self.best: dict[str, Any] | None = None
+        self.losses: list[float] = []
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": [row.to_json() for row in self.rows], "best": self.best, "losses": list(self.losses)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rows = [CurveRow(**row) for row in state_dict["rows"]]
+        self.best, self.losses = state_dict["best"], list(state_dict["losses"])
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: TrainingModule, outputs: Any, batch: Any, batch_idx: int) -> None:
+        loss = float(outputs["loss"].detach())
+        step = trainer.global_step
+        if not math.isfinite(loss):
+            raise ProcessingError(
+                f"The loss is {loss} at step {step}: the training diverged. Continue from the last checkpoint in "
+                "full precision (--resume --precision 32)."
+            )
+        self.losses.append(loss)
+        epoch = (step - 1) // self.run.settings.steps_per_epoch + 1
+        self._report(trainer, step, f"Epoch {epoch} of {self.run.settings.size.epochs}, step {step}, loss {loss:.3f}{self._best_text()}")
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: TrainingModule) -> None:
+        if not self.losses:
+            return
+        step, epoch = trainer.global_step, math.ceil(trainer.global_step / self.run.settings.steps_per_epoch)
+        last = step >= self.total_steps
+        scores = self._validate(trainer, pl_module) if last or epoch % self.validate_every == 0 else None
+        mean = None if scores is None else sum(score.dice for score in scores) / len(scores)
+        loss = _mean_of_all(trainer, sum(self.losses) / len(self.losses))
+        rate = pl_module.optimizers().optimizer.param_groups[0]["lr"]
+        # An epoch that was stopped half-way and continued is one row.
+        self.rows = [row for row in self.rows if row.epoch != epoch] + [CurveRow(epoch, step, rate, loss, mean)]
+        if step % self.run.settings.steps_per_epoch == 0:
+            self.losses = []
+        better = mean is not None and (self.best is None or mean >= self.best["dice"])
+        if better:
+            self.best = _summary(step, mean, scores)
+        self._save(trainer, better)
+        if trainer.is_global_zero:
+            self._write(_summary(step, mean, scores) if scores else None)
+
+    def _validate(self, trainer: lightning.Trainer, module: TrainingModule) -> list[CaseScore]:
+        """Each process scores its share of the cases; all get all scores."""
+        cases = self.run.part(self.run.split.validation)
+        mine = cases[trainer.global_rank :: trainer.world_size]
+        settings = self.run.settings
+
+        def report(done: float, name: str) -> None:
+            self._report(trainer, trainer.global_step, f"Validating on {name}{self._best_text()}")
+
+        scores = score_cases(module.network, mine, self.run.prepared, module.stage, settings.size, str(module.device), report)
+        if trainer.world_size == 1:
+            return scores
+        gathered: list[list[CaseScore]] = [[] for _ in range(trainer.world_size)]
+        torch.distributed.all_gather_object(gathered, scores)
+        return [score for part in gathered for score in part]
+
+    def _save(self, trainer: lightning.Trainer, better: bool) -> None:
+        # Written beside, then renamed: a machine that dies while writing leaves the checkpoint before.
+        for name in (LAST, BEST) if better else (LAST,):
+            scratch = self.run.folder / f".{name}.partial"
+            trainer.save_checkpoint(scratch)
+            if trainer.is_global_zero:
+                os.replace(scratch, self.run.folder / name)
+
+    def _write(self, latest: dict[str, Any] | None) -> None:
+        write_curves(self.rows, self.run.folder / CURVES)
+        if latest is not None:
+            content = {"total_steps": self.run.total_steps, "best": self.best, "last": latest}
+            write_whole(self.run.folder / SCORES, json.dumps(content, indent=2) + "\n")
+            draw_curves(self.rows, self.run.folder / PICTURE, self.run.settings, self.run.simulated)
+
+    def _report(self, trainer: lightning.Trainer, step: int, message: str) -> None:
+        # One process speaks for all.
+        progress = self.progress if trainer.is_global_zero else Progress()
+        try:
+            progress.report("train", step / self.total_steps, message)
+        except Cancelled:
+            raise Cancelled(stopped_text(self.run)) from None
+
+    def _best_text(self) -> str:
+        return f", best Dice {self.best['dice']:.3f}" if self.best else ""
+
+
+def stopped_text(run: Run) -> str:
+    """What is left of a training that was stopped."""
+    if (run.folder / LAST).is_file():
+        return f"Stopped. {run.folder} keeps the training up to its last whole epoch; the same command with --resume continues it."
+    return f"Stopped. {run.folder} keeps the prepared cases; the same command with --resume trains on them."
+
+
+def _summary(step: int, mean: float, scores: list[CaseScore]) -> dict[str, Any]:
+    return {"step": step, "dice": mean, "cases": [score.to_json() for score in sorted(scores, key=lambda s: s.name)]}
+
+
+def _mean_of_all(trainer: lightning.Trainer, value: float) -> float:
+    if trainer.world_size == 1:
+        return value
+    return float(trainer.strategy.reduce(torch.tensor(value, device=trainer.strategy.root_device), reduce_op="mean"))

@@ -1,0 +1,133 @@
+"""The folder of a training: what it was asked to do, its prepared cases, its checkpoints and curves."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import __version__
+from ..errors import InputError
+from ..whole_folder import FolderKind
+from .folds import Split
+from .preparation import PreparedCase
+from .settings import BEST, LAST, TrainingSettings
+
+if TYPE_CHECKING:
+    import torch
+
+RUN_CARD, PREPARED, CURVES, PICTURE, SCORES = "run.json", "prepared", "curves.csv", "curves.png", "scores.json"
+RUN = FolderKind("training run", frozenset({RUN_CARD}), frozenset({RUN_CARD, PREPARED, CURVES, PICTURE, SCORES, BEST, LAST}))
+FORMAT = 1
+NETWORK_PREFIX = "network."
+"""Of the network's weights in a checkpoint of `module.TrainingModule`."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training run on disk; `read_run` makes it from its folder."""
+
+    folder: Path
+    settings: TrainingSettings
+    cases: tuple[PreparedCase, ...]
+    split: Split
+    simulated: bool
+    notes: tuple[str, ...] = ()
+
+    @property
+    def prepared(self) -> Path:
+        """Where the prepared cases are."""
+        return self.folder / PREPARED
+
+    @property
+    def total_steps(self) -> int:
+        """Optimiser steps of the whole training."""
+        return self.settings.size.epochs * self.settings.steps_per_epoch
+
+    def part(self, names: Sequence[str]) -> tuple[PreparedCase, ...]:
+        """The cases of these names."""
+        return tuple(case for case in self.cases if case.name in names)
+
+    @property
+    def trained_on(self) -> frozenset[str]:
+        """Voxel hashes of the training cases."""
+        return frozenset(case.sha256 for case in self.part(self.split.training))
+
+    def write(self, folder: Path) -> None:
+        """Write `run.json` into `folder`."""
+        content = {
+            "format": FORMAT, "program": __version__, "settings": self.settings.to_json(), "split": self.split.to_json(),
+            "simulated": self.simulated, "notes": list(self.notes), "cases": [asdict(case) for case in self.cases],
+        }  # fmt: skip
+        (folder / RUN_CARD).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+    def scores(self) -> dict[str, Any]:
+        """The last and the best validation: step, Dice, and the score of each case; `InputError` when there was none yet."""
+        try:
+            return json.loads((self.folder / SCORES).read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise InputError(
+                f"{self.folder} has no validation yet. Continue the training: lascarseg train ... -o {self.folder} --resume."
+            ) from error
+
+    def weights(self, which: str = BEST) -> dict[str, torch.Tensor]:
+        """The network's weights in a checkpoint, on the CPU, by name. Imports torch; nothing in the file is executed."""
+        import torch
+
+        path = self.folder / which
+        if not path.is_file():
+            raise InputError(f"{self.folder} has no {which}: nothing was trained in it yet.")
+        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+        return {name.removeprefix(NETWORK_PREFIX): value for name, value in state.items() if name.startswith(NETWORK_PREFIX)}
+
+
+def is_run(folder: str | Path) -> bool:
+    """Whether a folder is a training run."""
+    return (Path(folder) / RUN_CARD).is_file()
+
+
+def read_run(folder: str | Path) -> Run:
+    """The run in `folder`; `InputError` when it is none, or of a later version."""
+    folder = Path(folder).expanduser().absolute()
+    if not is_run(folder):
+        raise InputError(f"{folder} is no training run: it has no {RUN_CARD}.")
+    try:
+        data = json.loads((folder / RUN_CARD).read_text(encoding="utf-8"))
+        if data["format"] > FORMAT:
+            raise InputError(f"{folder} was made by a later version of LAScarSeg ({data['program']}). Update to continue it.")
+        cases = tuple(PreparedCase(**(case | {"spacing_kji": tuple(case["spacing_kji"])})) for case in data["cases"])
+        split = Split(tuple(data["split"]["training"]), tuple(data["split"]["validation"]))
+        return Run(folder, TrainingSettings.from_json(data["settings"]), cases, split, data["simulated"], tuple(data["notes"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{folder / RUN_CARD} is damaged ({type(error).__name__}: {error}). Start the training again with --force."
+        ) from error
+
+
+def check_same(run: Run, settings: TrainingSettings) -> None:
+    """`InputError` with the differing keys unless `settings` are those of the run."""
+    keys = run.settings.differences(settings)
+    if keys:
+        mine, theirs = _values(run.settings, keys), _values(settings, keys)
+        changes = "; ".join(f"{key} was {mine[key]!r}, now {theirs[key]!r}" for key in keys)
+        raise InputError(f"{run.folder} is a training with other settings ({changes}). Give the same to continue it, or another folder.")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Replace a text file in one step: a reader sees the old or the new one."""
+    scratch = path.with_name(f".{path.name}.partial")
+    scratch.write_text(text, encoding="utf-8")
+    os.replace(scratch, path)
+
+
+def _values(settings: TrainingSettings, keys: Sequence[str]) -> dict[str, Any]:
+    def look(data: Any, path: Sequence[str]) -> Any:
+        for key in path:
+            data = data.get(key) if isinstance(data, Mapping) else None
+        return data
+
+    data = settings.to_json()
+    return {key: look(data, key.split(".")) for key in keys}

@@ -1,0 +1,116 @@
+"""What decides the numbers of a training: a run is continued only with the same."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import InputError
+from ..models.card import Channel, ModelCard, NetworkSpec, Preprocessing
+from ..networks.plan import NetworkPlan
+from ..settings import require_choice
+from ..systems import Preset, Stage, find_system
+from .defaults import FOLDS
+
+ANATOMIES = ("predicted", "truth")
+"""What a scar network's distance maps and region come from: predicted cavities, which it will see, or the manual ones."""
+BEST, LAST = "best.ckpt", "last.ckpt"
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """One training. `data` is where the cases came from; everything else changes the weights.
+
+    Raises
+    ------
+    InputError
+        from the constructor, naming the value that can't be.
+    """
+
+    system: str
+    stage: str
+    data: str
+    size: Preset
+    variant: str = "full"
+    preset: str = "small"
+    steps_per_epoch: int = 250
+    fold: int = 0
+    folds: int = FOLDS
+    seed: int = 0
+    anatomy: str = "predicted"
+    """One of `ANATOMIES`; a cavity stage has none and takes no notice."""
+    cavities: tuple[str, ...] = ()
+    """The stage-1 runs or bundles that predict the cavities."""
+    exclude: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        described = self.described
+        if self.size.plan.in_channels != len(described.channels):
+            raise InputError(f"The network takes {self.size.plan.in_channels} channels, the stage makes {len(described.channels)}.")
+        require_choice("anatomy", self.anatomy, ANATOMIES)
+        for name, value in (("epochs", self.size.epochs), ("steps per epoch", self.steps_per_epoch)):
+            if value < 1:
+                raise InputError(f"The number of {name} is {value}; it must be at least 1.")
+        if self.uses_predictions and not self.cavities:
+            raise InputError(
+                "A scar network trains on predicted cavities: give the stage-1 run of every fold, or a cavity bundle, with --cavity. "
+                "To train on the manual ones: --anatomy truth."
+            )
+
+    @property
+    def described(self) -> Stage:
+        """The stage of the system; `InputError` for an unknown system, stage or variant."""
+        return find_system(self.system).stage(self.stage, self.variant)
+
+    @property
+    def uses_predictions(self) -> bool:
+        """Whether cavities have to be predicted before the training."""
+        return self.stage == "scar" and self.anatomy == "predicted"
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dictionary that `from_json` reads back to equal settings."""
+        data = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        data |= {"cavities": list(self.cavities), "exclude": list(self.exclude)}
+        size = {f.name: getattr(self.size, f.name) for f in dataclasses.fields(Preset)}
+        data["size"] = size | {
+            "plan": self.size.plan.to_json(),
+            "spacing_kji": list(self.size.spacing_kji),
+            "patch_kji": list(self.size.patch_kji),
+        }
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> TrainingSettings:
+        size = dict(data["size"])
+        triples = {name: tuple(size[name]) for name in ("spacing_kji", "patch_kji")}
+        preset = Preset(**(size | triples | {"plan": NetworkPlan.from_json(size["plan"])}))
+        return cls(**(dict(data) | {"size": preset, "cavities": tuple(data["cavities"]), "exclude": tuple(data["exclude"])}))
+
+    def differences(self, other: TrainingSettings) -> list[str]:
+        """The keys in which two trainings differ, as `size.epochs`, sorted."""
+        mine, theirs = _flat(self.to_json()), _flat(other.to_json())
+        return sorted(key for key in mine.keys() | theirs.keys() if mine.get(key) != theirs.get(key))
+
+    def card(self, **about: Any) -> ModelCard:
+        """The model card of what is trained: it makes the inputs in training and in use, so that they are the same.
+
+        `about` gives what a bundle adds: name, version, training, scores, ...
+        """
+        described = self.described
+        channels = tuple(Channel(c.name, "none" if n else "zscore", c.padding) for n, c in enumerate(described.channels))
+        plain = dataclasses.replace(self.size.plan, deep_supervision=False)
+        fine = NetworkSpec(plain, self.size.spacing_kji, self.size.patch_kji, about.pop("weights", ("fold_0.safetensors",)))
+        values = {
+            "name": f"{self.system}-{self.stage}", "version": "1.0", "licence": "Not stated; ask who trained it.",
+            "intended_use": "Research use only.", "preprocessing": Preprocessing(), "threshold": described.threshold,
+        }  # fmt: skip
+        return ModelCard(system=self.system, stage=self.stage, variant=self.variant, fine=fine, channels=channels, **(values | about))
+
+
+def _flat(data: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in data.items():
+        flat |= {f"{key}.{inner}": entry for inner, entry in _flat(value).items()} if isinstance(value, dict) else {key: value}
+    return flat

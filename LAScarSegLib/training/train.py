@@ -1,0 +1,237 @@
+"""A training from its settings to its weights: prepare once, then train, or continue."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import Cancelled, InputError, ProcessingError
+from ..progress import Progress
+from ..whole_folder import check_folder, whole_folder
+from .cases import TrainingCase, find_training_cases
+from .cavities import choose_sources, open_source, predict_cavity
+from .defaults import VALIDATE_EVERY
+from .folds import split
+from .preparation import CavityOf, PreparedCase, check_cases, not_simulated_together, prepare
+from .run_folder import PREPARED, RUN, Run, check_same, is_run, read_run
+from .settings import LAST, TrainingSettings
+
+if TYPE_CHECKING:
+    import lightning
+    from torch.utils.data import DataLoader
+
+PRECISIONS = {"auto": None, "32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+"""Names for the command line, and Lightning's."""
+ACCELERATORS = {"cpu": "cpu", "cuda": "gpu", "mps": "mps"}
+ADVICE = ".*does not have many workers.*|.*srun.*|.*LeafSpec.*|.*dataloader is not resumable.*"
+"""Of Lightning's, to be kept off the terminal."""
+MOST_WORKERS = 8
+"""More processes that cut patches don't make one graphics card faster."""
+CHECKING_SHARE = 0.3
+"""Of the preparation: every file is read once to be checked, and once to be prepared."""
+WAIT_HOURS, WAIT_SECONDS = 12.0, 2.0
+"""How long, and how often, another process looks whether the first one has prepared the cases."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where and how fast to train; nothing here is kept with the run, so that it may go on elsewhere."""
+
+    device: str = "auto"
+    devices: int = 1
+    """Graphics cards on each node (or processes, on processors)."""
+    nodes: int = 1
+    precision: str = "auto"
+    """One of `PRECISIONS`; `auto`: bfloat16 where the machine computes with it, else 16 bits on a graphics card, else 32."""
+    workers: int | None = None
+    """Processes that cut and augment patches; None: half of the cores."""
+    max_steps: int | None = None
+    """Stop after so many optimiser steps in all; the schedule stays that of the whole training."""
+    validate_every: int = VALIDATE_EVERY
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise InputError(f"There is no precision {self.precision!r}; choose one of {', '.join(PRECISIONS)}.")
+        for name in ("devices", "nodes", "validate_every", "max_steps"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"{name} is {value}; it must be at least 1.")
+
+
+def start_run(settings: TrainingSettings, folder: str | Path, force: bool = False, progress: Progress | None = None) -> Run:
+    """Check and prepare the cases; `folder` appears when all of them are.
+
+    Raises
+    ------
+    InputError
+        cases or labels that can't be used (see `find_training_cases`, `check_cases`, `split`), or a folder that is in use.
+    """
+    progress = progress or Progress()
+    check_folder(folder, force, RUN)
+    described = settings.described
+    cases = find_training_cases(settings.data, described.key, settings.exclude)
+    sources = [open_source(path) for path in settings.cavities] if settings.uses_predictions else []
+    hashes, notes = check_cases(cases, described.key, progress.part(0.0, CHECKING_SHARE))
+    used = [case for case in cases if case.name in hashes]
+    cut = split({case.name: case.group for case in used}, settings.fold, settings.folds, settings.seed)
+    chosen = choose_sources(hashes, sources) if sources else {}
+    cavity_of = (lambda sha256, scan: predict_cavity(chosen[sha256], scan)) if sources else None
+    with whole_folder(Path(folder), force, RUN) as partial:
+        (partial / PREPARED).mkdir()
+        prepared = _prepare_all(used, hashes, settings, partial / PREPARED, cavity_of, progress.part(CHECKING_SHARE, 1.0))
+        run = Run(Path(folder), settings, prepared, cut, not_simulated_together(prepared), tuple(notes))
+        run.write(partial)
+    return read_run(folder)
+
+
+def _prepare_all(
+    cases: list[TrainingCase],
+    hashes: dict[str, str],
+    settings: TrainingSettings,
+    folder: Path,
+    cavity_of: CavityOf | None,
+    progress: Progress,
+) -> tuple[PreparedCase, ...]:
+    prepared = []
+    for number, case in enumerate(cases):
+        progress.report("prepare", number / len(cases), f"Preparing {case.name} ({number + 1} of {len(cases)})")
+        try:
+            prepared.append(prepare(case, hashes[case.name], settings.card(), settings.described, folder, cavity_of))
+        except InputError as error:
+            if case.name in str(error):
+                raise
+            raise InputError(f"{case.name}: {error}") from error
+    return tuple(prepared)
+
+
+def open_run(settings: TrainingSettings, folder: str | Path, resume: bool, force: bool, progress: Progress) -> Run:
+    """A run to train in: a new one, or with `resume` the one in `folder`, if it has the same settings.
+
+    Of several processes the first prepares, the others wait for it.
+    """
+    from lightning.pytorch.utilities import rank_zero_only
+
+    if rank_zero_only.rank:
+        return _waited_for(settings, Path(folder))
+    if not resume:
+        return start_run(settings, folder, force, progress)
+    run = read_run(folder)
+    check_same(run, settings)
+    return run
+
+
+def train(run: Run, machine: Machine = Machine(), progress: Progress | None = None) -> Run:
+    """Train from the run's last checkpoint on, or from the start; the weights, curves and scores are in its folder.
+
+    Raises
+    ------
+    ProcessingError
+        the loss became infinite, or memory ran out; the last checkpoint stays.
+    Cancelled
+        the last checkpoint stays.
+    """
+    import lightning
+
+    from .module import TrainingModule
+    from .recorder import Recorder, stopped_text
+
+    total = min(run.total_steps, machine.max_steps or run.total_steps)
+    with _quiet():
+        module = TrainingModule(run.settings)
+        recorder = Recorder(run, progress or Progress(), total, machine.validate_every)
+        # Steps alone end a training: Lightning would count an epoch that was stopped half-way as a whole one.
+        trainer = lightning.Trainer(
+            **_hardware(machine), max_steps=total, max_epochs=-1, gradient_clip_val=module.stage.optimiser.gradient_clip,
+            callbacks=[recorder], use_distributed_sampler=False, logger=False, enable_checkpointing=False,
+            enable_progress_bar=False, enable_model_summary=False, default_root_dir=run.folder,
+        )  # fmt: skip
+        last = run.folder / LAST
+        try:
+            trainer.fit(module, _loader(run, trainer, machine), ckpt_path=str(last) if last.is_file() else None)
+        except (SystemExit, KeyboardInterrupt):
+            # Lightning ends the program on Ctrl-C.
+            raise Cancelled(stopped_text(run)) from None
+        except Exception as error:
+            raise _explained(error, run) from error
+    return run
+
+
+def _loader(run: Run, trainer: lightning.Trainer, machine: Machine) -> DataLoader:
+    from torch.utils.data import DataLoader
+
+    from .patches import PatchDataset, SampleStream
+
+    size = run.settings.size
+    dataset = PatchDataset(run.part(run.split.training), run.prepared, run.settings.described, size, run.settings.seed)
+    workers = min(MOST_WORKERS, (os.cpu_count() or 1) // 2) if machine.workers is None else machine.workers
+    stream = SampleStream(
+        size.batch_size, run.settings.steps_per_epoch, lambda: trainer.global_step, lambda: trainer.global_rank, lambda: trainer.world_size
+    )
+    return DataLoader(dataset, size.batch_size, sampler=stream, num_workers=workers, persistent_workers=workers > 0)
+
+
+def _hardware(machine: Machine) -> dict[str, object]:
+    """Lightning's options for the machine."""
+    from ..inference.device import choose_device
+
+    device = choose_device(machine.device)
+    numbered = device.kind == "cuda" and machine.device.startswith("cuda:")
+    devices = [int(device.key.partition(":")[2])] if numbered and machine.devices == 1 else machine.devices
+    return {
+        "accelerator": ACCELERATORS[device.kind], "devices": devices, "num_nodes": machine.nodes,
+        "precision": PRECISIONS[machine.precision] or _best_precision(device.kind), "benchmark": device.kind == "cuda",
+    }  # fmt: skip
+
+
+def _best_precision(kind: str) -> str:
+    import torch
+
+    if kind == "cuda":
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
+    # oneDNN has bfloat16 convolutions from AVX-512 on: half the time of 32 bits for the small networks.
+    fast = kind == "cpu" and torch.backends.mkldnn.is_available() and "AVX512" in torch.backends.cpu.get_cpu_capability()
+    return "bf16-mixed" if fast else "32-true"
+
+
+def _waited_for(settings: TrainingSettings, folder: Path) -> Run:
+    until = time.monotonic() + WAIT_HOURS * 3600
+    while time.monotonic() < until:
+        if is_run(folder) and not (run := read_run(folder)).settings.differences(settings):
+            return run
+        time.sleep(WAIT_SECONDS)
+    raise ProcessingError(f"The first process has not prepared {folder} within {WAIT_HOURS:g} hours. Look at what it says.")
+
+
+def _explained(error: Exception, run: Run) -> Exception:
+    """Out of memory in words; everything else as it is."""
+    import torch
+
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error):
+        patch = " × ".join(map(str, run.settings.size.patch_kji))
+        return ProcessingError(
+            f"There is not enough memory for {run.settings.size.batch_size} patches of {patch} voxels. Use a larger device, close other "
+            "programs, or train the preset 'small'."
+        )
+    return error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Lightning's advertisements and advice stay off the terminal; its warnings about errors don't."""
+    logger = logging.getLogger("lightning.pytorch")
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            # Samples follow from the step (`patches.SampleStream`): a training can be resumed anywhere in an epoch.
+            warnings.filterwarnings("ignore", message=ADVICE)
+            yield
+    finally:
+        logger.setLevel(before)

@@ -1,0 +1,92 @@
+"""`python -m LAScarSegLib.worker REQUEST.json`: one job in a process of its own, for Slicer.
+
+Needs no more than NumPy, SciPy, SimpleITK and VTK. Progress goes to stdout as JSON lines `{"stage", "fraction", "message"}`;
+the last line is `{"result": FOLDER}` or `{"error": MESSAGE, "exit_code": N}`. When whoever started it closes its standard
+input or dies, the worker stops and leaves nothing behind; so it does after a line `cancel` and after SIGTERM.
+"""
+
+from __future__ import annotations
+
+import _thread
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from .errors import Cancelled, InputError, as_lascarseg_error
+from .interruption import ignore_signals, watch_signals
+from .progress import Progress, ProgressEvent
+
+STANDARD_INPUT = 0
+STANDARD_KEYS = {"figures": False, "report": False, "scene": False}
+"""What Slicer's own process does better, or needs packages for, is off unless the request says otherwise."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the request file and return the exit code (0, 1 failure, 2 input, 130 cancelled)."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
+    if len(arguments) != 1:
+        _say({"error": "Usage: python -m LAScarSegLib.worker REQUEST.json", "exit_code": 2})
+        return 2
+    stopped = watch_signals()
+    try:
+        threading.Thread(target=_watch_input, daemon=True).start()
+        from .request import Request, run_request
+
+        request = Request.from_json(STANDARD_KEYS | _read_request(Path(arguments[0])))
+        run_request(request, Progress(_report, stopped.is_set))
+    except (Exception, KeyboardInterrupt) as error:
+        # Libraries turn an interruption inside them into errors of all kinds.
+        reported = Cancelled() if stopped.is_set() else as_lascarseg_error(error)
+        stopped.set()
+        if not isinstance(reported, Cancelled) and reported is not error:
+            logging.exception("The analysis failed")
+        _say({"error": str(reported), "exit_code": reported.exit_code})
+        return reported.exit_code
+    # The result is there; whoever wants to stop the work now is too late.
+    stopped.set()
+    _say({"result": str(request.output.resolve())})
+    return 0
+
+
+def _read_request(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"The request {path} can't be read: {error}.") from error
+    if not isinstance(content, dict):
+        raise InputError(f"The request {path} is not a JSON object.")
+    return content
+
+
+def _watch_input() -> None:
+    """The end of standard input, or the line "cancel", means stop."""
+    received = b""
+    # Not through sys.stdin: a thread that waits there holds a lock that the interpreter wants when it ends.
+    while block := os.read(STANDARD_INPUT, 4096):
+        received += block
+        if b"cancel" in (line.strip() for line in received.split(b"\n")):
+            break
+    _thread.interrupt_main(signal.SIGINT)
+
+
+def _report(event: ProgressEvent) -> None:
+    _say(event.to_json())
+
+
+def _say(content: dict[str, Any]) -> None:
+    try:
+        print(json.dumps(content), flush=True)
+    except BrokenPipeError:
+        # Nobody reads any more; what is under way notices by its standard input.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    ignore_signals()
+    sys.exit(code)

@@ -1,0 +1,60 @@
+# make demo     set up, make a sample (a simulated scan), analyse it, say where the result is
+# make test     set up and run the tests
+# make clean    remove the environment and everything that was made
+#
+# PYTHON=python3.12 chooses another interpreter (3.11, 3.12 or 3.13).
+# Only relative paths below: the folder's own name may hold spaces.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+# What decides the packages and their versions; a change in any of them installs again.
+INPUTS := pyproject.toml constraints.txt LAScarSegLib/__init__.py
+
+.PHONY: demo test benchmarks clean check-python
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/installed
+	@$(BIN)/lascarseg doctor
+	@mkdir -p demo
+	@test -d demo/sample || { echo "Making the sample: a simulated scan with its cavity (about 20 seconds) ..."; $(BIN)/lascarseg phantom demo/sample; }
+	$(BIN)/lascarseg run demo/sample/image.nii.gz --cavity demo/sample/cavity.nii.gz --planes demo/sample/planes.json -o demo/result --force
+	@echo
+	@echo "The result is in demo/result. To look at it:"
+	@echo "  report          xdg-open demo/result/report.html   (any web browser)"
+	@echo "  3D Slicer       open demo/result/scene.mrb"
+	@echo "  numbers         demo/result/measurements.csv"
+
+test: $(VENV)/installed-test
+	@$(BIN)/python -m pytest
+
+benchmarks: $(VENV)/installed-test
+	@for script in Benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+
+clean:
+	rm -rf $(VENV) demo .pytest_cache .hypothesis
+	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
+
+$(VENV)/installed: $(INPUTS) | check-python $(VENV)/bin/pip
+	@echo "Installing LAScarSeg and what it needs into $(VENV) ..."
+	@$(PIP) install --quiet -c constraints.txt -e '.[scene]'
+	@touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	@echo "Installing what the tests need into $(VENV): with torch up to 3 GB more to download, 200 MB where its CPU build is the default ..."
+	@$(PIP) install --quiet -c constraints.txt -e '.[scene,networks,train,test]'
+	@touch $@
+
+# pip is written last: an environment without it was interrupted, so it is started afresh.
+$(VENV)/bin/pip: | check-python
+	@echo "Making $(VENV): 1.5 GB in the end; the first time downloads about 500 MB ..."
+	@$(PYTHON) -m venv --clear $(VENV)
+
+check-python:
+	@test -e $(VENV)/bin/pip || command -v $(PYTHON) >/dev/null || \
+	  { echo "There is no $(PYTHON) here. On Debian or Ubuntu: sudo apt install python3 python3-venv"; exit 1; }
+	@test -e $(VENV)/bin/pip || $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	  { echo "LAScarSeg needs Python 3.11, 3.12 or 3.13; $(PYTHON) is $$($(PYTHON) -V). Choose another: make PYTHON=python3.12"; exit 1; }
+	@test -e $(VENV)/bin/pip || $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "$(PYTHON) can't make virtual environments. On Debian or Ubuntu: sudo apt install python3-venv"; exit 1; }

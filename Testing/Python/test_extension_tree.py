@@ -1,0 +1,109 @@
+"""The Slicer extension: what CMake installs is what the source tree holds."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+MODULES = Path("lib/Slicer-5.12/qt-scripted-modules")
+"""Where Slicer keeps scripted modules (as `fake_slicer/SlicerConfig.cmake` says)."""
+
+NO_COMPILER = [f"-DCMAKE_{language}_COMPILER{setting}" for language in ("C", "CXX") for setting in ("=true", "_ID_RUN=1", "_FORCED=1")]
+"""`project()` looks for compilers; copying Python files needs none, so the test doesn't ask the machine for one."""
+
+
+@pytest.fixture(scope="session")
+def cmake() -> str:
+    """The `cmake` beside this Python (the `test` extra installs it), else the system's."""
+    beside = Path(sys.executable).with_name("cmake")
+    found = str(beside) if beside.exists() else shutil.which("cmake")
+    if found is None or shutil.which("make") is None:
+        pytest.skip("cmake or make is not installed: pip install lascarseg[test]; apt install make")
+    return found
+
+
+@pytest.fixture(scope="session")
+def source_copy(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the source tree, since CMake would follow files that other tests write; its path holds a space."""
+    copy = tmp_path_factory.mktemp("extension") / "LAScarSeg source"
+    skip = shutil.ignore_patterns(".*", "__pycache__", "demo", "build", "dist")
+    shutil.copytree(repository, copy, ignore=skip)
+    return copy
+
+
+@pytest.fixture(scope="session")
+def installed(cmake: str, source_copy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The qt-scripted-modules folder after configure, build and install."""
+    build, prefix = tmp_path_factory.mktemp("build"), tmp_path_factory.mktemp("prefix")
+    fake_slicer = source_copy / "Testing" / "Python" / "fake_slicer"
+    configure(cmake, source_copy, build, fake_slicer)
+    run(cmake, "--build", str(build))
+    run(cmake, "--install", str(build), "--prefix", str(prefix))
+    assert sorted(p.name for p in prefix.iterdir()) == ["lib"]
+    return prefix / MODULES
+
+
+def configure(cmake: str, source: Path, build: Path, slicer_dir: Path) -> None:
+    arguments = ["-G", "Unix Makefiles", "-S", str(source), "-B", str(build), f"-DSlicer_DIR={slicer_dir}"]
+    run(cmake, *arguments, *NO_COMPILER)
+
+
+def run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def files_below(folder: Path, root: Path) -> set[str]:
+    return {str(path.relative_to(root)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_everything_a_user_needs_is_installed_and_nothing_else(installed: Path, source_copy: Path) -> None:
+    library = files_below(source_copy / "LAScarSegLib", source_copy) - {"LAScarSegLib/CMakeLists.txt"}
+    resources = files_below(source_copy / "Resources", source_copy)
+    module = files_below(source_copy / "LAScarSeg", source_copy / "LAScarSeg") - {"CMakeLists.txt"}
+    assert {"LAScarSegLib/volume.py", "LAScarSegLib/surface/surface.py"} <= library
+    assert files_below(installed, installed) == library | resources | module
+
+
+def test_the_package_holds_nothing_but_python(source_copy: Path) -> None:
+    """Other files belong in Resources/: only there are they found and installed."""
+    names = files_below(source_copy / "LAScarSegLib", source_copy)
+    assert [name for name in sorted(names) if not name.endswith(".py")] == ["LAScarSegLib/CMakeLists.txt"]
+
+
+def test_a_file_added_later_is_installed_by_the_next_build(cmake: str, source_copy: Path, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    shutil.copytree(source_copy, source)
+    configure(cmake, source, tmp_path / "build", source / "Testing" / "Python" / "fake_slicer")
+    (source / "LAScarSegLib" / "added_later.py").write_text("")
+    run(cmake, "--build", str(tmp_path / "build"))
+    assert (tmp_path / "build" / MODULES / "LAScarSegLib" / "added_later.py").is_file()
+
+
+def test_the_installed_library_imports_and_finds_its_resources(installed: Path, tmp_path: Path) -> None:
+    code = (
+        "import LAScarSegLib; from LAScarSegLib.resources import resource_path;"
+        "print(LAScarSegLib.__file__); print(resource_path('Icons/LAScarSeg.png'))"
+    )
+    # -P and another working directory: the source tree must not be found instead.
+    environment = {**os.environ, "PYTHONPATH": str(installed), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run([sys.executable, "-P", "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(installed / "LAScarSegLib" / "__init__.py"), str(installed / "Resources/Icons/LAScarSeg.png")]
+
+
+def test_the_module_file_has_the_five_classes_that_slicer_looks_for(repository: Path) -> None:
+    source = (repository / "LAScarSeg" / "LAScarSeg.py").read_text(encoding="utf-8")
+    classes = re.findall(r"^class (\w+)", source, flags=re.MULTILINE)
+    assert classes == ["LAScarSeg", "LAScarSegParameterNode", "LAScarSegWidget", "LAScarSegLogic", "LAScarSegTest"]
+
+
+def test_only_the_module_lies_in_the_modules_folder(repository: Path) -> None:
+    """Slicer takes every Python file there for a module of its own."""
+    assert [path.name for path in (repository / "LAScarSeg").glob("*.py")] == ["LAScarSeg.py"]

@@ -1,0 +1,137 @@
+"""`lascarseg run` with models: what they find is measured, what they are is told, and what can't be done is said before any work."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="networks need torch")
+pytest.importorskip("monai", reason="networks need MONAI")
+pytest.importorskip("safetensors", reason="networks need safetensors")
+
+from model_cases import Contrast, small_card, weights_for  # noqa: E402
+from small_scan import flag_codes, lascarseg, numbers, only_data_files, small_scan, write_scan  # noqa: E402
+
+from LAScarSegLib.inference import bundle_models  # noqa: E402
+from LAScarSegLib.models.bundle import write_bundle  # noqa: E402
+from LAScarSegLib.models.card import Preprocessing  # noqa: E402
+from LAScarSegLib.models.store import ModelStore  # noqa: E402
+from LAScarSegLib.volume import Volume  # noqa: E402
+from LAScarSegLib.volume_files import read_volume, write_volume  # noqa: E402
+
+BLOOD_LEVEL, SCAR_LEVEL = 180.0, 250.0
+"""Grey levels between wall (160) and blood (200), and between blood and scar (300)."""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """A folder with a scan and its cavity, where the user is, and an empty store of models."""
+    write_scan(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LASCARSEG_MODELS", str(tmp_path / "store"))
+    only_data_files(monkeypatch)
+    scan = small_scan()[0].array
+    levels = {"cavity": BLOOD_LEVEL, "scar": SCAR_LEVEL}
+
+    def networks(bundle):
+        """Networks that see grey levels, in place of a bundle's random weights."""
+        level = (levels[bundle.card.stage] - scan.mean()) / scan.std()
+        return lambda spec, fold: Contrast(level=level, gain=10.0)
+
+    monkeypatch.setattr(bundle_models, "bundle_networks", networks)
+    return tmp_path
+
+
+def install(folder: Path, stage: str = "cavity", **changes) -> None:
+    # At the scan's own spacing a grey level is the same for the network as for a rule.
+    card = small_card(
+        stage, name=f"{stage}-net", spacing_kji=(2.5, 1.25, 1.25), preprocessing=Preprocessing(orientation="stored"), **changes
+    )
+    ModelStore().add(write_bundle(card, weights_for(card), folder / f"{stage}.zip").path)
+
+
+def refused(folder: Path, capfd, *options: object) -> str:
+    """The one line (and the terms, if any) of a run that ends with exit code 2 and leaves no result."""
+    outcome = lascarseg(capfd, "run", "image.nrrd", "-o", "out", *options)
+    assert outcome.code == 2 and not (folder / "out").exists()
+    return outcome.err
+
+
+def test_a_model_finds_the_cavity_that_is_measured(folder, capfd):
+    install(folder)
+    outcome = lascarseg(capfd, "run", "image.nrrd", "--cavity", "cavity-net", "-o", "out")
+    assert outcome.code == 0, outcome.err
+    found, truth = read_volume(folder / "out" / "cavity.nii.gz"), small_scan()[1]
+    assert found.geometry.same_grid(truth.geometry)
+    assert 2 * (found.array & truth.array).sum() / (found.array.sum() + truth.array.sum()) > 0.93
+    model = json.loads((folder / "out" / "provenance.json").read_text())["models"]["cavity"]
+    assert (model["name"], model["version"], model["sha256"]) == ("cavity-net", "1.0", ModelStore().find("cavity-net").card.sha256)
+
+
+def test_a_model_finds_the_scar_and_its_probability_goes_with_the_result(folder, capfd):
+    install(folder, "scar")
+    assert lascarseg(capfd, "run", "image.nrrd", "--cavity", "cavity.nrrd", "--scar", "scar-net", "-o", "out").code == 0
+    result = numbers(folder / "out")
+    assert result["method"]["name"] == "scar-net@1.0" and "two_stage" not in result["method"]["title"]
+    probability, scar = (read_volume(folder / "out" / f"{name}.nii.gz").array for name in ("scar_probability", "scar"))
+    assert np.array_equal(probability > 0.5, scar > 0)
+    # A cap of 40° is (1 − cos 40°) / 2 = 11.7 % of a sphere.
+    assert result["scar_area_pct"]["value"] == pytest.approx(11.7, abs=1.5)
+
+
+def test_measuring_a_models_result_again_keeps_its_scar(folder, capfd):
+    install(folder, "scar")
+    lascarseg(capfd, "run", "image.nrrd", "--cavity", "cavity.nrrd", "--scar", "scar-net", "-o", "out")
+    assert lascarseg(capfd, "measure", "out", "-o", "again").code == 0
+    assert numbers(folder / "again")["scar_area_pct"]["value"] == numbers(folder / "out")["scar_area_pct"]["value"]
+
+
+def test_terms_are_shown_and_asked_for_before_any_work(folder, capfd):
+    install(folder, terms="Research only.")
+    assert "Research only." in refused(folder, capfd, "--cavity", "cavity-net")
+    assert lascarseg(capfd, "run", "image.nrrd", "--cavity", "cavity-net", "--accept-terms", "-o", "out").code == 0
+    assert lascarseg(capfd, "run", "image.nrrd", "--cavity", "cavity-net", "-o", "again").code == 0
+
+
+def test_a_simulated_model_is_not_found_until_simulation_is_switched_on_and_then_flagged(folder, capfd, monkeypatch):
+    install(folder, simulated=True)
+    assert "no model 'cavity-net'" in refused(folder, capfd, "--cavity", "cavity-net")
+    monkeypatch.setenv("LASCARSEG_SIMULATED", "1")
+    assert lascarseg(capfd, "run", "image.nrrd", "--cavity", "cavity-net", "-o", "out").code == 0
+    assert "simulated" in flag_codes(folder / "out")
+
+
+def test_a_region_of_interest_is_where_the_model_looks(folder, capfd):
+    install(folder)
+    scan = small_scan()[0]
+    roi = np.zeros(scan.array.shape, dtype=np.uint8)
+    roi[2:-2, 4:-4, 4:-4] = 1
+    write_volume(Volume(roi, scan.geometry), folder / "roi.nrrd")
+    assert lascarseg(capfd, "run", "image.nrrd", "--cavity", "cavity-net", "--roi", "roi.nrrd", "-o", "out").code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--cavity", "nothing"), "no model 'nothing'"),
+        (("--cavity", "scar-net"), "finds the scar, it can't be used for the cavity"),
+        (("--cavity", "cavity-net", "--device", "abacus"), "no device 'abacus'"),
+        (("--cavity", "cavity-net", "--scar", "scar-net", "--threshold", "0.3"), "has its own"),
+        (("--cavity", "cavity.nrrd", "--roi", "cavity.nrrd"), "none was chosen"),
+    ],
+)
+def test_what_models_can_not_do_is_refused(folder, capfd, options, says):
+    install(folder)
+    install(folder, "scar")
+    assert says in refused(folder, capfd, *options)
+
+
+def test_a_scan_without_a_left_atrium_leaves_no_result(folder, capfd):
+    install(folder)
+    scan = small_scan()[0]
+    write_volume(scan.like(np.random.default_rng(0).normal(50, 5, scan.array.shape).astype(np.int16)), folder / "image.nrrd")
+    message = refused(folder, capfd, "--cavity", "cavity-net")
+    assert "left atrium was not found" in message and "region of interest" in message

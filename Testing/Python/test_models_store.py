@@ -1,0 +1,223 @@
+"""The store and `lascarseg models`: what a person does with models on their computer."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch", reason="the tests' weights are made with torch")
+pytest.importorskip("monai", reason="networks need MONAI")
+pytest.importorskip("safetensors", reason="networks need safetensors")
+
+from model_cases import small_card, weights_for  # noqa: E402
+from small_scan import lascarseg  # noqa: E402
+
+from LAScarSegLib.errors import InputError, ProcessingError  # noqa: E402
+from LAScarSegLib.models import store as stores  # noqa: E402
+from LAScarSegLib.models.bundle import read_bundle, write_bundle  # noqa: E402
+from LAScarSegLib.models.store import ModelStore, default_folder  # noqa: E402
+
+
+def bundle_at(folder: Path, **changes) -> Path:
+    card = small_card(**changes)
+    return write_bundle(card, weights_for(card), folder).path
+
+
+@pytest.fixture
+def store(tmp_path) -> ModelStore:
+    return ModelStore(tmp_path / "store", simulated=False)
+
+
+def test_a_bundle_that_was_added_is_found_by_name_and_by_version(store, tmp_path):
+    store.add(bundle_at(tmp_path / "a.zip"))
+    store.add(bundle_at(tmp_path / "b", version="1.10"))
+    store.add(bundle_at(tmp_path / "c", version="1.9"))
+    assert store.find("small").card.version == "1.10"
+    assert store.find("small@1.9").card.version == "1.9"
+    assert [m.bundle.card.reference for m in store.models()] == ["small@1.0", "small@1.10", "small@1.9"]
+
+
+def test_an_unknown_name_names_those_that_are_there(store, tmp_path):
+    with pytest.raises(InputError, match="no model 'large'.*installed: none"):
+        store.find("large")
+    store.add(bundle_at(tmp_path / "a"))
+    with pytest.raises(InputError, match="installed: small"):
+        store.find("large")
+
+
+def test_the_same_bundle_twice_is_no_error_another_of_its_name_is(store, tmp_path):
+    store.add(bundle_at(tmp_path / "a"))
+    store.add(tmp_path / "a")
+    with pytest.raises(InputError, match=r"another small@1\.0"):
+        store.add(bundle_at(tmp_path / "b", threshold=0.4))
+    assert store.add(tmp_path / "b", force=True).card.threshold == 0.4
+
+
+def test_a_damaged_bundle_is_not_added(store, tmp_path):
+    path = bundle_at(tmp_path / "a")
+    with open(path / "fold_0.safetensors", "r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"\x7f")
+    with pytest.raises(InputError, match="SHA-256"):
+        store.add(path)
+    assert store.models() == ()
+
+
+def test_a_model_that_broke_in_the_store_is_listed_with_its_reason(store, tmp_path):
+    folder = store.add(bundle_at(tmp_path / "a")).path
+    (folder / "fold_0.safetensors").unlink()
+    assert [(m.bundle, "lacks fold_0" in m.problem) for m in store.models()] == [(None, True)]
+    with pytest.raises(InputError, match="'small' can't be used.*lacks fold_0"):
+        store.find("small")
+    store.remove("small")
+    assert store.models() == ()
+
+
+def test_a_model_called_like_a_rule_is_refused(store, tmp_path):
+    with pytest.raises(InputError, match="intensity rule"):
+        store.add(bundle_at(tmp_path / "a", name="iir"))
+
+
+def test_of_several_versions_one_must_be_named_to_remove_it(store, tmp_path):
+    store.add(bundle_at(tmp_path / "a"))
+    store.add(bundle_at(tmp_path / "b", version="2.0"))
+    with pytest.raises(InputError, match="several versions"):
+        store.remove("small")
+    store.remove("small@1.0")
+    assert [m.bundle.card.version for m in store.models()] == ["2.0"]
+
+
+def test_an_exported_model_is_the_same_bundle(store, tmp_path):
+    added = store.add(bundle_at(tmp_path / "a"))
+    exported = store.export("small", tmp_path / "out.zip")
+    assert exported.card.sha256 == added.card.sha256
+    exported.verify()
+
+
+def test_simulated_models_are_hidden_until_they_are_asked_for(store, tmp_path):
+    store.add(bundle_at(tmp_path / "a", simulated=True))
+    assert store.models() == ()
+    with pytest.raises(InputError, match="no model"):
+        store.find("small")
+    assert ModelStore(store.folder, simulated=True).find("small").card.simulated
+
+
+def test_terms_are_asked_for_once_and_for_this_very_bundle(store, tmp_path):
+    first = store.add(bundle_at(tmp_path / "a", terms="Research only."))
+    with pytest.raises(InputError, match=r"(?s)Research only.*models accept small@1\.0"):
+        store.require_terms(first)
+    store.accept(first)
+    store.require_terms(first)
+    ModelStore(store.folder).require_terms(first)
+    second = store.add(bundle_at(tmp_path / "b", version="2.0", terms="Research only."))
+    with pytest.raises(InputError, match="Research only"):
+        store.require_terms(second)
+    store.require_terms(second, accept=True)
+    assert store.accepted(second)
+
+
+def test_a_model_without_terms_asks_nothing(store, tmp_path):
+    store.require_terms(store.add(bundle_at(tmp_path / "a")))
+
+
+@pytest.fixture
+def read_only(store, tmp_path, monkeypatch) -> ModelStore:
+    """A store with a model with terms, that can't be written to."""
+    store.add(bundle_at(tmp_path / "a", terms="Research only."))
+
+    def refuse(*_, **__):
+        raise OSError(30, "Read-only file system")
+
+    for name in ("mkdtemp", "mkstemp"):
+        monkeypatch.setattr(stores.tempfile, name, refuse)
+    return store
+
+
+def test_a_read_only_store_can_be_used_and_what_it_can_not_do_says_how_else(read_only, tmp_path):
+    found = read_only.find("small")
+    found.verify()
+    read_only.require_terms(found, accept=True)
+    for work in (lambda: read_only.remove("small"), lambda: read_only.accept(found)):
+        with pytest.raises(ProcessingError, match="can't be written to.*LASCARSEG_MODELS"):
+            work()
+    assert read_only.find("small").card == found.card
+
+
+def test_models_of_the_project_are_found_and_can_not_be_removed(store, tmp_path, monkeypatch):
+    shipped = tmp_path / "Resources"
+    (shipped / "Models").mkdir(parents=True)
+    bundle_at(shipped / "Models" / "small")
+    monkeypatch.setattr(stores, "RESOURCE_FOLDERS", (shipped,))
+    assert [(m.bundle.card.name, m.shipped) for m in store.models()] == [("small", True)]
+    with pytest.raises(InputError, match="only models there can be removed"):
+        store.remove("small")
+    # The user's own of the same version goes first.
+    store.add(shipped / "Models" / "small")
+    assert store.find("small").path.is_relative_to(store.folder)
+
+
+def test_the_variable_names_the_store(tmp_path, monkeypatch):
+    monkeypatch.setenv("LASCARSEG_MODELS", str(tmp_path / "hier drüben"))
+    assert default_folder() == tmp_path / "hier drüben"
+
+
+@pytest.mark.parametrize(
+    ("platform", "variable", "end"),
+    [
+        ("linux", "XDG_DATA_HOME", "LAScarSeg/models"),
+        ("win32", "LOCALAPPDATA", "LAScarSeg/models"),
+        ("darwin", None, "Library/Application Support/LAScarSeg/models"),
+    ],
+)
+def test_the_store_is_where_the_platform_keeps_data(platform, variable, end, tmp_path, monkeypatch):
+    monkeypatch.delenv("LASCARSEG_MODELS", raising=False)
+    monkeypatch.setattr(sys, "platform", platform)
+    if variable:
+        monkeypatch.setenv(variable, str(tmp_path))
+    assert default_folder().as_posix().endswith(end)
+
+
+def test_the_commands_take_a_model_from_file_to_store_and_out_again(tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("LASCARSEG_MODELS", str(tmp_path / "store"))
+    bundle_at(tmp_path / "a.zip", terms="Research only.", scores={"dice": 0.91})
+
+    def models(*arguments: object) -> str:
+        outcome = lascarseg(capfd, "models", *arguments)
+        assert outcome.code == 0, outcome.err
+        return outcome.out
+
+    assert "No models" in models("list")
+    assert "Added small@1.0" in models("add", tmp_path / "a.zip")
+    assert "small@1.0" in models("list") and "to accept" in models("list")
+    assert '"dice": 0.91' in models("show", "small")
+    assert "is whole" in models("verify", "small")
+    assert "Accepted" in models("accept", "small", "--accept-terms")
+    assert "accepted before" in models("accept", "small")
+    models("export", "small", tmp_path / "out.zip")
+    assert read_bundle(tmp_path / "out.zip").card.name == "small"
+    models("remove", "small")
+    assert "No models" in models("list")
+
+
+def test_terms_that_nobody_accepts_stay_unaccepted(store, tmp_path, capfd, monkeypatch):
+    bundle = store.add(bundle_at(tmp_path / "a", terms="Research only."))
+    monkeypatch.setattr(sys, "stdin", open(os.devnull))
+    refused = lascarseg(capfd, "models", "accept", "small", "--store", store.folder)
+    assert refused.code == 2 and "Research only." in refused.out and "not accepted" in refused.err
+    assert not store.accepted(bundle)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("show", "nothing"), ("add", "nowhere.zip"), ("verify", "nothing"), ("remove", "nothing"), ("export", "nothing", "x.zip")],
+)
+def test_a_wrong_name_ends_with_exit_code_2_and_one_line(arguments, tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("LASCARSEG_MODELS", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    outcome = lascarseg(capfd, "models", *arguments)
+    assert outcome.code == 2
+    assert outcome.err.startswith("Error: ") and len(outcome.err.strip().splitlines()) == 1
+    assert os.listdir(tmp_path) == []

@@ -1,0 +1,206 @@
+"""The published systems as they are described, and what their networks see."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from LAScarSegLib.anatomy.anatomy import Anatomy, build_anatomy
+from LAScarSegLib.anatomy.wall import two_stage_band
+from LAScarSegLib.errors import InputError
+from LAScarSegLib.networks import NetworkPlan
+from LAScarSegLib.systems import SYSTEMS, Preset, Stage, find_system, z_score
+from LAScarSegLib.systems.boundary_focused import boundary_distance, boundary_mask
+from LAScarSegLib.systems.two_stage_sdm import ScarOptions, scar_stage
+from LAScarSegLib.volume import Box, Geometry
+
+TWO_STAGE, BOUNDARY = SYSTEMS["two_stage_sdm"], SYSTEMS["boundary_focused"]
+EVERY_STAGE = [
+    pytest.param(stage, id=f"{system.key}-{key}-{variant}")
+    for system in SYSTEMS.values()
+    for key, variants in system.stages.items()
+    for variant, stage in variants.items()
+]
+
+
+def anatomy_of(cavity: np.ndarray, spacing_kji: tuple[float, float, float]) -> Anatomy:
+    return build_anatomy(cavity, Geometry(cavity.shape[::-1], spacing_kji[::-1]), 2.5)
+
+
+@pytest.fixture(scope="module")
+def block() -> Anatomy:
+    """A cavity of 8 × 20 × 20 voxels of 2.5 × 0.625 × 0.625 mm, far from the border of its grid."""
+    cavity = np.zeros((24, 80, 80), dtype=bool)
+    cavity[8:16, 30:50, 30:50] = True
+    return anatomy_of(cavity, (2.5, 0.625, 0.625))
+
+
+def test_reading_the_descriptions_does_not_import_torch() -> None:
+    modules = "LAScarSegLib.systems, LAScarSegLib.networks, LAScarSegLib.systems.uncertainty"
+    code = f"import sys, {modules}; print('torch' in sys.modules, 'monai' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
+
+
+def test_an_unknown_system_stage_variant_or_preset_is_refused_with_those_that_exist() -> None:
+    with pytest.raises(InputError, match="two_stage_sdm, boundary_focused"):
+        find_system("unet")
+    with pytest.raises(InputError, match="cavity, scar"):
+        TWO_STAGE.stage("wall")
+    with pytest.raises(InputError, match="full, sdm_roi, sdm, plain"):
+        TWO_STAGE.stage("scar", "bub")
+    with pytest.raises(InputError, match="paper, small"):
+        TWO_STAGE.cavity.preset("large")
+
+
+@pytest.mark.parametrize("stage", EVERY_STAGE)
+def test_a_stage_travels_to_another_process(stage: Stage) -> None:
+    # Data loaders and multi-GPU launchers pickle what they are given.
+    assert pickle.loads(pickle.dumps(stage)) == stage
+
+
+@pytest.mark.parametrize("stage", EVERY_STAGE)
+def test_a_stage_gives_one_array_per_channel_and_may_augment_the_scan_alone(stage: Stage, block: Anatomy) -> None:
+    lge = np.random.default_rng(0).normal(size=block.cavity.shape).astype(np.float32)
+    channels = stage.inputs(lge, block if stage.needs_anatomy else None)
+    assert channels.shape == (len(stage.channels), *lge.shape) and channels.dtype == np.float32
+    assert np.array_equal(channels[0], lge)
+    assert [channel.augment_intensity for channel in stage.channels] == [True] + [False] * (len(stage.channels) - 1)
+
+
+def test_the_papers_numbers() -> None:
+    assert [TWO_STAGE.cavity.preset("paper").epochs, TWO_STAGE.scar.preset("paper").epochs] == [1000, 350]
+    assert [BOUNDARY.stage("cavity", v).preset("paper").epochs for v in ("full", "task1")] == [1000, 500]
+    assert BOUNDARY.scar.preset("paper").epochs == 130
+    assert (BOUNDARY.cavity.threshold, BOUNDARY.cavity.uncertain_threshold, BOUNDARY.scar.threshold) == (0.5, 0.2, 0.2)
+    assert (TWO_STAGE.cavity.threshold, TWO_STAGE.scar.threshold) == (0.5, 0.5)
+    assert [c.name for c in TWO_STAGE.scar.channels] == ["lge", "sdm_cavity", "sdm_wall"]
+    assert TWO_STAGE.scar.padding == (0.0, -1.0, -1.0)
+
+
+def test_the_learning_rate_falls_as_in_nnu_net() -> None:
+    # PolyLRScheduler: 0.01 · (1 − epoch / epochs)^0.9
+    optimiser = TWO_STAGE.scar.optimiser
+    assert optimiser.learning_rate_at(0, 350) == 0.01
+    assert optimiser.learning_rate_at(175, 350) == pytest.approx(0.01 * 2**-0.9)
+    assert optimiser.learning_rate_at(350, 350) == 0.0
+
+
+def test_the_four_ablations_switch_the_papers_parts_on_one_by_one(block: Anatomy) -> None:
+    stages = [TWO_STAGE.stage("scar", variant) for variant in ("plain", "sdm", "sdm_roi", "full")]
+    assert [len(stage.channels) for stage in stages] == [1, 3, 3, 3]
+    sizes = [None if stage.region is None else int(stage.region(block).sum()) for stage in stages]
+    assert sizes[:2] == [None, None] and sizes[2] < sizes[3]
+    assert [stage.mask_prediction for stage in stages] == [False, False, True, True]
+    assert not scar_stage(ScarOptions(mask_prediction=False)).mask_prediction
+    with pytest.raises(InputError, match="needs roi"):
+        ScarOptions(roi=False)
+
+
+def test_a_preset_whose_patch_the_network_cannot_halve_is_refused() -> None:
+    plan = TWO_STAGE.cavity.preset("small").plan
+    with pytest.raises(InputError, match="multiple of"):
+        Preset(plan, (1.25, 1.25, 1.25), (60, 80, 80), 2, 1)
+
+
+def test_z_score_has_mean_0_and_sd_1_and_a_flat_scan_is_0() -> None:
+    scan = np.random.default_rng(1).integers(0, 4000, size=(20, 30, 40)).astype(np.int16)
+    scored = z_score(scan)
+    assert scored.dtype == np.float32 and abs(float(scored.mean())) < 1e-5 and float(scored.std()) == pytest.approx(1.0, abs=1e-5)
+    assert np.array_equal(z_score(np.full((4, 4, 4), 7)), np.zeros((4, 4, 4)))
+
+
+def test_two_stage_distances_are_positive_inside_over_12_mm_and_padding_is_far_outside(block: Anatomy) -> None:
+    _, cavity, wall = TWO_STAGE.scar.inputs(np.zeros(block.cavity.shape, np.float32), block)
+    # The centre of the block is 10 voxels of 0.625 mm from its sides; r = round(2 / 0.625) = 3 voxels make the wall band.
+    assert cavity[12, 40, 40] == pytest.approx(10 * 0.625 / 12)
+    assert wall[12, 40, 40] == pytest.approx(-7 * 0.625 / 12)
+    # First voxel outside the cavity: 1 voxel from it, and the third of six in the band counted from outside.
+    assert cavity[12, 40, 29] == pytest.approx(-0.625 / 12)
+    assert wall[12, 40, 29] == pytest.approx(3 * 0.625 / 12)
+    assert cavity[0, 0, 0] == wall[0, 0, 0] == TWO_STAGE.scar.padding[1]
+
+
+def test_two_stage_region_is_the_band_and_3_mm_around(block: Anatomy) -> None:
+    row = TWO_STAGE.scar.region(block)[12, 40]
+    # Band: 27…32; |SDM| < 3 mm is up to 4 voxels (2.5 mm) beyond, on both sides.
+    assert np.array_equal(np.flatnonzero(row[:40]), np.arange(23, 37))
+    narrow = TWO_STAGE.stage("scar", "sdm_roi").region(block)[12, 40]
+    assert np.array_equal(np.flatnonzero(narrow[:40]), np.arange(27, 33))
+
+
+def test_an_empty_cavity_has_no_wall_and_no_boundary() -> None:
+    nothing = anatomy_of(np.zeros((4, 8, 8), dtype=bool), (2.5, 0.625, 0.625))
+    lge = np.zeros(nothing.cavity.shape, np.float32)
+    assert (TWO_STAGE.scar.inputs(lge, nothing)[1:] == -1).all() and not TWO_STAGE.scar.region(nothing).any()
+    with pytest.raises(InputError, match="cavity is empty"):
+        BOUNDARY.scar.inputs(lge, nothing)
+
+
+@pytest.mark.parametrize("spacing", [(2.5, 0.625, 0.625), (1.25, 1.25, 1.25), (1.0, 4.0, 0.25), (3.0, 5.0, 5.0)])
+def test_the_wall_region_is_the_band_of_the_whole_grid_also_at_its_border(spacing: tuple[float, float, float]) -> None:
+    cavity = np.zeros((6, 40, 40), dtype=bool)
+    cavity[0:3, 0:9, 14:30] = True
+    cavity[5, 30:33, 30:33] = True
+    assert np.array_equal(TWO_STAGE.stage("scar", "sdm_roi").region(anatomy_of(cavity, spacing)), two_stage_band(cavity, spacing))
+
+
+def test_two_stage_channels_are_the_same_in_any_box_that_holds_12_mm_around(block: Anatomy) -> None:
+    stage = TWO_STAGE.scar
+    assert not stage.whole_scan_inputs
+    # The wall band reaches 3 voxels further out than the cavity.
+    box = Box.around(block.cavity, 12.0 + 3 * 0.625, block.geometry.spacing_kji).slices
+    lge = np.random.default_rng(2).normal(size=block.cavity.shape).astype(np.float32)
+    whole, part = stage.inputs(lge, block), stage.inputs(lge[box], anatomy_of(block.cavity[box], block.geometry.spacing_kji))
+    assert np.array_equal(whole[(slice(None), *box)], part)
+    outside = np.ones(lge.shape, dtype=bool)
+    outside[box] = False
+    assert (whole[1:, outside] == -1).all()
+
+
+def test_the_boundary_is_two_pixels_out_and_one_in_slice_by_slice() -> None:
+    cavity = np.zeros((3, 12, 12), dtype=bool)
+    cavity[1, 4:9, 4:9] = True
+    expected = np.zeros_like(cavity)
+    expected[1, 2:11, 2:11] = True
+    expected[1, 5:8, 5:8] = False
+    assert np.array_equal(boundary_mask(cavity), expected)
+
+
+def test_the_boundary_mask_is_the_papers_max_pooling() -> None:
+    torch = pytest.importorskip("torch")
+    cavity = np.random.default_rng(3).random((4, 30, 30)) > 0.4
+    mask = torch.from_numpy(cavity.astype(np.float32))
+    dilated = torch.nn.functional.max_pool2d(mask, 5, stride=1, padding=2)
+    eroded = -torch.nn.functional.max_pool2d(-mask, 3, stride=1, padding=1)
+    assert np.array_equal(boundary_mask(cavity), (dilated - eroded).numpy() > 0)
+
+
+def test_the_boundary_distance_is_as_printed_positive_outside_and_one_less_inside() -> None:
+    cavity = np.zeros((1, 40, 40), dtype=bool)
+    cavity[0, 10:30, 10:30] = True
+    row = boundary_distance(cavity, (2.5, 0.5, 0.5))[0, 20]
+    # The boundary covers 8, 9 (outside) and 10 (inside): E is 0.5, 1.0, 0.5 mm there, so D = −(E − 1).
+    assert row[7:12] == pytest.approx([0.5, 0.5, 0.0, 0.5, 0.5])
+    assert row[0] == pytest.approx(8 * 0.5) and row[20] == pytest.approx(9 * 0.5)
+
+
+def test_the_boundary_distance_is_not_clipped_and_z_scored_over_the_whole_scan(block: Anatomy) -> None:
+    stage = BOUNDARY.scar
+    assert stage.whole_scan_inputs
+    channel = stage.inputs(np.zeros(block.cavity.shape, np.float32), block)[1]
+    assert float(channel.mean()) == pytest.approx(0.0, abs=1e-4) and float(channel.std()) == pytest.approx(1.0, abs=1e-4)
+    distance = boundary_distance(block.cavity, block.geometry.spacing_kji)
+    # From the corner of the grid to the nearest voxel of the boundary: 8 slices, 28 rows, 28 columns.
+    assert distance[0, 0, 0] == pytest.approx(np.sqrt((8 * 2.5) ** 2 + 2 * (28 * 0.625) ** 2), rel=1e-6)
+    assert channel[0, 0, 0] == pytest.approx((distance[0, 0, 0] - distance.mean()) / distance.std(), rel=1e-4)
+
+
+@pytest.mark.parametrize("stage", EVERY_STAGE)
+def test_every_plan_is_json_and_back(stage: Stage) -> None:
+    for preset in stage.presets.values():
+        assert NetworkPlan.from_json(preset.plan.to_json()) == preset.plan

@@ -1,0 +1,129 @@
+"""Patches: what the network sees in training is what it sees in use; augmentation keeps every channel's meaning."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from training_data import tiny_settings, write_cases
+
+from LAScarSegLib.inference.preparation import Normalisation, channels_at
+from LAScarSegLib.training.augmentation import Move, room_for, training_transforms
+from LAScarSegLib.training.patches import PatchDataset, SampleStream, Window, place_patch
+from LAScarSegLib.training.run_folder import Run
+from LAScarSegLib.training.train import start_run
+from LAScarSegLib.volume import Box
+from LAScarSegLib.volume_files import read_volume
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Run:
+    folder = tmp_path_factory.mktemp("patches")
+    write_cases(folder / "data", 4, labels=("atriumSegImgMO", "scarSegImgM"))
+    return start_run(tiny_settings(folder / "data", "scar"), folder / "run")
+
+
+def patches(run: Run, seed: int = 0) -> PatchDataset:
+    return PatchDataset(run.part(run.split.training), run.prepared, run.settings.described, run.settings.size, seed)
+
+
+def test_prepared_channels_are_those_of_inference(run):
+    case = run.cases[0]
+    source = run.folder.parent / "data" / "task1" / "train_data" / case.name
+    scan, cavity = read_volume(source / "enhanced.nii.gz").array, read_volume(source / "atriumSegImgMO.nii.gz").array > 0
+    whole = Box((0, 0, 0), scan.shape)
+    expected = channels_at(
+        run.settings.card(), run.settings.described, scan, cavity, (4.0, 2.0, 2.0), Normalisation.of(scan, "image"), whole
+    )
+    # Half precision in the cache: a thousandth.
+    np.testing.assert_allclose(case.channels(run.prepared), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_a_sample_depends_on_seed_and_number_alone(run):
+    first, second = patches(run), patches(run)
+    second[3]
+    for key, value in first[7].items():
+        assert torch.equal(value, second[7][key])
+    assert not torch.equal(first[7]["channels"], first[8]["channels"])
+    assert not torch.equal(first[7]["channels"], patches(run, seed=1)[7]["channels"])
+
+
+def test_a_sample_has_the_patch_size_and_binary_labels(run):
+    for number in range(12):
+        sample = patches(run)[number]
+        assert {key: tuple(value.shape) for key, value in sample.items()} == {
+            "channels": (3, 32, 32, 32), "target": (1, 32, 32, 32), "region": (1, 32, 32, 32),
+        }  # fmt: skip
+        assert all(set(sample[key].unique().tolist()) <= {0.0, 1.0} for key in ("target", "region"))
+
+
+def test_distance_maps_keep_their_values_and_are_far_outside_beyond_the_scan(run):
+    for number in range(12):
+        maps = patches(run)[number]["channels"][1:]
+        assert maps.min() >= -1.001 and maps.max() <= 1.001
+        # The scan is 48 × 40 × 48 mm in a patch of 80 mm: a corner lies beyond it.
+        corners = (maps[:, 0, 0, 0], maps[:, -1, -1, -1])
+        assert any(torch.allclose(corner, torch.tensor(-1.0), atol=1e-3) for corner in corners)
+
+
+def test_intensity_augmentation_leaves_maps_and_labels_alone():
+    """Once moved and mirrored, a map equals the label it was made of, whatever happened to the scan."""
+    transforms = training_transforms((16, 16, 16))
+    transforms.transforms = tuple(t for t in transforms.transforms if not isinstance(t, Move))
+    random = np.random.default_rng(0)
+    changed = 0
+    for seed in range(30):
+        mask = torch.from_numpy((random.random((1, 16, 16, 16)) > 0.5).astype(np.float32))
+        transforms.set_random_state(seed=seed)
+        out = transforms({"scan": mask.clone(), "maps": mask.clone(), "labels": mask.clone()})
+        assert torch.equal(torch.as_tensor(out["maps"]), torch.as_tensor(out["labels"]))
+        changed += not torch.allclose(torch.as_tensor(out["scan"]), torch.as_tensor(out["labels"]))
+    # At least one of seven changes with probability 1 − 0.9·0.9·0.85·0.85·0.875·0.9·0.7 = 0.68.
+    assert 12 <= changed <= 28
+
+
+def test_thick_patches_are_moved_within_their_slices_only():
+    slices = torch.arange(8.0).reshape(1, 8, 1, 1).expand(1, 8, 60, 60).contiguous() + 1.0
+    move = Move(("scan",), (8, 40, 40))
+    move.set_random_state(seed=0)
+    for _ in range(20):
+        out = torch.as_tensor(move({"scan": slices})["scan"])
+        assert torch.allclose(out[0, :, 20, 20], torch.arange(8.0) + 1.0, atol=1e-4)
+
+
+def test_room_for_a_patch_is_its_largest_turn_over_the_smallest_scale():
+    # A cube of 30 turned by 30° about one axis spans 30·(cos 30° + sin 30°) = 40.98; over 0.7: 58.5.
+    assert room_for((30, 30, 30)) == (59, 59, 59)
+    # In the plane any angle: a quarter turn of a square is the same square; 256 / 0.7 = 365.7.
+    assert room_for((24, 256, 256)) == (24, 366, 366)
+
+
+def test_a_patch_with_foreground_holds_its_point_and_stays_in_the_scan():
+    random = np.random.default_rng(0)
+    for point in ([0, 0, 0], [39, 49, 59], [20, 25, 30]):
+        start = place_patch((40, 50, 60), (16, 16, 16), np.array([point]), random)
+        assert all(s <= p < s + 16 for s, p in zip(start, point))
+        assert all(0 <= s <= n - 16 for s, n in zip(start, (40, 50, 60)))
+
+
+def test_a_window_beyond_the_scan_is_padded_by_channel():
+    array = np.arange(2 * 8, dtype=np.float32).reshape(2, 2, 2, 2)
+    cut = Window((-1, 0, 1), (2, 2, 2)).cut(array, (0.0, -1.0), np.float32)
+    assert cut.tolist() == [[[[0, 0], [0, 0]], [[1, 0], [3, 0]]], [[[-1, -1], [-1, -1]], [[9, -1], [11, -1]]]]
+
+
+def test_one_patch_of_two_is_around_foreground(run):
+    """In every batch the second; the first lies anywhere, but the box fills so much of this scan that it often holds some, too."""
+    dataset = patches(run)
+    assert Counter(dataset._wants_foreground(number) for number in range(20)) == {True: 10, False: 10}
+    assert all(dataset[number]["target"].any() for number in range(1, 20, 2))
+
+
+def test_the_stream_goes_on_where_a_training_was_stopped_and_processes_share_it():
+    whole = list(SampleStream(2, 5, lambda: 0)) + list(SampleStream(2, 5, lambda: 5))
+    assert whole == list(range(20))
+    assert list(SampleStream(2, 5, lambda: 3)) == [6, 7, 8, 9]
+    two = [list(SampleStream(2, 5, lambda: 0, lambda r=rank: r, lambda: 2)) for rank in range(2)]
+    assert sorted(two[0] + two[1]) == list(range(20)) and two[0][:4] == [0, 1, 4, 5]
