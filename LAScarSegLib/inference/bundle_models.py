@@ -155,6 +155,8 @@ class BundleCavityModel(_BundleModel):
         spacing = orientation.of_axes(volume.geometry.spacing_kji)
         normalisation = Normalisation.of(scan, self.card.preprocessing.statistics)
         box, progress = self._box(volume, scan, spacing, normalisation, orientation)
+        if self.card.preprocessing.statistics == "region":
+            normalisation = Normalisation.of(scan, "region", box)
         channels = channels_at(self.card, self.stage, scan, None, spacing, normalisation, box)
         probability = self._probability(channels, box.shape, spacing, "cavity", progress)
         check_found(largest_component(probability > self.card.threshold), spacing, "network")
@@ -206,6 +208,8 @@ class BundleScarModel(_BundleModel):
         spacing = orientation.of_axes(volume.geometry.spacing_kji)
         normalisation = Normalisation.of(scan, self.card.preprocessing.statistics)
         box = self._box(volume, mask, spacing, orientation, normalisation)
+        if self.card.preprocessing.statistics == "region":
+            normalisation = Normalisation.of(scan, "region", box)
         channels = channels_at(self.card, self.stage, scan, mask, spacing, normalisation, box)
         probability = self._probability(channels, box.shape, spacing, "scar", self._progress)
         if self._masks_prediction():

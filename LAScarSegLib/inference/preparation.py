@@ -32,10 +32,15 @@ class Normalisation:
     inside: np.ndarray | None = None
 
     @classmethod
-    def of(cls, scan: np.ndarray, statistics: str) -> Normalisation:
-        """`statistics` as in `models.card.STATISTICS`; `InputError` for a scan that is 0 everywhere."""
+    def of(cls, scan: np.ndarray, statistics: str, region: Box | None = None) -> Normalisation:
+        """`statistics` as in `models.card.STATISTICS`; `region`, where it is known, is what the network will see.
+
+        Raises `InputError` for a scan that is 0 everywhere.
+        """
         box, inside, values = Box((0, 0, 0), scan.shape), None, scan
-        if statistics != "image":
+        if statistics == "region":
+            values = scan if region is None else scan[region.slices]
+        elif statistics != "image":
             filled = binary_fill_holes(scan != 0)
             if not filled.any():
                 raise InputError("The scan is 0 everywhere. Check the file.")

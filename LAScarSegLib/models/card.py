@@ -18,8 +18,9 @@ FORMAT = 1
 STAGES = ("cavity", "scar")
 RESAMPLINGS = ("linear", "nnunet")
 """`linear`: trilinear both ways; `nnunet`: nnU-Net v2's default (cubic there, linear back, slices apart when they are thick)."""
-STATISTICS = ("image", "nonzero_box", "nonzero")
-"""What the z-score's mean and SD are taken over: the whole image, the box of its non-zero voxels, or these voxels alone."""
+STATISTICS = ("image", "region", "nonzero_box", "nonzero")
+"""What the z-score's mean and SD are taken over: the whole image, the region that the network sees (the box around the atrium; the
+whole image where there is none), the box of its non-zero voxels, or these voxels alone."""
 ORIENTATIONS = ("lps", "stored")
 """`lps`: axes are permuted and flipped towards LPS before the network sees them; `stored`: as in the file, as in nnU-Net."""
 ENSEMBLES = ("probability", "logits")

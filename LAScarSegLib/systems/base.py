@@ -61,6 +61,10 @@ class Preset:
     patch_kji: Triple
     batch_size: int
     epochs: int
+    statistics: str = "image"
+    """What the scan's z-score is taken over, of `models.card.STATISTICS`: the whole image, or the region that the network sees."""
+    mirror: bool = True
+    """Train on mirrored patches, which makes mirroring possible in use."""
 
     def __post_init__(self) -> None:
         if any(size % step for size, step in zip(self.patch_kji, self.plan.divisor)):

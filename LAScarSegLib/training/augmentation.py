@@ -103,8 +103,8 @@ def room_for(patch: Sequence[int]) -> tuple[int, int, int]:
     return tuple(int(np.ceil(n - 1e-9)) for n in grown)
 
 
-def training_transforms(patch: Sequence[int]) -> Compose:
-    """All of it for patches (k, j, i); `set_random_state` before each sample makes it repeatable."""
+def training_transforms(patch: Sequence[int], mirror: bool = True) -> Compose:
+    """All of it, mirroring only if asked for, for patches (k, j, i); `set_random_state` before each sample makes it repeatable."""
     everything = (SCAN, MAPS, LABELS)
     return Compose(
         [
@@ -116,6 +116,6 @@ def training_transforms(patch: Sequence[int]) -> Compose:
             RandSimulateLowResolutiond(SCAN, prob=LOW_RESOLUTION_SHARE, zoom_range=LOW_RESOLUTION),
             RandAdjustContrastd(SCAN, prob=INVERTED_GAMMA_SHARE, gamma=GAMMA, invert_image=True, retain_stats=True),
             RandAdjustContrastd(SCAN, prob=GAMMA_SHARE, gamma=GAMMA, retain_stats=True),
-            *(RandFlipd(everything, prob=MIRROR_SHARE, spatial_axis=axis, allow_missing_keys=True) for axis in range(3)),
+            *(RandFlipd(everything, prob=MIRROR_SHARE, spatial_axis=axis, allow_missing_keys=True) for axis in range(3) if mirror),
         ]
     )

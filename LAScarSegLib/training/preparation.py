@@ -109,8 +109,8 @@ def prepare(
     scan, target = turned.apply(image.array), turned.apply(target)
     cavity = None if cavity is None else turned.apply(cavity)
     spacing = turned.of_axes(image.geometry.spacing_kji)
-    normalisation = Normalisation.of(scan, card.preprocessing.statistics)
-    box = _box(card, scan, cavity, spacing)
+    box = _box(card, scan, cavity if cavity is not None else target, spacing)
+    normalisation = Normalisation.of(scan, card.preprocessing.statistics, box)
     channels = channels_at(card, stage, scan, cavity, spacing, normalisation, box)
     shape = channels.shape[1:]
     labels = [_small(target[box.slices], shape, case, card)]
@@ -140,9 +140,9 @@ def _label(case: TrainingCase, key: str, image: Volume) -> np.ndarray:
     return mask.array
 
 
-def _box(card: ModelCard, scan: np.ndarray, cavity: np.ndarray | None, spacing: Sequence[float]) -> Box:
-    """What the network sees when it runs: the whole scan for a cavity, the box of the cavity for a scar."""
-    if cavity is None:
+def _box(card: ModelCard, scan: np.ndarray, cavity: np.ndarray, spacing: Sequence[float]) -> Box:
+    """What the network sees when it runs: the box of the cavity, or the whole scan where a cavity has to be found in it."""
+    if card.stage == "cavity" and card.preprocessing.statistics != "region":
         return Box((0, 0, 0), scan.shape)
     least = shape_at(card.fine.patch, card.fine.spacing_mm, spacing)
     return widened(Box.around(cavity, REGION_MARGIN_MM, spacing), scan.shape, least)

@@ -16,6 +16,7 @@ from .defaults import FOLDS
 
 ANATOMIES = ("predicted", "truth")
 """What a scar network's distance maps and region come from: predicted cavities, which it will see, or the manual ones."""
+MIRROR_AXES = (0, 1, 2)
 BEST, LAST = "best.ckpt", "last.ckpt"
 
 
@@ -69,6 +70,10 @@ class TrainingSettings:
         """Whether cavities have to be predicted before the training."""
         return self.stage == "scar" and self.anatomy == "predicted"
 
+    @property
+    def _preprocessing(self) -> Preprocessing:
+        return Preprocessing(statistics=self.size.statistics, mirror_axes=MIRROR_AXES if self.size.mirror else ())
+
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary that `from_json` reads back to equal settings."""
         data = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
@@ -104,7 +109,7 @@ class TrainingSettings:
         fine = NetworkSpec(plain, self.size.spacing_kji, self.size.patch_kji, about.pop("weights", ("fold_0.safetensors",)))
         values = {
             "name": f"{self.system}-{self.stage}", "version": "1.0", "licence": "Not stated; ask who trained it.",
-            "intended_use": "Research use only.", "preprocessing": Preprocessing(), "threshold": described.threshold,
+            "intended_use": "Research use only.", "preprocessing": self._preprocessing, "threshold": described.threshold,
         }  # fmt: skip
         return ModelCard(system=self.system, stage=self.stage, variant=self.variant, fine=fine, channels=channels, **(values | about))
 
