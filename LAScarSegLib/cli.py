@@ -15,7 +15,7 @@ from . import __version__
 from .command_line import ForceOption, ProgressOption, Session, app, out, reported_errors, shown_progress
 from .errors import Cancelled
 from .evaluation.command import evaluate
-from .interruption import ignore_signals, watch_signals
+from .interruption import leave, watch_signals
 from .models.command import models
 from .training.command import train
 
@@ -56,7 +56,7 @@ def run(
     context: typer.Context,
     image: Annotated[Path, typer.Argument(help="The scan: NRRD, NIfTI, MetaImage, or a folder with one DICOM series.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the result; must not exist.")],
-    cavity: Annotated[Optional[Path], typer.Option(help="Mask of the left atrial cavity, or the name of a model that finds it.")] = None,
+    cavity: Annotated[Optional[Path], typer.Option(help="Mask of the left atrial cavity, or a model that finds it.  [default: the model that comes along]")] = None,
     wall: Annotated[Optional[Path], typer.Option(help="Mask of the wall; else it is 0–2.5 mm outside the cavity.")] = None,
     scar: ScarOption = None,
     threshold: ThresholdOption = None,
@@ -167,14 +167,13 @@ app.add_typer(models)
 def main() -> None:
     """The entry point of `lascarseg`: exit code 0, 1 for a failure, 2 for the user's input, 130 when cancelled."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
-    session = Session(stopped=watch_signals())
+    session = Session(stop=watch_signals())
     try:
         code = _run_app(session)
     except KeyboardInterrupt:
         print(Cancelled(), file=sys.stderr)
         code = Cancelled.exit_code
-    ignore_signals()
-    sys.exit(code)
+    leave(code)
 
 
 def _run_app(session: Session) -> int:

@@ -37,7 +37,7 @@ no pictures (0.2, 0.8), of Docs/performance.md."""
 class Request:
     """Everything one run needs; paths are files (or a DICOM folder for the image).
 
-    `cavity` is a mask file or a model's name, `wall` a mask file, `scar` a mask file or the name of a rule or model
+    `cavity` is a mask file or a model's name (None: the model that comes with the project), `wall` a mask file, `scar` a mask file or the name of a rule or model
     (ARCHITECTURE, "Choosing methods"; None: the rule of `settings`); `labels` says by mask name which label of a mask with
     several to take. The last five are for models: see `inference.options`; `roi` is a mask of the region of interest,
     `accept_terms` accepts the terms they come with.
@@ -63,7 +63,7 @@ class Request:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Request:
-        """From the content of a REQUEST.json; `image`, `output` and `cavity` are needed, unknown keys are refused."""
+        """From the content of a REQUEST.json; `image` and `output` are needed, unknown keys are refused."""
         known = {f.name for f in dataclasses.fields(cls)}
         unknown, missing = sorted(set(data) - known), sorted({"image", "output"} - set(data))
         if unknown or missing:
@@ -235,11 +235,17 @@ def read_plane_files(paths: tuple[Path, ...]) -> tuple[CutPlane, ...]:
 
 
 def _cavity_source(cavity: Path | None) -> Path | Bundle:
-    """A mask file, or a model."""
+    """A mask file, or a model; without either the one that comes with the project."""
     if cavity is None:
-        raise InputError(
-            "No cavity was given. Give a mask of the left atrial cavity with --cavity FILE, or a model's name (`lascarseg models list`)."
-        )
+        from .models.store import ModelStore
+
+        bundle = ModelStore().default_cavity()
+        if bundle is None:
+            raise InputError(
+                "No cavity was given, and no model that finds it comes with this installation. Give a mask of the left atrial cavity "
+                "with --cavity FILE, or a model's name (`lascarseg models list`)."
+            )
+        return bundle
     if cavity.exists():
         return cavity
     remedy = "Give a mask of the left atrial cavity with --cavity FILE, or a model's name"

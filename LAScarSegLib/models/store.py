@@ -75,6 +75,11 @@ class ModelStore:
         here = ", ".join(sorted({m.bundle.card.name for m in self.models() if m.bundle})) or "none"
         raise InputError(f"There is no model '{reference}' in {self.folder}; installed: {here}. `lascarseg models add FILE` adds one.")
 
+    def default_cavity(self) -> Bundle | None:
+        """The cavity model that comes with the project, or the user's newer version of it; None when there is none."""
+        names = sorted(m.bundle.card.name for m in self.models() if m.shipped and m.bundle and m.bundle.card.stage == "cavity")
+        return self.find(names[0]) if names else None
+
     def add(self, path: str | Path, force: bool = False) -> Bundle:
         """Check every byte of a bundle and copy it into the store, whole or not at all.
 

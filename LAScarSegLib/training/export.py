@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from statistics import fmean, stdev
@@ -12,12 +12,13 @@ from typing import Any
 from .. import __version__
 from ..errors import InputError
 from ..models.bundle import Bundle, check_target, pack_tensors, write_bundle
-from ..models.card import ModelCard
+from ..models.card import ModelCard, NetworkSpec
 from ..systems.uncertainty import MINIMUM_CASES, UncertaintyReference
 from .cavities import TRAINED_ON
 from .run_folder import Run, read_run
 from .settings import BEST, LAST
 
+COARSE_WEIGHTS = "coarse.safetensors"
 HEADS = "deep_supervision_heads."
 """Weights used in training only."""
 CHECKPOINTS = {"best": BEST, "last": LAST}
@@ -37,6 +38,10 @@ class ExportRequest:
     checkpoint: str = "best"
     half: bool = False
     """Weights in 16 bits: half the size."""
+    coarse: Path | None = None
+    """A run of a cavity stage's coarse preset, whose network finds the atrium first."""
+    extra: tuple[Path, ...] = ()
+    """Files that lie beside the weights: LICENSE.txt, README.md."""
 
     def __post_init__(self) -> None:
         if self.checkpoint not in CHECKPOINTS:
@@ -55,8 +60,15 @@ def export_runs(folders: Sequence[str | Path], target: str | Path, request: Expo
     check_target(Path(target).expanduser().absolute(), force)
     _check_together(runs)
     names = tuple(f"fold_{run.settings.fold}.safetensors" for run in runs)
-    files = {name: _packed(run, request) for name, run in zip(names, runs)}
-    return write_bundle(_card(runs, names, request), files, target, force=force)
+    coarse = read_run(request.coarse) if request.coarse else None
+    files = {path.name: path.read_bytes() for path in request.extra}
+    files |= {name: _packed(run, request) for name, run in zip(names, runs)}
+    card = _card(runs, names, request)
+    if coarse is not None:
+        _check_coarse(coarse, runs[0])
+        files[COARSE_WEIGHTS] = _packed(coarse, request)
+        card = _with_coarse(card, coarse, request)
+    return write_bundle(card, files, target, force=force)
 
 
 def _check_together(runs: Sequence[Run]) -> None:
@@ -71,6 +83,28 @@ def _check_together(runs: Sequence[Run]) -> None:
     folds = [run.settings.fold for run in runs]
     if len(set(folds)) < len(folds):
         raise InputError(f"The runs are of the folds {', '.join(map(str, folds))}: give each fold once.")
+
+
+def _check_coarse(coarse: Run, fine: Run) -> None:
+    for run, what in ((coarse, "coarse network"), (fine, "network that it finds the region for")):
+        if run.settings.stage != "cavity":
+            raise InputError(f"{run.folder} is a {run.settings.stage} stage; the {what} must be of a cavity stage.")
+    if coarse.settings.size.statistics != "image":
+        raise InputError(f"{coarse.folder} was trained on regions; a coarse network must know whole scans (--preset coarse).")
+    if coarse.simulated and not fine.simulated:
+        raise InputError(f"{coarse.folder} was trained on simulated scans alone, {fine.folder} on real ones. Train both on real scans.")
+
+
+def _with_coarse(card: ModelCard, coarse: Run, request: ExportRequest) -> ModelCard:
+    size, score = coarse.settings.size, coarse.scores()[request.checkpoint]
+    plan = replace(size.plan, deep_supervision=False)
+    spec = NetworkSpec(plan, size.spacing_kji, size.patch_kji, (COARSE_WEIGHTS,))
+    about = {
+        "data": Path(coarse.settings.data).name, "cases": len(coarse.cases), "steps": score["step"],
+        "dice_mean": round(score["dice"], 4), "grid_mm": list(size.spacing_kji),
+    }  # fmt: skip
+    hashes = sorted(frozenset(card.training.get(TRAINED_ON, ())) | coarse.trained_on)
+    return replace(card, coarse=spec, training=card.training | {"coarse": about, TRAINED_ON: hashes})
 
 
 def _packed(run: Run, request: ExportRequest) -> bytes:
