@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Optional, TextIO
 import typer
 
 from .errors import Cancelled, as_lascarseg_error
+from .interruption import Stop
 
 if TYPE_CHECKING:
     from .progress import Progress, ProgressEvent
@@ -33,7 +33,7 @@ class Session:
     """What every command needs from the program: whether to show tracebacks, and whether the user wants to stop."""
 
     debug: bool = False
-    stopped: threading.Event = field(default_factory=threading.Event)
+    stop: Stop = field(default_factory=Stop)
 
 
 class ProgressMode(str, Enum):
@@ -57,11 +57,11 @@ def reported_errors(session: Session) -> Iterator[None]:
     try:
         yield
         # The result is there; a signal is too late, and is ignored from here on.
-        session.stopped.set()
+        session.stop.finish()
     except (Exception, KeyboardInterrupt) as error:
         # Libraries turn a Ctrl-C inside them into errors of all kinds.
-        reported = Cancelled() if session.stopped.is_set() else as_lascarseg_error(error)
-        session.stopped.set()
+        reported = Cancelled() if session.stop else as_lascarseg_error(error)
+        session.stop.finish()
         if session.debug:
             logging.exception("Traceback")
         print(f"{'' if isinstance(reported, Cancelled) else 'Error: '}{reported}", file=sys.stderr)
@@ -75,9 +75,9 @@ def shown_progress(mode: ProgressMode | None, session: Session) -> Iterator[Prog
 
     mode = mode or (ProgressMode.text if sys.stderr.isatty() else ProgressMode.none)
     if mode is ProgressMode.none:
-        yield Progress(is_cancelled=session.stopped.is_set)
+        yield Progress(is_cancelled=session.stop.heed)
     elif mode is ProgressMode.json:
-        yield Progress(lambda event: print(json.dumps(event.to_json()), flush=True), session.stopped.is_set)
+        yield Progress(lambda event: print(json.dumps(event.to_json()), flush=True), session.stop.heed)
     else:
         from rich.console import Console
         from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
@@ -90,7 +90,7 @@ def shown_progress(mode: ProgressMode | None, session: Session) -> Iterator[Prog
             def show(event: ProgressEvent) -> None:
                 bar.update(task, completed=event.fraction, description=event.message)
 
-            yield Progress(show, session.stopped.is_set)
+            yield Progress(show, session.stop.heed)
 
 
 def out(progress: ProgressMode | None) -> TextIO:

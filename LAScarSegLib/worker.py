@@ -7,18 +7,16 @@ input or dies, the worker stops and leaves nothing behind; so it does after a li
 
 from __future__ import annotations
 
-import _thread
 import json
 import logging
 import os
-import signal
 import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 from .errors import Cancelled, InputError, as_lascarseg_error
-from .interruption import ignore_signals, watch_signals
+from .interruption import Stop, leave, watch_signals
 from .progress import Progress, ProgressEvent
 
 STANDARD_INPUT = 0
@@ -32,23 +30,23 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
         _say({"error": "Usage: python -m LAScarSegLib.worker REQUEST.json", "exit_code": 2})
         return 2
-    stopped = watch_signals()
+    stop = watch_signals()
     try:
-        threading.Thread(target=_watch_input, daemon=True).start()
+        threading.Thread(target=_watch_input, args=(stop,), daemon=True).start()
         from .request import Request, run_request
 
         request = Request.from_json(STANDARD_KEYS | _read_request(Path(arguments[0])))
-        run_request(request, Progress(_report, stopped.is_set))
+        run_request(request, Progress(_report, stop.heed))
     except (Exception, KeyboardInterrupt) as error:
         # Libraries turn an interruption inside them into errors of all kinds.
-        reported = Cancelled() if stopped.is_set() else as_lascarseg_error(error)
-        stopped.set()
+        reported = Cancelled() if stop else as_lascarseg_error(error)
+        stop.finish()
         if not isinstance(reported, Cancelled) and reported is not error:
             logging.exception("The analysis failed")
         _say({"error": str(reported), "exit_code": reported.exit_code})
         return reported.exit_code
     # The result is there; whoever wants to stop the work now is too late.
-    stopped.set()
+    stop.finish()
     _say({"result": str(request.output.resolve())})
     return 0
 
@@ -63,7 +61,7 @@ def _read_request(path: Path) -> dict[str, Any]:
     return content
 
 
-def _watch_input() -> None:
+def _watch_input(stop: Stop) -> None:
     """The end of standard input, or the line "cancel", means stop."""
     received = b""
     # Not through sys.stdin: a thread that waits there holds a lock that the interpreter wants when it ends.
@@ -71,7 +69,7 @@ def _watch_input() -> None:
         received += block
         if b"cancel" in (line.strip() for line in received.split(b"\n")):
             break
-    _thread.interrupt_main(signal.SIGINT)
+    stop.ask()
 
 
 def _report(event: ProgressEvent) -> None:
@@ -87,6 +85,4 @@ def _say(content: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    code = main(sys.argv[1:])
-    ignore_signals()
-    sys.exit(code)
+    leave(main(sys.argv[1:]))

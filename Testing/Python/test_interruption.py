@@ -8,13 +8,17 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from small_scan import only_data_files, write_scan
 
-from LAScarSegLib.interruption import watch_signals
+from LAScarSegLib.errors import Cancelled
+from LAScarSegLib.interruption import GRACE_SECONDS, Stop, watch_signals
+from LAScarSegLib.progress import Progress
 from LAScarSegLib.request import Request, run_request
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,18 +96,75 @@ def test_killed_there_is_no_result_and_the_next_run_cleans_up(folder, moment):
     assert sorted(os.listdir()) == ["cavity.nrrd", "image.nrrd", "out"]
 
 
-@posix
-def test_a_signal_raises_once_and_is_remembered():
+@pytest.fixture
+def stop() -> Iterator[Stop]:
+    """What `watch_signals` returns; the handlers of the tests' own process come back."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        stopped = watch_signals()
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGTERM)
-        assert stopped.is_set()
-        signal.raise_signal(signal.SIGINT)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    yield watch_signals()
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@posix
+def test_a_signal_raises_once_and_is_remembered(stop):
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGTERM)
+    assert stop
+    signal.raise_signal(signal.SIGINT)
+
+
+@posix
+def test_work_that_looks_at_its_progress_is_not_interrupted(stop):
+    """Asked to stop, it has GRACE_SECONDS to notice, and then cleans up in peace."""
+    threading.Thread(target=stop.ask).start()
+    with pytest.raises(Cancelled):
+        while True:
+            Progress(is_cancelled=stop.heed).report("work", 0.5)
+    time.sleep(GRACE_SECONDS + 0.2)
+    signal.raise_signal(signal.SIGINT)
+
+
+@posix
+def test_work_that_waits_is_interrupted(stop):
+    threading.Thread(target=stop.ask).start()
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        time.sleep(30)
+    assert time.monotonic() - start < 2.0
+
+
+@posix
+def test_loading_a_library_is_not_interrupted(stop, tmp_path, monkeypatch):
+    """C++ libraries that load each other through Python don't expect an exception: it waits until they are there."""
+    (tmp_path / "slow_library.py").write_text("import signal, time\nsignal.raise_signal(signal.SIGINT)\ntime.sleep(0.1)\nREADY = True\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        import slow_library
+
+        time.sleep(30)
+    assert slow_library.READY
+
+
+@posix
+def test_python_code_that_cpp_may_have_called_is_not_interrupted(stop):
+    namespace = {"__name__": "vtkmodules.util", "signal": signal}
+    exec("def observer():\n    signal.raise_signal(signal.SIGINT)\n    return 'done'", namespace)
+    assert namespace["observer"]() == "done"
+    with pytest.raises(KeyboardInterrupt):
+        time.sleep(30)
+
+
+@posix
+def test_the_end_waits_for_no_thread_and_loses_no_output():
+    program = (
+        "import os, sys, threading, atexit; from LAScarSegLib.interruption import leave\n"
+        "threading.Thread(target=os.read, args=(0, 1), daemon=True).start()\n"
+        "atexit.register(print, 'cleaned up')\nprint('said'); leave(130)"
+    )
+    command = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert command.wait(timeout=30) == 130
+    with command.stdin, command.stdout:
+        assert command.stdout.read() == "said\ncleaned up\n"
 
 
 def on_a_disk(options: str) -> subprocess.CompletedProcess:
