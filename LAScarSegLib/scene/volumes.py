@@ -9,7 +9,9 @@ import numpy as np
 
 from ..errors import InputError
 from ..flags import QualityFlag
+from ..sample_data import is_sample
 from ..volume import Geometry, Volume
+from ..volume_files import SIMULATED
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """Both frames share the superior axis; left and posterior change sign. Its own inverse."""
@@ -72,8 +74,15 @@ def volume_from_node(node: Any | None) -> Volume:
         )
     size = image.GetDimensions()
     array = vtk_to_numpy(scalars).reshape(size[::-1]).copy()
-    flags = tuple(QualityFlag(**flag) for flag in json.loads(node.GetAttribute(FLAGS) or "[]"))
-    return Volume(array, node_geometry(node), flags)
+    return Volume(array, node_geometry(node), _flags(node, array))
+
+
+def _flags(node: Any, array: np.ndarray) -> tuple[QualityFlag, ...]:
+    """What the reader noted; Slicer's own readers drop the header's note, so the sample is known by its voxels."""
+    noted = node.GetAttribute(FLAGS)
+    if noted is not None:
+        return tuple(QualityFlag(**flag) for flag in json.loads(noted))
+    return (SIMULATED,) if is_sample(array) else ()
 
 
 def node_geometry(node: Any) -> Geometry:
