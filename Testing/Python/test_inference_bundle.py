@@ -133,6 +133,50 @@ def test_statistics_of_the_non_zero_box_leave_a_black_frame_out():
     assert inside[:9].max() == 0.0
 
 
+REGION_STATISTICS = Preprocessing(statistics="region", orientation="stored")
+
+
+def in_a_bright_room(volume: Volume, voxels: int) -> Volume:
+    """The scan with something ten times as bright around it: another mean, another SD."""
+    around = np.random.default_rng(4).normal(8000.0, 900.0, [n + 2 * voxels for n in volume.array.shape]).astype(np.float32)
+    around[(slice(voxels, -voxels),) * 3] = volume.array
+    return Volume(around, replace(volume.geometry, size=tuple(n + 2 * voxels for n in volume.geometry.size)))
+
+
+def test_statistics_of_the_region_are_the_same_whatever_lies_outside_it():
+    volume, _ = ball((2.0, 2.0, 2.0), (48, 48, 48))
+    alone = cavity_model(Contrast(gain=6.0), preprocessing=REGION_STATISTICS).predict(volume).array
+    roi = InferenceOptions(roi=Box((9, 9, 9), (57, 57, 57)))
+    framed = cavity_model(Contrast(gain=6.0), roi, preprocessing=REGION_STATISTICS).predict(in_a_bright_room(volume, 9)).array
+    assert np.array_equal(framed[9:-9, 9:-9, 9:-9], alone)
+    z = (volume.array - volume.array.mean()) / volume.array.std()
+    assert np.allclose(alone, 1 / (1 + np.exp(-6.0 * z)), atol=1e-4)
+
+
+def test_a_coarse_network_knows_the_whole_scan_and_the_fine_one_its_region():
+    volume, _ = ball((2.0, 2.0, 2.0), (120, 110, 100))
+    coarse, fine = Contrast(level=1.0, gain=8.0), Contrast(level=1.0, gain=8.0)
+    found = cavity_model(fine, coarse=coarse, preprocessing=REGION_STATISTICS).predict(volume).array
+    seen = Box.around(found > 0, 0.0, (2.0, 2.0, 2.0)).slices
+    z = (volume.array[seen] - volume.array[seen].mean()) / volume.array[seen].std()
+    assert np.allclose(found[seen], 1 / (1 + np.exp(-8.0 * (z - 1.0))), atol=1e-3)
+    assert volume.array[seen].mean() > 2 * volume.array.mean()
+
+
+def test_a_scar_network_with_statistics_of_its_region_sees_no_more_than_that():
+    volume, _ = ball((2.0, 2.0, 2.0), (64, 64, 64))
+    card = small_card("scar", preprocessing=REGION_STATISTICS)
+
+    def scar(scan: Volume, cavity: Volume) -> np.ndarray:
+        options = InferenceOptions(mask_prediction=False)
+        return BundleScarModel(card, lambda spec, fold: Contrast(gain=6.0), options).predict(scan, cavity).array
+
+    cavity = cavity_of(volume)
+    room = in_a_bright_room(volume, 9)
+    framed = scar(room, room.like(np.pad(cavity.array, 9)))
+    assert np.array_equal(framed[9:-9, 9:-9, 9:-9], scar(volume, cavity))
+
+
 def test_progress_grows_and_a_cancellation_ends_the_work():
     volume, _ = ball((2.0, 2.0, 2.0), (90, 90, 90))
     events = []

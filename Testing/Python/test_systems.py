@@ -53,8 +53,10 @@ def test_an_unknown_system_stage_variant_or_preset_is_refused_with_those_that_ex
         TWO_STAGE.stage("wall")
     with pytest.raises(InputError, match="full, sdm_roi, sdm, plain"):
         TWO_STAGE.stage("scar", "bub")
-    with pytest.raises(InputError, match="paper, small"):
+    with pytest.raises(InputError, match="paper, small, coarse"):
         TWO_STAGE.cavity.preset("large")
+    with pytest.raises(InputError, match="paper, small[.]"):
+        TWO_STAGE.scar.preset("coarse")
 
 
 @pytest.mark.parametrize("stage", EVERY_STAGE)
@@ -99,6 +101,24 @@ def test_the_four_ablations_switch_the_papers_parts_on_one_by_one(block: Anatomy
     assert not scar_stage(ScarOptions(mask_prediction=False)).mask_prediction
     with pytest.raises(InputError, match="needs roi"):
         ScarOptions(roi=False)
+
+
+@pytest.mark.parametrize("stage", EVERY_STAGE)
+def test_the_papers_presets_see_the_whole_scan_mirrored_as_nnu_net_does(stage: Stage) -> None:
+    assert (stage.preset("paper").statistics, stage.preset("paper").mirror) == ("image", True)
+
+
+@pytest.mark.parametrize("stage", EVERY_STAGE)
+def test_a_cavity_is_found_in_the_whole_scan_and_drawn_in_its_region(stage: Stage) -> None:
+    small = stage.preset("small")
+    assert not small.mirror
+    if stage.key == "cavity":
+        coarse = stage.preset("coarse")
+        assert (coarse.statistics, coarse.mirror, small.statistics) == ("image", False, "region")
+        # What lies around the atrium tells where it is: a patch of the coarse network covers a heart.
+        assert min(n * s for n, s in zip(coarse.patch_kji, coarse.spacing_kji)) >= 120.0
+    else:
+        assert small.statistics == "image" and "coarse" not in stage.presets
 
 
 def test_a_preset_whose_patch_the_network_cannot_halve_is_refused() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,12 +13,13 @@ import torch
 from training_data import tiny_settings, write_cases
 
 from LAScarSegLib.inference.preparation import Normalisation, channels_at
+from LAScarSegLib.models.card import Preprocessing
 from LAScarSegLib.training.augmentation import Move, room_for, training_transforms
 from LAScarSegLib.training.patches import PatchDataset, SampleStream, Window, place_patch
 from LAScarSegLib.training.run_folder import Run
 from LAScarSegLib.training.train import start_run
-from LAScarSegLib.volume import Box
-from LAScarSegLib.volume_files import read_volume
+from LAScarSegLib.volume import Box, Volume
+from LAScarSegLib.volume_files import read_volume, write_volume
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +43,34 @@ def test_prepared_channels_are_those_of_inference(run):
     )
     # Half precision in the cache: a thousandth.
     np.testing.assert_allclose(case.channels(run.prepared), expected, rtol=1e-3, atol=1e-3)
+
+
+def in_a_bright_room(folder: Path, voxels: int) -> None:
+    """Make a case's files larger on all sides; the scan is ten times as bright there."""
+    for name, around in (("enhanced.nii.gz", 1000.0), ("atriumSegImgMO.nii.gz", 0)):
+        old = read_volume(folder / name)
+        size = tuple(n + 2 * voxels for n in old.geometry.size)
+        write_volume(Volume(np.pad(old.array, voxels, constant_values=around), replace(old.geometry, size=size)), folder / name)
+
+
+def test_a_network_of_a_region_is_trained_on_what_it_will_see_there(tmp_path):
+    """The box around the cavity, with the box's own mean and SD, as `BundleCavityModel` gives it once the atrium is found."""
+    write_cases(tmp_path / "data", 2)
+    sources = sorted((tmp_path / "data" / "task1" / "train_data").iterdir())
+    for source in sources:
+        in_a_bright_room(source, 10)
+    settings = tiny_settings(tmp_path / "data", folds=2)
+    settings = replace(settings, size=replace(settings.size, statistics="region", mirror=False, patch_kji=(16, 16, 16)))
+    assert settings.card().preprocessing == Preprocessing(statistics="region", mirror_axes=())
+    run = start_run(settings, tmp_path / "run")
+    scan, cavity = read_volume(sources[0] / "enhanced.nii.gz").array, read_volume(sources[0] / "atriumSegImgMO.nii.gz").array > 0
+    # 16 mm of cavity and 15 mm on either side are more than a patch of 40 mm.
+    box = Box.around(cavity, 15.0, (4.0, 2.0, 2.0))
+    inside = scan[box.slices]
+    assert inside.size < scan.size / 4 and inside.mean() < scan.mean() - 100
+    normalisation = Normalisation(float(inside.mean()), float(inside.std()), Box((0, 0, 0), scan.shape))
+    expected = channels_at(settings.card(), settings.described, scan, None, (4.0, 2.0, 2.0), normalisation, box)
+    np.testing.assert_allclose(run.cases[0].channels(run.prepared), expected, rtol=1e-3, atol=1e-3)
 
 
 def test_a_sample_depends_on_seed_and_number_alone(run):
@@ -82,6 +114,22 @@ def test_intensity_augmentation_leaves_maps_and_labels_alone():
         changed += not torch.allclose(torch.as_tensor(out["scan"]), torch.as_tensor(out["labels"]))
     # At least one of seven changes with probability 1 − 0.9·0.9·0.85·0.85·0.875·0.9·0.7 = 0.68.
     assert 12 <= changed <= 28
+
+
+def test_patches_are_mirrored_only_where_the_preset_mirrors():
+    # A corner that is brighter than all others keeps its place under everything but a mirror.
+    corner = torch.zeros((1, 16, 16, 16))
+    corner[0, 12:, 12:, 12:] = 1.0
+    places = {True: set(), False: set()}
+    for mirror, seen in places.items():
+        transforms = training_transforms((16, 16, 16), mirror)
+        transforms.transforms = tuple(t for t in transforms.transforms if not isinstance(t, Move))
+        for seed in range(40):
+            transforms.set_random_state(seed=seed)
+            out = torch.as_tensor(transforms({"scan": corner.clone(), "labels": corner.clone()})["labels"])
+            seen.add(tuple(out[0].nonzero()[0].tolist()))
+    assert places[False] == {(12, 12, 12)}
+    assert places[True] == set(itertools.product((0, 12), repeat=3))
 
 
 def test_thick_patches_are_moved_within_their_slices_only():
