@@ -1,0 +1,103 @@
+"""Work beside the windows: the latest wish wins, strokes are waited for, errors come back as words."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from LAScarSegLib.errors import InputError, ProcessingError
+from LAScarSegLib.presenter.background import Background, Outcome
+
+PATIENCE_S = 20.0
+
+
+def wait_for(background: Background) -> Outcome:
+    end = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end:
+        outcome = background.poll()
+        if outcome is not None:
+            return outcome
+        time.sleep(0.002)
+    raise AssertionError("nothing came back")
+
+
+def test_work_runs_in_another_thread_and_its_result_is_polled_once():
+    background = Background(pause_s=0.0)
+    background.submit(threading.get_ident)
+    assert background.busy
+    assert wait_for(background).result != threading.get_ident()
+    assert background.poll() is None and not background.busy
+
+
+def test_nothing_starts_before_the_wishes_pause():
+    background, runs = Background(pause_s=0.2), []
+    end = time.monotonic() + 0.4
+    while time.monotonic() < end:
+        background.submit(lambda: runs.append(time.monotonic()))
+        assert background.poll() is None
+    last = time.monotonic()
+    wait_for(background)
+    assert len(runs) == 1 and runs[0] - last >= 0.15
+
+
+def test_of_many_wishes_only_the_last_is_done():
+    background, done = Background(pause_s=0.02), []
+    for number in range(5):
+        background.submit(lambda number=number: done.append(number) or number)
+    assert wait_for(background).result == 4 and done == [4]
+
+
+def test_work_that_was_overtaken_while_it_ran_is_not_heard():
+    background, started, go_on = Background(pause_s=0.0), threading.Event(), threading.Event()
+
+    def slow() -> str:
+        started.set()
+        go_on.wait(PATIENCE_S)
+        return "old"
+
+    background.submit(slow)
+    while not started.is_set():
+        background.poll()
+    background.submit(lambda: "new")
+    go_on.set()
+    assert wait_for(background).result == "new"
+    assert background.poll() is None
+
+
+def test_dropped_work_is_not_heard():
+    background, go_on = Background(pause_s=0.0), threading.Event()
+    background.submit(lambda: go_on.wait(PATIENCE_S))
+    background.poll()
+    background.drop()
+    go_on.set()
+    end = time.monotonic() + 0.2
+    while time.monotonic() < end:
+        assert background.poll() is None
+    assert not background.busy
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind", "words"),
+    [(InputError("The mask is empty."), InputError, "The mask is empty."), (MemoryError(), ProcessingError, "not enough memory")],
+)
+def test_an_error_comes_back_in_our_own_words(raised, kind, words):
+    def fail() -> None:
+        raise raised
+
+    background = Background(pause_s=0.0)
+    background.submit(fail)
+    outcome = wait_for(background)
+    assert outcome.result is None and isinstance(outcome.error, kind) and words in str(outcome.error)
+
+
+def test_polling_returns_at_once_while_work_runs():
+    background, go_on = Background(pause_s=0.0), threading.Event()
+    background.submit(lambda: go_on.wait(PATIENCE_S))
+    background.poll()
+    start = time.monotonic()
+    assert background.poll() is None
+    assert time.monotonic() - start < 1.0  # a busy test machine; the promise is GIVE_WAY_S
+    go_on.set()
+    wait_for(background)
