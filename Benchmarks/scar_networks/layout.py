@@ -1,0 +1,65 @@
+"""Where the steps of this benchmark leave what the next ones need, and how they call the command line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SYSTEMS = ("two_stage_sdm", "boundary_focused")
+PRESETS = ("tiny", "small")
+"""`small` is LAScarSeg's, `tiny` this benchmark's (`tiny.py`)."""
+ANATOMIES = ("truth", "predicted")
+"""What a scar network is trained on, and what it is measured on: the true cavity, or one that a network found."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The folder that every script of this benchmark is given with `--out`."""
+
+    out: Path
+
+    @property
+    def training(self) -> Path:
+        """LAScarQS's layout, `task1/train_data/train_N`."""
+        return self.out / "training"
+
+    @property
+    def heldout(self) -> Path:
+        """As `training`; never seen by a network, nor by the choice of a rule."""
+        return self.out / "heldout"
+
+    def run(self, preset: str, system: str, stage: str, detail: str) -> Path:
+        """A training: `detail` is the anatomy of a scar network, `fold_N` of a cavity network."""
+        return self.out / "runs" / f"{preset}-{system}-{stage}-{detail}"
+
+    def bundle(self, preset: str, system: str, stage: str, detail: str = "") -> Path:
+        """A model: `detail` is the anatomy that a scar network was trained on."""
+        return self.out / "bundles" / "-".join(filter(None, (system, stage, detail, preset, "phantom")))
+
+    @property
+    def rules(self) -> Path:
+        return self.out / "rules.json"
+
+    @property
+    def ablation(self) -> Path:
+        return self.out / "ablation"
+
+
+def case_folders(cohort: Path) -> list[Path]:
+    """The cases of a cohort, by number."""
+    found = (cohort / "task1" / "train_data").glob("train_*")
+    return sorted(found, key=lambda path: int(path.name.rpartition("_")[2]))
+
+
+def lascarseg(*arguments: object) -> None:
+    """`lascarseg ARGUMENTS` in a process of its own; its output is shown, and its failure ends this one."""
+    paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
+    command = [sys.executable, "-c", "from LAScarSegLib.cli import main; main()", *map(str, arguments)]
+    print("lascarseg", *arguments, flush=True)
+    code = subprocess.run(command, env=os.environ | {"PYTHONPATH": paths}, check=False).returncode
+    if code:
+        raise SystemExit(code)

@@ -1,0 +1,89 @@
+"""Both stages of a published system on the phantom cohort, and their bundles.
+
+    python Benchmarks/scar_networks/train.py --out DIR --system two_stage_sdm --anatomy truth       # the scar network alone
+    python Benchmarks/scar_networks/train.py --out DIR --system two_stage_sdm --anatomy predicted   # cavities of two folds first
+    ... [--preset small] [--epochs 30] [--cavity-epochs 10] [--max-steps N]
+
+The preset `small` goes through `lascarseg train`, `tiny` (a sixth of the cost) through the same code from Python. What is trained
+whole is left, what was interrupted goes on: run the same command again. `--max-steps` stops earlier, for this time. Needs
+`cohort.py` before.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+from layout import ANATOMIES, PRESETS, SYSTEMS, Layout, lascarseg
+from tiny import finished, is_run, read_run, train_tiny
+
+CAVITY_FOLDS = 2
+"""Of each fold's network the cavities of the other half: what a scar network will see, from the fewest trainings."""
+SCAR_FOLDS = 6
+"""20 phantoms of 24 to train on, 4 to choose the checkpoint with."""
+STEPS_PER_EPOCH = 20
+"""A checkpoint every minute or so on a processor."""
+SCAR_EPOCHS, CAVITY_EPOCHS = 30, 10
+"""What a busy processor does in an hour or two; both papers train some hundred times longer."""
+VALIDATIONS = 3
+DATA = "simulated LGE-MRI: post-ablation phantoms of LAScarSeg"
+USE = "Tests and demonstrations only: it has never seen a patient."
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which system is trained, how large, how long."""
+
+    layout: Layout
+    preset: str
+    system: str
+    max_steps: int | None
+
+    def train(self, stage: str, detail: str, epochs: int, *, folds: int, fold: int = 0, anatomy: str = "truth", cavities: tuple[Path, ...] = ()):
+        """Train, or go on; returns the run's folder, None when there is nothing yet that could be used."""
+        folder = self.layout.run(self.preset, self.system, stage, detail)
+        if self.preset == "tiny":
+            choices = {"folds": folds, "fold": fold, "anatomy": anatomy, "cavities": tuple(map(str, cavities)), "steps_per_epoch": STEPS_PER_EPOCH}
+            train_tiny(folder, self.layout.training, self.system, stage, epochs, max_steps=self.max_steps, **choices)
+        elif not (is_run(folder) and finished(read_run(folder))):
+            arguments = ["--preset", self.preset, "--epochs", epochs, "--steps-per-epoch", STEPS_PER_EPOCH, "--folds", folds, "--fold", fold]
+            arguments += ["--validate-every", max(1, epochs // VALIDATIONS), *(["--resume"] if is_run(folder) else [])]
+            arguments += ["--anatomy", anatomy] if stage == "scar" else []
+            arguments += [argument for cavity in cavities for argument in ("--cavity", cavity)]
+            arguments += [] if self.max_steps is None else ["--max-steps", self.max_steps]
+            lascarseg("train", self.system, stage, "--data", self.layout.training, "-o", folder, *arguments)
+        return folder if (folder / "best.ckpt").is_file() else None
+
+    def export(self, runs: list[Path], stage: str, detail: str = "") -> None:
+        """The runs as one bundle, 16 bits, named after its folder."""
+        bundle = self.layout.bundle(self.preset, self.system, stage, detail)
+        bundle.parent.mkdir(parents=True, exist_ok=True)
+        folds = [argument for run in runs[1:] for argument in ("--fold", run)]
+        words = ["--name", bundle.name, "--data", DATA, "--intended-use", USE, "--licence", "MIT"]
+        lascarseg("models", "export", runs[0], *folds, "-o", bundle, *words, "--half", "--force")
+
+
+def main(plan: Plan, anatomy: str, epochs: int, cavity_epochs: int) -> None:
+    cavities: list[Path] = []
+    if anatomy == "predicted":
+        for fold in range(CAVITY_FOLDS):
+            run = plan.train("cavity", f"fold_{fold}", cavity_epochs, folds=CAVITY_FOLDS, fold=fold)
+            cavities += [run] if run else []
+        plan.export(cavities, "cavity")
+    run = plan.train("scar", anatomy, epochs, folds=SCAR_FOLDS, anatomy=anatomy, cavities=tuple(cavities))
+    if run:
+        plan.export([run], "scar", anatomy)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="folder of this benchmark")
+    parser.add_argument("--system", choices=SYSTEMS, required=True)
+    parser.add_argument("--anatomy", choices=ANATOMIES, default="predicted", help="whose cavities the scar network is trained on")
+    parser.add_argument("--preset", choices=PRESETS, default="small")
+    parser.add_argument("--epochs", type=int, default=SCAR_EPOCHS, help=f"of the scar network, {STEPS_PER_EPOCH} steps each")
+    parser.add_argument("--cavity-epochs", type=int, default=CAVITY_EPOCHS, help=f"of a cavity network, {STEPS_PER_EPOCH} steps each")
+    parser.add_argument("--max-steps", type=int, help="stop each training after so many steps, to go on another time")
+    a = parser.parse_args()
+    main(Plan(Layout(a.out.resolve()), a.preset, a.system, a.max_steps), a.anatomy, a.epochs, a.cavity_epochs)
