@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.ndimage import binary_fill_holes
 
 from ..analysis import Analysis, ScarMethod
 from ..anatomy.masks import mask_on_grid
@@ -14,10 +13,9 @@ from ..models.bundle import Bundle
 from ..progress import Progress
 from ..surface.projection import NormalProbe
 from ..systems import SYSTEMS
-from ..volume import Box, Volume
+from ..volume import Volume
 from .bundle_models import BundleCavityModel, BundleScarModel
 from .options import InferenceOptions
-from .region import largest_component
 
 CAVITY_SHARE = 0.7
 """Of the networks' progress, when there are two: the first looks at more."""
@@ -49,13 +47,13 @@ def find(
     Raises
     ------
     InputError, ProcessingError, Cancelled
-        as `BundleCavityModel.predict` and `BundleScarModel.predict`.
+        as `BundleCavityModel.predict_mask` and `BundleScarModel.predict`.
     """
     progress = progress or Progress()
     share = CAVITY_SHARE if "scar" in models else 1.0
     masks: dict[str, Volume] = {}
     if "cavity" in models:
-        masks["cavity"] = _cavity(scan, models["cavity"], options, progress.part(0.0, share))
+        masks["cavity"] = BundleCavityModel.from_bundle(models["cavity"], options, progress.part(0.0, share)).predict_mask(scan)
     if "scar" not in models:
         return Found(masks)
     given = masks.get("cavity")
@@ -67,16 +65,6 @@ def find(
     probability = BundleScarModel.from_bundle(bundle, replace(options, roi=None), part).predict(scan, given)
     masks["scar"] = Volume((probability.array > bundle.card.threshold).astype(np.uint8), scan.geometry, probability.flags)
     return Found(masks, probability)
-
-
-def _cavity(scan: Volume, bundle: Bundle, options: InferenceOptions, progress: Progress) -> Volume:
-    """The model's cavity as a mask: its largest part, without holes, which would be measured as wall."""
-    probability = BundleCavityModel.from_bundle(bundle, options, progress).predict(scan)
-    found = probability.array > bundle.card.threshold
-    box = Box.around(found, 0.0, (1.0, 1.0, 1.0))
-    mask = np.zeros(found.shape, dtype=np.uint8)
-    mask[box.slices] = binary_fill_holes(largest_component(found[box.slices]))
-    return Volume(mask, scan.geometry, probability.flags)
 
 
 def with_models(analysis: Analysis, models: Mapping[str, Bundle], found: Found, options: InferenceOptions) -> Analysis:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.ndimage import binary_fill_holes
 
 from ..anatomy.anatomy import build_anatomy
 from ..errors import InputError
@@ -16,6 +17,7 @@ from ..models.card import ModelCard, NetworkSpec
 from ..progress import Progress
 from ..settings import Settings
 from ..systems import SYSTEMS, Stage
+from ..systems.uncertainty import UncertaintyReference, threshold_for, uncertainty_flag, uncertainty_mm
 from ..volume import Box, Volume
 from .device import Device, choose_device
 from .memory import with_less_memory
@@ -52,6 +54,8 @@ class _BundleModel:
         self._options = options
         self._progress = progress or Progress()
         self._notes: tuple[QualityFlag, ...] = ()
+        judged = self.stage.uncertain_threshold is not None
+        self._reference = UncertaintyReference.in_scores(card.scores) if judged else None
 
     @classmethod
     def from_bundle(cls, bundle: Bundle, options: InferenceOptions = InferenceOptions(), progress: Progress | None = None):
@@ -149,6 +153,22 @@ class BundleCavityModel(_BundleModel):
         Cancelled
             from `progress`.
         """
+        return self._predict(volume)[0]
+
+    def predict_mask(self, volume: Volume) -> Volume:
+        """The cavity as a mask (0/1, uint8) on the grid of `volume`, with the flags of `predict`, which says what is raised.
+
+        The largest part above the threshold, without holes, which would be measured as wall.
+        """
+        probability, threshold = self._predict(volume)
+        found = probability.array > threshold
+        box = Box.around(found, 0.0, (1.0, 1.0, 1.0)).slices
+        mask = np.zeros(found.shape, dtype=np.uint8)
+        mask[box] = binary_fill_holes(largest_component(found[box]))
+        return Volume(mask, volume.geometry, probability.flags)
+
+    def _predict(self, volume: Volume) -> tuple[Volume, float]:
+        """The probability and the threshold to read it with."""
         self._notes = ()
         orientation = self._orientation(volume)
         scan = orientation.apply(volume.array)
@@ -159,8 +179,18 @@ class BundleCavityModel(_BundleModel):
             normalisation = Normalisation.of(scan, "region", box)
         channels = channels_at(self.card, self.stage, scan, None, spacing, normalisation, box)
         probability = self._probability(channels, box.shape, spacing, "cavity", progress)
-        check_found(largest_component(probability > self.card.threshold), spacing, "network")
-        return self._volume(volume, probability, box, orientation)
+        threshold = self._threshold(probability, spacing)
+        check_found(largest_component(probability > threshold), spacing, "network")
+        return self._volume(volume, probability, box, orientation), threshold
+
+    def _threshold(self, probability: np.ndarray, spacing: Sequence[float]) -> float:
+        """The card's, or a lower one where the system has one for unusually uncertain cases and the card says what is usual."""
+        if self._reference is None:
+            return self.card.threshold
+        value = uncertainty_mm(Volume(probability, working_geometry(probability.shape, spacing)))
+        threshold = threshold_for(self.stage, self.card.threshold, value, self._reference)
+        self._notes += (uncertainty_flag(value, self._reference, threshold),)
+        return threshold
 
     def _box(
         self, volume: Volume, scan: np.ndarray, spacing: Sequence[float], normalisation: Normalisation, orientation: Orientation

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import isfinite
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from .base import Stage
 
 OUTLIER_SDS = 3.0
 """Standard deviations above the cross-validation's mean (section 2)."""
+SCORE = "uncertainty"
+"""Key of the reference among the scores of a bundle's card."""
 MINIMUM_CASES = 5
 """Fewer cross-validated cases give no standard deviation worth the name."""
 
@@ -31,8 +34,8 @@ class UncertaintyReference:
     cases: int
 
     def __post_init__(self) -> None:
-        numbers = (self.mean_mm, self.sd_mm)
-        if not all(isinstance(n, (int, float)) and isfinite(n) and n >= 0 for n in numbers) or self.cases < MINIMUM_CASES:
+        lengths = all(isinstance(n, (int, float)) and isfinite(n) and n >= 0 for n in (self.mean_mm, self.sd_mm))
+        if not lengths or type(self.cases) is not int or self.cases < MINIMUM_CASES:
             need = f"two lengths ≥ 0 and at least {MINIMUM_CASES} cases"
             raise InputError(f"The uncertainty reference {self} can't be used: it needs {need}.")
 
@@ -50,10 +53,15 @@ class UncertaintyReference:
     @classmethod
     def from_json(cls, data: Mapping[str, float]) -> UncertaintyReference:
         """From `to_json`'s dictionary; `InputError` for anything else."""
-        if set(data) != {"mean_mm", "sd_mm", "cases"}:
-            found = ", ".join(sorted(data)) or "nothing"
+        if not isinstance(data, Mapping) or set(data) != {"mean_mm", "sd_mm", "cases"}:
+            found = ", ".join(sorted(data)) or "nothing" if isinstance(data, Mapping) else repr(data)
             raise InputError(f"The uncertainty reference has {found}; it must have mean_mm, sd_mm and cases.")
         return cls(**data)
+
+    @classmethod
+    def in_scores(cls, scores: Mapping[str, Any]) -> UncertaintyReference | None:
+        """What the scores of a bundle's card say, None when they say nothing; `InputError` when it can't be used."""
+        return cls.from_json(scores[SCORE]) if SCORE in scores else None
 
     def is_outlier(self, value_mm: float) -> bool:
         """More than three SD above the mean. An unusually *sure* prediction is no reason to lower a threshold."""
@@ -97,23 +105,21 @@ def uncertainty_mm(probability: Volume) -> float:
     return total / area if area > 0 else float("inf")
 
 
-def threshold_for(stage: Stage, value_mm: float, reference: UncertaintyReference | None) -> float:
-    """The stage's threshold, or its `uncertain_threshold` for an outlier of the reference (0.5 and 0.2 in the paper)."""
+def threshold_for(stage: Stage, usual: float, value_mm: float, reference: UncertaintyReference | None) -> float:
+    """The `usual` threshold, or the stage's `uncertain_threshold` for an outlier of the reference (0.5 and 0.2 in the paper)."""
     if stage.uncertain_threshold is None or reference is None or not reference.is_outlier(value_mm):
-        return stage.threshold
+        return usual
     return stage.uncertain_threshold
 
 
-def uncertainty_flag(value_mm: float, reference: UncertaintyReference | None) -> QualityFlag:
-    """What a reader should know about a predicted cavity: a warning for an outlier, else the value as a note."""
+def uncertainty_flag(value_mm: float, reference: UncertaintyReference, threshold: float) -> QualityFlag:
+    """What a reader should know about a cavity that was read at `threshold`: a warning for an outlier, else the value as a note."""
     said = f"The network's uncertainty at the cavity's edge is {value_mm:.2f} mm"
-    if reference is None:
-        return QualityFlag("cavity_uncertainty", f"{said}; its model brings no values of other scans to compare with.", "note")
     usual = f"{reference.mean_mm:.2f} ± {reference.sd_mm:.2f} mm in {reference.cases} scans of its cross-validation"
     if not reference.is_outlier(value_mm):
         return QualityFlag("cavity_uncertainty", f"{said} ({usual}).", "note")
     message = (
         f"The network is unusually unsure of the cavity: {value_mm:.2f} mm at its edge, against {usual}. "
-        "Look at the cavity before trusting any number."
+        f"Its probability was cut at {threshold:g}. Look at the cavity before trusting any number."
     )
     return QualityFlag("cavity_uncertain", message)

@@ -12,7 +12,6 @@ import numpy as np
 from ..errors import InputError
 from ..inference.bundle_models import BundleCavityModel, NetworkSource
 from ..inference.options import InferenceOptions
-from ..inference.region import largest_component
 from ..models.bundle import read_bundle
 from ..models.card import ModelCard, NetworkSpec
 from ..volume import Volume
@@ -66,12 +65,11 @@ def choose_sources(hashes: dict[str, str], sources: Sequence[CavitySource]) -> d
 
 
 def predict_cavity(source: CavitySource, scan: Volume) -> np.ndarray:
-    """The cavity (k, j, i) bool on the scan's grid: the largest part above the model's threshold.
+    """The cavity (k, j, i) bool on the scan's grid, as it is used when a scar is looked for.
 
     Raises `InputError` when no left atrium was found.
     """
-    probability = source.model.predict(scan).array
-    return largest_component(probability > source.model.card.threshold)
+    return source.model.predict_mask(scan).array > 0
 
 
 def run_networks(run: Run) -> NetworkSource:

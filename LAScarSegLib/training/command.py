@@ -46,7 +46,9 @@ def train(
         Path, typer.Option(help="LAScarQS's folders, a folder with one folder per case, a CSV manifest, or nnU-Net's raw data.")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run; must not exist, unless --resume.")],
-    preset: Annotated[str, typer.Option(help="paper; small: one that trains on a processor; for a cavity, coarse: finds the atrium first.")] = "paper",
+    preset: Annotated[
+        str, typer.Option(help="paper; small: one that trains on a processor; for a cavity, coarse: finds the atrium first.")
+    ] = "paper",
     variant: Annotated[str, typer.Option(help="The stage's variant; full is the paper's method.")] = "full",
     fold: Annotated[int, typer.Option(help="Which fold to validate on, from 0.")] = 0,
     folds: Annotated[int, typer.Option(help="Into how many folds the cases are cut.")] = FOLDS,

@@ -13,7 +13,7 @@ from .. import __version__
 from ..errors import InputError
 from ..models.bundle import Bundle, check_target, pack_tensors, write_bundle
 from ..models.card import ModelCard, NetworkSpec
-from ..systems.uncertainty import MINIMUM_CASES, UncertaintyReference
+from ..systems.uncertainty import MINIMUM_CASES, SCORE, UncertaintyReference
 from .cavities import TRAINED_ON
 from .run_folder import Run, read_run
 from .settings import BEST, LAST
@@ -144,5 +144,5 @@ def _scores(runs: Sequence[Run], scores: Sequence[dict[str, Any]]) -> dict[str, 
         found["dice_sd"] = round(stdev(values), 4)
     unsure = [case["uncertainty_mm"] for case in cases if case["uncertainty_mm"] not in (None, float("inf"))]
     if len(unsure) >= MINIMUM_CASES:
-        found["uncertainty"] = UncertaintyReference.of(unsure).to_json()
+        found[SCORE] = UncertaintyReference.of(unsure).to_json()
     return found

@@ -90,22 +90,22 @@ def test_the_threshold_falls_beyond_three_standard_deviations_above_the_mean_onl
     reference = UncertaintyReference.of([1.0, 2.0, 3.0, 4.0, 5.0])
     assert (reference.mean_mm, reference.sd_mm, reference.cases) == (3.0, pytest.approx(np.sqrt(2.5)), 5)
     limit = 3.0 + 3 * np.sqrt(2.5)
-    assert threshold_for(CAVITY, limit - 0.01, reference) == 0.5
-    assert threshold_for(CAVITY, limit + 0.01, reference) == 0.2
-    assert threshold_for(CAVITY, float("inf"), reference) == 0.2
-    assert threshold_for(CAVITY, 0.0, UncertaintyReference(3.0, 0.1, 20)) == 0.5
+    assert threshold_for(CAVITY, 0.5, limit - 0.01, reference) == 0.5
+    assert threshold_for(CAVITY, 0.5, limit + 0.01, reference) == 0.2
+    assert threshold_for(CAVITY, 0.5, float("inf"), reference) == 0.2
+    assert threshold_for(CAVITY, 0.5, 0.0, UncertaintyReference(3.0, 0.1, 20)) == 0.5
 
 
 def test_the_threshold_stays_without_a_reference_or_in_another_system() -> None:
     reference = UncertaintyReference(3.0, 0.5, 60)
-    assert threshold_for(CAVITY, 99.0, None) == 0.5
-    assert threshold_for(SYSTEMS["two_stage_sdm"].cavity, 99.0, reference) == 0.5
+    assert threshold_for(CAVITY, 0.5, 99.0, None) == 0.5
+    assert threshold_for(SYSTEMS["two_stage_sdm"].cavity, 0.5, 99.0, reference) == 0.5
 
 
 def test_the_flag_warns_of_an_outlier_and_shows_the_value_otherwise() -> None:
     reference = UncertaintyReference(3.0, 0.5, 60)
-    usual, outlier, alone = uncertainty_flag(3.2, reference), uncertainty_flag(5.0, reference), uncertainty_flag(3.2, None)
-    assert (usual.severity, outlier.severity, alone.severity) == ("note", "warning", "note")
+    usual, outlier = uncertainty_flag(3.2, reference, 0.5), uncertainty_flag(5.0, reference, 0.2)
+    assert (usual.severity, outlier.severity) == ("note", "warning") and "cut at 0.2" in outlier.message
     assert "3.20 mm" in usual.message and "5.00 mm" in outlier.message and "3.00 ± 0.50 mm in 60 scans" in outlier.message
 
 
@@ -114,7 +114,12 @@ def test_a_reference_is_json_and_back_and_a_bad_one_is_refused() -> None:
     assert UncertaintyReference.from_json(reference.to_json()) == reference
     with pytest.raises(InputError, match="mean_mm, sd_mm and cases"):
         UncertaintyReference.from_json({"mean_mm": 1.0})
-    with pytest.raises(InputError, match="can't be used"):
-        UncertaintyReference(float("nan"), 0.5, 60)
+    for numbers in ((float("nan"), 0.5, 60), (3.0, "0.5", 60), (3.0, 0.5, None)):
+        with pytest.raises(InputError, match="can't be used"):
+            UncertaintyReference(*numbers)
+    with pytest.raises(InputError, match="has 3.0"):
+        UncertaintyReference.in_scores({"uncertainty": 3.0})
+    assert UncertaintyReference.in_scores({"uncertainty": reference.to_json()}) == reference
+    assert UncertaintyReference.in_scores({"dice_mean": 0.9}) is None
     with pytest.raises(InputError, match="4 validation cases"):
         UncertaintyReference.of([1, 2, 3, 4])
