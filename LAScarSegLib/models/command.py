@@ -213,22 +213,7 @@ def _mention_terms(bundle: Bundle) -> None:
 
 
 def _show(bundle: Bundle) -> None:
-    import json
+    from .describe import card_lines
 
-    card = bundle.card
-    lines = {
-        "Model": card.reference,
-        "Finds": f"{card.stage} ({card.system}, variant {card.variant}), where the probability is above {card.threshold:g}",
-        "Intended use": card.intended_use,
-        "Trained on": json.dumps(card.training, ensure_ascii=False) if card.training else "not stated",
-        "Scores": json.dumps(card.scores, ensure_ascii=False) if card.scores else "none stated",
-        "Simulated": "yes: says nothing about patients" if card.simulated else "no",
-        "Networks": f"{len(card.fine.weights)} fold(s) at {' × '.join(f'{s:g}' for s in card.fine.spacing_mm)} mm"
-        + ("; a coarse one finds the region first" if card.coarse else "; sees the whole scan, or a region of interest"),
-        "Licence": card.licence,
-        "Terms": card.terms.strip() if card.terms else "none",
-        "SHA-256": card.sha256,
-        "Folder": str(bundle.path),
-    }
-    for key, value in lines.items():
-        print(f"{key + ':':14} {value}")
+    for title, text in card_lines(bundle):
+        print(f"{title + ':':14} {text}")
