@@ -34,6 +34,10 @@ COMMAND_LINE_PACKAGES = ("typer", "rich", "jinja2", "matplotlib")
 DISTRIBUTIONS = {"SimpleITK": "simpleitk", "slicer": "slicer-core", "trame_slicer": "trame-slicer"}
 """Where a package is published under another name than it is imported by."""
 
+NETWORK_PACKAGES = ("torch", "monai", "safetensors")
+"""Needed by models; in Slicer torch comes with the PyTorch extension."""
+
+NETWORKS_REMEDY, WITHOUT_NETWORKS = "pip install 'lascarseg[networks]'", "without it models don't run; intensity rules and masks do"
 SCENE_REMEDY, WITHOUT_SCENE = "pip install 'lascarseg[scene]'", "without it scene.mrb is not written"
 
 GIBIBYTE = 1024**3
@@ -65,7 +69,7 @@ def diagnose(folder: Path | None = None) -> list[Check]:
     checks = [check_python()]
     checks += [check_package(name, "pip install lascarseg") for name in REQUIRED_PACKAGES + COMMAND_LINE_PACKAGES]
     checks += [check_mrml(), check_package("trame_slicer", SCENE_REMEDY, WITHOUT_SCENE)]
-    checks += [check_package("torch", "pip install torch", "only networks need it, intensity rules don't")]
+    checks += [check_package(name, NETWORKS_REMEDY, WITHOUT_NETWORKS) for name in NETWORK_PACKAGES]
     machine = [check_drawing(), check_resources(), check_memory(), check_disk(folder or Path.cwd()), check_temporary_folder()]
     return [*checks, *machine, check_device()]
 

@@ -41,6 +41,15 @@ def test_a_missing_extra_is_reported_but_is_no_problem() -> None:
     assert problems([check]) == []
 
 
+@pytest.mark.parametrize("name", ["torch", "monai", "safetensors"])
+def test_what_networks_need_is_looked_for_and_missing_it_stops_nothing_else(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # None in sys.modules is Python's way to say that a module can't be imported.
+    monkeypatch.setitem(sys.modules, name, None)
+    check = {check.name: check for check in diagnose()}[name]
+    assert not check.ok and problems([check]) == []
+    assert "not installed" in check.detail and "models don't run" in check.detail and "lascarseg[networks]" in check.remedy
+
+
 def test_another_package_called_slicer_is_not_taken_for_3d_slicer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The library shap depends on a package that is imported as `slicer`, too."""
     (tmp_path / "slicer.py").write_text("class Slicer: pass")
