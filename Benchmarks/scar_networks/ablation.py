@@ -80,7 +80,8 @@ def reduced(cohort: Path, folder: Path) -> Path:
         grid = reduced_grid(read_volume(case / "atriumSegImgMO.nii.gz"))
         for name, labels in FILES.items():
             volume = read_volume(case / f"{name}.nii.gz").resample(grid, labels=labels)
-            write_volume(Volume(np.rint(volume.array).astype(np.uint8 if labels else np.int16), grid), target / f"{name}.nii.gz")
+            array = np.rint(volume.array).astype(np.uint8 if labels else np.int16)
+            write_volume(Volume(array, grid, volume.flags), target / f"{name}.nii.gz")
     # Says that these are simulated, here as there.
     shutil.copy(cohort / "truth.json", partial)
     return partial.rename(folder)

@@ -98,22 +98,32 @@ def described(scores: dict[Method, list[CaseScore]]) -> list[dict[str, object]]:
         entry = asdict(method) | {"summary": {key: asdict(summarise(column(cases, SCAR, key))) for key in keys}}
         if not method.is_rule:
             rules = {m.name: rows for m, rows in scores.items() if m.is_rule and m.cavity == method.cavity}
-            entry["minus"] = {
-                name: {key: asdict(compare(column(cases, SCAR, key), column(rows, SCAR, key))) for key in keys} for name, rows in rules.items()
-            }
+            entry["minus"] = {name: differences(cases, rows) for name, rows in rules.items()}
         found.append(entry)
     return found
+
+
+def differences(cases: list[CaseScore], rule: list[CaseScore]) -> dict[str, dict]:
+    """Network minus rule, paired, by metric."""
+    return {key: asdict(compare(column(cases, SCAR, key), column(rule, SCAR, key))) for key in cases[0].values}
 
 
 def print_scores(content: dict) -> None:
     print(f"\nSimulated scans. Mean of {content['heldout']} held-out phantoms [95 % interval].")
     print("cavity | method | " + " | ".join(SHOWN))
     for method in content["methods"]:
-        cells = [f"{s['mean']:.3f} [{s['low']:.3f}, {s['high']:.3f}]" for s in (method["summary"][key] for key in SHOWN) if s["low"] is not None]
-        print(f"{method['cavity']} | {method['name']} | " + " | ".join(cells))
+        print(f"{method['cavity']} | {method['name']} | " + " | ".join(shown(method["summary"][key]) for key in SHOWN))
         for name, differences in method.get("minus", {}).items():
             d = differences["surface_dice"]
-            print(f"    surface Dice − {name}: median {d['median_difference']:+.3f} [{d['low']:+.3f}, {d['high']:+.3f}], p = {d['p_value']:.3f}")
+            interval = "" if d["low"] is None else f" [{d['low']:+.3f}, {d['high']:+.3f}], p = {d['p_value']:.3f}"
+            print(f"    surface Dice minus that of {name}: median {d['median_difference']:+.3f}{interval}")
+
+
+def shown(summary: dict) -> str:
+    """Mean and interval, as far as they are known."""
+    if summary["mean"] is None:
+        return "–"
+    return f"{summary['mean']:.3f}" + ("" if summary["low"] is None else f" [{summary['low']:.3f}, {summary['high']:.3f}]")
 
 
 if __name__ == "__main__":

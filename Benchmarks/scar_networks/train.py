@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from layout import ANATOMIES, PRESETS, SYSTEMS, Layout, lascarseg
 from tiny import finished, is_run, read_run, train_tiny
@@ -40,18 +41,22 @@ class Plan:
     system: str
     max_steps: int | None
 
-    def train(self, stage: str, detail: str, epochs: int, *, folds: int, fold: int = 0, anatomy: str = "truth", cavities: tuple[Path, ...] = ()):
-        """Train, or go on; returns the run's folder, None when there is nothing yet that could be used."""
+    def train(self, stage: str, detail: str, epochs: int, folds: int, fold: int = 0, **anatomy: Any) -> Path | None:
+        """Train, or go on; returns the run's folder, None when there is nothing yet that could be used.
+
+        `anatomy` is for a scar network: `anatomy` and `cavities` of `TrainingSettings`.
+        """
         folder = self.layout.run(self.preset, self.system, stage, detail)
+        cut = {"folds": folds, "fold": fold, "steps_per_epoch": STEPS_PER_EPOCH}
         if self.preset == "tiny":
-            choices = {"folds": folds, "fold": fold, "anatomy": anatomy, "cavities": tuple(map(str, cavities)), "steps_per_epoch": STEPS_PER_EPOCH}
-            train_tiny(folder, self.layout.training, self.system, stage, epochs, max_steps=self.max_steps, **choices)
+            train_tiny(folder, self.layout.training, self.system, stage, epochs, max_steps=self.max_steps, **cut, **anatomy)
         elif not (is_run(folder) and finished(read_run(folder))):
-            arguments = ["--preset", self.preset, "--epochs", epochs, "--steps-per-epoch", STEPS_PER_EPOCH, "--folds", folds, "--fold", fold]
-            arguments += ["--validate-every", max(1, epochs // VALIDATIONS), *(["--resume"] if is_run(folder) else [])]
-            arguments += ["--anatomy", anatomy] if stage == "scar" else []
-            arguments += [argument for cavity in cavities for argument in ("--cavity", cavity)]
+            arguments = ["--preset", self.preset, "--epochs", epochs, "--validate-every", max(1, epochs // VALIDATIONS)]
+            arguments += [argument for key, value in cut.items() for argument in (f"--{key.replace('_', '-')}", value)]
+            arguments += ["--anatomy", anatomy["anatomy"]] if anatomy else []
+            arguments += [argument for cavity in anatomy.get("cavities", ()) for argument in ("--cavity", cavity)]
             arguments += [] if self.max_steps is None else ["--max-steps", self.max_steps]
+            arguments += ["--resume"] if is_run(folder) else []
             lascarseg("train", self.system, stage, "--data", self.layout.training, "-o", folder, *arguments)
         return folder if (folder / "best.ckpt").is_file() else None
 
@@ -67,11 +72,10 @@ class Plan:
 def main(plan: Plan, anatomy: str, epochs: int, cavity_epochs: int) -> None:
     cavities: list[Path] = []
     if anatomy == "predicted":
-        for fold in range(CAVITY_FOLDS):
-            run = plan.train("cavity", f"fold_{fold}", cavity_epochs, folds=CAVITY_FOLDS, fold=fold)
-            cavities += [run] if run else []
+        trained = [plan.train("cavity", f"fold_{fold}", cavity_epochs, CAVITY_FOLDS, fold) for fold in range(CAVITY_FOLDS)]
+        cavities = [run for run in trained if run]
         plan.export(cavities, "cavity")
-    run = plan.train("scar", anatomy, epochs, folds=SCAR_FOLDS, anatomy=anatomy, cavities=tuple(cavities))
+    run = plan.train("scar", anatomy, epochs, SCAR_FOLDS, anatomy=anatomy, cavities=tuple(map(str, cavities)))
     if run:
         plan.export([run], "scar", anatomy)
 
