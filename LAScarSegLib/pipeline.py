@@ -40,6 +40,8 @@ def analyse(
     scar: Volume | None = None,
     planes: Sequence[CutPlane] = (),
     labels: dict[str, int] | None = None,
+    scar_predicted: bool = False,
+    ranges: bool = True,
     progress: Progress | None = None,
 ) -> Analysis:
     """Measure the scar of one LGE-MRI.
@@ -55,6 +57,10 @@ def analyse(
         mitral plane and vein cut planes.
     labels
         for a mask with several labels, which to take: `{"cavity": 420}`.
+    scar_predicted
+        `scar` comes from a model, not from a person: as with a rule, only what lies in the wall is scar (SCIENCE section 4).
+    ranges
+        False leaves out the perturbation range whatever `settings` say: a first look while somebody edits.
     progress
         where to report, and who may cancel.
 
@@ -73,6 +79,7 @@ def analyse(
     settings = replace(settings, threshold=parameter) if rule is not None else settings
     masks = {name: mask for name, mask in {"cavity": cavity, "wall": wall, "scar": scar}.items() if mask is not None}
     case, flags = prepare_case(volume, settings, masks, planes, labels or {})
+    case = replace(case, scar_predicted=scar_predicted)
 
     progress.report("anatomy", 0.1, "Wall and distances")
     anatomy = _anatomy(case)
@@ -83,11 +90,11 @@ def analyse(
     progress.report("scar", 0.35, "Scar in the wall and on the surface")
     sample = _sample(case, anatomy, surface, settings.blood_pool_erosion_mm)
     level = grey_level_of(sample, rule, parameter)
-    scar_box = case.scar if case.scar is not None else anatomy.wall & (case.lge > level)
+    scar_box = case.scar_in(anatomy.wall) if case.scar is not None else anatomy.wall & (case.lge > level)
     surface = _painted(case, surface, sample, level)
 
     progress.report("measure", 0.5, "Numbers and their perturbation range")
-    perturbed = _perturbed(case, anatomy, surface, progress.part(0.5, 0.95)) if settings.perturbation else ()
+    perturbed = _perturbed(case, anatomy, surface, progress.part(0.5, 0.95)) if settings.perturbation and ranges else ()
     numbers = measurements(sample, perturbed, rule, parameter, settings.staging if settings.native else None)
     flags += _result_flags(case, anatomy, sample, numbers)
     progress.report("measure", 1.0, "Measured")
@@ -145,6 +152,31 @@ def change_threshold(analysis: Analysis, rule: str, threshold: float | None = No
     )
 
 
+def change_scar(analysis: Analysis, scar_box: np.ndarray) -> Analysis:
+    """The same analysis with a scar mask: scar, map, numbers and flags anew, without ranges; nothing else computed again.
+
+    scar_box (k, j, i) bool in the analysis's box. The values equal those of `analyse` with that mask.
+    """
+    settings = analysis.settings
+    sample = analysis.samples[0]
+    probe = NormalProbe.along(analysis.box_geometry, analysis.surface, settings.scar_reach_mm)
+    sample = replace(sample, given_scar=_given_scar(probe, scar_box, analysis.wall_box))
+    numbers = measurements(sample, (), None, None, settings.staging if settings.native else None)
+    masks = analysis.provenance["masks"] | {"scar": mask_digest(scar_box, analysis.box.start, analysis.geometry.shape)}
+    kept = tuple(flag for flag in analysis.flags if flag.code not in quality.DEPENDS_ON_SCAR)
+    scar_flags = quality.check_scar_mask(scar_box, analysis.cavity_box, analysis.wall_box)
+    return replace(
+        analysis,
+        scar_box=scar_box,
+        surface=analysis.surface.with_arrays(scar=sample.scar_vertices(None)),
+        method=_describe_method(None, None, None, analysis.method.wall_given),
+        measurements=numbers,
+        flags=kept + scar_flags + quality.check_scar_area(numbers["scar_area_pct"].value),
+        provenance=analysis.provenance | {"masks": masks},
+        samples=(sample, *analysis.samples[1:]),
+    )
+
+
 def _anatomy(case: Case) -> Anatomy:
     anatomy = build_anatomy(case.cavity, case.geometry, case.settings.wall_outside_mm, case.wall)
     if not anatomy.wall.any():
@@ -163,7 +195,7 @@ def _sample(case: Case, anatomy: Anatomy, surface: Surface, erosion_mm: float) -
     probe = NormalProbe.along(case.geometry, surface, case.settings.scar_reach_mm)
     scar = None
     if case.scar is not None:
-        scar = GivenScar(probe.any(case.scar), int(case.scar.sum()), int((case.scar & anatomy.wall).sum()))
+        scar = _given_scar(probe, case.scar_in(anatomy.wall), anatomy.wall)
     return Sample(
         blood=measure_blood_pool(case.lge, anatomy.depth_mm, erosion_mm),
         wall_intensity=case.lge[anatomy.wall],
@@ -176,6 +208,10 @@ def _sample(case: Case, anatomy: Anatomy, surface: Surface, erosion_mm: float) -
         voxel_volume_ml=case.geometry.voxel_volume_ml,
         given_scar=scar,
     )
+
+
+def _given_scar(probe: NormalProbe, scar: np.ndarray, wall: np.ndarray) -> GivenScar:
+    return GivenScar(probe.any(scar), int(scar.sum()), int((scar & wall).sum()))
 
 
 def _painted(case: Case, surface: Surface, sample: Sample, level: float | None) -> Surface:
@@ -215,13 +251,20 @@ def _result_flags(case: Case, anatomy: Anatomy, sample: Sample, numbers: dict) -
     bare = float(sample.vertex_area_mm2[np.isneginf(sample.wall_peak)].sum() / sample.vertex_area_mm2.sum())
     return (
         *quality.check_intensities(sample.blood, sample.wall_intensity),
-        *(quality.check_scar_mask(case.scar, anatomy.cavity, anatomy.wall) if case.scar is not None else ()),
+        *_scar_flags(case, anatomy),
         *quality.check_volume(numbers["la_volume_ml"].value),
         *quality.check_bare_surface(bare, case.settings.scar_reach_mm),
         *quality.check_level(numbers["threshold_intensity"].value, sample.blood),
         *quality.check_scar_area(numbers["scar_area_pct"].value),
         *quality.check_planes(bool(case.planes), excluded),
     )
+
+
+def _scar_flags(case: Case, anatomy: Anatomy) -> tuple:
+    if case.scar is None:
+        return ()
+    check = quality.check_predicted_scar if case.scar_predicted else quality.check_scar_mask
+    return check(case.scar, anatomy.cavity, anatomy.wall)
 
 
 def _digests(case: Case, anatomy: Anatomy, scar: np.ndarray, shape: tuple[int, int, int]) -> dict[str, str]:

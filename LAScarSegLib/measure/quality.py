@@ -27,10 +27,17 @@ MAX_BARE_SHARE = 0.1
 MIN_LEVEL_SD = 2.0
 """A threshold nearer to blood than this is nearer than any of the benchmark's (Karim et al., JCMR 2013: 2 to 4 SD)."""
 LEVEL_ROUNDING_SD = 1e-6
-DEPENDS_ON_SCAR = ("no_scar", "scar_inside_cavity", "scar_outside_wall", "threshold_near_blood")
+DEPENDS_ON_SCAR = ("no_scar", "scar_inside_cavity", "scar_outside_wall", "prediction_beside_wall", "threshold_near_blood")
 """Codes of the flags that another threshold makes void."""
+FOUND_BY_ANALYSIS = DEPENDS_ON_SCAR + (
+    "field_of_view", "thick_slices", "blood_pool_uneven", "low_wall_contrast", "la_volume_unusual", "surface_without_wall", "no_planes",
+    "planes_cut_most", "cavity_touches_border", "cavity_in_pieces", "cavity_has_holes",
+)  # fmt: skip
+"""Codes that `pipeline.analyse` finds anew every time; any other came from a reader or a model and outlives an edit."""
 MAX_SCAR_IN_CAVITY_PCT = 5.0
 MAX_SCAR_OUTSIDE_WALL_PCT = 5.0
+MAX_PREDICTION_CUT_PCT = 50.0
+"""A model whose scar lies mostly beside the wall doesn't mean the same place, or its cavity is off."""
 
 
 def check_image(intensities: np.ndarray, geometry: Geometry) -> tuple[QualityFlag, ...]:
@@ -129,6 +136,20 @@ def check_scar_mask(scar: np.ndarray, cavity: np.ndarray, wall: np.ndarray) -> t
         )
         flags.append(QualityFlag("scar_outside_wall", message))
     return tuple(flags)
+
+
+def check_predicted_scar(scar: np.ndarray, cavity: np.ndarray, wall: np.ndarray) -> tuple[QualityFlag, ...]:
+    """Say how much of a model's scar is not counted, since it lies beside the measured wall. All masks (k, j, i) bool."""
+    voxels = int(scar.sum())
+    inside, beyond = (100.0 * int(np.count_nonzero(part)) / voxels if voxels else 0.0 for part in (scar & cavity, scar & ~cavity & ~wall))
+    if inside + beyond <= MAX_SCAR_OUTSIDE_WALL_PCT:
+        return ()
+    message = (
+        f"{inside + beyond:.0f} % of what the model took for scar lies beside the wall ({inside:.0f} % in the cavity, {beyond:.0f} % beyond "
+        "the wall) and is not counted, as with every method; the scar probability shows it."
+    )
+    severity = "warning" if inside + beyond > MAX_PREDICTION_CUT_PCT else "note"
+    return (QualityFlag("prediction_beside_wall", message, severity),)
 
 
 def check_planes(has_planes: bool, excluded_share: float) -> tuple[QualityFlag, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -15,7 +16,7 @@ from .maps import add_distance_maps, add_probability
 from .model import add_cover, add_surface
 from .mrml import ROLE, all_or_nothing, mark, nodes_of_class, remove_node, results_of
 from .provenance import annotate
-from .segmentation import add_segmentation
+from .segmentation import SEGMENTS, SegmentKind, add_segmentation, set_segment
 from .tables import add_curve, add_measurements
 from .volumes import node_geometry, volume_from_node, volume_to_node
 
@@ -77,6 +78,40 @@ def build_scene(
         return _build(scene, analysis, volume_node, segmentation_node, name, progress or Progress())
 
 
+def update_scene(
+    scene: Any, analysis: Analysis, nodes: SceneNodes, segments: Sequence[SegmentKind] = SEGMENTS, same_anatomy: bool = False
+) -> SceneNodes:
+    """Bring the nodes of a result up to date with an analysis of the same volume; what was deleted meanwhile is made anew.
+
+    Parameters
+    ----------
+    segments
+        which to write: a segment that somebody draws in keeps its undo steps when it is left alone.
+    same_anatomy
+        cavity and wall are what the nodes show already: the distance maps are left as they are.
+
+    Raises
+    ------
+    InputError
+        when the volume or the segmentation is no longer in the scene, or the volume was moved.
+    """
+    source, segmentation = still_there(scene, nodes.volume, "volume"), still_there(scene, nodes.segmentation, "segmentation")
+    _checked(source, analysis)
+    maps = (nodes.sdm_cavity, nodes.sdm_wall)
+    keep_maps = same_anatomy and all(node.GetScene() is scene for node in maps)
+    with all_or_nothing(scene):
+        for kind in segments:
+            set_segment(segmentation, kind, analysis)
+        return _add_results(scene, analysis, source, segmentation, maps if keep_maps else None, Progress())
+
+
+def still_there(scene: Any, node: Any, what: str) -> Any:
+    """The node; `InputError` when somebody took it out of the scene."""
+    if node.GetScene() is not scene:
+        raise InputError(f"The {what} {node.GetName()!r} of this result is no longer in the scene. Load it again and press Apply.")
+    return node
+
+
 def _build(
     scene: Any, analysis: Analysis, volume_node: Any | None, segmentation_node: Any | None, name: str, progress: Progress
 ) -> SceneNodes:
@@ -84,9 +119,16 @@ def _build(
     source = _input_node(scene, analysis, name) if volume_node is None else _checked(volume_node, analysis)
     segmentation = add_segmentation(scene, analysis, source, segmentation_node)
     progress.report("scene", 0.3, "Building the scene: surface")
+    return _add_results(scene, analysis, source, segmentation, None, progress)
+
+
+def _add_results(
+    scene: Any, analysis: Analysis, source: Any, segmentation: Any, maps: tuple[Any, Any] | None, progress: Progress
+) -> SceneNodes:
+    """Everything beside the segmentation; `maps` are the distance maps' nodes where these hold the right voxels already."""
     surface, left_out = add_surface(scene, analysis, source), add_cover(scene, analysis, source)
     progress.report("scene", 0.5, "Building the scene: distance maps")
-    sdm_cavity, sdm_wall = add_distance_maps(scene, analysis, source)
+    sdm_cavity, sdm_wall = maps or add_distance_maps(scene, analysis, source)
     probability = add_probability(scene, analysis, source)
     progress.report("scene", 0.8, "Building the scene: tables")
     measurements = add_measurements(scene, analysis, source)

@@ -70,11 +70,15 @@ def add_segmentation(scene: Any, analysis: Analysis, source: Any, node: Any | No
         node, _ = find_or_add(scene, "vtkMRMLSegmentationNode", ROLE_NAME, f"{source.GetName()} LA segmentation", source)
     node.CreateDefaultDisplayNodes()
     node.SetReferenceImageGeometryParameterFromVolumeNode(source)
-    start_ijk = analysis.box.start[::-1]
-    arrays = (analysis.cavity_box, analysis.wall_box, analysis.scar_box)
-    for kind, array in zip(SEGMENTS, arrays):
-        _set_segment(node, kind, _oriented_image(array, analysis.geometry, start_ijk))
+    for kind in SEGMENTS:
+        set_segment(node, kind, analysis)
     return node
+
+
+def set_segment(node: Any, kind: SegmentKind, analysis: Analysis) -> None:
+    """Put one of the three masks into its segment of `node`; the segment is made when it isn't there."""
+    mask = {CAVITY: analysis.cavity_box, WALL: analysis.wall_box, SCAR: analysis.scar_box}[kind]
+    _set_segment(node, kind, _oriented_image(mask, analysis.geometry, analysis.box.start[::-1]))
 
 
 def _set_segment(node: Any, kind: SegmentKind, labelmap: Any) -> None:
@@ -143,6 +147,45 @@ def segment_from_node(node: Any | None, segment: str, reference: Volume) -> Volu
     if mask is None or not mask.array.any():
         raise InputError(f"The segment {segment!r} of {node.GetName()!r} is empty. Draw it, or choose another segment.")
     return mask.resample(reference.geometry, labels=True)
+
+
+def segment_voxels(node: Any, segment_id: str, grid: Geometry) -> np.ndarray | None:
+    """One segment as bool (k, j, i) on `grid`, all False when it is empty; None when there is no such segment.
+
+    Where the segment was drawn on that grid, which Segment Editor sees to, its voxels are copied as they are.
+    """
+    slicer = slicer_classes()
+    segment = node.GetSegmentation().GetSegment(segment_id)
+    if segment is None:
+        return None
+    image = slicer.vtkOrientedImageData()
+    if not slicer.vtkSlicerSegmentationsModuleLogic.GetSegmentBinaryLabelmapRepresentation(node, segment_id, image, True):
+        return np.zeros(grid.shape, dtype=bool)
+    mask = _mask_of(image, segment.GetLabelValue(), node.GetName())
+    if mask is None or not mask.array.any():
+        return np.zeros(grid.shape, dtype=bool)
+    start = _place_in(mask.geometry, grid)
+    return mask.resample(grid, labels=True).array > 0 if start is None else _pasted(mask.array, start, grid.shape)
+
+
+def _place_in(part: Geometry, grid: Geometry) -> tuple[int, int, int] | None:
+    """The index (k, j, i) in `grid` of the first voxel of `part`; None when their voxels don't coincide."""
+    start = np.rint(grid.lps_to_index(np.array([part.origin]))[0])
+    # outside the grid too: as if the grid went on
+    origin = tuple(grid.index_to_lps(start[None])[0])
+    if not Geometry(part.size, grid.spacing, origin, grid.direction).same_grid(part):
+        return None
+    return tuple(int(n) for n in start[::-1])
+
+
+def _pasted(mask: np.ndarray, start: tuple[int, int, int], shape: tuple[int, int, int]) -> np.ndarray:
+    whole = np.zeros(shape, dtype=bool)
+    low = [max(0, first) for first in start]
+    high = [min(size, first + length) for size, first, length in zip(shape, start, mask.shape)]
+    if all(a < b for a, b in zip(low, high)):
+        inside = tuple(slice(a - first, b - first) for a, b, first in zip(low, high, start))
+        whole[tuple(slice(a, b) for a, b in zip(low, high))] = mask[inside] > 0
+    return whole
 
 
 def find_segment(node: Any, segment: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,15 @@ class CutPlane:
 
     def to_json(self) -> dict[str, Any]:
         return {"name": self.name, "origin": list(self.origin), "normal": list(self.normal)}
+
+
+def same_planes(one: Iterable[CutPlane], other: Iterable[CutPlane]) -> bool:
+    """Whether two sets of planes cut alike, to a thousandth of a millimetre: markups keep positions with rounding."""
+    one, other = ({plane.name: plane for plane in planes} for planes in (one, other))
+    return one.keys() == other.keys() and all(
+        np.allclose(plane.origin, other[name].origin, atol=1e-3) and np.allclose(plane.normal, other[name].normal, atol=1e-5)
+        for name, plane in one.items()
+    )
 
 
 def read_planes(path: str | Path) -> tuple[CutPlane, ...]:

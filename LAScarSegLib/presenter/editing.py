@@ -1,0 +1,141 @@
+"""Correct a result in Segment Editor and measure again: what the editor is set to, what was changed, and the way back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..analysis import Analysis
+from ..errors import InputError
+from ..scene import segmentation as segments
+from ..scene.build import SceneNodes, still_there, update_scene
+from ..scene.mrml import slicer_classes
+from . import edits
+from .planes import read_planes
+
+KINDS = {edits.CAVITY: segments.CAVITY, edits.WALL: segments.WALL, edits.SCAR: segments.SCAR}
+
+
+@dataclass(frozen=True)
+class EditorSetup:
+    """What Segment Editor is set to before somebody draws in a segment.
+
+    `overwrite_mode` is one of vtkMRMLSegmentEditorNode's, `mask_mode` one of vtkMRMLSegmentationNode's; `mask_segment_id`
+    is the segment to stay inside of, None: draw everywhere.
+    """
+
+    segmentation: Any
+    volume: Any
+    segment_id: str
+    overwrite_mode: int
+    mask_mode: int
+    mask_segment_id: str | None
+
+    def apply(self, editor_node: Any) -> None:
+        """Put it onto a vtkMRMLSegmentEditorNode, which a qMRMLSegmentEditorWidget follows."""
+        # Another segmentation resets the rest: it goes first.
+        editor_node.SetAndObserveSegmentationNode(self.segmentation)
+        editor_node.SetAndObserveSourceVolumeNode(self.volume)
+        editor_node.SetSelectedSegmentID(self.segment_id)
+        editor_node.SetOverwriteMode(self.overwrite_mode)
+        editor_node.SetMaskSegmentID(self.mask_segment_id or "")
+        editor_node.SetMaskMode(self.mask_mode)
+        editor_node.SetSourceVolumeIntensityMask(False)
+
+
+class EditSession:
+    """One result under correction: its nodes, and the analysis they show.
+
+    `snapshot`, `edited`, `apply` and `update` are for the thread of the windows, `measure` for any. Every one raises
+    `InputError` with the remedy when the volume or the segmentation was deleted meanwhile.
+
+    Undo stays Segment Editor's: it takes back strokes, one at a time, with the wall and scar that went with them, and the
+    next update brings map and numbers back. Redo lasts until an update writes into a segment. Thresholds and planes aren't
+    strokes: nothing undoes them but setting them back.
+    """
+
+    def __init__(self, scene: Any, nodes: SceneNodes, analysis: Analysis) -> None:
+        self._scene, self.nodes = scene, nodes
+        self.analysis = self._original = analysis
+        self._has_plane_nodes = False
+
+    def rebase(self, analysis: Analysis) -> None:
+        """Another threshold or method was chosen for the same nodes: from here on, this is the result without any edit."""
+        self.analysis = self._original = analysis
+
+    def prepare_editor(self, what: str) -> EditorSetup:
+        """What Segment Editor needs to correct the `"cavity"` or the `"scar"`.
+
+        No stroke changes another segment; scar is painted inside the wall only.
+        """
+        if what not in (edits.CAVITY, edits.SCAR):
+            raise InputError(f"{what!r} can't be edited here; choose 'cavity' or 'scar'.")
+        slicer = slicer_classes()
+        self._check_nodes()
+        node, kind = self.nodes.segmentation, KINDS[what]
+        for needed in (kind, segments.WALL):
+            if node.GetSegmentation().GetSegment(needed.segment_id) is None:
+                segments.set_segment(node, needed, self.analysis)
+        modes = slicer.vtkMRMLSegmentationNode
+        inside = what == edits.SCAR
+        return EditorSetup(
+            segmentation=node,
+            volume=self.nodes.volume,
+            segment_id=kind.segment_id,
+            overwrite_mode=slicer.vtkMRMLSegmentEditorNode.OverwriteNone,
+            mask_mode=modes.EditAllowedInsideSingleSegment if inside else modes.EditAllowedEverywhere,
+            mask_segment_id=segments.WALL.segment_id if inside else None,
+        )
+
+    def snapshot(self) -> edits.Drawn:
+        """What the segments and the plane markups hold now."""
+        self._check_nodes()
+        node, grid = self.nodes.segmentation, self.analysis.geometry
+        masks = {name: segments.segment_voxels(node, kind.segment_id, grid) for name, kind in KINDS.items()}
+        return edits.Drawn(**masks, planes=self._planes(), stamp=self._stamp())
+
+    def edited(self) -> frozenset[str]:
+        """Which of "cavity", "wall", "scar" and "planes" somebody changed since the analysis that is shown."""
+        return edits.edits(self.snapshot(), self.analysis)
+
+    def measure(self, drawn: edits.Drawn, full: bool) -> Analysis:
+        """The analysis of what is drawn (`edits.measure_again`); with `full` its perturbation range too. Touches no node."""
+        return edits.measure_again(drawn, self.analysis, self._original, full)
+
+    def apply(self, analysis: Analysis, drawn: edits.Drawn) -> bool:
+        """Show an analysis that was made from `drawn`, in the nodes there are.
+
+        False, and nothing is touched, when somebody drew on since: what they drew must not be overwritten.
+        """
+        self._check_nodes()
+        if drawn.stamp != self._stamp() or drawn.planes != self._planes():
+            return False
+        wrong = [KINDS[name] for name in edits.differing(drawn, analysis)]
+        self.nodes = update_scene(self._scene, analysis, self.nodes, wrong, edits.same_anatomy(analysis, self.analysis))
+        self.analysis = analysis
+        return True
+
+    def update(self, full: bool = True) -> Analysis:
+        """Measure what is drawn and show it, all at once: for scripts and tests. In Slicer `presenter.live` does it beside the windows."""
+        drawn = self.snapshot()
+        analysis = self.measure(drawn, full)
+        self.apply(analysis, drawn)
+        return analysis
+
+    def _planes(self) -> tuple:
+        """The planes that markups show; those of the analysis as long as there never was a markup."""
+        planes = read_planes(self._scene, self.nodes.volume)
+        self._has_plane_nodes = self._has_plane_nodes or bool(planes)
+        return planes if self._has_plane_nodes else self.analysis.planes
+
+    def _stamp(self) -> tuple[int, ...]:
+        """The times at which the three segments were written last."""
+        segmentation = self.nodes.segmentation.GetSegmentation()
+        name = slicer_classes().vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
+        found = [segmentation.GetSegment(kind.segment_id) for kind in KINDS.values()]
+        voxels = [segment.GetRepresentation(name) if segment is not None else None for segment in found]
+        return tuple(0 if image is None else image.GetMTime() for image in voxels)
+
+    def _check_nodes(self) -> None:
+        still_there(self._scene, self.nodes.volume, "volume")
+        still_there(self._scene, self.nodes.segmentation, "segmentation")
