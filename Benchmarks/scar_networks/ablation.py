@@ -1,11 +1,10 @@
 """The ablation of two_stage_sdm (its table I) on phantoms: plain nnU-Net, + distance maps, + losses in the wall, + uncertainty band.
 
     python Benchmarks/scar_networks/ablation.py --out DIR [--epochs 8] [--seeds 3]
-    python Benchmarks/scar_networks/ablation.py --out DIR --document
 
 Networks of `tiny.py`, all trained equally long on the same phantoms (true cavities), each with every seed; measured on the held-out
 phantoms with their true cavities. Seeds are outermost, and what is done is left: stopped at any time, the same command goes on.
-Writes ablation.json beside this script; `--document` writes Docs/ablation.md from it. Needs `cohort.py` before.
+Writes ablation.json beside this script, from which `document.py` makes Docs/ablation.md. Needs `cohort.py` before.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from ablation_document import write_document
 from layout import ROOT, Layout, case_folders
 from tiny import FEATURES, SCAR_PATCH_KJI, SCAR_SPACING_KJI, train_tiny
 
@@ -136,9 +134,5 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, required=True, help="folder of this benchmark")
     parser.add_argument("--epochs", type=int, default=8, help=f"of every network, {STEPS_PER_EPOCH} steps each")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--document", action="store_true", help="write Docs/ablation.md from the result that is there")
     a = parser.parse_args()
-    if a.document:
-        write_document(json.loads(RESULT.read_text(encoding="utf-8")), ROOT / "Docs" / "ablation.md")
-    else:
-        main(Layout(a.out.resolve()), a.epochs, a.seeds)
+    main(Layout(a.out.resolve()), a.epochs, a.seeds)

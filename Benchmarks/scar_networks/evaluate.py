@@ -3,7 +3,8 @@
     python Benchmarks/scar_networks/evaluate.py --out DIR [--preset small]
 
 Every scan goes through the job of `lascarseg run` (without pictures), once with its true cavity and once with the cavity that the
-system's own network finds; what is there already is not run again. Writes DIR/scores-PRESET.json and prints its table.
+system's own network finds; what is there already is not run again. Writes scores-PRESET.json beside
+this script, from which `document.py` makes a table of Docs/ablation.md.
 Needs `rules.py` and at least one `train.py` before.
 """
 
@@ -24,12 +25,11 @@ from LAScarSegLib.evaluation.cases import SCAR
 from LAScarSegLib.evaluation.run import EvaluationRequest, run_evaluation
 from LAScarSegLib.evaluation.scores import CaseScore
 from LAScarSegLib.evaluation.statistics import column, compare, summarise
+from LAScarSegLib.intensity.rules import RULES
+from LAScarSegLib.models.bundle import read_bundle
 from LAScarSegLib.models.store import SIMULATED_VARIABLE, STORE_VARIABLE
 from LAScarSegLib.request import Request, run_request
 from LAScarSegLib.settings import Settings
-
-SHOWN = ("surface_dice", "mesh_dice", "challenge_dice", "dice", "assd_mm", "centroid_error_mm")
-"""Columns of the table; the file has every metric."""
 
 
 @dataclass(frozen=True)
@@ -43,26 +43,36 @@ class Method:
 
     @property
     def is_rule(self) -> bool:
-        return self.scar != self.name
+        return self.scar in RULES
 
 
 def methods(layout: Layout, preset: str) -> list[Method]:
     """The best rules with each source of cavities, and the networks that are there."""
-    best = json.loads(layout.rules.read_text(encoding="utf-8"))["best"]
-    rules = {f"{b['rule']} {b['threshold']:g}" if b["threshold"] is not None else b["rule"]: b for b in best.values()}
+    best = {f"{b['rule']} {b['threshold']:g}" if b["threshold"] is not None else b["rule"]: b for b in rules(layout).values()}
     found = []
     for system in SYSTEMS:
         cavity = layout.bundle(preset, system, "cavity")
         networks = [bundle for anatomy in ANATOMIES if (bundle := layout.bundle(preset, system, "scar", anatomy)).is_dir()]
         for source in ("truth", *([cavity.name] if cavity.is_dir() else [])):
-            found += [Method(source, name, b["rule"], b["threshold"]) for name, b in rules.items()]
+            found += [Method(source, name, b["rule"], b["threshold"]) for name, b in best.items()]
             found += [Method(source, bundle.name, bundle.name) for bundle in networks]
     return list(dict.fromkeys(found))
 
 
+def rules(layout: Layout) -> dict[str, dict]:
+    """The best rule for each measure, as `rules.py` found it."""
+    return json.loads(layout.rules.read_text(encoding="utf-8"))["best"]
+
+
+def marked(layout: Layout, name: str) -> str:
+    """A name for a folder of results; a model that was trained on gets another one."""
+    bundle = layout.out / "bundles" / name
+    return f"{name}-{read_bundle(bundle).card.sha256[:8]}" if bundle.is_dir() else name.replace(" ", "-")
+
+
 def run_method(layout: Layout, method: Method) -> Path:
     """Every held-out phantom through the whole job; returns the folder of the results."""
-    folder = layout.out / "results" / method.cavity / method.name.replace(" ", "-")
+    folder = layout.out / "results" / marked(layout, method.cavity) / marked(layout, method.name)
     for case in case_folders(layout.heldout):
         if (folder / case.name).is_dir():
             continue
@@ -84,21 +94,24 @@ def main(layout: Layout, preset: str) -> None:
     for method in methods(layout, preset):
         request = EvaluationRequest(run_method(layout, method), layout.heldout, structure=SCAR)
         scores[method] = list(run_evaluation(request).scores)
-    content = {"simulated": True, "preset": preset, "heldout": len(case_folders(layout.heldout)), "methods": described(scores)}
-    path = layout.out / f"scores-{preset}.json"
+    about = {"training": len(case_folders(layout.training)), "heldout": len(case_folders(layout.heldout))}
+    content = {"simulated": True, "preset": preset, **about, "rules": rules(layout), "methods": described(layout, scores)}
+    path = Path(__file__).with_name(f"scores-{preset}.json")
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    print_scores(content)
+    print(f"Written: {path}")
 
 
-def described(scores: dict[Method, list[CaseScore]]) -> list[dict[str, object]]:
-    """Each method with the summary of its metrics and, a network, its differences from every rule on the same cavities."""
+def described(layout: Layout, scores: dict[Method, list[CaseScore]]) -> list[dict[str, object]]:
+    """Each method with the summary of its metrics; a network also with its training and its differences from every rule."""
     found = []
     for method, cases in scores.items():
         keys = cases[0].values
-        entry = asdict(method) | {"summary": {key: asdict(summarise(column(cases, SCAR, key))) for key in keys}}
+        entry = asdict(method) | {"is_rule": method.is_rule, "summary": {key: asdict(summarise(column(cases, SCAR, key))) for key in keys}}
         if not method.is_rule:
-            rules = {m.name: rows for m, rows in scores.items() if m.is_rule and m.cavity == method.cavity}
-            entry["minus"] = {name: differences(cases, rows) for name, rows in rules.items()}
+            training = read_bundle(layout.out / "bundles" / method.name).card.training
+            entry |= {key: training[key] for key in ("cases", "steps", "planned_steps")}
+            of_rules = {m.name: rows for m, rows in scores.items() if m.is_rule and m.cavity == method.cavity}
+            entry["minus"] = {name: differences(cases, rows) for name, rows in of_rules.items()}
         found.append(entry)
     return found
 
@@ -106,24 +119,6 @@ def described(scores: dict[Method, list[CaseScore]]) -> list[dict[str, object]]:
 def differences(cases: list[CaseScore], rule: list[CaseScore]) -> dict[str, dict]:
     """Network minus rule, paired, by metric."""
     return {key: asdict(compare(column(cases, SCAR, key), column(rule, SCAR, key))) for key in cases[0].values}
-
-
-def print_scores(content: dict) -> None:
-    print(f"\nSimulated scans. Mean of {content['heldout']} held-out phantoms [95 % interval].")
-    print("cavity | method | " + " | ".join(SHOWN))
-    for method in content["methods"]:
-        print(f"{method['cavity']} | {method['name']} | " + " | ".join(shown(method["summary"][key]) for key in SHOWN))
-        for name, differences in method.get("minus", {}).items():
-            d = differences["surface_dice"]
-            interval = "" if d["low"] is None else f" [{d['low']:+.3f}, {d['high']:+.3f}], p = {d['p_value']:.3f}"
-            print(f"    surface Dice minus that of {name}: median {d['median_difference']:+.3f}{interval}")
-
-
-def shown(summary: dict) -> str:
-    """Mean and interval, as far as they are known."""
-    if summary["mean"] is None:
-        return "–"
-    return f"{summary['mean']:.3f}" + ("" if summary["low"] is None else f" [{summary['low']:.3f}, {summary['high']:.3f}]")
 
 
 if __name__ == "__main__":

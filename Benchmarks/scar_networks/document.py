@@ -1,8 +1,16 @@
-"""Docs/ablation.md from the result of `ablation.py`: every number in it comes from the JSON."""
+"""Docs/ablation.md from the results of `ablation.py` and `evaluate.py`: every number in it comes from their JSON files.
+
+    python Benchmarks/scar_networks/document.py
+"""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+
+from layout import PRESETS, ROOT
+
+HERE = Path(__file__).parent
 
 NAMES = {
     "plain": "`plain`: nnU-Net on the scan",
@@ -21,17 +29,27 @@ COLUMNS = {
     "fn_inside_wall_pct": ("FN inside the wall, %", 1),
 }
 """Metrics, their headings, decimals."""
+NETWORK_COLUMNS = ("surface_dice", "mesh_dice", "dice", "assd_mm", "centroid_error_mm", "fp_outside_wall_pct", "fn_inside_wall_pct")
+AGAINST_COLUMNS = ("surface_dice", "mesh_dice", "dice")
+NETWORKS = """## Networks and rules, preset `{preset}`
+
+{heldout} held-out phantoms, through the job of `lascarseg run`; `truth`: with the true cavity, else with what that model finds. The
+rules are the best of all rules and thresholds on the {training} training phantoms ({tuned}), which no clinic could choose.
+Means with 95 % bootstrap intervals over phantoms.
+
+"""
 PAPER_ORDER = ("plain", "sdm", "sdm_roi", "full")
 """Table I, by Dice, from the lowest; its scores are patients' and don't belong here."""
 
-HEAD = """# Ablation of two_stage_sdm on phantoms
+HEAD = """# Scar networks on phantoms
 
-Written by `python Benchmarks/scar_networks/ablation.py --out DIR --document` from `Benchmarks/scar_networks/ablation.json`.
+Written by `python Benchmarks/scar_networks/document.py` from the JSON files beside it, which the scripts there make.
 
-**Simulated scans.** These scores say which part of the method changes what on phantoms; they are not put beside scores on patients, and
-the size of a difference is not the paper's. What can be compared is the order.
+**Simulated scans.** These scores prove that networks train, are packaged and run, and say what a part of a method changes on phantoms;
+they are not put beside scores on patients.
 
 """
+ABLATION = "## The ablation of two_stage_sdm\n\n"
 PAPER_STEPS = 350 * 250
 """Epochs of the scar stage, and nnU-Net's steps of each."""
 SETUP = """{count} networks: {seeds} seeds of each variant, {steps} steps of two patches each, on five sixths of {training} phantoms and
@@ -46,8 +64,38 @@ little outside the wall is partly so by construction. `n` beside a value: phanto
 """
 
 
-def write_document(result: dict, path: Path) -> None:
-    """Write the tables; every variant needs the same seeds, or the page says which it has."""
+def main() -> None:
+    parts = [HEAD]
+    for preset in PRESETS:
+        file = HERE / f"scores-{preset}.json"
+        parts += [networks_text(json.loads(file.read_text(encoding="utf-8")))] if file.is_file() else []
+    file = HERE / "ablation.json"
+    parts += [ablation_text(json.loads(file.read_text(encoding="utf-8")))] if file.is_file() else []
+    (ROOT / "Docs" / "ablation.md").write_text("\n".join(parts), encoding="utf-8")
+
+
+def networks_text(result: dict) -> str:
+    """Networks of one preset and the best rules, on the same held-out phantoms and cavities."""
+    tuned = ", ".join(f"{key.replace('_', ' ')}: `{_rule(best)}` ({best['mean']:.3f})" for key, best in result["rules"].items())
+    head = NETWORKS.format(**{key: result[key] for key in ("preset", "training", "heldout")}, tuned=tuned)
+    rows = [["cavity", "scar", "steps", *(COLUMNS[key][0] for key in NETWORK_COLUMNS)]]
+    against = [["cavity", "network", "rule", *(COLUMNS[key][0] for key in AGAINST_COLUMNS)]]
+    for method in result["methods"]:
+        steps = "–" if method["is_rule"] else ", ".join(map(str, method["steps"]))
+        values = [_value(method["summary"][key], COLUMNS[key][1]) for key in NETWORK_COLUMNS]
+        rows.append([method["cavity"], f"`{method['name']}`", steps, *values])
+        for rule, compared in method.get("minus", {}).items():
+            cells = [_difference(compared[key], COLUMNS[key][1]) for key in AGAINST_COLUMNS]
+            against.append([method["cavity"], f"`{method['name']}`", f"`{rule}`", *cells])
+    return head + _markdown(rows) + "\nNetwork minus rule, median over phantoms:\n\n" + _markdown(against)
+
+
+def _rule(best: dict) -> str:
+    return best["rule"] if best["threshold"] is None else f"{best['rule']} {best['threshold']:g}"
+
+
+def ablation_text(result: dict) -> str:
+    """The tables of the ablation; every variant needs the same seeds, or the text says which it has."""
     seeds = {variant: len(found) for variant, found in result["seeds"].items()}
     lengths = result["network"]
     by = " × ".join
@@ -56,8 +104,9 @@ def write_document(result: dict, path: Path) -> None:
         features=", ".join(map(str, lengths["features"])), patch=by(map(str, lengths["patch_kji"])),
         spacing=by(f"{s:g}" for s in lengths["spacing_kji_mm"]), ratio=f"{PAPER_STEPS / result['steps']:.0f}",
     )  # fmt: skip
-    parts = [HEAD, setup, "\n## Means with intervals\n\n", _table(result), "\n## Difference from `plain`\n\n", _differences(result), TAIL]
-    path.write_text("".join((*parts, "\n## Mean of each seed\n\n", _seed_table(result), "\n", _order(result))), encoding="utf-8")
+    parts = [ABLATION, setup, "\nMeans with intervals:\n\n", _table(result)]
+    parts += ["\nMinus `plain`, median over phantoms:\n\n", _differences(result)]
+    return "".join((*parts, TAIL, "\nMeans of each seed:\n\n", _seed_table(result), "\n", _order(result)))
 
 
 def _seeds_text(seeds: dict[str, int]) -> str:
@@ -83,16 +132,17 @@ def _value(summary: dict, decimals: int) -> str:
 
 
 def _differences(result: dict) -> str:
-    rows = [["median over phantoms", *(heading for heading, _ in COLUMNS.values())]]
+    rows = [["", *(heading for heading, _ in COLUMNS.values())]]
     for variant, comparison in result["minus_plain"].items():
-        cells = []
-        for key, (_, decimals) in COLUMNS.items():
-            c = comparison[key]
-            known = c["median_difference"] is not None
-            text = f"{c['median_difference']:+.{decimals}f}" if known else "–"
-            cells.append(text + (f" ({c['low']:+.{decimals}f} – {c['high']:+.{decimals}f})" if known and c["low"] is not None else ""))
-        rows.append([f"`{variant}`", *cells])
+        rows.append([f"`{variant}`", *(_difference(comparison[key], decimals) for key, (_, decimals) in COLUMNS.items())])
     return _markdown(rows)
+
+
+def _difference(compared: dict, decimals: int) -> str:
+    if compared["median_difference"] is None:
+        return "–"
+    text = f"{compared['median_difference']:+.{decimals}f}"
+    return text if compared["low"] is None else f"{text} ({compared['low']:+.{decimals}f} – {compared['high']:+.{decimals}f})"
 
 
 def _seed_table(result: dict) -> str:
@@ -117,3 +167,7 @@ def _order(result: dict) -> str:
 def _markdown(rows: list[list[str]]) -> str:
     head, *body = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join((head, "|" + "---|" * len(rows[0]), *body)) + "\n"
+
+
+if __name__ == "__main__":
+    main()
