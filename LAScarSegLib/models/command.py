@@ -119,6 +119,7 @@ def export(
     checkpoint: Annotated[str, typer.Option(help="Of a run: best or last.")] = "best",
     half: Annotated[bool, typer.Option("--half", help="Of a run: weights in 16 bits, half the size.")] = False,
     coarse: Annotated[Optional[Path], typer.Option(help="Of a run: the run of the coarse preset, which finds the atrium first.")] = None,
+    measured: Annotated[Optional[Path], typer.Option(help="Of a run: a JSON file with scores on scans that were never used.")] = None,
     extra: Annotated[Optional[list[Path]], typer.Option(help="Of a run: a LICENSE.txt or README.md to go with it; may be repeated.")] = None,
     store: StoreOption = None,
     force: ForceOption = False,
@@ -138,7 +139,7 @@ def export(
         from ..training.export import ExportRequest, export_runs
 
         text = terms.read_text(encoding="utf-8") if terms else None
-        request = ExportRequest(name, model_version, licence, intended_use, text, data, checkpoint, half, coarse, tuple(extra or ()))
+        request = ExportRequest(name, model_version, licence, intended_use, text, data, checkpoint, half, coarse, measured, tuple(extra or ()))
         made = export_runs([Path(model), *(fold or [])], target, request, force)
         print(f"Exported {made.card.reference}: {made.path}")
         _mention_terms(made)

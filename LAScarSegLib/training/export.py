@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -40,6 +41,8 @@ class ExportRequest:
     """Weights in 16 bits: half the size."""
     coarse: Path | None = None
     """A run of a cavity stage's coarse preset, whose network finds the atrium first."""
+    measured: Path | None = None
+    """A JSON file with scores on scans that were never used; the card keeps it as `measured` beside the validation's."""
     extra: tuple[Path, ...] = ()
     """Files that lie beside the weights: LICENSE.txt, README.md."""
 
@@ -117,7 +120,15 @@ def _card(runs: Sequence[Run], names: tuple[str, ...], request: ExportRequest) -
     said = {key: value for key, value in about.items() if value is not None}
     scores = [run.scores()[request.checkpoint] for run in runs]
     training = _training(runs, scores, request)
-    return runs[0].settings.card(weights=names, training=training, scores=_scores(runs, scores), simulated=runs[0].simulated, **said)
+    found = _scores(runs, scores) | ({"measured": _measured(request.measured)} if request.measured else {})
+    return runs[0].settings.card(weights=names, training=training, scores=found, simulated=runs[0].simulated, **said)
+
+
+def _measured(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"The measured scores {path} can't be read: {error}. Give a JSON file.") from error
 
 
 def _training(runs: Sequence[Run], scores: Sequence[dict[str, Any]], request: ExportRequest) -> dict[str, Any]:
