@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .analysis import Analysis
+from .analysis_file import check_analysis_folder, write_analysis_folder
 from .anatomy.masks import mask_on_grid
 from .errors import InputError
 from .inference.options import InferenceOptions
@@ -39,8 +40,9 @@ class Request:
 
     `cavity` is a mask file or a model's name (None: the model that comes with the project), `wall` a mask file, `scar` a mask file or the name of a rule or model
     (ARCHITECTURE, "Choosing methods"; None: the rule of `settings`); `labels` says by mask name which label of a mask with
-    several to take. The last five are for models: see `inference.options`; `roi` is a mask of the region of interest,
-    `accept_terms` accepts the terms they come with.
+    several to take. `device` … `accept_terms` are for models: see `inference.options`; `roi` is a mask of the region of interest,
+    `accept_terms` accepts the terms they come with. `analysis`: the output folder gets the whole analysis (`analysis_file`) for
+    the program that asked, and none of a result's files.
     """
 
     image: Path
@@ -60,6 +62,7 @@ class Request:
     mirror: bool = False
     roi: Path | None = None
     accept_terms: bool = False
+    analysis: bool = False
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Request:
@@ -106,7 +109,7 @@ _JSON_TYPES: dict[str, tuple[Callable[[object], bool], str]] = {
     "planes": (lambda value: isinstance(value, list) and all(map(_is_text, value)), "a list of paths"),
     "labels": (_is_labels, 'an object such as {"cavity": 2}'),
     "settings": (lambda value: isinstance(value, dict), "an object"),
-} | {key: (_is_flag, "true or false") for key in ("force", "figures", "report", "scene", "region_first", "mirror", "accept_terms")}
+} | {key: (_is_flag, "true or false") for key in ("force", "figures", "report", "scene", "region_first", "mirror", "accept_terms", "analysis")}
 """What each key of a REQUEST.json may hold, and how to say so."""
 
 
@@ -118,7 +121,7 @@ def run_request(request: Request, progress: Progress | None = None) -> Analysis:
     InputError, ProcessingError, Cancelled
     """
     progress = progress or Progress()
-    check_output(request.output, request.force)
+    check_analysis_folder(request.output, request.force) if request.analysis else check_output(request.output, request.force)
     method = request.settings.rule if request.scar is None else request.scar
     sources = {"cavity": _cavity_source(request.cavity), "scar": _scar_source(method)}
     models = {name: source for name, source in sources.items() if isinstance(source, Bundle)}
@@ -134,7 +137,8 @@ def run_request(request: Request, progress: Progress | None = None) -> Analysis:
     end = start + (1.0 - start) * (ANALYSIS_SHARE - READING_SHARE) / (1.0 - READING_SHARE)
     analysis = analyse(
         volumes["image"], settings, cavity=masks["cavity"], wall=masks.get("wall"), scar=masks.get("scar"), planes=planes,
-        labels={name: label for name, label in request.labels.items() if name not in models}, progress=progress.part(start, end),
+        labels={name: label for name, label in request.labels.items() if name not in models}, scar_predicted="scar" in models,
+        progress=progress.part(start, end),
     )  # fmt: skip
     if found:
         from .inference.apply import with_models
@@ -142,6 +146,9 @@ def run_request(request: Request, progress: Progress | None = None) -> Analysis:
         analysis = with_models(analysis, models, found, options)
     inputs = {name: describe_file(path) for name, path in files.items()}
     analysis = dataclasses.replace(analysis, provenance=analysis.provenance | {"inputs": inputs})
+    if request.analysis:
+        write_analysis_folder(analysis, request.output, request.force, progress.part(end, 1.0))
+        return analysis
     write_results(
         analysis, request.output, force=request.force, figures=request.figures, report=request.report, scene=request.scene,
         progress=progress.part(end, 1.0),

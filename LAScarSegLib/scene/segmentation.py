@@ -137,13 +137,16 @@ def segment_from_node(node: Any | None, segment: str, reference: Volume) -> Volu
         raise InputError("No segmentation is selected. Choose the segmentation that holds the left atrium.")
     segment_id = find_segment(node, segment)
     image = slicer.vtkOrientedImageData()
+    found_segment = node.GetSegmentation().GetSegment(segment_id)
+    drawn = found_segment.GetRepresentation(slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()) is not None
     found = slicer.vtkSlicerSegmentationsModuleLogic.GetSegmentBinaryLabelmapRepresentation(node, segment_id, image, True)
     if not found:
         raise InputError(
             f"The segment {segment!r} of {node.GetName()!r} can't be turned into voxels. "
             "Convert it to a binary labelmap in the Segmentations module."
         )
-    mask = _mask_of(image, node.GetSegmentation().GetSegment(segment_id).GetLabelValue(), node.GetName())
+    # Segments share a label map, each with its own label; one that was converted from a surface just now is 1 in its own.
+    mask = _mask_of(image, found_segment.GetLabelValue() if drawn else 1, node.GetName())
     if mask is None or not mask.array.any():
         raise InputError(f"The segment {segment!r} of {node.GetName()!r} is empty. Draw it, or choose another segment.")
     return mask.resample(reference.geometry, labels=True)
@@ -215,6 +218,4 @@ def _mask_of(image: Any, label: int, name: str) -> Volume | None:
     index_to_ras = matrix_from_vtk(to_world)
     index_to_ras[:3, 3] = index_to_ras[:3, :3] @ first + index_to_ras[:3, 3]
     geometry = geometry_from_ras_matrix(image.GetDimensions(), index_to_ras, name)
-    # after a conversion from a surface the label is 1 whatever the segment's label is
-    values = vtk_to_numpy(scalars).reshape(geometry.shape)
-    return Volume((values == (label if (values == label).any() else 1)).astype(np.uint8), geometry)
+    return Volume((vtk_to_numpy(scalars).reshape(geometry.shape) == label).astype(np.uint8), geometry)

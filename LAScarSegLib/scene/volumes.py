@@ -85,6 +85,40 @@ def _flags(node: Any, array: np.ndarray) -> tuple[QualityFlag, ...]:
     return (SIMULATED,) if is_sample(array) else ()
 
 
+def hardened_from_node(node: Any | None) -> tuple[Volume, bool]:
+    """Voxels and geometry of a volume node where the views show it, under any transform; the node stays as it is.
+
+    Returns the volume, and True when a transform that bends or shears made it necessary to resample the voxels (linearly,
+    by Slicer's own code, as Harden transform does). Raises `InputError` as `volume_from_node` does.
+    """
+    transform = None if node is None or node.GetImageData() is None else node.GetParentTransformNode()
+    if transform is None or _keeps_a_grid(transform, node):
+        return volume_from_node(node), False
+    from vtkmodules.vtkCommonDataModel import vtkImageData
+    from vtkmodules.vtkCommonTransforms import vtkGeneralTransform
+
+    copy, image = type(node)(), vtkImageData()
+    copy.SetName(node.GetName())
+    image.DeepCopy(node.GetImageData())
+    copy.CopyOrientation(node)
+    copy.SetAndObserveImageData(image)
+    to_world = vtkGeneralTransform()
+    transform.GetTransformToWorld(to_world)
+    copy.ApplyNonLinearTransform(to_world)
+    return volume_from_node(copy), True
+
+
+def _keeps_a_grid(transform: Any, node: Any) -> bool:
+    """Whether the node's grid is still one, with axes at right angles, where its parent transform puts it."""
+    if not transform.IsTransformToWorldLinear():
+        return False
+    try:
+        node_geometry(node)
+    except InputError:
+        return False
+    return True
+
+
 def node_geometry(node: Any) -> Geometry:
     """The grid of a volume node that holds an image, where the views show it; `InputError` as for `volume_from_node`."""
     size = node.GetImageData().GetDimensions()

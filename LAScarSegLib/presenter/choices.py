@@ -1,0 +1,231 @@
+"""What a user chose in the panel, as plain values: what is missing, what there is to choose from, and how it is kept in a scene."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError, LAScarSegError
+from ..intensity.rules import RULES, Preset
+from ..settings import Settings
+
+if TYPE_CHECKING:
+    from ..inference.device import Device
+    from ..models.bundle import Bundle
+
+SEGMENT, MODEL = "segment", "model"
+"""Where the cavity comes from: drawn by someone, or found by a network."""
+AUTO = "auto"
+"""The device that is fastest here."""
+ATTRIBUTE = "LAScarSeg.choices"
+"""Node attribute: the choices as JSON; nodes are kept as references, which a scene adapts when it is read."""
+NODE_FIELDS = ("volume_id", "segmentation_id", "roi_id", "wall_segmentation_id")
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Everything the panel says; "" or None where nothing was chosen.
+
+    `method` is the key of one of `methods()`: a rule's name or a scar model's `NAME@VERSION`; `threshold` is that rule's
+    parameter, None for its usual value; `cavity_model` a model's `NAME@VERSION`; `fast` leaves out the perturbation
+    ranges; `planes` are the IDs of markups planes; `accept_terms` that the user has accepted the models' terms.
+    """
+
+    volume_id: str = ""
+    cavity_source: str = SEGMENT
+    segmentation_id: str = ""
+    segment_id: str = ""
+    cavity_model: str = ""
+    roi_id: str = ""
+    method: str = Settings.rule
+    threshold: float | None = None
+    wall_segmentation_id: str = ""
+    wall_segment_id: str = ""
+    native: bool = False
+    device: str = AUTO
+    fast: bool = False
+    accept_terms: bool = False
+    planes: tuple[str, ...] = ()
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """References of the models that are needed, the cavity's first."""
+        cavity = (self.cavity_model,) if self.cavity_source == MODEL else ()
+        return cavity if self.method in RULES else (*cavity, self.method)
+
+    @property
+    def settings(self) -> Settings:
+        """The analysis's settings; `InputError` for a threshold that can't be used."""
+        values = {"native": self.native, "perturbation": not self.fast}
+        return Settings(rule=self.method, threshold=self.threshold, **values) if self.method in RULES else Settings(**values)
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self) | {"planes": list(self.planes)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Choices:
+        """From what `to_json` gave, of this version or another: what is unknown is left out."""
+        known = {f.name for f in dataclasses.fields(cls)}
+        values = {key: value for key, value in data.items() if key in known}
+        return cls(**values | {"planes": tuple(values.get("planes", ()))})
+
+
+@dataclass(frozen=True)
+class MethodChoice:
+    """One entry of the list of methods; `parameter` names the number to choose ("" when there is none), `default` its usual value."""
+
+    key: str
+    title: str
+    parameter: str
+    default: float | None
+    highest: float
+    presets: tuple[Preset, ...]
+    source: str
+    is_model: bool = False
+
+
+@dataclass(frozen=True)
+class CavityChoice:
+    """One entry of the list of cavity sources: a segment (`key` is "segment") or the model `key` (`NAME@VERSION`)."""
+
+    key: str
+    title: str
+    is_model: bool
+
+
+def methods() -> tuple[MethodChoice, ...]:
+    """Every way to find scar: the rules, then the installed scar models."""
+    rules = [
+        MethodChoice(rule.name, rule.title, rule.parameter or "", rule.default, rule.highest, rule.presets, rule.source)
+        for rule in RULES.values()
+    ]
+    models = [
+        MethodChoice(bundle.card.reference, f"Network {bundle.card.reference}", "", None, 0.0, (), bundle.card.intended_use, is_model=True)
+        for bundle in _bundles("scar")
+    ]
+    return (*rules, *models)
+
+
+def cavity_sources() -> tuple[CavityChoice, ...]:
+    """Where the cavity may come from: a segment, then the installed cavity models, the one that comes with the project first."""
+    from ..models.store import ModelStore
+
+    default = ModelStore().default_cavity()
+    bundles = sorted(_bundles("cavity"), key=lambda bundle: default is None or bundle.card.reference != default.card.reference)
+    models = [CavityChoice(bundle.card.reference, f"Network {bundle.card.reference}", True) for bundle in bundles]
+    return (CavityChoice(SEGMENT, "A segment", False), *models)
+
+
+def devices(ask_torch: bool = False) -> tuple[Device, ...]:
+    """What networks may compute on, "auto" first. With `ask_torch` the cards that are here: that imports torch (seconds)."""
+    from ..inference.device import CPU, Device, list_devices
+
+    auto = Device(AUTO, "automatic")
+    try:
+        return (auto, *list_devices()) if ask_torch else (auto, CPU)
+    except Exception:
+        # No torch, or a broken one: a run with a network says so; the list needn't.
+        return (auto, CPU)
+
+
+def why_not(scene: Any, choices: Choices) -> str:
+    """What is missing before the analysis can start, in words for a tooltip; "" when nothing is. Cheap, reads no voxels."""
+    try:
+        _check_volume(scene, choices)
+        if choices.cavity_source == SEGMENT:
+            _check_segment(
+                scene, choices.segmentation_id, choices.segment_id,
+                "Choose the segment that fills the left atrium, or a network that finds it. Draw one in the Segment Editor if there is none.",
+            )  # fmt: skip
+        if choices.wall_segmentation_id:
+            _check_segment(scene, choices.wall_segmentation_id, choices.wall_segment_id, "Choose the segment that is the wall.")
+        _check_method(choices)
+        _check_models(choices)
+    except LAScarSegError as error:
+        return str(error)
+    return ""
+
+
+def write_choices(node: Any, choices: Choices) -> None:
+    """Keep the choices on a node, so that they are saved with the scene."""
+    plain = {key: value for key, value in choices.to_json().items() if key not in (*NODE_FIELDS, "planes")}
+    node.SetAttribute(ATTRIBUTE, json.dumps(plain))
+    for name in NODE_FIELDS:
+        node.SetNodeReferenceID(f"{ATTRIBUTE}.{name}", getattr(choices, name) or None)
+    node.RemoveNodeReferenceIDs(f"{ATTRIBUTE}.planes")
+    for plane in choices.planes:
+        node.AddNodeReferenceID(f"{ATTRIBUTE}.planes", plane)
+
+
+def read_choices(scene: Any, node: Any) -> Choices | None:
+    """What `write_choices` kept on the node; nodes that are gone from the scene are not chosen. None when nothing was kept."""
+    text = node.GetAttribute(ATTRIBUTE)
+    if text is None:
+        return None
+    nodes = {name: _existing(scene, node.GetNodeReferenceID(f"{ATTRIBUTE}.{name}")) for name in NODE_FIELDS}
+    role = f"{ATTRIBUTE}.planes"
+    planes = [_existing(scene, node.GetNthNodeReferenceID(role, n)) for n in range(node.GetNumberOfNodeReferences(role))]
+    return Choices.from_json(json.loads(text) | nodes | {"planes": [plane for plane in planes if plane]})
+
+
+def chosen_node(scene: Any, node_id: str) -> Any | None:
+    """The node of that ID, None when there is none."""
+    return scene.GetNodeByID(node_id) if node_id else None
+
+
+def _existing(scene: Any, node_id: str | None) -> str:
+    return node_id if chosen_node(scene, node_id or "") is not None else ""
+
+
+def _check_volume(scene: Any, choices: Choices) -> None:
+    node = chosen_node(scene, choices.volume_id)
+    if node is None:
+        raise InputError("Choose the LGE-MRI volume.")
+    if node.IsA("vtkMRMLLabelMapVolumeNode"):
+        raise InputError(f"The volume {node.GetName()!r} is a label map, not a scan. Choose the LGE-MRI volume.")
+    if not node.IsA("vtkMRMLScalarVolumeNode"):
+        raise InputError(f"{node.GetName()!r} is a {node.GetNodeTagName()}. Choose the LGE-MRI volume.")
+    if node.GetImageData() is None:
+        raise InputError(f"The volume {node.GetName()!r} holds no image. Load the scan again, or choose another volume.")
+
+
+def _check_segment(scene: Any, segmentation_id: str, segment_id: str, missing: str) -> None:
+    node = chosen_node(scene, segmentation_id)
+    if node is None or not segment_id:
+        raise InputError(missing)
+    if node.GetSegmentation().GetSegment(segment_id) is None:
+        raise InputError(f"The segmentation {node.GetName()!r} no longer has the segment that was chosen. {missing}")
+
+
+def _check_method(choices: Choices) -> None:
+    if choices.method in RULES:
+        RULES[choices.method].check_parameter(choices.threshold)
+    elif choices.threshold is not None:
+        raise InputError("A network has its own threshold; leave it out.")
+
+
+def _check_models(choices: Choices) -> None:
+    from ..models.store import ModelStore
+
+    if choices.cavity_source == MODEL and not choices.cavity_model:
+        raise InputError("Choose the network that finds the left atrium. Add one under Models if there is none, or choose a segment.")
+    if not choices.models:
+        return
+    store = ModelStore()
+    for reference in choices.models:
+        bundle = store.find(reference)
+        if not choices.accept_terms and not store.accepted(bundle):
+            raise InputError(f"The terms of the model {reference} have to be accepted first.")
+
+
+def _bundles(stage: str) -> list[Bundle]:
+    from ..models.store import ModelStore
+
+    found: dict[str, Bundle] = {}
+    for model in ModelStore().models():
+        if model.bundle is not None and model.bundle.card.stage == stage:
+            # The user's come first, and go before one of the same name and version that came with the project.
+            found.setdefault(model.bundle.card.reference, model.bundle)
+    return list(found.values())
