@@ -32,6 +32,11 @@ class Case:
     wall: np.ndarray | None
     scar: np.ndarray | None
     planes: tuple[CutPlane, ...]
+    scar_predicted: bool = False
+
+    def scar_in(self, wall: np.ndarray) -> np.ndarray:
+        """The scar mask (k, j, i) bool: as a person drew it; of a model's prediction what lies in `wall`, as with a rule."""
+        return self.scar & wall if self.scar_predicted else self.scar
 
 
 def prepare_case(

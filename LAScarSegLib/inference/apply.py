@@ -78,7 +78,8 @@ def with_models(analysis: Analysis, models: Mapping[str, Bundle], found: Found, 
     card = models["scar"].card
     inside = np.ascontiguousarray(found.scar_probability.array[analysis.box.slices])
     probe = NormalProbe.along(analysis.box_geometry, analysis.surface, analysis.settings.scar_reach_mm)
-    along = np.maximum(probe.maximum(inside, np.ones(inside.shape, dtype=bool)), 0.0).astype(np.float32)
+    # In the wall, where scar is counted: a vertex is scar exactly where this is above the threshold.
+    along = np.maximum(probe.maximum(inside, analysis.wall_box), 0.0).astype(np.float32)
     title = f"Network {card.reference} ({SYSTEMS[card.system].title}), probability > {card.threshold:g}"
     method = ScarMethod(card.reference, title, source=SYSTEMS[card.system].paper, wall_given=analysis.method.wall_given)
     return replace(analysis, method=method, scar_probability_box=inside, surface=analysis.surface.with_arrays(scar_probability=along))

@@ -97,6 +97,36 @@ def test_scar_mask_gives_the_same_map_as_the_rule_that_made_it(analysis):
     assert masked.measurements["threshold"].value is None
 
 
+def test_a_persons_scar_counts_as_it_was_drawn_a_models_as_far_as_it_lies_in_the_wall(grid, analysis):
+    """A shell of 2 mm on either side of the cavity's surface: half blood, half wall."""
+    distance = np.linalg.norm(grid.points()[0], axis=-1)
+    shell = Volume(np.abs(distance - RADIUS_MM) < 2.0, grid.geometry)
+    in_wall = shell.array & (analysis.wall.array > 0)
+    drawn = analyse(analysis.volume, Settings(), cavity=analysis.cavity, scar=shell)
+    found = analyse(analysis.volume, Settings(), cavity=analysis.cavity, scar=shell, scar_predicted=True)
+    assert np.array_equal(drawn.scar.array > 0, shell.array) and np.array_equal(found.scar.array > 0, in_wall)
+    voxel_ml = grid.geometry.voxel_volume_ml
+    assert drawn.measurements["scar_volume_ml"].value == pytest.approx(shell.array.sum() * voxel_ml)
+    assert found.measurements["scar_volume_ml"].value == pytest.approx(in_wall.sum() * voxel_ml)
+    share = 100.0 * in_wall.sum() / (analysis.wall.array > 0).sum()
+    assert drawn.measurements["scar_pct_of_wall_volume"].value == pytest.approx(share)
+    assert found.measurements["scar_pct_of_wall_volume"].value == pytest.approx(share)
+    # A cavity that is 1 mm larger leaves half of the 2 mm in its wall, for a model; what was drawn stays what it is.
+    assert found.measurements["scar_volume_ml"].low < 0.6 * found.measurements["scar_volume_ml"].value
+    assert drawn.measurements["scar_volume_ml"].low == drawn.measurements["scar_volume_ml"].value
+
+
+@pytest.mark.parametrize(("inwards_mm", "severity"), [(0.6, "note"), (6.0, "warning")])
+def test_what_a_model_puts_beside_the_wall_is_said(grid, analysis, inwards_mm, severity):
+    outside_mm = np.linalg.norm(grid.points()[0], axis=-1) - RADIUS_MM
+    scar = Volume((outside_mm > -inwards_mm) & (outside_mm < 2.0), grid.geometry)
+    flagged = analyse(analysis.volume, Settings(perturbation=False), cavity=analysis.cavity, scar=scar, scar_predicted=True)
+    flags = {flag.code: flag for flag in flagged.flags}
+    assert flags["prediction_beside_wall"].severity == severity and "in the cavity" in flags["prediction_beside_wall"].message
+    assert not {"scar_inside_cavity", "scar_outside_wall"} & flags.keys()
+    assert "prediction_beside_wall" not in [flag.code for flag in change_threshold(flagged, "iir", 1.2).flags]
+
+
 def test_scar_mask_inside_the_cavity_is_flagged(grid, analysis):
     masked = analyse(analysis.volume, Settings(perturbation=False), cavity=analysis.cavity, scar=grid.ball(5.0))
     flags = {flag.code: flag.message for flag in masked.flags}
