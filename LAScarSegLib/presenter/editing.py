@@ -10,6 +10,7 @@ from ..errors import InputError
 from ..scene import segmentation as segments
 from ..scene.build import SceneNodes, still_there, update_scene
 from ..scene.mrml import slicer_classes
+from ..surface.planes import CutPlane
 from . import edits
 from .planes import read_planes
 
@@ -92,7 +93,13 @@ class EditSession:
         self._check_nodes()
         node, grid = self.nodes.segmentation, self.analysis.geometry
         masks = {name: segments.segment_voxels(node, kind.segment_id, grid) for name, kind in KINDS.items()}
-        return edits.Drawn(**masks, planes=self._planes(), stamp=self._stamp())
+        stamp, planes = self.state()
+        return edits.Drawn(**masks, planes=planes, stamp=stamp)
+
+    def state(self) -> tuple[tuple[int, ...], tuple[CutPlane, ...]]:
+        """Differs from an earlier state when a segment was written or a plane moved in between; takes no time."""
+        self._check_nodes()
+        return self._stamp(), self._planes()
 
     def edited(self) -> frozenset[str]:
         """Which of "cavity", "wall", "scar" and "planes" somebody changed since the analysis that is shown."""
@@ -107,8 +114,7 @@ class EditSession:
 
         False, and nothing is touched, when somebody drew on since: what they drew must not be overwritten.
         """
-        self._check_nodes()
-        if drawn.stamp != self._stamp() or drawn.planes != self._planes():
+        if (drawn.stamp, drawn.planes) != self.state():
             return False
         wrong = [KINDS[name] for name in edits.differing(drawn, analysis)]
         self.nodes = update_scene(self._scene, analysis, self.nodes, wrong, edits.same_anatomy(analysis, self.analysis))
@@ -122,7 +128,7 @@ class EditSession:
         self.apply(analysis, drawn)
         return analysis
 
-    def _planes(self) -> tuple:
+    def _planes(self) -> tuple[CutPlane, ...]:
         """The planes that markups show; those of the analysis as long as there never was a markup."""
         planes = read_planes(self._scene, self.nodes.volume)
         self._has_plane_nodes = self._has_plane_nodes or bool(planes)

@@ -1,0 +1,125 @@
+"""Map and numbers that follow the brush: a quick look soon after the last stroke, the perturbation range after it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import partial
+
+from ..analysis import Analysis
+from ..errors import InputError, LAScarSegError
+from .background import PAUSE_S, Background
+from .editing import EditSession
+from .edits import Drawn
+
+
+@dataclass(frozen=True)
+class LiveState:
+    """What the panel shows: `words` for a person ("" when all is up to date), `busy` while something is computed or about to be.
+
+    `changed` is True in the one poll after which the session's analysis is a new one; `error` is what went wrong, until the
+    next edit.
+    """
+
+    words: str = ""
+    busy: bool = False
+    changed: bool = False
+    error: str = ""
+
+
+class LiveUpdate:
+    """Watches over one `EditSession`; everything here is for the thread of the windows, and nothing takes long.
+
+    Call `touch` whenever a segment or a plane may have changed, and `poll` from a timer.
+    """
+
+    def __init__(self, session: EditSession, automatic: bool = True, pause_s: float = PAUSE_S) -> None:
+        self.session = session
+        self.automatic = automatic
+        self._pause_s = pause_s
+        self._background = Background(pause_s=0.0)
+        self._due: float | None = None
+        self._drawn: Drawn | None = None
+        self._full = False
+        self._error = ""
+        self._seen = session.state()
+
+    def touch(self) -> None:
+        """Something may have been drawn. What this object itself put into the nodes is known and doesn't count."""
+        try:
+            if self.session.state() == self._seen:
+                return
+        except LAScarSegError:
+            pass  # the poll says what is missing
+        self._background.drop()
+        self._error = ""
+        self._due = time.monotonic() + self._pause_s
+
+    def update_now(self) -> None:
+        """The button: measure what is drawn without waiting for a pause."""
+        self._background.drop()
+        self._error = ""
+        self._begin()
+
+    def rebase(self, analysis: Analysis) -> None:
+        """Another threshold or method was put into the nodes; what was being computed for the old one is dropped."""
+        self._background.drop()
+        self._due, self._error = None, ""
+        self.session.rebase(analysis)
+        self._seen = self.session.state()
+
+    def close(self) -> None:
+        """Nothing more is computed or shown."""
+        self._background.drop()
+        self._due = None
+
+    def poll(self) -> LiveState:
+        """Go on with the work and say how far it is."""
+        if self._due is not None and self.automatic and time.monotonic() >= self._due:
+            self._begin()
+        outcome = self._background.poll()
+        changed = False
+        if outcome is not None and outcome.error is not None:
+            self._error = str(outcome.error)
+        elif outcome is not None:
+            changed = self._show(outcome.result)
+        return LiveState(self._words(), self._busy, changed, self._error)
+
+    def _begin(self) -> None:
+        self._due = None
+        self._measure(full=False)
+
+    def _measure(self, full: bool) -> None:
+        try:
+            self._drawn, self._full = self.session.snapshot(), full
+            self._seen = self.session.state()
+        except InputError as error:
+            self._error = str(error)
+            return
+        self._background.submit(partial(self.session.measure, self._drawn, full))
+
+    def _show(self, analysis: Analysis) -> bool:
+        """Put a result into the nodes, and ask for the range after a quick look; True when the analysis is a new one."""
+        changed = analysis is not self.session.analysis
+        try:
+            if not self.session.apply(analysis, self._drawn):
+                self._begin()
+                return False
+            self._seen = self.session.state()
+        except InputError as error:
+            self._error = str(error)
+            return False
+        if not self._full and analysis.settings.perturbation:
+            self._measure(full=True)
+        return changed
+
+    def _words(self) -> str:
+        if self._error:
+            return self._error
+        if self._busy:
+            return "Measured; the perturbation range follows" if self._full and self._due is None else "Measuring the edit"
+        return "Edited; press Update to measure" if self._due is not None else ""
+
+    @property
+    def _busy(self) -> bool:
+        return self._background.busy or (self._due is not None and self.automatic)

@@ -1,0 +1,158 @@
+"""While somebody draws: nothing is computed too early, nothing that was drawn gets lost, the range comes last."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from scene_cases import CENTRE_LPS, GRIDS, RADIUS_MM, analysed, scan
+
+slicer = pytest.importorskip("slicer", reason="edits need slicer-core")
+
+from editing_cases import RIGHT, ball, bench
+
+from LAScarSegLib.pipeline import analyse, change_threshold
+from LAScarSegLib.presenter.live import LiveState, LiveUpdate
+from LAScarSegLib.presenter.planes import add_plane
+from LAScarSegLib.settings import Settings
+from LAScarSegLib.surface.planes import CutPlane
+
+PATIENCE_S = 60.0
+BULGE = ball("oblique", RIGHT * (RADIUS_MM - 2), 6.0)
+
+
+@pytest.fixture(scope="module")
+def with_range():
+    image, cavity = scan(GRIDS["oblique"])
+    return analyse(image, Settings(), cavity=cavity)
+
+
+def follow(live: LiveUpdate) -> list[LiveState]:
+    """Poll as a timer does until nothing more happens; every state that brought a new analysis or an error."""
+    told, end = [], time.monotonic() + PATIENCE_S
+    while time.monotonic() < end:
+        state = live.poll()
+        if state.changed or state.error:
+            told.append(state)
+        if not state.busy:
+            return told
+        time.sleep(0.002)
+    raise AssertionError("it never came to rest")
+
+
+def test_an_edit_is_shown_quickly_and_its_range_after(with_range):
+    made = bench(with_range)
+    live = LiveUpdate(made.session, pause_s=0.01)
+    made.draw("cavity", made.held("cavity") | BULGE)
+    live.touch()
+    first, last = follow(live)
+    assert first.words == "Measured; the perturbation range follows" and first.busy
+    assert last == LiveState("", False, True, "")
+    assert made.session.analysis.measurements["scar_area_pct"].low is not None
+
+
+def test_without_an_edit_nothing_is_computed(with_range):
+    live = LiveUpdate(bench(with_range).session, pause_s=0.0)
+    live.touch()
+    assert live.poll() == LiveState()
+
+
+def test_what_the_update_itself_writes_starts_no_other(with_range):
+    made = bench(with_range)
+    live = LiveUpdate(made.session, pause_s=0.0)
+    made.draw("cavity", made.held("cavity") | BULGE)
+    live.touch()
+    follow(live)
+    live.touch()  # as observers of the segmentation do
+    assert live.poll() == LiveState()
+
+
+def test_strokes_made_while_it_measures_are_measured_too():
+    made = bench()
+    live = LiveUpdate(made.session, pause_s=0.0)
+    made.draw("cavity", made.held("cavity") | BULGE)
+    live.touch()
+    live.poll()
+    both = made.held("cavity") | ball("oblique", RIGHT * (RADIUS_MM + 3), 4.0)
+    made.draw("cavity", both)  # nobody called touch yet
+    follow(live)
+    np.testing.assert_array_equal(made.held("cavity"), both)
+    np.testing.assert_array_equal(made.session.analysis.cavity.array > 0, both)
+    assert made.session.edited() == frozenset()
+
+
+def test_without_automatic_update_it_waits_for_the_button():
+    made = bench()
+    live = LiveUpdate(made.session, automatic=False, pause_s=0.0)
+    made.draw("cavity", made.held("cavity") | BULGE)
+    live.touch()
+    assert live.poll() == LiveState("Edited; press Update to measure")
+    live.update_now()
+    assert [state.changed for state in follow(live)] == [True]
+
+
+def test_an_edit_that_cant_be_measured_says_why_and_the_next_one_is_heard():
+    made = bench()
+    live = LiveUpdate(made.session, pause_s=0.0)
+    cavity, before = made.held("cavity"), made.session.analysis
+    made.draw("cavity", np.zeros_like(cavity))
+    live.touch()
+    (state,) = follow(live)
+    assert "The cavity mask is empty" in state.error and made.session.analysis is before
+    made.draw("cavity", cavity | BULGE)
+    live.touch()
+    assert [state.error for state in follow(live)] == [""]
+
+
+def test_nodes_deleted_while_it_measures_end_it_with_words():
+    made = bench()
+    live = LiveUpdate(made.session, pause_s=0.0)
+    made.draw("cavity", made.held("cavity") | BULGE)
+    live.touch()
+    live.poll()
+    made.scene.RemoveNode(made.nodes.segmentation)
+    (state,) = follow(live)[:1]
+    assert "no longer in the scene" in state.error and not live.poll().busy
+    live.touch()
+
+
+def test_a_closed_scene_ends_it_with_words():
+    made = bench()
+    live = LiveUpdate(made.session, pause_s=0.0)
+    made.draw("cavity", made.held("cavity") | BULGE)
+    live.touch()
+    live.poll()
+    made.scene.Clear(0)
+    assert "no longer in the scene" in follow(live)[0].error
+
+
+def test_another_threshold_drops_what_was_being_measured():
+    made = bench()
+    live = LiveUpdate(made.session, pause_s=0.0)
+    made.draw("cavity", made.held("cavity") | BULGE)
+    live.touch()
+    live.poll()
+    other = change_threshold(analysed(), "iir", 0.7)
+    live.rebase(other)
+    assert follow(live) == [] and made.session.analysis is other
+
+
+def test_a_plane_that_is_placed_and_dragged_is_measured():
+    made = bench()
+    live = LiveUpdate(made.session, pause_s=0.0)
+    lower = CutPlane("MV", tuple(CENTRE_LPS - [0, 0, 10]), (0.0, 0.0, 1.0))
+    node = add_plane(made.scene, made.nodes.volume, "MV", lower)
+    live.touch()
+    follow(live)
+    share = made.session.analysis.surface.is_wall.mean()
+    # a ball's cap of height h has the share h / 2R of its area: here h = R − 10
+    assert share == pytest.approx(1 - (RADIUS_MM - 10) / (2 * RADIUS_MM), abs=0.03)
+    node.SetOriginWorld(*((CENTRE_LPS - [0, 0, 4]) * [-1, -1, 1]))
+    live.touch()
+    follow(live)
+    assert made.session.analysis.surface.is_wall.mean() == pytest.approx(1 - (RADIUS_MM - 4) / (2 * RADIUS_MM), abs=0.03)
+    made.scene.RemoveNode(node)
+    live.touch()
+    follow(live)
+    assert made.session.analysis.surface.is_wall.all() and made.session.analysis.planes == ()
