@@ -1,16 +1,18 @@
 """The Slicer module: picks nodes, calls LAScarSegLib, shows the result. Everything is decided in LAScarSegLib."""
 
+import enum
 import math
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import vtk
 
 import slicer
-from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
+from slicer import vtkMRMLMarkupsROINode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
-from slicer.parameterNodeWrapper import parameterNodeWrapper
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
@@ -35,14 +37,47 @@ class LAScarSeg(ScriptedLoadableModule):
 
         parent.title = _("LAScarSeg")
         parent.categories = [translate("qSlicerAbstractCoreModule", "Cardiac")]
-        parent.dependencies = ["Segmentations"]
+        parent.dependencies = ["Segmentations", "Markups", "Plots", "SegmentStatistics", "SampleData"]
         parent.contributors = ["LAScarSeg contributors"]
         parent.icon = qt.QIcon(str(resource_path("Icons/LAScarSeg.png")))
         parent.helpText = _(
-            "Measures scar of the left atrium in late gadolinium enhanced MRI. Choose the scan and a segment that fills the "
-            "left atrium's blood pool. For research use only. Not a medical device."
+            "Measures scar of the left atrium in late gadolinium enhanced MRI. Choose the scan, and a segment that fills the "
+            "left atrium or a model that finds it. For research use only. Not a medical device."
         )
         parent.acknowledgementText = _("Image intensity ratio: Khurram et al. 2014. The README lists every method's source.")
+        slicer.app.connect("startupCompleted()", registerInOtherModules)
+
+
+def registerInOtherModules() -> None:
+    """The sample in the Sample Data module, the scar numbers in Segment Statistics."""
+    import SampleData
+
+    from LAScarSegLib import sample_data, statistics_plugin
+
+    SampleData.SampleDataLogic.registerCustomSampleDataSource(**sample_data.registration())
+    statistics_plugin.register_plugin()
+
+
+class CavitySource(enum.Enum):
+    """Where the left atrial cavity comes from."""
+
+    SEGMENT = "segment"
+    MODEL = "model"
+
+    def label(self) -> str:
+        """What the panel says; parameterNodeWrapper asks for it."""
+        return {CavitySource.SEGMENT: _("from a segment"), CavitySource.MODEL: _("found by a model")}[self]
+
+
+class Overlay(enum.Enum):
+    """Which distance map lies over the slices; the value is the presenter's name of it."""
+
+    NONE = ""
+    CAVITY = "cavity"
+    WALL = "wall"
+
+    def label(self) -> str:
+        return {Overlay.NONE: _("none"), Overlay.CAVITY: _("to the cavity's boundary"), Overlay.WALL: _("to the wall's boundary")}[self]
 
 
 @parameterNodeWrapper
@@ -50,21 +85,43 @@ class LAScarSegParameterNode:
     """The user's choices, saved with the scene.
 
     inputVolume - the LGE-MRI scan.
-    cavitySegmentation, cavitySegmentId - the segment that fills the left atrium.
+    cavitySource - whether cavitySegmentation, cavitySegmentId say where the left atrium is, or cavityModel finds it, in roi.
+    method, threshold - a rule's key and its number, or a scar model's reference.
+    wallSegmentation, wallSegmentId - a wall drawn by hand; none: the automatic one.
+    native - the scan is from before any ablation.
+    device - what computes a model: "auto" or torch's name of a device.
+    fast - without the perturbation range.
+    surfaceOpacity, legend, overlay, automaticUpdate - how the result is shown and edited.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
+    cavitySource: CavitySource = CavitySource.SEGMENT
     cavitySegmentation: vtkMRMLSegmentationNode
     cavitySegmentId: str
+    cavityModel: str
+    roi: vtkMRMLMarkupsROINode
+    method: str = "iir"
+    threshold: Annotated[float, WithinRange(0, 100)] = 1.2
+    wallSegmentation: vtkMRMLSegmentationNode
+    wallSegmentId: str
+    native: bool = False
+    device: str = "auto"
+    fast: bool = False
+    surfaceOpacity: Annotated[float, WithinRange(0, 1)] = 1.0
+    legend: bool = True
+    overlay: Overlay = Overlay.NONE
+    automaticUpdate: bool = True
 
 
 class LAScarSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """Connects the form (Resources/UI/LAScarSeg.ui), the parameter node and the logic."""
+    """Connects the form (Resources/UI/LAScarSeg.ui), the parameter node and the sections of the panel (LAScarSegPanel)."""
 
     def __init__(self, parent=None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
         self.logic = None
+        self.session = None
+        self.sections = []
         self._parameterNode = None
         self._parameterNodeGuiTag = None
 
@@ -77,33 +134,89 @@ class LAScarSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = LAScarSegLogic()
+        self._makeSections()
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
-        self.ui.cavitySelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onCavityChanged)
-        self.ui.cavitySelector.connect("currentSegmentChanged(QString)", self.onCavityChanged)
-        self.ui.applyButton.connect("clicked(bool)", self.onApplyButton)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self.onNodeRemoved)
         self.initializeParameterNode()
 
+    def _makeSections(self) -> None:
+        from LAScarSegPanel.choices_section import ChoicesSection
+        from LAScarSegPanel.edit_section import EditSection
+        from LAScarSegPanel.export_section import ExportSection
+        from LAScarSegPanel.measurements_section import MeasurementsSection
+        from LAScarSegPanel.models_section import ModelsSection
+        from LAScarSegPanel.planes_section import PlanesSection
+        from LAScarSegPanel.review_section import ReviewSection
+        from LAScarSegPanel.run_section import RunSection
+
+        self.choicesSection = ChoicesSection(self)
+        self.runSection = RunSection(self)
+        self.editSection = EditSection(self)
+        self.planesSection = PlanesSection(self)
+        self.modelsSection = ModelsSection(self)
+        self.sections = [
+            self.choicesSection, self.runSection, ReviewSection(self), self.editSection, self.planesSection,
+            MeasurementsSection(self), ExportSection(self), self.modelsSection,
+        ]  # fmt: skip
+
+    @property
+    def parameterNode(self):
+        """The choices; None while the module is not shown or a scene closes."""
+        return self._parameterNode
+
+    @property
+    def analysis(self):
+        """The result that the panel shows; None before the first."""
+        return self.session.analysis if self.session else None
+
+    def setResult(self, session) -> None:
+        """Show another result (a presenter.editing.EditSession), or None for none."""
+        self.session = session
+        self.resultChanged()
+
+    def resultChanged(self) -> None:
+        """Numbers, masks or nodes of the result changed: every section shows it anew."""
+        for section in self.sections:
+            section.resultChanged()
+
     def cleanup(self) -> None:
+        """The module is reloaded, or Slicer quits: no worker, thread or editor stays behind."""
+        for section in self.sections:
+            section.cleanup()
+        self.sections = []
+        self.setParameterNode(None)
         self.removeObservers()
 
     def enter(self) -> None:
         self.initializeParameterNode()
+        for section in self.sections:
+            section.enter()
 
     def exit(self) -> None:
+        for section in self.sections:
+            section.exit()
         self.setParameterNode(None)
 
     def onSceneStartClose(self, caller, event) -> None:
+        self.runSection.cancel()
+        self.setResult(None)
         self.setParameterNode(None)
 
     def onSceneEndClose(self, caller, event) -> None:
         if self.parent.isEntered:
             self.initializeParameterNode()
 
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onNodeRemoved(self, caller, event, node) -> None:
+        """A result of which a node was deleted can't be edited any more."""
+        if self.session and node in (self.session.nodes.volume, *self.session.nodes.results()):
+            self.setResult(None)
+
     def initializeParameterNode(self) -> None:
         self.setParameterNode(self.logic.getParameterNode())
         if not self._parameterNode.inputVolume:
-            self._parameterNode.inputVolume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+            self._parameterNode.inputVolume = self.choicesSection.likelyVolume()
 
     def setParameterNode(self, parameterNode) -> None:
         if self._parameterNode:
@@ -116,37 +229,8 @@ class LAScarSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._onParameterNodeModified()
 
     def _onParameterNodeModified(self, caller=None, event=None) -> None:
-        # The segment selector has no connector of its own in parameterNodeWrapper.
-        segmentation, segmentId = self._parameterNode.cavitySegmentation, self._parameterNode.cavitySegmentId
-        if segmentation and self.ui.cavitySelector.currentNode() is not segmentation:
-            self.ui.cavitySelector.setCurrentNode(segmentation)
-        if segmentId and self.ui.cavitySelector.currentSegmentID() != segmentId:
-            self.ui.cavitySelector.setCurrentSegmentID(segmentId)
-        self._checkCanApply()
-
-    def onCavityChanged(self, *unused) -> None:
-        if self._parameterNode:
-            with slicer.util.NodeModify(self._parameterNode):  # one event for both: the pair is never half changed
-                self._parameterNode.cavitySegmentation = self.ui.cavitySelector.currentNode()
-                self._parameterNode.cavitySegmentId = self.ui.cavitySelector.currentSegmentID()
-
-    def _checkCanApply(self) -> None:
-        missing = ""
-        if not self._parameterNode.inputVolume:
-            missing = _("Choose the LGE-MRI volume.")
-        elif not self._parameterNode.cavitySegmentation or not self._parameterNode.cavitySegmentId:
-            missing = _("Choose the segment that fills the left atrium. Draw one in the Segment Editor if there is none.")
-        self.ui.applyButton.enabled = not missing
-        self.ui.applyButton.toolTip = missing or _("Find and measure scar around this cavity.")
-
-    def onApplyButton(self) -> None:
-        node = self._parameterNode
-        with slicer.util.tryWithErrorDisplay(_("The analysis failed."), waitCursor=True):
-            analysis = self.logic.process(node.inputVolume, node.cavitySegmentation, node.cavitySegmentId)
-            share = analysis.measurements["scar_area_pct"]
-            self.ui.resultLabel.text = _("Scar: {value:.1f} % of the left atrial surface ({method}).").format(
-                value=share.value, method=analysis.method.words
-            )
+        for section in self.sections:
+            section.parametersChanged()
 
 
 class LAScarSegLogic(ScriptedLoadableModuleLogic):

@@ -1,0 +1,179 @@
+"""Input and Method: lists filled from the presenter, and what of them applies now."""
+
+import slicer
+from slicer.i18n import tr as _
+
+from LAScarSegPanel.section import Section
+
+
+class ChoicesSection(Section):
+    """Holds the selectors that parameterNodeWrapper can't connect: segments, and lists that change while Slicer runs."""
+
+    def setup(self) -> None:
+        self._filling = False
+        self._methods = ()
+        self.ui.cavitySelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onCavityChanged)
+        self.ui.cavitySelector.connect("currentSegmentChanged(QString)", self.onCavityChanged)
+        self.ui.wallSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onWallChanged)
+        self.ui.wallSelector.connect("currentSegmentChanged(QString)", self.onWallChanged)
+        self.ui.methodSelector.connect("currentIndexChanged(int)", lambda *unused: self.onListChanged("method", self.ui.methodSelector))
+        self.ui.cavityModelSelector.connect(
+            "currentIndexChanged(int)", lambda *unused: self.onListChanged("cavityModel", self.ui.cavityModelSelector)
+        )
+        self.ui.deviceSelector.connect("currentIndexChanged(int)", lambda *unused: self.onListChanged("device", self.ui.deviceSelector))
+        self.ui.presetSelector.connect("currentIndexChanged(int)", self.onPresetChanged)
+        self.ui.drawCavityButton.connect("clicked()", self.onDrawCavity)
+        self.fillLists()
+
+    def fillLists(self) -> None:
+        """Rules, installed models and devices; also after a model was added or removed."""
+        from LAScarSegLib.presenter import choices
+
+        self._methods = choices.methods()
+        self._filling = True
+        try:
+            _fill(self.ui.methodSelector, [(method.title, method.key) for method in self._methods])
+            _fill(self.ui.cavityModelSelector, [(source.title, source.key) for source in choices.cavity_sources() if source.is_model])
+            _fill(self.ui.deviceSelector, [(str(device), device.key) for device in choices.devices()])
+        finally:
+            self._filling = False
+        if self.widget.parameterNode:
+            self.parametersChanged()
+
+    def choices(self):
+        """What the panel says, for the presenter (presenter.choices.Choices)."""
+        from LAScarSegLib.presenter.choices import Choices
+
+        node = self.widget.parameterNode
+        method = self._method()
+        return Choices(
+            volume_id=_id(node.inputVolume),
+            cavity_source=node.cavitySource.value,
+            segmentation_id=_id(node.cavitySegmentation),
+            segment_id=node.cavitySegmentId,
+            cavity_model=node.cavityModel,
+            roi_id=_id(node.roi),
+            method=node.method,
+            threshold=node.threshold if method and method.parameter else None,
+            wall_segmentation_id=_id(node.wallSegmentation),
+            wall_segment_id=node.wallSegmentId,
+            native=node.native,
+            device=node.device,
+            fast=node.fast,
+            accept_terms=True,  # Apply asks for them before anything runs
+            planes=self.widget.planesSection.nodeIds(),
+        )
+
+    def likelyVolume(self):
+        """The scan to start with: the first volume that is no label map and no result; None when there is none."""
+        from LAScarSegLib.scene.mrml import SOURCE, nodes_of_class
+
+        volumes = nodes_of_class(slicer.mrmlScene, "vtkMRMLScalarVolumeNode")
+        return next((node for node in volumes if not node.IsA("vtkMRMLLabelMapVolumeNode") and not node.GetNodeReferenceID(SOURCE)), None)
+
+    def parametersChanged(self) -> None:
+        node = self.widget.parameterNode
+        self._filling = True
+        try:
+            _choose(self.ui.cavitySelector, node.cavitySegmentation, node.cavitySegmentId)
+            _choose(self.ui.wallSelector, node.wallSegmentation, node.wallSegmentId)
+            _pick(self.ui.methodSelector, node.method)
+            _pick(self.ui.cavityModelSelector, node.cavityModel)
+            _pick(self.ui.deviceSelector, node.device)
+            self._fillPresets(node.threshold)
+        finally:
+            self._filling = False
+        self._showWhatApplies()
+
+    def _method(self):
+        return next((method for method in self._methods if method.key == self.widget.parameterNode.method), None)
+
+    def _fillPresets(self, threshold: float) -> None:
+        method = self._method()
+        presets = method.presets if method else ()
+        entries = [(f"{preset.value:g} – {preset.source}", preset.value) for preset in presets]
+        known = any(abs(value - threshold) < 1e-6 for _text, value in entries)
+        _fill(self.ui.presetSelector, entries if known else [*entries, (_("another value"), threshold)])
+        _pick(self.ui.presetSelector, next((value for _text, value in entries if abs(value - threshold) < 1e-6), threshold))
+
+    def _showWhatApplies(self) -> None:
+        node, method = self.widget.parameterNode, self._method()
+        fromModel = node.cavitySource.value == "model"
+        for name in ("cavityLabel", "cavitySelector", "drawCavityButton"):
+            getattr(self.ui, name).setVisible(not fromModel)
+        for name in ("cavityModelLabel", "cavityModelSelector", "roiLabel", "roiSelector"):
+            getattr(self.ui, name).setVisible(fromModel)
+        hasNumber = bool(method and method.parameter)
+        for name in ("thresholdLabel", "thresholdSpinBox"):
+            getattr(self.ui, name).setVisible(hasNumber)
+        for name in ("presetLabel", "presetSelector"):
+            getattr(self.ui, name).setVisible(hasNumber and bool(method.presets))
+        if hasNumber:
+            self.ui.thresholdSpinBox.toolTip = _("{parameter}; usual: {default:g}. It can be changed after the analysis, in Review.").format(
+                parameter=method.parameter, default=method.default
+            )
+        usesModel = fromModel or bool(method and method.is_model)
+        for name in ("deviceLabel", "deviceSelector"):
+            getattr(self.ui, name).setVisible(usesModel)
+
+    def onCavityChanged(self, *unused) -> None:
+        self._storeSegment(self.ui.cavitySelector, "cavitySegmentation", "cavitySegmentId")
+
+    def onWallChanged(self, *unused) -> None:
+        self._storeSegment(self.ui.wallSelector, "wallSegmentation", "wallSegmentId")
+
+    def _storeSegment(self, selector, nodeName: str, segmentName: str) -> None:
+        if self.widget.parameterNode and not self._filling:
+            with slicer.util.NodeModify(self.widget.parameterNode):  # one event for both: the pair is never half changed
+                setattr(self.widget.parameterNode, nodeName, selector.currentNode())
+                setattr(self.widget.parameterNode, segmentName, selector.currentSegmentID())
+
+    def onListChanged(self, parameter: str, combo) -> None:
+        if not self.widget.parameterNode or self._filling or combo.currentIndex < 0:
+            return
+        with slicer.util.NodeModify(self.widget.parameterNode):
+            setattr(self.widget.parameterNode, parameter, combo.itemData(combo.currentIndex))
+            method = self._method()
+            if parameter == "method" and method and method.default is not None:
+                self.widget.parameterNode.threshold = method.default
+
+    def onPresetChanged(self, *unused) -> None:
+        if self.widget.parameterNode and not self._filling and self.ui.presetSelector.currentIndex >= 0:
+            self.widget.parameterNode.threshold = self.ui.presetSelector.itemData(self.ui.presetSelector.currentIndex)
+
+    def onDrawCavity(self) -> None:
+        """An empty coded segment on the scan's grid, chosen as the cavity, and the editor open on it."""
+        from LAScarSegLib.presenter.editing import new_cavity
+
+        from LAScarSegPanel.section import attempt
+
+        node = self.widget.parameterNode
+        worked, made = attempt(_("The cavity can't be drawn."), new_cavity, slicer.mrmlScene, node.inputVolume)
+        if not worked:
+            return
+        segmentation, segmentId = made
+        with slicer.util.NodeModify(node):
+            node.cavitySegmentation, node.cavitySegmentId = segmentation, segmentId
+        self.widget.editSection.draw(segmentation, segmentId, node.inputVolume)
+
+
+def _id(node) -> str:
+    return node.GetID() if node else ""
+
+
+def _fill(combo, entries) -> None:
+    combo.clear()
+    for title, key in entries:
+        combo.addItem(title, key)
+
+
+def _pick(combo, key) -> None:
+    """Select the entry of `key`; what a loaded scene names and this computer lacks leaves the box empty."""
+    combo.currentIndex = next((number for number in range(combo.count) if combo.itemData(number) == key), -1)
+
+
+def _choose(selector, segmentation, segmentId: str) -> None:
+    if selector.currentNode() is not segmentation:
+        selector.setCurrentNode(segmentation)
+    if segmentId and selector.currentSegmentID() != segmentId:
+        selector.setCurrentSegmentID(segmentId)

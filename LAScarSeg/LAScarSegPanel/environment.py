@@ -1,0 +1,100 @@
+"""What only Slicer knows: its real interpreter, and how packages get into its Python."""
+
+import importlib.util
+import os
+import shutil
+from pathlib import Path
+
+import slicer
+from slicer.i18n import tr as _
+
+TORCH_REQUIREMENT = ">=2.4"
+
+
+def workerPython() -> list[str]:
+    """The command that starts the worker's interpreter.
+
+    Not `PythonSlicer`: that is a launcher, and killing it would leave the interpreter running that it started.
+    `python-real` is the interpreter in an installed Slicer (Slicer's own command line modules look for it the same way); in a
+    build tree it is the `python` beside the launcher. Both inherit the environment that Slicer's launcher has set.
+
+    Raises
+    ------
+    ProcessingError
+        neither is there.
+    """
+    from LAScarSegLib.errors import ProcessingError
+
+    places = os.pathsep.join([str(Path(slicer.app.slicerHome) / "bin"), os.environ.get("PATH", "")])
+    real = shutil.which("python-real", path=places)
+    if real:
+        return [real]
+    launcher = shutil.which("PythonSlicer", path=places)
+    beside = Path(launcher).with_name("python" + Path(launcher).suffix) if launcher else None
+    if beside and beside.is_file():
+        return [str(beside)]
+    raise ProcessingError(_("Slicer's Python interpreter (python-real) was not found in {places}. Install Slicer again.").format(places=places))
+
+
+def ensureNetworks() -> None:
+    """What a model needs: torch through the PyTorch extension, then MONAI and safetensors. Asks before it installs.
+
+    Raises
+    ------
+    ProcessingError
+        the extension is missing, the user said no, or the installation failed; the message says what to do.
+    """
+    from LAScarSegLib.errors import ProcessingError
+
+    if importlib.util.find_spec("torch") is None:
+        try:
+            import PyTorchUtils
+        except ImportError:
+            raise ProcessingError(
+                _(
+                    "Models need PyTorch, which comes with the PyTorch extension. Install it: menu View, Extensions Manager, search "
+                    "PyTorch, Install, restart Slicer. Intensity rules with a segment as the cavity need nothing."
+                )
+            ) from None
+        if PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=TORCH_REQUIREMENT) is None:
+            raise ProcessingError(_("PyTorch was not installed, so no model can run. Choose an intensity rule, or press Apply again."))
+    ensurePackages("requirements.txt")
+
+
+def ensureReport() -> None:
+    """What figures and the report need; errors as in `ensureNetworks`."""
+    ensurePackages("requirements-report.txt")
+
+
+def ensurePackages(fileName: str) -> None:
+    """Install what a requirements file below Resources/ lists and is not here yet; errors as in `ensureNetworks`."""
+    from LAScarSegLib.errors import ProcessingError
+    from LAScarSegLib.resources import resource_path
+
+    path = resource_path(fileName)
+    try:
+        try:
+            import slicer.packaging
+        except ImportError:
+            _ensureInOlderSlicer(path.read_text(encoding="utf-8").split())
+            return
+        slicer.packaging.pip_ensure(slicer.packaging.load_requirements(path), requester="LAScarSeg")
+    except Exception as error:  # pip fails in many ways: no network, a proxy, a read-only folder, no disk; or the user said no
+        raise ProcessingError(
+            _(
+                "Python packages could not be installed ({error}). Needed are those in {path}. Behind a proxy or without a network, "
+                "install them by hand in Slicer's Python console: slicer.util.pip_install('-r \"{path}\"')."
+            ).format(error=error, path=path)
+        ) from error
+
+
+def _ensureInOlderSlicer(requirements: list[str]) -> None:
+    """Slicer before 5.12 has no `slicer.packaging`: ask, then install what can't be imported."""
+    missing = [requirement for requirement in requirements if importlib.util.find_spec(requirement.partition(">=")[0]) is None]
+    if not missing:
+        return
+    question = _("LAScarSeg needs these Python packages: {packages}. Install them into Slicer now?").format(packages=", ".join(missing))
+    if not slicer.util.confirmOkCancelDisplay(question):
+        raise RuntimeError(_("you chose not to"))
+    for requirement in missing:
+        slicer.util.pip_install(requirement)

@@ -1,0 +1,67 @@
+"""What every section of the panel can be told."""
+
+import qt
+
+import slicer
+from slicer.i18n import tr as _
+
+
+class Section:
+    """One section: `widget` is the LAScarSegWidget, whose `ui`, `parameterNode` and `session` it uses."""
+
+    def __init__(self, widget) -> None:
+        self.widget = widget
+        self.ui = widget.ui
+        self.setup()
+
+    def setup(self) -> None:
+        """Connect the section's buttons."""
+
+    def parametersChanged(self) -> None:
+        """The parameter node changed, by the user or by a scene that was loaded."""
+
+    def resultChanged(self) -> None:
+        """There is another result, or none."""
+
+    def enter(self) -> None:
+        """The module is shown."""
+
+    def exit(self) -> None:
+        """Another module is shown."""
+
+    def cleanup(self) -> None:
+        """The widget is about to be destroyed."""
+
+
+def say(label, text: str) -> None:
+    """Show a text; an empty label takes no room."""
+    label.text = text
+    label.setVisible(bool(text))
+
+
+def makeTimer(milliseconds: int, function) -> qt.QTimer:
+    """A timer, not yet running."""
+    timer = qt.QTimer()
+    timer.setInterval(milliseconds)
+    timer.connect("timeout()", function)
+    return timer
+
+
+def attempt(what: str, function, *arguments):
+    """Call `function`; when it fails, show why, with the traceback under "details". Returns (worked, its result).
+
+    Unlike slicer.util.tryWithErrorDisplay the error ends here: nothing that called this needs to know more.
+    """
+    import logging
+    import traceback
+
+    from LAScarSegLib.errors import as_lascarseg_error
+
+    try:
+        return True, function(*arguments)
+    except Exception as error:
+        details = traceback.format_exc()
+        logging.error(details)
+        message = _("{what}\n\n{why}").format(what=what, why=as_lascarseg_error(error))
+        slicer.util.errorDisplay(message, detailedText=details)
+        return False, None

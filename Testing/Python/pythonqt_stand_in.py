@@ -1,0 +1,306 @@
+"""Slicer's Qt layer outside Slicer: real Qt (PySide6) that answers as PythonQt does, and placeholders for ctk and MRML widgets.
+
+PythonQt makes every Qt property an attribute (`button.enabled = True`) and connects by signature
+(`button.connect("clicked(bool)", function)`); PySide6 has methods and signal objects. The placeholders have the properties,
+signals and size of the widgets they stand for, as their headers declare them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from PySide6 import QtCore, QtGui, QtWidgets
+from PySide6.QtCore import Property, Signal
+from PySide6.QtUiTools import QUiLoader
+
+
+NEVER_PROPERTIES = ("metaObject", "property", "dynamicPropertyNames", "connect", "sizeHint", "minimumSizeHint")
+"""What must be reached as a method: the tools of the mix-in itself, and virtual methods that Qt looks up from inside a property."""
+
+
+class PythonQtLike:
+    """Mixed into a Qt class: properties are attributes, `connect` takes a signature."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "connect":  # PySide6 gives every object its own
+            return lambda signature, receiver: PythonQtLike.connect(self, signature, receiver)
+        if not name.startswith("_") and name not in NEVER_PROPERTIES:
+            if self.metaObject().indexOfProperty(name) >= 0 or name.encode() in [bytes(n) for n in self.dynamicPropertyNames()]:
+                return self.property(name)
+        return super().__getattribute__(name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self.metaObject().indexOfProperty(name) >= 0:
+            assert self.metaObject().property(self.metaObject().indexOfProperty(name)).isWritable(), f"{name} can't be written"
+            self.setProperty(name, value)
+        else:
+            super().__setattr__(name, value)
+
+    def connect(self, signature: str, receiver: Any) -> bool:
+        name = signature.partition("(")[0]
+        signals = {bytes(self.metaObject().method(n).name()).decode() for n in range(self.metaObject().methodCount())}
+        assert name in signals, f"no signal {signature}"
+        super().__getattribute__(name).connect(receiver)
+        return True
+
+    def delete(self) -> None:
+        self.deleteLater()
+
+
+class Nodes(QtWidgets.QComboBox):
+    """What a node selector shows and says; the scene's nodes of its types are its items."""
+
+    currentNodeChanged = Signal(object)
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        self._scene = None
+        self._node = None
+
+    def setMRMLScene(self, scene: Any) -> None:
+        self._scene = scene
+
+    def currentNode(self) -> Any:
+        return self._node
+
+    def setCurrentNode(self, node: Any) -> None:
+        if node is not self._node:
+            self._node = node
+            self.clear()
+            self.addItem(node.GetName() if node else "")
+            self.currentNodeChanged.emit(node)
+
+
+class SegmentSelector(QtWidgets.QWidget):
+    """Two boxes side by side: the segmentation, and the segment in it."""
+
+    currentNodeChanged = Signal(object)
+    currentSegmentChanged = Signal(str)
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        row = QtWidgets.QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(QtWidgets.QComboBox())
+        row.addWidget(QtWidgets.QComboBox())
+        self._node, self._segment = None, ""
+
+    def setMRMLScene(self, scene: Any) -> None:
+        pass
+
+    def currentNode(self) -> Any:
+        return self._node
+
+    def currentSegmentID(self) -> str:
+        return self._segment
+
+    def setCurrentNode(self, node: Any) -> None:
+        if node is not self._node:
+            self._node = node
+            self._segment = node.GetSegmentation().GetNthSegmentID(0) if node and node.GetSegmentation().GetNumberOfSegments() else ""
+            self.currentNodeChanged.emit(node)
+            self.currentSegmentChanged.emit(self._segment)
+
+    def setCurrentSegmentID(self, segment: str) -> None:
+        if segment != self._segment:
+            self._segment = segment
+            self.currentSegmentChanged.emit(segment)
+
+
+class CollapsibleButton(QtWidgets.QWidget):
+    """A heading that hides what is below it."""
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        self._text, self._collapsed = "", False
+
+    def _get_text(self) -> str:
+        return self._text
+
+    def _set_text(self, text: str) -> None:
+        self._text = text
+        self.setContentsMargins(0, self.fontMetrics().height() + 8, 0, 0)
+
+    def _get_collapsed(self) -> bool:
+        return self._collapsed
+
+    def _set_collapsed(self, collapsed: bool) -> None:
+        self._collapsed = collapsed
+
+    text = Property(str, _get_text, _set_text)
+    collapsed = Property(bool, _get_collapsed, _set_collapsed)
+
+    def paintEvent(self, event: Any) -> None:
+        height = self.fontMetrics().height() + 6
+        painter = QtGui.QPainter(self)
+        painter.fillRect(0, 0, QtWidgets.QWidget.width(self), height, QtWidgets.QWidget.palette(self).midlight())
+        painter.drawText(8, height - 7, ("▸ " if self._collapsed else "▾ ") + self._text)
+        painter.end()
+
+
+class SliderWidget(QtWidgets.QWidget):
+    """A slider with a spin box. `valueIsChanging` while it is dragged, `valueChanged` when it is let go (`tracking` off)."""
+
+    valueChanged = Signal(float)
+    valueIsChanging = Signal(float)
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        row = QtWidgets.QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal))
+        self._box = QtWidgets.QDoubleSpinBox()
+        row.addWidget(self._box)
+        self._tracking = True
+        self._box.valueChanged.connect(self.valueChanged)
+
+    def _tracks(self) -> bool:
+        return self._tracking
+
+    def _track(self, tracking: bool) -> None:
+        self._tracking = tracking
+
+    decimals = Property(int, lambda self: self._box.decimals(), lambda self, value: self._box.setDecimals(value))
+    singleStep = Property(float, lambda self: self._box.singleStep(), lambda self, value: self._box.setSingleStep(value))
+    minimum = Property(float, lambda self: self._box.minimum(), lambda self, value: self._box.setMinimum(value))
+    maximum = Property(float, lambda self: self._box.maximum(), lambda self, value: self._box.setMaximum(value))
+    value = Property(float, lambda self: self._box.value(), lambda self, value: self._box.setValue(value))
+    tracking = Property(bool, _tracks, _track)
+
+
+class PathLineEdit(QtWidgets.QWidget):
+    """A path with a history and a button to browse."""
+
+    currentPathChanged = Signal(str)
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        row = QtWidgets.QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        self._edit = QtWidgets.QLineEdit()
+        row.addWidget(self._edit)
+        row.addWidget(QtWidgets.QToolButton(text="…"))
+        self._edit.textChanged.connect(self.currentPathChanged)
+
+    currentPath = Property(str, lambda self: self._edit.text(), lambda self, path: self._edit.setText(path))
+
+    def addCurrentPathToHistory(self) -> None:
+        pass
+
+
+class MRMLWidget(QtWidgets.QWidget):
+    """The panel's root: hands its scene to the selectors that the .ui file connects to it."""
+
+    mrmlSceneChanged = Signal(object)
+
+    def setMRMLScene(self, scene: Any) -> None:
+        for widget in QtWidgets.QWidget.findChildren(self, QtWidgets.QWidget):
+            if isinstance(widget, (Nodes, SegmentSelector)):
+                widget.setMRMLScene(scene)
+
+
+class SegmentEditor(QtWidgets.QLabel):
+    """Slicer's segment editor: remembers what it was told."""
+
+    def __init__(self) -> None:
+        super().__init__("segment editor")
+        self.node = self.effect = None
+        self.shortcuts = self.observing = False
+
+    def setMRMLSegmentEditorNode(self, node: Any) -> None:
+        self.node = node
+
+    def setMRMLScene(self, scene: Any) -> None:
+        pass
+
+    def setSegmentationNode(self, node: Any) -> None:
+        if self.node:
+            self.node.SetAndObserveSegmentationNode(node)
+
+    def setMaximumNumberOfUndoStates(self, count: int) -> None:
+        pass
+
+    def setActiveEffectByName(self, name: str) -> None:
+        self.effect = name
+
+    def setActiveEffect(self, effect: Any) -> None:
+        self.effect = effect
+
+    def installKeyboardShortcuts(self) -> None:
+        self.shortcuts = True
+
+    def uninstallKeyboardShortcuts(self) -> None:
+        self.shortcuts = False
+
+    def setupViewObservations(self) -> None:
+        self.observing = True
+
+    def removeViewObservations(self) -> None:
+        self.observing = False
+
+
+def like_pythonqt(cls: type, slicer_class: str = "") -> type:
+    return type(cls.__name__, (PythonQtLike, cls), {"slicer_class": slicer_class})
+
+
+SLICER_WIDGETS = {
+    "qMRMLNodeComboBox": Nodes,
+    "qMRMLSegmentSelectorWidget": SegmentSelector,
+    "qMRMLWidget": MRMLWidget,
+    "ctkCollapsibleButton": CollapsibleButton,
+    "ctkSliderWidget": SliderWidget,
+    "ctkPathLineEdit": PathLineEdit,
+}
+CLASSES = {name: like_pythonqt(cls, name) for name, cls in SLICER_WIDGETS.items()}
+QT_CLASSES = {
+    name: like_pythonqt(getattr(module, name))
+    for module, names in (
+        (QtWidgets, "QWidget QFrame QLabel QPushButton QToolButton QCheckBox QComboBox QDoubleSpinBox QProgressBar QTableWidget "
+                    "QListWidget QTextBrowser QDialog QVBoxLayout"),
+        (QtCore, "QTimer"),
+    )
+    for name in names.split()
+}  # fmt: skip
+
+
+class Loader(QUiLoader):
+    """Reads a .ui file as Slicer does; refuses a class that has no stand-in, so that none is forgotten."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made: list[Any] = []
+
+    def createWidget(self, class_name: str, parent: Any = None, name: str = "") -> Any:
+        widget = {**CLASSES, **QT_CLASSES}[class_name](parent)
+        widget.setObjectName(name)
+        self.made.append(widget)
+        return widget
+
+
+def load_ui(path: str | Path) -> Any:
+    """The widget of a .ui file."""
+    loader = Loader()
+    widget = loader.load(str(path))
+    assert widget is not None, loader.errorString()
+    widget._made = loader.made  # else Python forgets what its widgets are more than Qt's
+    return widget
+
+
+def application() -> Any:
+    """The one QApplication, with a font that every machine has."""
+    made = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["panel"])
+    made.setStyle("Fusion")
+    return made
+
+
+def qt_module() -> ModuleType:
+    """The module that Slicer's Python imports as `qt`: classes of all parts of Qt in one place."""
+    qt = ModuleType("qt")
+    for module in (QtCore, QtGui, QtWidgets):
+        for name in dir(module):
+            if name.startswith("Q"):
+                setattr(qt, name, getattr(module, name))
+    qt.__dict__.update(QT_CLASSES)
+    return qt

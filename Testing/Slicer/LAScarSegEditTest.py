@@ -1,0 +1,66 @@
+"""Inside Slicer: the segment editor in the panel, strokes, updates, planes, the live threshold."""
+
+import numpy as np
+from vtk.util.numpy_support import vtk_to_numpy
+
+import slicer
+from lascarseg_slicer_case import SlicerCase
+
+from LAScarSegLib.scene.segmentation import CAVITY, SCAR, WALL
+
+
+class LAScarSegEditTest(SlicerCase):
+    def setUp(self):
+        super().setUp()
+        self.apply()
+        self.result = self.widget.session.nodes.segmentation
+
+    def mask(self, kind):
+        return slicer.util.arrayFromSegmentBinaryLabelmap(self.result, kind.segment_id, self.volume)
+
+    def paintBall(self, centre, radius):
+        """A stroke as large as a ball (voxels), through the active effect with the editor's masks."""
+        k, j, i = np.indices(self.mask(CAVITY).shape)
+        ball = (k - centre[0]) ** 2 + (j - centre[1]) ** 2 + (i - centre[2]) ** 2 <= radius**2
+        effect = self.widget.editSection.editor.activeEffect()
+        labelmap = effect.defaultModifierLabelmap()
+        vtk_to_numpy(labelmap.GetPointData().GetScalars())[:] = ball.ravel()
+        labelmap.Modified()
+        effect.modifySelectedSegmentByLabelmap(labelmap, slicer.qSlicerSegmentEditorAbstractEffect.ModificationModeAdd)
+
+    def test_scar_is_painted_inside_the_wall_only_and_the_numbers_follow(self):
+        cavity, wall = self.mask(CAVITY).copy(), self.mask(WALL).copy()
+        before = self.widget.analysis.measurements["scar_volume_ml"].value
+        self.widget.ui.editScarButton.click()
+        centre = np.argwhere(wall)[len(np.argwhere(wall)) // 2]
+        self.paintBall(centre, 6)
+        self.assertFalse((self.mask(SCAR).astype(bool) & ~wall.astype(bool)).any())
+        np.testing.assert_array_equal(self.mask(CAVITY), cavity)
+        np.testing.assert_array_equal(self.mask(WALL), wall)
+        self.waitFor(lambda: self.widget.analysis.measurements["scar_volume_ml"].value > before, "the numbers after the stroke")
+
+    def test_a_larger_cavity_gives_a_larger_volume(self):
+        before = self.widget.analysis.measurements["la_volume_ml"].value
+        self.widget.ui.editCavityButton.click()
+        self.paintBall(np.argwhere(self.mask(WALL))[0], 5)
+        self.waitFor(lambda: self.widget.analysis.measurements["la_volume_ml"].value > before, "the numbers after the stroke")
+
+    def test_leaving_the_module_leaves_no_effect_active(self):
+        self.widget.ui.editScarButton.click()
+        self.assertIsNotNone(self.widget.editSection.editor.activeEffect())
+        slicer.util.selectModule("Data")
+        self.assertIsNone(self.widget.editSection.editor.activeEffect())
+        slicer.util.selectModule("LAScarSeg")
+
+    def test_a_dragged_threshold_changes_the_map_and_the_scar_segment(self):
+        before = int(self.mask(SCAR).sum())
+        self.widget.ui.thresholdSlider.value = self.widget.ui.thresholdSlider.value + 0.3
+        self.assertLess(int(self.mask(SCAR).sum()), before)
+
+    def test_a_plane_is_placed_and_followed(self):
+        combo = self.widget.ui.planeSelector
+        combo.currentIndex = combo.findData("LAA")
+        self.widget.ui.placePlaneButton.click()
+        interaction = slicer.mrmlScene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
+        self.assertEqual(interaction.GetCurrentInteractionMode(), interaction.Place)
+        interaction.SwitchToViewTransformMode()
