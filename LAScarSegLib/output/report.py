@@ -13,6 +13,7 @@ from ..errors import ProcessingError
 from ..flags import QualityFlag
 from ..intensity.rules import RULES
 from ..measure.quantities import QUANTITIES, Quantity, QuantityName
+from ..measure.words import DASH, number_words, range_words, unit_words
 from ..resources import resource_path
 from .figures import FIGURES
 from .figures.words import shares_at
@@ -22,11 +23,8 @@ if TYPE_CHECKING:
 
 TEMPLATE_FOLDER = "Report"
 TEMPLATE = "report.html.j2"
-DASH = "–"
 SAID_ELSEWHERE = "no_planes"
 """The flag whose words stand in a box of their own, below the method."""
-STAGES = {1: "I", 2: "II", 3: "III", 4: "IV"}
-UNITS = {"cm2": "cm²", "a.u.": "grey levels"}
 
 
 def require_jinja2() -> None:
@@ -130,7 +128,7 @@ def _headline(analysis: Analysis) -> dict[str, str]:
     value = DASH if quantity.value is None else f"{quantity.value:.1f}"
     area = analysis.measurements.get("scar_area_cm2")
     square_cm = "" if area is None or area.value is None else f"{area.value:.1f} cm²"
-    return {"value": value, "range": _range(quantity, 1), "area": square_cm}
+    return {"value": value, "range": range_words(QUANTITIES[0], quantity), "area": square_cm}
 
 
 def _method(analysis: Analysis) -> dict[str, str | bool]:
@@ -149,19 +147,8 @@ def _method(analysis: Analysis) -> dict[str, str | bool]:
 
 
 def _row(name: QuantityName, quantity: Quantity) -> dict[str, str]:
-    unit = UNITS.get(quantity.unit, quantity.unit)
-    if quantity.value is None:
-        return {"label": name.label, "value": DASH, "unit": "", "range": ""}
-    if name.key == "utah_stage":
-        low, value, high = (None if number is None else STAGES[int(number)] for number in (quantity.low, quantity.value, quantity.high))
-        return {"label": name.label, "value": value, "unit": unit, "range": f"{low} {DASH} {high}" if low and high else ""}
-    return {"label": name.label, "value": f"{quantity.value:.{name.decimals}f}", "unit": unit, "range": _range(quantity, name.decimals)}
-
-
-def _range(quantity: Quantity, decimals: int) -> str:
-    if quantity.low is None or quantity.high is None:
-        return ""
-    return f"{quantity.low:.{decimals}f} {DASH} {quantity.high:.{decimals}f}"
+    unit = "" if quantity.value is None else unit_words(quantity.unit)
+    return {"label": name.label, "value": number_words(name, quantity.value), "unit": unit, "range": range_words(name, quantity)}
 
 
 def _pictures(analysis: Analysis, folder: Path) -> list[Picture]:
