@@ -11,7 +11,9 @@ import SimpleITK as sitk
 from .errors import InputError
 from .volume import Geometry, Volume
 
-DESCRIPTION, NUMBER = "0008|103e", "0020|0011"
+MODALITY, DESCRIPTION, NUMBER = "0008|0060", "0008|103e", "0020|0011"
+OTHER_MODALITIES = {"CT": "CT", "PT": "PET", "NM": "nuclear medicine", "US": "ultrasound", "XA": "X-ray angiography"}
+"""Scanners' images that are not MR; masks come under several other names."""
 DIRECTORY = "DICOMDIR"
 """The index of a DICOM medium; no image."""
 POSITION_TOLERANCE = 0.05
@@ -35,9 +37,10 @@ def read_dicom_series(folder: Path) -> Volume:
     Raises
     ------
     InputError
-        no DICOM file; several series (they are listed); slices missing, doubled, or of different size or orientation.
+        no DICOM file; several series (they are listed); not MR; slices missing, doubled, or of different size or orientation.
     """
     files = _single_series(folder)
+    _check_modality(files[0])
     if len(files) == 1:
         return _read_multiframe(files[0])
     slices = [_read_header(file) for file in files]
@@ -82,6 +85,17 @@ def _single_series(folder: Path) -> list[Path]:
             f"{folder} holds {len(series)} series; one is needed. Copy the LGE series into a folder of its own. They are: {described}."
         )
     return series[0]
+
+
+def _check_modality(file: Path) -> None:
+    """`InputError` for a series of another kind of scanner."""
+    reader = _header_reader(file)
+    modality = reader.GetMetaData(MODALITY).strip() if reader.HasMetaDataKey(MODALITY) else ""
+    if modality in OTHER_MODALITIES:
+        raise InputError(
+            f"{file.parent} holds a series of {OTHER_MODALITIES[modality]} (modality {modality}); an LGE-MRI is needed. Give the folder of "
+            "the MR series."
+        )
 
 
 def _check_nothing_dropped(folder: Path, listed: set[str]) -> None:

@@ -251,6 +251,7 @@ def _result_flags(case: Case, anatomy: Anatomy, sample: Sample, numbers: dict) -
     bare = float(sample.vertex_area_mm2[np.isneginf(sample.wall_peak)].sum() / sample.vertex_area_mm2.sum())
     return (
         *quality.check_intensities(sample.blood, sample.wall_intensity),
+        *quality.check_lge_like(case.lge, anatomy.outside_mm, sample.blood),
         *_scar_flags(case, anatomy),
         *quality.check_volume(numbers["la_volume_ml"].value),
         *quality.check_bare_surface(bare, case.settings.scar_reach_mm),

@@ -11,6 +11,17 @@ from ..volume import Geometry
 
 MAX_FIELD_OF_VIEW_MM = 500.0
 """No cardiac scan is wider: a header that claims 1 mm for a 640² matrix is wrong (SCIENCE section 6)."""
+MIN_FIELD_OF_VIEW_MM = 40.0
+"""The smallest atrium that is measured without a warning is a ball of 41 mm; CARMA's crop, the smallest real scan at hand, has 47.5 mm."""
+CT_BELOW, MAX_CT_SHARE = -500.0, 0.01
+"""Lung in Hounsfield units lies below; magnitude images have no negative grey levels at all."""
+SURROUNDINGS_MM = (2.5, 12.0)
+"""Beyond the wall, as far as distances are known."""
+LEAST_SURROUNDINGS = 100
+"""Fewer voxels say nothing."""
+TAILS_PCT = (0.2, 50.0, 99.8)
+SHARE_WEIGHT = 5.0
+"""Chosen on the 80 scans of the 2018 challenge and CARMA's, of which none is flagged, and every one is when it is inverted."""
 MAX_SPACING_MM, MIN_SPACING_MM = 20.0, 0.05
 """Beyond these a header is in another unit."""
 MAX_SLICE_MM = 5.0
@@ -30,7 +41,7 @@ LEVEL_ROUNDING_SD = 1e-6
 DEPENDS_ON_SCAR = ("no_scar", "scar_inside_cavity", "scar_outside_wall", "prediction_beside_wall", "threshold_near_blood")
 """Codes of the flags that another threshold makes void."""
 FOUND_BY_ANALYSIS = DEPENDS_ON_SCAR + (
-    "field_of_view", "thick_slices", "blood_pool_uneven", "low_wall_contrast", "la_volume_unusual", "surface_without_wall", "no_planes",
+    "field_of_view", "small_field_of_view", "ct_like_values", "not_lge_like", "thick_slices", "blood_pool_uneven", "low_wall_contrast", "la_volume_unusual", "surface_without_wall", "no_planes",
     "planes_cut_most", "cavity_touches_border", "cavity_in_pieces", "cavity_has_holes",
 )  # fmt: skip
 """Codes that `pipeline.analyse` finds anew every time; any other came from a reader or a model and outlives an edit."""
@@ -58,9 +69,53 @@ def check_image(intensities: np.ndarray, geometry: Geometry) -> tuple[QualityFla
             "area and volume."
         )
         flags.append(QualityFlag("field_of_view", message))
+    if min(geometry.extent_mm) < MIN_FIELD_OF_VIEW_MM:
+        extent = " × ".join(f"{e:.0f}" for e in geometry.extent_mm)
+        message = f"The scan covers {extent} mm: hardly room for a left atrium, so what is measured may be a part of it."
+        flags.append(QualityFlag("small_field_of_view", message))
     if max(spacing) > MAX_SLICE_MM:
         flags.append(QualityFlag("thick_slices", f"The slices are {max(spacing):g} mm apart; a wall of 2.5 mm is averaged away in them."))
-    return tuple(flags)
+    return (*flags, *_check_grey_levels(intensities))
+
+
+def _check_grey_levels(intensities: np.ndarray) -> tuple[QualityFlag, ...]:
+    """Flag Hounsfield-like values: no ratio to blood means anything where 0 isn't "no signal"."""
+    share = 0.0 if intensities.min() >= CT_BELOW else float(np.count_nonzero(intensities < CT_BELOW) / intensities.size)
+    if share <= MAX_CT_SHARE:
+        return ()
+    message = (
+        f"{100 * share:.0f} % of the voxels lie below {CT_BELOW:g}, as in CT (Hounsfield units) or in a real-part MR image: intensity "
+        "ratios to blood mean nothing there. Give the magnitude image of the LGE-MRI."
+    )
+    return (QualityFlag("ct_like_values", message),)
+
+
+def check_lge_like(box_intensity: np.ndarray, outside_mm: np.ndarray, blood: BloodPool) -> tuple[QualityFlag, ...]:
+    """Flag a scan that is inverted or another sequence, by two signs that both turn round with the grey levels.
+
+    In LGE blood is brighter than most of what surrounds the atrium, and dark tissue is alike while bright tissue differs (a long
+    upper tail). Neither sign alone holds for every real scan; their sum, which changes its sign with an inversion, does.
+
+    Parameters
+    ----------
+    box_intensity, outside_mm
+        (k, j, i) grey levels of the cavity's box, and the distance to the cavity in mm (0 inside).
+    """
+    surroundings = box_intensity[(outside_mm > SURROUNDINGS_MM[0]) & (outside_mm < SURROUNDINGS_MM[1])]
+    if surroundings.size < LEAST_SURROUNDINGS:
+        return ()
+    darker = float(np.count_nonzero(surroundings < blood.mean) / surroundings.size)
+    low, middle, high = np.percentile(box_intensity, TAILS_PCT)
+    smallest = np.finfo(np.float32).eps * max(high - low, 1.0)
+    tails = max(high - middle, smallest) / max(middle - low, smallest)
+    if SHARE_WEIGHT * (darker - 0.5) + np.log(tails) >= 0.0:
+        return ()
+    message = (
+        f"The scan does not look like LGE: {100 * darker:.0f} % of what surrounds the atrium is darker than its blood (usually 60–98 %), "
+        f"and grey levels reach {tails:.1f} times as far up as down (usually 0.7 or more). Is it inverted, or another sequence, or "
+        "does the cavity mask lie elsewhere?"
+    )
+    return (QualityFlag("not_lge_like", message),)
 
 
 def check_intensities(blood: BloodPool, wall_intensity: np.ndarray) -> tuple[QualityFlag, ...]:

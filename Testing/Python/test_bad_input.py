@@ -341,6 +341,36 @@ def test_an_impossible_field_of_view_is_flagged(folder, capfd):
     assert carried_on(capfd, *run(save(image, "wide.nrrd", wide), mask(cavity, wide))) == {"field_of_view"}
 
 
+def hounsfield() -> str:
+    """The same heart in a contrast CT: lung −800, muscle 60, blood 300 HU."""
+    return save(np.select([SCAN.array < 110, SCAN.array < 180], [-800, 60], 300).astype(np.int16), "ct.nrrd")
+
+
+def test_a_ct_scan_is_flagged(folder, capfd):
+    assert "ct_like_values" in carried_on(capfd, *run(hounsfield()))
+    outcome = lascarseg(capfd, *run("ct.nrrd", output="again"))
+    assert "as in CT (Hounsfield units)" in " ".join(outcome.out.split())
+
+
+def test_an_inverted_scan_is_flagged(folder, capfd):
+    assert "not_lge_like" in carried_on(capfd, *run(save((400 - SCAN.array).astype(np.int16), "inverted.nrrd")))
+
+
+def test_slices_of_8_mm_are_flagged(folder, capfd):
+    thick = Geometry((49, 49, 8), (1.25, 1.25, 8.0), GRID.origin)
+    image, cavity = (volume.resample(thick, labels=labels).array for volume, labels in ((SCAN, False), (CAVITY, True)))
+    assert "thick_slices" in carried_on(capfd, *run(save(image, "thick.nrrd", thick), mask(cavity, thick)))
+    (message,) = (flag["message"] for flag in numbers(Path("out"))["quality_flags"] if flag["code"] == "thick_slices")
+    assert message.startswith("The slices are 8 mm apart")
+
+
+def test_a_field_of_view_with_no_room_for_an_atrium_is_flagged(folder, capfd):
+    """30 mm of it: the ball of 44 mm is cut on both sides."""
+    tiny = replace(GRID, size=(49, 24, 25), origin=tuple(GRID.index_to_lps(np.array([[0, 12, 0]]))[0].tolist()))
+    found = carried_on(capfd, *run(save(SCAN.array[:, 12:36], "tiny.nrrd", tiny), mask(MASK[:, 12:36], tiny)))
+    assert {"small_field_of_view", "cavity_touches_border"} <= found
+
+
 def test_every_voxel_type_of_the_scan_gives_the_same_numbers():
     def measured(dtype: str) -> dict:
         scan = Volume(np.clip(SCAN.array // 4, 0, 127).astype(dtype), GRID)

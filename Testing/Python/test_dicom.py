@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from analytic import oblique
-from dicom_files import DESCRIPTION, ORIENTATION, POSITION, add_rescaling, write_series
+from dicom_files import DESCRIPTION, MODALITY, ORIENTATION, POSITION, add_rescaling, write_series
 
 from LAScarSegLib.errors import InputError
 from LAScarSegLib.volume import Geometry, Volume
@@ -121,6 +121,15 @@ def test_several_series_are_listed_for_a_choice(tmp_path):
     write_series(folder, volume(), series="1.2.4", name=lambda k: f"cine{k}.dcm", tags=lambda _: {DESCRIPTION: "cine 4ch"}, slices=range(3))
     message = refusal(folder)
     assert "2 series" in message and "'LGE', 8 files" in message and "'cine 4ch', 3 files, first cine0.dcm" in message
+
+
+def test_a_series_of_another_scanner_is_refused_by_its_modality(tmp_path):
+    said = refusal(write_series(tmp_path / "scan", volume(), tags=lambda _: {MODALITY: "CT"}))
+    assert "series of CT" in said and "LGE-MRI is needed" in said
+
+
+def test_a_series_that_does_not_say_its_modality_is_read(tmp_path):
+    assert read_volume(write_series(tmp_path / "scan", volume(), tags=lambda _: {MODALITY: ""})).array.shape == STRAIGHT.shape
 
 
 def test_slices_of_two_orientations_are_no_stack(tmp_path):

@@ -7,7 +7,7 @@ from analytic import BLOOD, ISOTROPIC, LUNG, Grid, ellipsoid_volume_ml, sphere_a
 from LAScarSegLib.intensity.blood_pool import BloodPool
 from LAScarSegLib.intensity.curve import share_above
 from LAScarSegLib.measure.numbers import utah_stage
-from LAScarSegLib.measure.quality import check_level
+from LAScarSegLib.measure.quality import check_level, check_lge_like
 from LAScarSegLib.measure.quantities import QUANTITIES
 from LAScarSegLib.pipeline import analyse, change_threshold
 from LAScarSegLib.settings import Settings
@@ -145,6 +145,26 @@ def test_quality_flag_of_the_intensities(grid, analysis, code, change):
     flagged = analyse(analysis.volume.like(image), Settings(perturbation=False), cavity=analysis.cavity)
     assert code in [flag.code for flag in flagged.flags]
     assert code not in [flag.code for flag in analysis.flags]
+
+
+def test_an_inverted_scan_is_flagged_and_says_what_it_looks_like(grid, analysis):
+    inverted = analysis.volume.like(400.0 - analysis.volume.array)
+    flagged = analyse(inverted, Settings(perturbation=False), cavity=analysis.cavity)
+    message = {flag.code: flag.message for flag in flagged.flags}["not_lge_like"]
+    # The ball lies in lung, which is now the brightest there is; a hundredth of what is 2.5 mm away is still the shell's scar.
+    assert "1 % of what surrounds the atrium is darker" in message and "inverted" in message
+    assert "not_lge_like" not in [flag.code for flag in analysis.flags]
+
+
+def test_what_an_lge_scan_looks_like_does_not_depend_on_gain_and_offset():
+    random = np.random.default_rng(3)
+    outside_mm = np.full((20, 20, 20), 5.0, dtype=np.float32)
+    image = random.gamma(2.0, 20.0, outside_mm.shape).astype(np.float32)
+    for gain, offset in ((1.0, 0.0), (7.0, 0.0), (0.1, -300.0)):
+        blood = BloodPool(gain * 60.0 + offset, gain * 5.0, 1000)
+        assert check_lge_like(gain * image + offset, outside_mm, blood) == ()
+        turned = BloodPool(-blood.mean, blood.sd, 1000)
+        assert [flag.code for flag in check_lge_like(-gain * image - offset, outside_mm, turned)] == ["not_lge_like"]
 
 
 def test_quality_flags_of_the_geometry(grid):

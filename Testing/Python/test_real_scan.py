@@ -1,7 +1,14 @@
 """The main job on a real scan, against the known answers of SCIENCE section 4."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
+from LAScarSegLib.anatomy.anatomy import build_anatomy
+from LAScarSegLib.case import prepare_case
+from LAScarSegLib.intensity.blood_pool import measure_blood_pool
+from LAScarSegLib.measure.quality import check_lge_like
 from LAScarSegLib.pipeline import analyse, change_threshold
 from LAScarSegLib.settings import Settings
 from LAScarSegLib.volume_files import read_volume
@@ -39,6 +46,35 @@ def test_automatic_wall(carma):
 def test_cropped_roof_is_flagged(with_given_wall):
     messages = {flag.code: flag.message for flag in with_given_wall.flags}
     assert "last slice" in messages["cavity_touches_border"]
+
+
+LEAST_LGE_LIKE = (
+    "A4R1S23KR0KU2WSYHK2X", "CCGAKN4EDT72KC8TTJ76", "2XL5HSFSE93RMOJDRGR4",
+    "5UB5KFD2PK38Z4LS6W80", "SN4LF8SGBSRQUPTDSX78",
+)  # fmt: skip
+"""Of 80 scans those that come nearest to being taken for no LGE: blood hardly brighter than its surroundings, or bright all over."""
+
+
+def looks_like_lge(scan, cavity) -> tuple[bool, bool]:
+    """Of the scan, and of the same scan inverted."""
+    case, _ = prepare_case(scan, Settings(), {"cavity": cavity}, (), {})
+    anatomy = build_anatomy(case.cavity, case.geometry, 2.5)
+    blood = measure_blood_pool(case.lge, anatomy.depth_mm, 3.0)
+    top = np.float32(scan.array.max())
+    turned = replace(blood, mean=float(top) - blood.mean)
+    return not check_lge_like(case.lge, anatomy.outside_mm, blood), not check_lge_like(top - case.lge, anatomy.outside_mm, turned)
+
+
+def test_the_real_scan_looks_like_lge_and_its_inversion_does_not(carma):
+    assert looks_like_lge(carma["data"], carma["endo"]) == (True, False)
+
+
+@pytest.mark.parametrize("case", LEAST_LGE_LIKE)
+def test_the_oddest_scans_of_the_2018_challenge_look_like_lge_and_their_inversions_do_not(data_dir, case):
+    folder = data_dir / "la2018" / case
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there")
+    assert looks_like_lge(read_volume(folder / "lge.nii.gz"), read_volume(folder / "cavity.nii.gz")) == (True, False)
 
 
 @pytest.mark.parametrize("case", ["E2ZMO66WGS74UKXTZPPQ", "1D7CUD1955YZPGK8XHJX", "A11O45O3NAXWM7T2H8CH"])
