@@ -26,6 +26,18 @@ class Cancelled(LAScarSegError):
         super().__init__(message)
 
 
+MEMORY_SIGNS = (
+    "MemoryError", "std::bad_alloc", "Unable to allocate", "can't allocate memory", "Cannot allocate memory", "out of memory",
+    "Failed to allocate", "can't start new thread",
+)  # fmt: skip
+"""How Python, NumPy, the C++ library, ITK, torch and the system say that memory ran out."""
+
+
+def is_about_memory(text: str) -> bool:
+    """Whether an error's words mean that memory ran out."""
+    return any(sign in text for sign in MEMORY_SIGNS)
+
+
 def as_lascarseg_error(error: BaseException) -> LAScarSegError:
     """`error` itself when it is one of ours, else one of ours that says in one line what happened and what to do."""
     if isinstance(error, LAScarSegError):
@@ -33,7 +45,7 @@ def as_lascarseg_error(error: BaseException) -> LAScarSegError:
     if isinstance(error, (KeyboardInterrupt, BrokenPipeError)):
         # A broken pipe: whoever read the progress is gone.
         return Cancelled()
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or is_about_memory(str(error)):
         return ProcessingError("There was not enough memory. Close other programs, or crop the scan around the heart.")
     if isinstance(error, ModuleNotFoundError):
         return ProcessingError(f"The Python package '{error.name}' is missing. `lascarseg doctor` says how to get it.")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, LAScarSegError
 from ..intensity.rules import RULES, Preset
+from ..scene.build import INPUT_ROLE
+from ..scene.mrml import ROLE, nodes_of_class
 from ..settings import Settings
 
 if TYPE_CHECKING:
@@ -55,6 +57,13 @@ class Choices:
         cavity = (self.cavity_model,) if self.cavity_source == MODEL else ()
         return cavity if self.method in RULES else (*cavity, self.method)
 
+    def bundles(self) -> tuple[Bundle, ...]:
+        """The models that are needed; `InputError` when one isn't here any more."""
+        from ..models.store import ModelStore
+
+        store = ModelStore()
+        return tuple(store.find(reference) for reference in self.models)
+
     @property
     def settings(self) -> Settings:
         """The analysis's settings; `InputError` for a threshold that can't be used."""
@@ -74,11 +83,11 @@ class Choices:
 
 @dataclass(frozen=True)
 class MethodChoice:
-    """One entry of the list of methods; `parameter` names the number to choose ("" when there is none), `default` its usual value."""
+    """One entry of the list of methods; `parameter` names the number to choose (None: there is none), `default` its usual value."""
 
     key: str
     title: str
-    parameter: str
+    parameter: str | None
     default: float | None
     highest: float
     presets: tuple[Preset, ...]
@@ -98,11 +107,11 @@ class CavityChoice:
 def methods() -> tuple[MethodChoice, ...]:
     """Every way to find scar: the rules, then the installed scar models."""
     rules = [
-        MethodChoice(rule.name, rule.title, rule.parameter or "", rule.default, rule.highest, rule.presets, rule.source)
+        MethodChoice(rule.name, rule.title, rule.parameter, rule.default, rule.highest, rule.presets, rule.source)
         for rule in RULES.values()
     ]
     models = [
-        MethodChoice(bundle.card.reference, f"Network {bundle.card.reference}", "", None, 0.0, (), bundle.card.intended_use, is_model=True)
+        MethodChoice(bundle.card.reference, f"Network {bundle.card.reference}", None, None, 0.0, (), bundle.card.intended_use, is_model=True)
         for bundle in _bundles("scar")
     ]
     return (*rules, *models)
@@ -128,6 +137,23 @@ def devices(ask_torch: bool = False) -> tuple[Device, ...]:
     except Exception:
         # No torch, or a broken one: a run with a network says so; the list needn't.
         return (auto, CPU)
+
+
+def likely_volume(scene: Any) -> Any | None:
+    """The scan to start with: one that a slice view shows, else the only one there is; never a result of ours."""
+    shown = [
+        chosen_node(scene, composite.GetBackgroundVolumeID() or "") for composite in nodes_of_class(scene, "vtkMRMLSliceCompositeNode")
+    ]
+    shown = [node for node in shown if node is not None and _is_scan(node)]
+    if shown:
+        return shown[0]
+    scans = [node for node in nodes_of_class(scene, "vtkMRMLScalarVolumeNode") if _is_scan(node)]
+    return scans[0] if len(scans) == 1 else None
+
+
+def _is_scan(node: Any) -> bool:
+    label_map = node.IsA("vtkMRMLLabelMapVolumeNode") or not node.IsA("vtkMRMLScalarVolumeNode")
+    return not label_map and node.GetAttribute(ROLE) in (None, INPUT_ROLE)
 
 
 def why_not(scene: Any, choices: Choices) -> str:
@@ -207,17 +233,9 @@ def _check_method(choices: Choices) -> None:
 
 
 def _check_models(choices: Choices) -> None:
-    from ..models.store import ModelStore
-
     if choices.cavity_source == MODEL and not choices.cavity_model:
         raise InputError("Choose the network that finds the left atrium. Add one under Models if there is none, or choose a segment.")
-    if not choices.models:
-        return
-    store = ModelStore()
-    for reference in choices.models:
-        bundle = store.find(reference)
-        if not choices.accept_terms and not store.accepted(bundle):
-            raise InputError(f"The terms of the model {reference} have to be accepted first.")
+    choices.bundles()
 
 
 def _bundles(stage: str) -> list[Bundle]:

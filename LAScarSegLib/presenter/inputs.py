@@ -55,8 +55,7 @@ def write_inputs(scene: Any, choices: Choices, folder: Path) -> Inputs:
     missing = why_not(scene, choices)
     if missing:
         raise InputError(missing)
-    for number, reference in enumerate(choices.models):
-        _check_model(reference, "cavity" if choices.cavity_source == MODEL and number == 0 else "scar")
+    _check_models(choices)
     node = chosen_node(scene, choices.volume_id)
     volume, hardened = hardened_from_node(node)
     check_not_ct(volume, node.GetName())
@@ -155,10 +154,14 @@ def _plane_node(scene: Any, node_id: str) -> Any:
     return node
 
 
-def _check_model(reference: str, stage: str) -> None:
+def _check_models(choices: Choices) -> None:
     from ..models.store import ModelStore
 
-    check_use(ModelStore().find(reference).card, stage=stage)
+    stages = (["cavity"] if choices.cavity_source == MODEL else []) + (["scar"] if choices.method not in RULES else [])
+    for bundle, stage in zip(choices.bundles(), stages):
+        check_use(bundle.card, stage=stage)
+        if not choices.accept_terms and not ModelStore().accepted(bundle):
+            raise InputError(f"The terms of the model {bundle.card.reference} have to be accepted first.")
 
 
 def _request(choices: Choices, files: dict[str, Path], folder: Path) -> dict[str, Any]:

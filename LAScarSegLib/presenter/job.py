@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import Cancelled, ProcessingError
+from ..errors import Cancelled, ProcessingError, is_about_memory
 
 LIBRARY_FOLDER = Path(__file__).resolve().parents[2]
 """What the worker needs on its path to find LAScarSegLib."""
@@ -170,7 +170,6 @@ OUT_OF_MEMORY = (
     "There was not enough memory for the analysis. Close other programs, crop the scan around the heart (Crop Volume), or take a "
     "method without a network."
 )
-MEMORY_SIGNS = ("MemoryError", "std::bad_alloc", "Unable to allocate", "can't allocate memory", "out of memory", "Failed to allocate")
 ASKED_TO_KILL = (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM))
 WINDOWS_NO_MEMORY = 0xC0000017
 """ntstatus.h, STATUS_NO_MEMORY."""
@@ -180,7 +179,7 @@ SHELL_SIGNAL_BASE = 128
 
 def explain_death(code: int, errors: str) -> str:
     """Cause and remedy for a worker that ended with exit code `code` without a last word; `errors` is its standard error."""
-    if any(sign in errors for sign in MEMORY_SIGNS) or code & 0xFFFFFFFF == WINDOWS_NO_MEMORY:
+    if is_about_memory(errors) or code & 0xFFFFFFFF == WINDOWS_NO_MEMORY:
         return OUT_OF_MEMORY
     if "ModuleNotFoundError" in errors or "ImportError" in errors:
         reason = [line for line in errors.splitlines() if "Error:" in line][-1].strip()

@@ -199,7 +199,7 @@ def test_a_region_of_interest_outside_the_scan(scene, tmp_path, monkeypatch):
     from LAScarSegLib.presenter import inputs
 
     monkeypatch.setattr(inputs, "why_not", lambda *_: "")
-    monkeypatch.setattr(inputs, "_check_model", lambda *_: None)
+    monkeypatch.setattr(inputs, "_check_models", lambda *_: None)
     _, segmentation, choices = ball_nodes(scene)
     roi = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "ROI")
     roi.SetCenter(900.0, 0.0, 0.0)

@@ -1,0 +1,219 @@
+"""One Apply, from choices to nodes: a worker process, its progress, and the scene built in one step when it has succeeded."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..analysis import Analysis
+from ..analysis_file import FILE, read_analysis
+from ..errors import Cancelled, LAScarSegError, ProcessingError, as_lascarseg_error
+from ..provenance import describe_file
+from ..scene.build import SceneNodes, build_scene
+from ..scene.mrml import all_or_nothing, find_or_add, mark
+from ..scene.volumes import volume_to_node
+from .choices import Choices, chosen_node, write_choices
+from .inputs import Inputs, cut_plane, write_inputs
+from .job import WorkerJob
+from .planes import PLANE_NAME, PLANE_ROLE
+
+logger = logging.getLogger(__name__)
+
+HARDENED_ROLE = "hardened"
+"""The copy of a scan that lies under a transform which bends it."""
+ESTIMATE_FROM = 0.05
+"""Share of the work after which the time that remains is worth telling."""
+GONE = "The scan was removed from the scene, or the scene was closed, so the analysis was stopped. Nothing was changed."
+
+
+@dataclass(frozen=True)
+class RunState:
+    """What to show now. `stage` is words for a person; `remaining_s` None as long as nobody can tell; `error` "" unless it failed."""
+
+    stage: str
+    fraction: float
+    elapsed_s: float
+    remaining_s: float | None = None
+    done: bool = False
+    error: str = ""
+    cancelled: bool = False
+
+
+class Run:
+    """One analysis of nodes of `scene` in a process of its own; the scene stays untouched until it has succeeded.
+
+    Call `start`, then `poll` from a timer until `done`, then `close`. After success `analysis` and `nodes` are there.
+
+    Parameters
+    ----------
+    python
+        the command that starts Python, as a list.
+    temp_dir
+        where the temporary folder is made; None: the system's place.
+    """
+
+    def __init__(self, scene: Any, choices: Choices, python: Sequence[str], temp_dir: str | Path | None = None) -> None:
+        self._scene, self._choices, self._python = scene, choices, list(python)
+        self._temp_dir = temp_dir
+        self._folder: Path | None = None
+        self._inputs: Inputs | None = None
+        self._volume: Any | None = None
+        self._job = WorkerJob()
+        self._started = time.monotonic()
+        self._log: list[str] = []
+        self.state = RunState("Starting", 0.0, 0.0)
+        self.analysis: Analysis | None = None
+        self.nodes: SceneNodes | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know about how the input was taken: transforms."""
+        return self._inputs.notes if self._inputs is not None else ()
+
+    @property
+    def log(self) -> str:
+        """For "Copy log"."""
+        head = f"LAScarSeg {__version__}\n{json.dumps(self._choices.to_json())}"
+        return "\n".join(filter(None, [head, *self.notes, *self._log, self._job.log]))
+
+    @property
+    def pid(self) -> int | None:
+        """The worker's process; None when none was started."""
+        return self._job.pid
+
+    def start(self) -> None:
+        """Write the inputs and start the worker. Raises nothing: what is wrong is told by `poll`."""
+        self._started = time.monotonic()
+        try:
+            self._folder = self._temporary_folder()
+            self._inputs = write_inputs(self._scene, self._choices, self._folder)
+            self._volume = chosen_node(self._scene, self._choices.volume_id)
+            self._job.start(self._inputs.request, self._python, self._folder)
+        except Exception as error:
+            self._fail(error)
+
+    def poll(self) -> RunState:
+        """What has happened since; never waits, but for building the scene at the end."""
+        if self.state.done:
+            return self.state
+        if not self._volume_is_there():
+            self._job.kill_tree()
+            self._end(GONE)
+            return self.state
+        self.state = replace(self.state, elapsed_s=self._elapsed(), remaining_s=self._remaining())
+        for event in self._job.poll():
+            if event.kind == "progress":
+                self.state = replace(self.state, stage=event.message or event.stage, fraction=event.fraction)
+            elif event.kind == "error":
+                self._end(event.message)
+            else:
+                self._show(Path(event.message))
+        return self.state
+
+    def cancel(self) -> None:
+        """Ask the worker to stop; `poll` tells when it has, at most 2 s later."""
+        if not self.state.done:
+            self.state = replace(self.state, stage="Cancelling")
+            self._job.cancel()
+
+    def close(self) -> None:
+        """End everything at once and leave no file: called when the run is over, the module is reloaded, or Slicer quits."""
+        self._job.kill_tree()
+        if not self.state.done:
+            self._end(str(Cancelled()))
+        self._clean_up()
+
+    def _show(self, folder: Path) -> None:
+        """The scene gets the result: all of it, or it stays as it was."""
+        self.state = replace(self.state, stage="Showing the result", fraction=1.0)
+        try:
+            analysis = read_analysis(folder / FILE, self._inputs.volume)
+            analysis = replace(analysis, provenance=analysis.provenance | {"inputs": self._described(analysis)})
+            self._scene.SaveStateForUndo()
+            with all_or_nothing(self._scene):
+                self.nodes = build_scene(self._scene, analysis, volume_node=self._shown_volume())
+                self._keep_choices(self.nodes)
+            self.analysis = analysis
+        except Exception as error:
+            self._fail(error)
+            return
+        self._end("")
+
+    def _shown_volume(self) -> Any:
+        """The chosen volume, or the hardened copy of it, made now or updated."""
+        if not self._inputs.hardened:
+            return self._volume
+        name = f"{self._volume.GetName()} hardened"
+        copy, is_new = find_or_add(self._scene, "vtkMRMLScalarVolumeNode", HARDENED_ROLE, name, self._volume)
+        volume_to_node(self._inputs.volume, copy)
+        if is_new:
+            copy.CreateDefaultDisplayNodes()
+        return copy
+
+    def _keep_choices(self, nodes: SceneNodes) -> None:
+        write_choices(nodes.measurements, self._choices)
+        for node_id in self._choices.planes:
+            plane = chosen_node(self._scene, node_id)
+            if plane is not None:
+                # From here on dragging it changes this result.
+                plane.SetAttribute(PLANE_NAME, cut_plane(plane).name)
+                mark(plane, PLANE_ROLE, nodes.volume)
+
+    def _described(self, analysis: Analysis) -> dict[str, dict[str, str]]:
+        """Where the inputs came from: the scan's own file where it still holds these voxels, else the node; no temporary file."""
+        names = {"cavity": self._choices.segmentation_id, "wall": self._choices.wall_segmentation_id, "roi": self._choices.roi_id}
+        described = {}
+        for name, entry in analysis.provenance["inputs"].items():
+            node = self._volume if name == "image" else chosen_node(self._scene, names.get(name, ""))
+            described[name] = {"path": f"node {node.GetName()}" if node is not None else "", "sha256": entry["sha256"]}
+        storage = self._volume.GetStorageNode()
+        file = Path(storage.GetFullNameFromFileName()) if storage is not None and storage.GetFileName() else None
+        untouched = self._volume.GetParentTransformNode() is None and not self._volume.GetModifiedSinceRead()
+        if file is not None and file.is_file() and untouched:
+            described["image"] = describe_file(file)
+        return described
+
+    def _volume_is_there(self) -> bool:
+        return self._volume is not None and self._scene.GetNodeByID(self._choices.volume_id) is self._volume
+
+    def _temporary_folder(self) -> Path:
+        try:
+            return Path(tempfile.mkdtemp(prefix="LAScarSeg-", dir=self._temp_dir))
+        except OSError as error:
+            where = self._temp_dir or tempfile.gettempdir()
+            raise ProcessingError(
+                f"The temporary folder {where} can't be written to ({error.strerror}). Free some space there, or choose another "
+                "in Edit, Application Settings, Modules."
+            ) from error
+
+    def _fail(self, error: Exception) -> None:
+        reported = as_lascarseg_error(error)
+        if not isinstance(error, LAScarSegError):
+            logger.exception("The analysis failed")
+            self._log.append(f"{type(error).__name__}: {error}")
+        self._end(str(reported))
+
+    def _end(self, error: str) -> None:
+        cancelled = error == str(Cancelled())
+        fraction = self.state.fraction if error else 1.0
+        self.state = RunState("Done" if not error else "Stopped", fraction, self._elapsed(), None, True, error, cancelled)
+        self._clean_up()
+
+    def _clean_up(self) -> None:
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._started
+
+    def _remaining(self) -> float | None:
+        fraction = self.state.fraction
+        return self._elapsed() * (1.0 - fraction) / fraction if fraction > ESTIMATE_FROM else None

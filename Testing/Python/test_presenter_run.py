@@ -1,0 +1,246 @@
+"""One Apply with a real worker process on real MRML: what the scene gets, and that it gets nothing when anything goes wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import sys
+import time
+
+import numpy as np
+import pytest
+
+pytest.importorskip("slicer", reason="needs slicer-core")
+
+from presenter_cases import PYTHON, add_bend, ball_nodes, left_in, snapshot, wait_until  # noqa: E402
+from processes import group_members  # noqa: E402
+from scene_cases import CENTRE_LPS, GRIDS, scan  # noqa: E402
+
+from LAScarSegLib import pipeline, scene as mrml  # noqa: E402
+from LAScarSegLib.presenter.choices import read_choices  # noqa: E402
+from LAScarSegLib.presenter.run import GONE, Run, RunState  # noqa: E402
+from LAScarSegLib.scene.mrml import results_of  # noqa: E402
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="needs signals and /proc")
+GONE_SECONDS = 2.0
+
+
+@pytest.fixture
+def scene():
+    return mrml.new_scene()
+
+
+@pytest.fixture
+def runs():
+    """Runs that are ended after the test, whatever it did."""
+    started: list[Run] = []
+    yield started
+    for run in started:
+        run.close()
+
+
+@pytest.fixture
+def temporary(tmp_path):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    return folder
+
+
+def started(runs, scene, choices, temporary, python=PYTHON) -> Run:
+    run = Run(scene, choices, python, temporary)
+    runs.append(run)
+    run.start()
+    return run
+
+
+def finished(run: Run) -> RunState:
+    wait_until(lambda: run.poll().done)
+    return run.state
+
+
+def shell(script: str) -> list[str]:
+    return ["sh", "-c", script, "worker"]
+
+
+SLEEPER = shell('echo \'{"stage": "s", "fraction": 0.5, "message": "Working"}\'; cat; sleep 60 & sleep 60')
+"""A worker that works until it is killed."""
+
+
+def test_from_choices_to_nodes(scene, runs, temporary):
+    """The numbers are those of the pipeline on the same voxels, called directly."""
+    volume, segmentation, choices = ball_nodes(scene, "oblique")
+    untouched = [node.GetMTime() for node in (segmentation,)]
+    run = started(runs, scene, dataclasses.replace(choices, threshold=1.3), temporary)
+    before = set(snapshot(scene))
+    fractions = []
+    while not run.poll().done:
+        fractions.append(run.state.fraction)
+        assert set(snapshot(scene)) == before
+        time.sleep(0.01)
+    assert run.state.error == "" and run.state.fraction == 1.0 and fractions == sorted(fractions) and len(set(fractions)) > 3
+    image, cavity = scan(GRIDS["oblique"])
+    direct = pipeline.analyse(image, dataclasses.replace(choices, threshold=1.3).settings, cavity=cavity)
+    expected = {key: quantity.value for key, quantity in direct.measurements.items()}
+    assert {key: quantity.value for key, quantity in run.analysis.measurements.items()} == pytest.approx(expected, rel=1e-9)
+    assert run.nodes.volume is volume and set(run.nodes.results()) <= set(results_of(scene, volume))
+    assert [segmentation.GetMTime()] == untouched and left_in(temporary) == []
+    assert run.analysis.provenance["inputs"]["image"]["path"] == "node scan"
+    assert read_choices(scene, run.nodes.measurements) == dataclasses.replace(choices, threshold=1.3)
+
+
+def test_a_second_run_updates_the_nodes_of_the_first(scene, runs, temporary):
+    _, _, choices = ball_nodes(scene)
+    first = started(runs, scene, choices, temporary)
+    finished(first)
+    nodes = set(snapshot(scene))
+    second = started(runs, scene, dataclasses.replace(choices, method="nsd"), temporary)
+    assert finished(second).error == ""
+    assert set(snapshot(scene)) == nodes and second.nodes.surface is first.nodes.surface
+    assert second.nodes.surface.GetAttribute("LAScarSeg.method") == "nsd"
+
+
+def test_under_a_bending_transform_the_result_belongs_to_a_hardened_copy(scene, runs, temporary):
+    shift_lps = np.array([2.8, -4.2, 2.5])
+    volume, segmentation, choices = ball_nodes(scene)
+    segmentation.SetAndObserveTransformNodeID(add_bend(scene, volume, tuple(shift_lps * [-1, -1, 1])).GetID())
+    run = started(runs, scene, choices, temporary)
+    assert finished(run).error == ""
+    assert run.nodes.volume is not volume and run.nodes.volume.GetName() == "scan hardened"
+    assert run.nodes.volume.GetParentTransformNode() is None and volume.GetParentTransformNode() is not None
+    np.testing.assert_allclose(run.analysis.surface.points.mean(axis=0), CENTRE_LPS + shift_lps, atol=0.3)
+    assert "hardened" in run.nodes.volume.GetName() and "resampled copy" in run.notes[0] and run.notes[0] in run.log
+    copies = scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")
+    assert finished(started(runs, scene, choices, temporary)).error == ""
+    assert scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == copies
+
+
+def test_an_input_that_can_not_be_used_is_told_by_poll(scene, runs, temporary):
+    _, _, choices = ball_nodes(scene)
+    before = snapshot(scene)
+    run = started(runs, scene, dataclasses.replace(choices, segment_id="gone"), temporary)
+    state = run.poll()
+    assert state.done and "no longer has the segment" in state.error and not state.cancelled
+    assert run.pid is None and snapshot(scene) == before and left_in(temporary) == []
+
+
+def test_no_place_for_temporary_files(scene, runs, temporary):
+    _, _, choices = ball_nodes(scene)
+    state = started(runs, scene, choices, temporary / "gone").poll()
+    assert state.done and "temporary folder" in state.error and "gone" in state.error
+
+
+def test_a_python_that_is_not_there(scene, runs, temporary):
+    _, _, choices = ball_nodes(scene)
+    state = started(runs, scene, choices, temporary, ["/no/python"]).poll()
+    assert state.done and "/no/python" in state.error and left_in(temporary) == []
+
+
+@posix
+def test_cancelled_the_scene_is_as_it_was_and_nothing_is_left(scene, runs, temporary):
+    _, _, choices = ball_nodes(scene)
+    before = snapshot(scene)
+    run = started(runs, scene, dataclasses.replace(choices, fast=False), temporary)
+    wait_until(lambda: run.poll().fraction > 0.05)
+    run.cancel()
+    told = time.monotonic()
+    state = finished(run)
+    assert time.monotonic() - told < 2 * GONE_SECONDS
+    assert state.cancelled and state.error == "Cancelled; nothing was written."
+    assert snapshot(scene) == before and group_members(run.pid) == [] and left_in(temporary) == []
+
+
+@posix
+@pytest.mark.parametrize("how", ["node deleted", "scene closed"])
+def test_without_its_scan_it_stops(scene, runs, temporary, how):
+    volume, _, choices = ball_nodes(scene)
+    run = started(runs, scene, choices, temporary, SLEEPER)
+    wait_until(lambda: run.poll().fraction == 0.5)
+    scene.RemoveNode(volume) if how == "node deleted" else scene.Clear(False)
+    before = snapshot(scene)
+    assert run.poll().error == GONE and run.state.done
+    wait_until(lambda: group_members(run.pid) == [], GONE_SECONDS)
+    assert snapshot(scene) == before and left_in(temporary) == []
+
+
+@posix
+def test_a_new_scene_with_a_node_of_the_same_name_and_number_is_not_taken_for_the_old_one(scene, runs, temporary):
+    _, _, choices = ball_nodes(scene)
+    run = started(runs, scene, choices, temporary, SLEEPER)
+    scene.Clear(False)
+    _, _, again = ball_nodes(scene)
+    assert again.volume_id == choices.volume_id
+    assert run.poll().error == GONE
+
+
+def test_a_segmentation_deleted_while_running_does_not_matter(scene, runs, temporary):
+    """Its voxels were read at the start."""
+    _, segmentation, choices = ball_nodes(scene)
+    run = started(runs, scene, choices, temporary)
+    scene.RemoveNode(segmentation)
+    assert finished(run).error == "" and run.nodes.segmentation is not segmentation
+
+
+def test_a_scan_that_was_moved_while_running_is_not_given_numbers(scene, runs, temporary):
+    volume, _, choices = ball_nodes(scene)
+    run = started(runs, scene, choices, temporary)
+    volume.SetOrigin(1.0, 2.0, 3.0)
+    before = snapshot(scene)
+    assert "was moved since" in finished(run).error
+    assert snapshot(scene) == before
+
+
+@posix
+def test_quitting_or_reloading_leaves_no_orphan(scene, runs, temporary):
+    _, _, choices = ball_nodes(scene)
+    run = started(runs, scene, choices, temporary, SLEEPER)
+    wait_until(lambda: run.poll().fraction == 0.5)
+    run.close()
+    wait_until(lambda: group_members(run.pid) == [], GONE_SECONDS)
+    assert run.poll().cancelled and left_in(temporary) == []
+
+
+@posix
+def test_killed_from_outside(scene, runs, temporary):
+    _, _, choices = ball_nodes(scene)
+    before = snapshot(scene)
+    run = started(runs, scene, dataclasses.replace(choices, fast=False), temporary)
+    wait_until(lambda: run.poll().fraction > 0.05)
+    os.kill(run.pid, signal.SIGKILL)
+    state = finished(run)
+    assert "was ended from outside" in state.error and "memory" in state.error and not state.cancelled
+    assert "Exit code -9." in run.log and snapshot(scene) == before and left_in(temporary) == []
+
+
+@posix
+def test_a_crash(scene, runs, temporary):
+    _, _, choices = ball_nodes(scene)
+    before = snapshot(scene)
+    run = started(runs, scene, dataclasses.replace(choices, fast=False), temporary)
+    wait_until(lambda: run.poll().fraction > 0.05)
+    os.kill(run.pid, signal.SIGSEGV)
+    assert "crashed (SIGSEGV)" in finished(run).error
+    assert "Fatal Python error: Segmentation fault" in run.log and snapshot(scene) == before
+
+
+@posix
+def test_out_of_memory(scene, runs, temporary):
+    """A worker that is given 0.3 MB on top of what its libraries take (RLIMIT_AS): less than the scan."""
+    _, _, choices = ball_nodes(scene)
+    before = snapshot(scene)
+    program = (
+        "import resource, runpy, sys; import LAScarSegLib.request, LAScarSegLib.pipeline\n"
+        "from vtkmodules import vtkCommonDataModel; used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (used + 300_000, used + 300_000))\n"
+        "del sys.argv[0:2]; runpy.run_module('LAScarSegLib.worker', run_name='__main__')"
+    )
+    state = finished(started(runs, scene, choices, temporary, [sys.executable, "-c", program]))
+    assert "not enough memory" in state.error and "Close other programs" in state.error and "crop the scan" in state.error
+    assert snapshot(scene) == before and left_in(temporary) == []
+
+
+def test_a_result_that_can_not_be_read(scene, runs, temporary):
+    _, _, choices = ball_nodes(scene)
+    before = snapshot(scene)
+    state = finished(started(runs, scene, choices, temporary, shell("""echo '{"result": "/nowhere"}'""")))
+    assert "can't be read" in state.error and snapshot(scene) == before
