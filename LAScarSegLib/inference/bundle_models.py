@@ -36,6 +36,9 @@ NetworkSource = Callable[[NetworkSpec, int], "nn.Module"]
 FINDING_SHARE = 0.2
 """The coarse pass's part of the progress: it has an eighth of the voxels or less, but sees the whole scan."""
 
+COARSE_RESAMPLING = "linear"
+"""Coarse networks are trained here, on linearly interpolated scans, whatever an imported fine network saw."""
+
 DEEP_SUPERVISION_PREFIX = "deep_supervision_heads."
 """Weights used in training only; a bundle may hold them."""
 
@@ -205,7 +208,7 @@ class BundleCavityModel(_BundleModel):
         if coarse is None or not self._options.region_first:
             return whole, self._progress
         shape = shape_at(scan.shape, spacing, coarse.spacing_mm)
-        rough = normalisation.apply(resample_scan(scan, shape, spacing, coarse.spacing_mm, self.card.preprocessing.resampling))
+        rough = normalisation.apply(resample_scan(scan, shape, spacing, coarse.spacing_mm, COARSE_RESAMPLING))
         finding = self._progress.part(0.0, FINDING_SHARE)
         probability = sigmoid(self._logits(coarse, rough[None], (0.0,), 0, "find", finding))
         box = region_of(probability, true_spacing(scan.shape, spacing, shape), scan.shape, spacing, self.card.threshold)

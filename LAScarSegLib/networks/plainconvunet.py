@@ -59,7 +59,7 @@ def convert_state_dict(weights: Mapping[str, torch.Tensor], plan: NetworkPlan) -
         when a weight is missing, or there is one that such a network doesn't have.
     """
     named = {_unwrapped(name): tensor for name, tensor in weights.items()}
-    names = dict(_names(plan))
+    names = dict(weight_names(plan))
     missing = sorted(set(names.values()) - named.keys())
     foreign = sorted(name for name in named.keys() - set(names.values()) if not _is_spare(name))
     for word, found in (("lack", missing), ("also have", foreign)):
@@ -69,7 +69,7 @@ def convert_state_dict(weights: Mapping[str, torch.Tensor], plan: NetworkPlan) -
     return {ours: named[theirs] for ours, theirs in names.items()}
 
 
-def _names(plan: NetworkPlan) -> Iterator[tuple[str, str]]:
+def weight_names(plan: NetworkPlan) -> Iterator[tuple[str, str]]:
     """(our name, PlainConvUNet's name) of every weight."""
     last = len(plan.features) - 1
     blocks = ["input_block", *(f"downsamples.{i}" for i in range(last - 1)), "bottleneck"]
