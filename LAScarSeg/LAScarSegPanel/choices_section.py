@@ -3,7 +3,7 @@
 import slicer
 from slicer.i18n import tr as _
 
-from LAScarSegPanel.section import Section
+from LAScarSegPanel.section import Section, attempt
 
 
 class ChoicesSection(Section):
@@ -143,9 +143,7 @@ class ChoicesSection(Section):
 
     def onDrawCavity(self) -> None:
         """An empty coded segment on the scan's grid, chosen as the cavity, and the editor open on it."""
-        from LAScarSegLib.presenter.editing import new_cavity
-
-        from LAScarSegPanel.section import attempt
+        from LAScarSegLib.presenter.drawing import new_cavity
 
         node = self.widget.parameterNode
         worked, made = attempt(_("The cavity can't be drawn."), new_cavity, slicer.mrmlScene, node.inputVolume)

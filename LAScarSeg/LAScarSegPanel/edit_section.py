@@ -39,11 +39,14 @@ class EditSection(Section):
         self.close()
         if self.editor is not None:
             self.editor.setSegmentationNode(None)
+        if self._live:
+            self._live.close()
         self._session, self._live = session, None
         if session:
             from LAScarSegLib.presenter.live import LiveUpdate
 
             self._live = LiveUpdate(session)
+            self.parametersChanged()
         if self._observed:
             self.widget.removeObserver(self._observed, slicer.vtkSegmentation.SourceRepresentationModified, self.onSegmentModified)
         self._observed = session.nodes.segmentation.GetSegmentation() if session else None
@@ -117,13 +120,21 @@ class EditSection(Section):
         self.ui.editScarButton.checked = False
         self._closeEditor()
 
+    def parametersChanged(self) -> None:
+        if self._live and self.widget.parameterNode:
+            self._live.automatic = self.widget.parameterNode.automaticUpdate
+
     def onSegmentModified(self, caller, event) -> None:
-        if self._live and self.widget.parameterNode and self.widget.parameterNode.automaticUpdate:
+        if self._live:
             self._live.touch()
 
     def touch(self) -> None:
         """Something else that the result depends on moved: a cut plane."""
         self.onSegmentModified(None, None)
+
+    def rebase(self, analysis) -> None:
+        """The nodes show another threshold: what was being measured for the old one is dropped."""
+        self._live.rebase(analysis)
 
     def onUpdate(self) -> None:
         attempt(_("The result can't be updated."), self._live.update_now)

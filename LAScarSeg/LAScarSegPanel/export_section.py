@@ -30,12 +30,13 @@ class ExportSection(Section):
         self.ui.exportButton.toolTip = missing or _("Write masks, distance maps, surface, numbers and provenance.")
 
     def onExport(self) -> None:
-        worked, folder = attempt(_("The result was not written."), self._export)
+        worked, written = attempt(_("The result was not written."), self._export)
         if worked:
+            folder, notes = written
             self.ui.exportFolderEdit.addCurrentPathToHistory()
-            say(self.ui.exportLabel, _("Written to {folder}").format(folder=folder))
+            say(self.ui.exportLabel, " ".join([_("Written to {folder}.").format(folder=folder), *notes]))
 
-    def _export(self) -> Path:
+    def _export(self) -> tuple[Path, tuple[str, ...]]:
         from LAScarSegLib.presenter import export
 
         report = self.ui.exportReportCheckBox.checked
@@ -44,7 +45,7 @@ class ExportSection(Section):
         folder = export.new_folder(Path(self.ui.exportFolderEdit.currentPath), self.widget.session.nodes.volume.GetName())
         slicer.app.setOverrideCursor(qt.Qt.WaitCursor)
         try:
-            export.write(self.widget.analysis, folder, report=report, scene=self.ui.exportSceneCheckBox.checked)
+            notes = export.write(self.widget.analysis, folder, report=report, scene=self.ui.exportSceneCheckBox.checked)
         finally:
             slicer.app.restoreOverrideCursor()
-        return folder
+        return folder, notes

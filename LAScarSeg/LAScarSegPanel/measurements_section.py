@@ -1,5 +1,7 @@
 """Measurements: the headline, the table, the flags in words, the threshold curve, two results side by side."""
 
+import html
+
 import qt
 
 import slicer
@@ -30,20 +32,24 @@ class MeasurementsSection(Section):
             return
         from LAScarSegLib.presenter import numbers
 
-        say(self.ui.headlineLabel, f"<b>{numbers.headline(analysis)}</b>")
-        say(self.ui.flagsLabel, "".join(f"<p>{words}</p>" for words in numbers.flags(analysis)))
-        self._showRows()
+        headline, method = html.escape(numbers.headline(analysis)), html.escape(numbers.method_line(analysis))
+        say(self.ui.headlineLabel, f"<b>{headline}</b><br>{method}")
+        self._showRows(analysis, numbers)
 
-    def _showRows(self) -> None:
-        from LAScarSegLib.presenter import numbers
+    def _showRows(self, analysis, numbers) -> None:
+        from LAScarSegLib.errors import InputError
 
-        analysis = self.widget.analysis
-        if self._kept is None:
-            heads = [_("Measurement"), _("Value"), _("Range")]
-            rows = [(row.label, row.text, row.range_text) for row in numbers.rows(analysis)]
-        else:
-            heads = [_("Measurement"), _("Now"), _("Kept")]
-            rows = [(row.label, *row.values) for row in numbers.compare(analysis, self._kept)]
+        remarks = [f"<b>{flag.severity}: {html.escape(flag.title)}.</b> {html.escape(flag.message)}" for flag in numbers.flags(analysis)]
+        heads = [_("Measurement"), _("Value"), _("Unit"), _("Range")]
+        rows = [(row.label, row.value, row.unit, row.range) for row in numbers.rows(analysis)]
+        if self._kept is not None:
+            try:
+                comparison = numbers.compare(self._kept, analysis)
+                heads, rows = list(comparison.headings), comparison.rows
+                remarks = [*map(html.escape, comparison.remarks), *remarks]
+            except InputError as error:
+                remarks = [html.escape(str(error)), *remarks]
+        say(self.ui.flagsLabel, "".join(f"<p>{remark}</p>" for remark in remarks))
         table = self.ui.measurementsTable
         table.setVisible(True)
         table.setColumnCount(len(heads))

@@ -45,7 +45,7 @@ class PlanesSection(Section):
         from LAScarSegLib.presenter import planes
         from LAScarSegLib.scene.mrml import ROLE, nodes_of_class
 
-        volume = self.widget.parameterNode.inputVolume if self.widget.parameterNode else None
+        volume = self._volume()
         if volume is None:
             return []
         for node in nodes_of_class(slicer.mrmlScene, planes.PLANE_CLASS):
@@ -55,6 +55,16 @@ class PlanesSection(Section):
                 except InputError:
                     continue  # somebody's plane for something else
         return planes.plane_nodes(slicer.mrmlScene, volume)
+
+    def _volume(self):
+        """Whose planes they are: the scan, or the copy of it that was analysed because a transform bends the scan."""
+        from LAScarSegLib.scene.mrml import SOURCE
+
+        chosen = self.widget.parameterNode.inputVolume if self.widget.parameterNode else None
+        shown = self.widget.session.nodes.volume if self.widget.session else None
+        if chosen and shown and shown.GetNodeReferenceID(SOURCE) == chosen.GetID():
+            return shown
+        return chosen
 
     def nodeIds(self) -> tuple[str, ...]:
         """For the choices of a run; a plane that is not placed yet is none."""
@@ -91,7 +101,7 @@ class PlanesSection(Section):
         from LAScarSegLib.errors import InputError
         from LAScarSegLib.presenter import planes
 
-        volume = self.widget.parameterNode.inputVolume
+        volume = self._volume()
         if volume is None:
             raise InputError(_("Choose the LGE-MRI volume first."))
         planes.start_placing(slicer.mrmlScene, planes.add_plane(slicer.mrmlScene, volume, self._name()))

@@ -1,9 +1,11 @@
 """Review: what colours the surface, the live threshold, the distance overlay."""
 
-import slicer
 from slicer.i18n import tr as _
 
 from LAScarSegPanel.section import Section, attempt
+
+SPAN_OF_USUAL = 2.0
+"""The threshold slider goes from 0 to this many times the rule's usual number: beyond every published preset."""
 
 
 class ReviewSection(Section):
@@ -11,6 +13,7 @@ class ReviewSection(Section):
 
     def setup(self) -> None:
         self._showing = False
+        self._applied = None
         self.ui.scalarSelector.connect("currentIndexChanged(int)", self.onScalar)
         self.ui.thresholdSlider.connect("valueIsChanging(double)", self.onThresholdMoves)
         self.ui.thresholdSlider.connect("valueChanged(double)", self.onThresholdSet)
@@ -21,63 +24,91 @@ class ReviewSection(Section):
         for name in ("scalarSelector", "thresholdSlider", "opacitySlider", "overlaySelector", "legendCheckBox"):
             getattr(self.ui, name).enabled = session is not None
         if session is None:
+            self._applied = None
             return
-        from LAScarSegLib.presenter import review
-
-        self._showing = True
+        was, self._showing = self._showing, True
         try:
-            current = self.ui.scalarSelector.itemData(self.ui.scalarSelector.currentIndex)
-            self.ui.scalarSelector.clear()
-            for title, name in review.scalars(session.nodes):
-                self.ui.scalarSelector.addItem(title, name)
-            shown = current or review.shown_scalar(session.nodes)
-            entries = [self.ui.scalarSelector.itemData(number) for number in range(self.ui.scalarSelector.count)]
-            self.ui.scalarSelector.currentIndex = entries.index(shown) if shown in entries else -1
-            self._showThreshold()
+            self._fillScalars(session)
+            self._showThreshold(session.analysis)
         finally:
-            self._showing = False
+            self._showing = was
         self.parametersChanged()
 
-    def _showThreshold(self) -> None:
+    def _fillScalars(self, session) -> None:
         from LAScarSegLib.presenter import review
 
-        span = review.threshold_range(self.widget.analysis)
-        self.ui.thresholdSlider.setVisible(span is not None)
-        self.ui.liveThresholdLabel.setVisible(span is not None)
-        if span is not None:
-            self.ui.thresholdSlider.minimum, self.ui.thresholdSlider.maximum, self.ui.thresholdSlider.singleStep = span
-            self.ui.thresholdSlider.value = self.widget.analysis.method.parameter
+        offered = review.scalars(session.analysis)
+        self.ui.scalarSelector.clear()
+        for scalar in offered:
+            self.ui.scalarSelector.addItem(scalar.title, scalar.name)
+        shown, names = session.nodes.surface.GetDisplayNode().GetActiveScalarName(), [scalar.name for scalar in offered]
+        self.ui.scalarSelector.currentIndex = names.index(shown) if shown in names else -1
+
+    def _showThreshold(self, analysis) -> None:
+        from LAScarSegLib.intensity.rules import RULES
+        from LAScarSegLib.presenter import review
+
+        reason = review.can_change_threshold(analysis)
+        self.ui.thresholdSlider.enabled = not reason
+        self.ui.thresholdSlider.toolTip = reason or _(
+            "Drag: the scar map and the numbers follow. The scar segment follows when you let go."
+        )
+        if not reason:
+            rule, value = RULES[analysis.method.name], analysis.method.parameter
+            highest = min(max(SPAN_OF_USUAL * rule.default, value), rule.highest)
+            self.ui.thresholdSlider.maximum = highest
+            self.ui.thresholdSlider.singleStep = highest / 100
+            self.ui.thresholdSlider.value = value
 
     def parametersChanged(self) -> None:
+        """Opacity, legend and overlay as the panel says; untouched as long as nobody changes them."""
         node, session = self.widget.parameterNode, self.widget.session
         if node is None or session is None:
             return
+        wanted = (session.nodes.surface, node.surfaceOpacity, node.legend, node.overlay)
+        if wanted == self._applied:
+            return
         from LAScarSegLib.presenter import review
 
+        self._applied = wanted
         review.set_opacity(session.nodes, node.surfaceOpacity)
-        review.show_legend(slicer.mrmlScene, session.nodes, node.legend)
-        review.show_overlay(slicer.mrmlScene, session.nodes, node.overlay.value or None)
+        review.set_legend(session.nodes, node.legend)
+        review.show_distance(session.nodes, node.overlay.value or None)
 
     def onScalar(self, *unused) -> None:
         from LAScarSegLib.presenter import review
 
-        if not self._showing and self.widget.session and self.ui.scalarSelector.currentIndex >= 0:
-            review.show_scalar(self.widget.session.nodes, self.ui.scalarSelector.itemData(self.ui.scalarSelector.currentIndex))
+        session, number = self.widget.session, self.ui.scalarSelector.currentIndex
+        if not self._showing and session and number >= 0:
+            name = self.ui.scalarSelector.itemData(number)
+            attempt(_("The surface can't be coloured so."), review.show_scalar, session.nodes, session.analysis, name)
 
     def onThresholdMoves(self, value: float) -> None:
-        self._setThreshold(value, released=False)
+        if not self._showing and self.widget.session:
+            attempt(_("The threshold can't be changed."), self._setThreshold, value)
 
     def onThresholdSet(self, value: float) -> None:
-        self._setThreshold(value, released=True)
+        if not self._showing and self.widget.session:
+            attempt(_("The threshold can't be changed."), self._keepThreshold, value)
 
-    def _setThreshold(self, value: float, released: bool) -> None:
+    def _setThreshold(self, value: float) -> None:
+        """Map, table and the mark on the curve; the scar segment waits until the slider is let go."""
+        from LAScarSegLib.presenter import review
+
         session = self.widget.session
-        if self._showing or session is None:
-            return
-        worked, _none = attempt(_("The threshold can't be changed."), session.set_threshold, value, released)
-        if worked:
-            self._showing = True
-            try:
-                self.widget.resultChanged()
-            finally:
-                self._showing = False
+        self.widget.editSection.rebase(review.set_threshold_live(session.nodes, session.analysis, value))
+        was, self._showing = self._showing, True
+        try:
+            self.widget.resultChanged()
+        finally:
+            self._showing = was
+
+    def _keepThreshold(self, value: float) -> None:
+        from LAScarSegLib.presenter import review
+
+        self._setThreshold(value)
+        session, node = self.widget.session, self.widget.parameterNode
+        session.nodes = review.commit_threshold(session.nodes, session.analysis)
+        self.widget.editSection.rebase(session.analysis)
+        if node.method == session.analysis.method.name:
+            node.threshold = value  # Apply would give what is shown

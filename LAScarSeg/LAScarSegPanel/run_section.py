@@ -26,6 +26,11 @@ class RunSection(Section):
     def running(self) -> bool:
         return self._run is not None
 
+    @property
+    def workerPid(self) -> int | None:
+        """The worker's process; None when nothing runs."""
+        return self._run.pid if self.running else None
+
     def parametersChanged(self) -> None:
         if not self.running:
             self._showReadiness()
@@ -79,10 +84,10 @@ class RunSection(Section):
                 slicer.util.errorDisplay(state.error, detailedText=self._log)
             return
         self.widget.setResult(EditSession(slicer.mrmlScene, run.nodes, run.analysis))
-        say(self.ui.statusLabel, _("Done in {seconds:.0f} s.").format(seconds=state.elapsed_s))
+        say(self.ui.statusLabel, " ".join([_("Done in {seconds:.0f} s.").format(seconds=state.elapsed_s), *run.notes]))
 
     def _stop(self):
-        """Back to Apply; returns the run that ended."""
+        """Back to Apply, the worker and everything it started gone; returns the run that ended."""
         run, self._run = self._run, None
         self._timer.stop()
         self._log = run.log
@@ -96,7 +101,6 @@ class RunSection(Section):
     def cancel(self) -> None:
         """Stop the run, if there is one, and its whole process tree."""
         if self.running:
-            self._run.cancel()
             self._stop()
             say(self.ui.statusLabel, _("Cancelled; the scene is as it was."))
 
