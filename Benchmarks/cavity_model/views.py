@@ -2,14 +2,14 @@
 
     python Benchmarks/cavity_model/views.py TRAIN.csv OUT
 
-Writes OUT/views.csv, a manifest of `lascarseg train two_stage_sdm cavity --preset coarse`, with for each scan of TRAIN.csv
+Writes OUT/views.csv, a manifest of `lascarseg train two_stage_sdm cavity --preset coarse`, with
 
-- the scan as it is,
-- the scan in a black frame of random size,
-- the scan pasted into the thorax of a phantom, its atrium where the phantom's was, its grey levels brought to the phantom's
-  mean and SD there, its border blended over 6 mm,
+- each scan of TRAIN.csv pasted into the thorax of a phantom, its atrium where the phantom's was, its grey levels brought to the
+  phantom's mean and SD there, its border blended over 6 mm,
+- every second one in a black frame of random size, every third one as it is,
+- the phantoms themselves,
 
-and the phantoms themselves. Nothing of this is a patient's whole scan: the model's card says so.
+all with every second voxel in the plane: the coarse network works at 4 mm. Nothing of this is a patient's whole scan: the model's card says so.
 """
 
 from __future__ import annotations
@@ -31,6 +31,10 @@ SMALL_LA_ML = 45.0
 """Of a phantom that is pasted over: nothing of its own atrium shall show."""
 FIRST_SEED = 5000
 BLEND_MM = 6.0
+FRAMED_OF, AS_IT_IS_OF = 2, 3
+"""Every which scan is also framed, or taken as it is."""
+THINNED = 2
+"""Every which voxel in the plane is kept."""
 LARGEST_FRAME_MM = (60.0, 120.0, 120.0)
 """Black on either side, along k, j and i."""
 
@@ -82,6 +86,13 @@ def _blend(shape: list[int], spacing_mm: tuple[float, float, float]) -> np.ndarr
     return share
 
 
+def _thinned(volume: Volume) -> Volume:
+    """Every second voxel in the plane, without averaging: as noisy as what the network sees in use."""
+    array = np.ascontiguousarray(volume.array[:, ::THINNED, ::THINNED])
+    x, y, z = volume.geometry.spacing
+    return Volume(array, Geometry(array.shape[::-1], (x * THINNED, y * THINNED, z)))
+
+
 def _volume(array: np.ndarray, like: Volume) -> Volume:
     # Where it lies doesn't matter to a training; its axes are the challenge's, LPS.
     return Volume(array, Geometry(array.shape[::-1], like.geometry.spacing))
@@ -94,8 +105,8 @@ def main(manifest: Path, out: Path) -> None:
 
     def add(name: str, group: str, image: Volume, cavity: Volume) -> None:
         # Grey values alone: a phantom's own mark would keep it out of a training with scans.
-        write_volume(Volume(image.array, image.geometry), out / f"{name}.nrrd")
-        write_volume(Volume(cavity.array, cavity.geometry), out / f"{name}-cavity.nrrd")
+        write_volume(_thinned(image), out / f"{name}.nrrd")
+        write_volume(_thinned(cavity), out / f"{name}-cavity.nrrd")
         rows.append([name, f"{name}.nrrd", f"{name}-cavity.nrrd", group])
 
     thoraces = []
@@ -108,8 +119,10 @@ def main(manifest: Path, out: Path) -> None:
         cases = list(csv.DictReader(file))
     for number, case in enumerate(cases):
         scan, cavity = read_volume(Path(case["image"])), read_volume(Path(case["cavity"]))
-        add(f"{case['name']}_crop", case["group"], scan, cavity)
-        add(f"{case['name']}_frame", case["group"], *framed(scan, cavity, random))
+        if number % FRAMED_OF == 0:
+            add(f"{case['name']}_frame", case["group"], *framed(scan, cavity, random))
+        if number % AS_IT_IS_OF == 0:
+            add(f"{case['name']}_crop", case["group"], scan, cavity)
         add(f"{case['name']}_thorax", case["group"], *pasted(scan, cavity, *thoraces[number % BACKGROUNDS]))
         print(f"{case['name']} ({number + 1} of {len(cases)})", flush=True)
     with (out / "views.csv").open("w", newline="", encoding="utf-8") as file:
