@@ -11,10 +11,12 @@ import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
 import SimpleITK as sitk
 
 from LAScarSegLib.phantom.phantom import Phantom, make_phantom
 from LAScarSegLib.phantom.settings import PhantomSettings
+from LAScarSegLib.presenter.planes import COLOUR, FILL_OPACITY, SIZE_MM
 from LAScarSegLib.sample_data import CAVITY_SEGMENT, FOLDER, NAME, voxel_digest
 from LAScarSegLib.scene import new_scene, volume_to_node
 from LAScarSegLib.scene.colours import LEFT_ATRIUM
@@ -30,8 +32,6 @@ SETTINGS = PhantomSettings(seed=21, size=(224, 176, 36))
 """The voxels of a LAScarQS scan, 0.625 × 0.625 × 2.5 mm; of its field of view only 140 × 110 × 90 mm, to stay small."""
 COMPRESSION_LEVEL = 9
 TRUTH_KEYS = ("la_volume_ml", "la_surface_area_cm2", "wall_volume_ml", "scar_volume_ml", "scar_area_pct", "scar_area_pct_wall")
-PLANE_SIZE_MM = 40.0
-"""Wider than any ostium: the square reaches over the edge of the opening it cuts, so that it can be taken hold of."""
 
 
 def main() -> None:
@@ -90,7 +90,14 @@ def _write_plane(plane: CutPlane, path: Path) -> Path:
     node.AddControlPoint(LPS_TO_RAS[:3, :3] @ plane.origin, plane.name)
     node.SetNormal(LPS_TO_RAS[:3, :3] @ plane.normal)
     node.SetSizeMode(node.SizeModeAbsolute)
-    node.SetSize(PLANE_SIZE_MM, PLANE_SIZE_MM)
+    node.SetSize(SIZE_MM, SIZE_MM)
+    node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    display.SetSelectedColor(*COLOUR)
+    display.SetFillOpacity(FILL_OPACITY)
+    # Six planes would hide the atrium: they come hidden, to be switched on in the Data module or the panel.
+    display.SetHandlesInteractive(False)
+    display.SetVisibility(False)
     storage = slicer.vtkMRMLMarkupsPlaneJsonStorageNode()
     storage.SetFileName(str(path))
     if not storage.WriteData(node):
