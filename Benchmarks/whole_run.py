@@ -19,14 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import SimpleITK as sitk
+from common.children import GB_PER_MAXRSS, apart
 from common.scans import SIZE_88, SPACING_88, left_atrium, scan_of
 from common.timing import Bar, judge, median_seconds, print_table, ratio
 
 from LAScarSegLib.volume_files import write_volume
 
 MEMORY_BAR_GB = 3.0
-GB_PER_MAXRSS = 1e-9 if sys.platform == "darwin" else 1024e-9
-"""getrusage counts in kB on Linux, in bytes on macOS."""
 START, END = "start Python, import", "print, free memory, end"
 COMMAND_LINE = [sys.executable, "-c", "from LAScarSegLib.cli import main; main()"]
 WORKER = [sys.executable, "-m", "LAScarSegLib.worker"]
@@ -73,6 +72,13 @@ def median_run(command: list[str], repetitions: int) -> Run:
     )
 
 
+def make_scan(image: Path, cavity: Path) -> None:
+    """The simulated scan and its cavity."""
+    mask = left_atrium(SIZE_88, SPACING_88)
+    write_volume(scan_of(mask), image)
+    write_volume(mask, cavity)
+
+
 def copy(image: Path, target: Path) -> None:
     """The reference: read and write, default compression."""
     sitk.WriteImage(sitk.ReadImage(str(image)), str(target), useCompression=True)
@@ -89,9 +95,8 @@ def main() -> int:
         image, cavity = arguments.image, arguments.cavity
         if image is None or cavity is None:
             image, cavity = folder / "image.nii.gz", folder / "cavity.nii.gz"
-            mask = left_atrium(SIZE_88, SPACING_88)
-            write_volume(scan_of(mask), image)
-            write_volume(mask, cavity)
+            # Made here, its memory would count as the run's: on Linux a process starts with its parent's peak.
+            apart(make_scan, image, cavity)
         result = folder / "result"
         request = folder / "request.json"
         request.write_text(json.dumps({"image": str(image), "cavity": str(cavity), "output": str(result), "force": True}))
