@@ -1,11 +1,11 @@
 """The cavity model on scans that it has never seen: Dice, ASSD, HD95, and what it looks like.
 
-    python Benchmarks/cavity_model/evaluate.py BUNDLE HOLDOUT.csv OUT [--carma FOLDER] [--views FOLDER]
+    python Benchmarks/cavity_model/evaluate.py BUNDLE HOLDOUT.csv OUT [--carma FOLDER] [--thoraces N]
 
-HOLDOUT.csv is split.py's. Each scan is taken as it is, in a black frame, and (with --views, the folder that views.py wrote)
-pasted into a phantom's thorax, where the coarse network has to find the atrium first; --carma adds the CARMA toolkit's
-example, compared within the slices that its label covers. OUT gets scores.csv, scores.json and overlays.png: every scan with the reference (green)
-and the prediction (red), the worst first.
+HOLDOUT.csv is split.py's. Each scan is taken as it is, in a black frame, and pasted into the thorax of one of N phantoms that
+no network was trained on; in the last two the coarse network has to find the atrium. --carma adds the CARMA toolkit's
+example, compared within the slices that its label covers. OUT gets scores.csv, scores.json, and overlays.png: every scan with
+the reference (green) and the prediction (red), the worst first.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from views import framed, pasted
+from views import BACKGROUNDS, background, framed, pasted
 
 from LAScarSegLib.errors import InputError
 from LAScarSegLib.evaluation.scores import score_masks
@@ -72,7 +72,7 @@ def segment(bundle: Bundle, name: str, view: str, scan: Volume, reference: Volum
 
 def views_of(name: str, scan: Volume, cavity: Volume, thoraces: list[tuple[Volume, Volume]]):
     """(view, scan, cavity): the scan as it is, framed, pasted."""
-    random = np.random.default_rng([SEED, sum(name.encode("ascii"))])
+    random = np.random.default_rng([SEED, *name.encode("ascii")])
     yield "crop", scan, cavity
     yield "frame", *framed(scan, cavity, random)
     if thoraces:
@@ -110,15 +110,13 @@ def main() -> None:
     parser.add_argument("holdout", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--carma", type=Path)
-    parser.add_argument("--views", type=Path)
+    parser.add_argument("--thoraces", type=int, default=2)
     options = parser.parse_args()
     bundle = read_bundle(options.bundle)
     with options.holdout.open(newline="", encoding="utf-8") as file:
         cases = [(row["name"], Path(row["image"]), Path(row["cavity"])) for row in csv.DictReader(file)]
-    thoraces = []
-    if options.views:
-        images = sorted(path for path in options.views.glob("phantom_*.nrrd") if not path.stem.endswith("-cavity"))[:4]
-        thoraces = [(read_volume(path), read_volume(path.with_name(f"{path.stem}-cavity.nrrd"))) for path in images]
+    # Beyond the numbers that the training's backgrounds have.
+    thoraces = [background(2 * BACKGROUNDS + number) for number in range(options.thoraces)]
     results = []
     for name, image, label in cases:
         for view, scan, cavity in views_of(name, read_volume(image), read_volume(label), thoraces):
