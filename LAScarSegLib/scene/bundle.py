@@ -43,6 +43,7 @@ def new_scene() -> Any:
     slicer = slicer_classes()
     scene = slicer.vtkMRMLScene()
     allow_legends(scene)
+    allow_planes(scene)
     slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
     with _logic(slicer.vtkMRMLColorLogic, scene) as colours:
         colours.AddDefaultColorNodes()
@@ -82,6 +83,14 @@ def allow_legends(scene: Any) -> None:
     """Make colour legends a known kind of node, where no Colors module has done so (slicer-core, trame-slicer)."""
     if not scene.IsNodeClassRegistered("vtkMRMLColorLegendDisplayNode"):
         scene.RegisterNodeClass(slicer_classes().vtkMRMLColorLegendDisplayNode())
+
+
+def allow_planes(scene: Any) -> None:
+    """Make plane markups a kind of node that can be saved, where no Markups module has done so."""
+    slicer = slicer_classes()
+    for kind in ("vtkMRMLMarkupsPlaneNode", "vtkMRMLMarkupsPlaneDisplayNode", "vtkMRMLMarkupsPlaneJsonStorageNode"):
+        if not scene.IsNodeClassRegistered(kind):
+            scene.RegisterNodeClass(getattr(slicer, kind)())
 
 
 def write_mrb(analysis: Analysis, path: str | Path, *, name: str = "LGE-MRI", progress: Progress | None = None) -> Path:
@@ -184,6 +193,7 @@ def read_mrb(scene: Any, path: str | Path) -> None:
         if not scene_files:
             raise InputError(f"{path} holds no scene (.mrml).")
         allow_legends(scene)
+        allow_planes(scene)
         messages = slicer_classes().vtkMRMLMessageCollection()
         scene.SetURL(str(scene_files[0]))
         if not scene.Import(messages):

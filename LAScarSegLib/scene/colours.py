@@ -28,6 +28,18 @@ ZERO_HALF_WIDTH_MM = 0.25
 TABLE_ENTRIES = 256
 
 
+RED_YELLOW_BLUE = (
+    "313695", "4575b4", "74add1", "abd9e9", "e0f3f8", "ffffbf", "fee090", "fdae61", "f46d43", "d73027", "a50026",
+)  # fmt: skip
+"""ColorBrewer's RdYlBu from blue to red (colorbrewer2.org): the intensity ratio, as in the report's figure."""
+REGIONS: dict[int, tuple[str, RGB]] = {
+    0: ("left out", LEFT_OUT), 1: ("LA body", HEALTHY), 11: ("LSPV", (0.0, 0.45, 0.70)), 12: ("LMPV", (0.20, 0.60, 0.80)),
+    13: ("LIPV", (0.34, 0.71, 0.91)), 14: ("LCPV", (0.45, 0.80, 0.95)), 15: ("RSPV", (0.84, 0.37, 0.0)), 16: ("RMPV", (0.87, 0.50, 0.0)),
+    17: ("RIPV", (0.90, 0.62, 0.0)), 18: ("RCPV", (0.95, 0.75, 0.20)), 19: ("LAA", (0.80, 0.47, 0.65)),
+}  # fmt: skip
+"""Name and colour of every value of the array `Region` (`surface.REGION_…`): left veins blue, right veins orange."""
+
+
 def scar_table(scene: Any) -> Any:
     """The colour node of the array `Scar`: two entries, 0 healthy and 1 scar."""
     return _table(scene, "scar_colours", "LA scar colours", np.array([HEALTHY, SCAR]), ("healthy", "scar"))
@@ -43,6 +55,21 @@ def distance_table(scene: Any) -> Any:
     colours = (1 - share) + share * ends
     colours[np.abs(distance) <= ZERO_HALF_WIDTH_MM] = ZERO_LINE
     return _table(scene, "distance_colours", "Signed distance colours", colours, None)
+
+
+def ratio_table(scene: Any) -> Any:
+    """The colour node of the array `IIR`: blue below blood, red above."""
+    anchors = np.array([[int(code[n : n + 2], 16) / 255 for n in (0, 2, 4)] for code in RED_YELLOW_BLUE])
+    share = np.linspace(0, 1, TABLE_ENTRIES)
+    colours = np.stack([np.interp(share, np.linspace(0, 1, len(anchors)), anchors[:, channel]) for channel in range(3)], axis=1)
+    return _table(scene, "ratio_colours", "Intensity ratio colours", colours, None)
+
+
+def region_table(scene: Any) -> Any:
+    """The colour node of the array `Region`, one entry a value, named."""
+    last = max(REGIONS)
+    entries = [REGIONS.get(value, ("", LEFT_OUT)) for value in range(last + 1)]
+    return _table(scene, "region_colours", "LA region colours", np.array([rgb for _, rgb in entries]), tuple(name for name, _ in entries))
 
 
 def _table(scene: Any, role: str, name: str, colours: np.ndarray, names: tuple[str, ...] | None) -> Any:

@@ -62,7 +62,7 @@ def add_curve(scene: Any, analysis: Analysis, source: Any) -> tuple[Any, Any]:
     for name, colour in CURVE_SERIES:
         if name in columns:
             chart.AddAndObservePlotSeriesNodeID(_series(scene, table, name, colour, source).GetID())
-    for marks in (_preset_marks(scene, analysis, source), _chosen_mark(scene, analysis, source)):
+    for marks in (_preset_marks(scene, analysis, source), mark_chosen(scene, analysis, source)):
         if marks is not None:
             chart.AddAndObservePlotSeriesNodeID(marks.GetID())
     return table, chart
@@ -93,7 +93,7 @@ def _preset_marks(scene: Any, analysis: Analysis, source: Any) -> Any:
     return node
 
 
-def _chosen_mark(scene: Any, analysis: Analysis, source: Any) -> Any | None:
+def mark_chosen(scene: Any, analysis: Analysis, source: Any) -> Any | None:
     """The threshold of this result as a point on the curve; None, and an old one removed, when scar came without one."""
     intensity, share = analysis.method.threshold_intensity, analysis.measurements["scar_area_pct"].value
     role = "curve_point"
