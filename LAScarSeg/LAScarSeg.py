@@ -3,9 +3,11 @@
 import enum
 import math
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import vtk
 
 import slicer
@@ -24,6 +26,8 @@ from slicer.util import VTKObservationMixin
 # Installed, LAScarSegLib lies beside this file; in a source tree added to Slicer's module paths it lies one folder up.
 if not (Path(__file__).parent / "LAScarSegLib").is_dir():
     sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+POLL_S = 0.05
 
 
 class LAScarSeg(ScriptedLoadableModule):
@@ -239,28 +243,54 @@ class LAScarSegLogic(ScriptedLoadableModuleLogic):
     def getParameterNode(self):
         return LAScarSegParameterNode(super().getParameterNode())
 
-    def process(self, inputVolume, cavitySegmentation, cavitySegment, settings=None):
-        """Analyse a scan and put the result into the scene.
+    def process(self, inputVolume, cavitySegmentation, cavitySegment, settings=None, planes=()):
+        """Analyse a scan and put the result into the scene, in this process, with an intensity rule; returns when it is done.
 
         :param inputVolume: the LGE-MRI volume node.
         :param cavitySegmentation: the segmentation node with the left atrial cavity.
         :param cavitySegment: that segment's ID or name.
         :param settings: LAScarSegLib.settings.Settings; None: the defaults (image intensity ratio 1.20).
-        :return: LAScarSegLib.analysis.Analysis.
+        :param planes: plane markups called after the opening that they cut: "MV" (mitral valve), "LSPV" ..., "LAA".
+        :return: LAScarSegLib.presenter.editing.EditSession: its `analysis` has the numbers, its `nodes` are in the scene.
         :raises LAScarSegLib.errors.InputError: when the nodes can't be used; the message says why and what to do.
         """
         from LAScarSegLib import pipeline, scene
+        from LAScarSegLib.presenter.editing import EditSession
+        from LAScarSegLib.presenter.inputs import cut_plane
         from LAScarSegLib.settings import Settings
 
         volume = scene.volume_from_node(inputVolume)
         cavity = scene.segment_from_node(cavitySegmentation, cavitySegment, volume)
-        analysis = pipeline.analyse(volume, settings or Settings(), cavity=cavity)
-        scene.build_scene(slicer.mrmlScene, analysis, volume_node=inputVolume)
-        return analysis
+        analysis = pipeline.analyse(volume, settings or Settings(), cavity=cavity, planes=tuple(map(cut_plane, planes)))
+        nodes = scene.build_scene(slicer.mrmlScene, analysis, volume_node=inputVolume)
+        return EditSession(slicer.mrmlScene, nodes, analysis)
+
+    def run(self, choices):
+        """What Apply does, waited for: everything the panel can choose, models too, in the worker process.
+
+        :param choices: LAScarSegLib.presenter.choices.Choices. Packages must be installed and terms accepted already.
+        :return: LAScarSegLib.presenter.editing.EditSession, as from `process`.
+        :raises LAScarSegLib.errors.ProcessingError: when the run failed; the message says why. The scene is as it was.
+        """
+        from LAScarSegLib.errors import ProcessingError
+        from LAScarSegLib.presenter.editing import EditSession
+        from LAScarSegLib.presenter.run import Run
+        from LAScarSegPanel.environment import workerPython
+
+        run = Run(slicer.mrmlScene, choices, workerPython())
+        run.start()
+        try:
+            while not run.poll().done:
+                time.sleep(POLL_S)
+        finally:
+            run.close()
+        if run.state.error:
+            raise ProcessingError(run.state.error)
+        return EditSession(slicer.mrmlScene, run.nodes, run.analysis)
 
 
 class LAScarSegTest(ScriptedLoadableModuleTest):
-    """A ball with a cap of scar, whose numbers are known by analysis."""
+    """A ball with a cap of scar, whose numbers are known by analysis; and the sample from the first analysis to a saved scene."""
 
     RADIUS_MM, CAP_DEGREES = 25.0, 40.0
     BLOOD, WALL, SCAR, REST = 200, 160, 300, 80
@@ -271,11 +301,15 @@ class LAScarSegTest(ScriptedLoadableModuleTest):
     def runTest(self):
         self.setUp()
         self.test_CapOnBall()
+        self.setUp()
+        self.test_SampleStory()
+        self.setUp()
+        self.test_Model()
 
     def test_CapOnBall(self):
         self.delayDisplay("Analysing a ball with a cap of scar")
         inputVolume, segmentation = self.makeScan()
-        analysis = LAScarSegLogic().process(inputVolume, segmentation, segmentation.GetSegmentation().GetNthSegmentID(0))
+        analysis = LAScarSegLogic().process(inputVolume, segmentation, segmentation.GetSegmentation().GetNthSegmentID(0)).analysis
         capShare = 100 * (1 - math.cos(math.radians(self.CAP_DEGREES))) / 2
         ballMl = 4 / 3 * math.pi * self.RADIUS_MM**3 / 1000
         self.assertAlmostEqual(analysis.measurements["scar_area_pct"].value, capShare, delta=1.5)
@@ -283,10 +317,82 @@ class LAScarSegTest(ScriptedLoadableModuleTest):
         self.assertAlmostEqual(analysis.measurements["blood_pool_mean"].value, self.BLOOD, delta=0.5)
         self.delayDisplay("Test passed")
 
+    def test_SampleStory(self):
+        """Sample, analysis, another threshold, an edit, the numbers after it, the scene saved and loaded."""
+        import tempfile
+
+        from LAScarSegLib import sample_data, scene
+        from LAScarSegLib.presenter import review
+        from LAScarSegLib.scene.bundle import save_scene
+        from LAScarSegLib.scene.segmentation import CAVITY
+        from LAScarSegLib.settings import Settings
+
+        self.delayDisplay("Analysing the sample")
+        inputVolume, segmentation, planes = sample_data.load_sample(slicer.mrmlScene)
+        settings = Settings(perturbation=False)
+        session = LAScarSegLogic().process(inputVolume, segmentation, sample_data.CAVITY_SEGMENT, settings, planes)
+        truth, numbers = sample_data.sample().truth, session.analysis.measurements
+        self.assertAlmostEqual(numbers["la_volume_ml"].value, truth["la_volume_ml"], delta=0.05 * truth["la_volume_ml"])
+        before = numbers["scar_area_pct"].value
+        higher = review.set_threshold_live(session.nodes, session.analysis, 1.4)
+        self.assertLess(higher.measurements["scar_area_pct"].value, before)
+        session.nodes = review.commit_threshold(session.nodes, higher)
+        session.rebase(higher)
+
+        self.delayDisplay("Cutting the cavity in half, measuring again")
+        half = session.analysis.cavity.array.copy()
+        filled = np.flatnonzero(half.any(axis=(1, 2)))
+        half[filled[len(filled) // 2] :] = 0
+        self.putMask(half, session, CAVITY.segment_id)
+        session.update(full=False)
+        volumeMl = half.sum() * np.prod(session.analysis.geometry.spacing) / 1000
+        self.assertAlmostEqual(session.analysis.measurements["la_volume_ml"].value, volumeMl, delta=0.02 * volumeMl)
+
+        self.delayDisplay("Saving and loading the scene")
+        with tempfile.TemporaryDirectory() as folder:
+            save_scene(slicer.mrmlScene, Path(folder) / "sample.mrb")
+            slicer.mrmlScene.Clear()
+            scene.read_mrb(slicer.mrmlScene, Path(folder) / "sample.mrb")
+        loaded = slicer.mrmlScene.GetFirstNodeByName(f"{sample_data.sample().scan.node} LA segmentation")
+        reference = scene.volume_from_node(slicer.mrmlScene.GetFirstNodeByName(sample_data.sample().scan.node))
+        np.testing.assert_array_equal(scene.segment_from_node(loaded, CAVITY.segment_id, reference).array, half)
+        self.delayDisplay("Test passed")
+
+    def test_Model(self):
+        """The cavity by the model that comes with the project, where it and torch are there."""
+        import importlib.util
+
+        from LAScarSegLib import sample_data
+        from LAScarSegLib.models.store import ModelStore
+        from LAScarSegLib.presenter.choices import MODEL, Choices
+
+        bundle = ModelStore().default_cavity()
+        if bundle is None or importlib.util.find_spec("torch") is None or importlib.util.find_spec("monai") is None:
+            self.delayDisplay("No model or no torch: nothing to test")
+            return
+        self.delayDisplay(f"Finding the cavity with {bundle.card.reference}")
+        inputVolume, _segmentation, _planes = sample_data.load_sample(slicer.mrmlScene)
+        session = LAScarSegLogic().run(
+            Choices(inputVolume.GetID(), MODEL, cavity_model=bundle.card.reference, fast=True, accept_terms=True, device="cpu")
+        )
+        truth = sample_data.sample().truth["la_volume_ml"]
+        self.assertAlmostEqual(session.analysis.measurements["la_volume_ml"].value, truth, delta=0.25 * truth)
+
+    def putMask(self, array, session, segmentId):
+        """Voxels (k, j, i) on the scan's grid into a segment of the result, as an editor's stroke would leave them."""
+        from LAScarSegLib import scene
+        from LAScarSegLib.volume import Volume
+
+        labelmap = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "mask")
+        scene.volume_to_node(Volume(array, session.analysis.geometry), labelmap)
+        image = slicer.vtkSlicerSegmentationsModuleLogic.CreateOrientedImageDataFromVolumeNode(labelmap)
+        image.UnRegister(None)
+        logic = slicer.vtkSlicerSegmentationsModuleLogic
+        logic.SetBinaryLabelmapToSegment(image, session.nodes.segmentation, segmentId, logic.MODE_REPLACE)
+        slicer.mrmlScene.RemoveNode(labelmap)
+
     def makeScan(self):
         """The scan's volume node, and a segmentation whose one segment is the ball."""
-        import numpy as np
-
         from LAScarSegLib import scene
         from LAScarSegLib.volume import Geometry, Volume
 

@@ -101,9 +101,25 @@ def test_the_installed_library_imports_and_finds_its_resources(installed: Path, 
 def test_the_module_file_has_the_five_classes_that_slicer_looks_for(repository: Path) -> None:
     source = (repository / "LAScarSeg" / "LAScarSeg.py").read_text(encoding="utf-8")
     classes = re.findall(r"^class (\w+)", source, flags=re.MULTILINE)
-    assert classes == ["LAScarSeg", "LAScarSegParameterNode", "LAScarSegWidget", "LAScarSegLogic", "LAScarSegTest"]
+    expected = ["LAScarSeg", "LAScarSegParameterNode", "LAScarSegWidget", "LAScarSegLogic", "LAScarSegTest"]
+    assert [name for name in classes if name.startswith("LAScarSeg")] == expected
 
 
 def test_only_the_module_lies_in_the_modules_folder(repository: Path) -> None:
     """Slicer takes every Python file there for a module of its own."""
     assert [path.name for path in (repository / "LAScarSeg").glob("*.py")] == ["LAScarSeg.py"]
+
+
+def test_the_panels_sections_are_installed_beside_the_module(installed: Path, repository: Path) -> None:
+    """There `import LAScarSegPanel` finds them: Slicer puts the folder of a module on Python's path."""
+    names = {path.name for path in (repository / "LAScarSeg" / "LAScarSegPanel").glob("*.py")}
+    assert {path.name for path in (installed / "LAScarSegPanel").glob("*.py")} == names
+    assert "__init__.py" in names and (installed / "LAScarSeg.py").is_file()
+
+
+def test_every_test_for_slicer_is_registered_and_there(repository: Path) -> None:
+    folder = repository / "Testing" / "Slicer"
+    listed = set(re.findall(r"^  (\w+Test)$", (folder / "CMakeLists.txt").read_text(), flags=re.MULTILINE))
+    assert listed == {path.stem for path in folder.glob("*Test.py")} and len(listed) >= 5
+    for path in folder.glob("*.py"):
+        compile(path.read_text(encoding="utf-8"), str(path), "exec")

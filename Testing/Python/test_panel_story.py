@@ -1,0 +1,268 @@
+"""The panel as a user drives it, on real MRML with a real worker: choose, Apply, look, correct, compare, export, cancel."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+pytest.importorskip("slicer", reason="the scene layer needs slicer-core")
+try:
+    import PySide6.QtWidgets  # noqa: F401
+except ImportError as error:
+    pytest.skip(f"Qt can't be loaded ({error}): pip install lascarseg[test]; apt install libegl1", allow_module_level=True)
+
+import pythonqt_stand_in
+from scene_cases import AXIAL, scan
+from slicer_stand_in import open_panel, slicer_application
+
+from LAScarSegLib import scene as mrml
+from LAScarSegLib.presenter.drawing import new_cavity
+from LAScarSegLib.scene.mrml import nodes_of_class, slicer_classes
+from LAScarSegLib.scene.segmentation import SCAR
+
+TIMEOUT_S = 180.0
+
+
+@pytest.fixture
+def scene():
+    return mrml.new_scene()
+
+
+@pytest.fixture
+def dialogs(scene, monkeypatch, tmp_path):
+    monkeypatch.setenv("LASCARSEG_MODELS", str(tmp_path / "models"))
+    failures = []
+    # An exception in a slot ends there; without this a test would not notice.
+    monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: failures.append(error))
+    with slicer_application(scene) as dialogs:
+        from LAScarSegPanel import environment
+
+        monkeypatch.setattr(environment, "workerPython", lambda: [sys.executable])
+        yield dialogs
+    assert not failures
+
+
+@pytest.fixture
+def panel(dialogs):
+    widget = open_panel()
+    yield widget
+    widget.cleanup()
+
+
+@pytest.fixture
+def ready(panel, scene):
+    """The panel with a small scan and its cavity chosen, without the perturbation range."""
+    image, cavity = scan(AXIAL)
+    volume = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "scan")
+    mrml.volume_to_node(image, volume)
+    segmentation, segment = new_cavity(scene, volume)
+    segmentation.SetName("drawn")
+    put_mask(cavity.array, segmentation, segment, volume)
+    node = panel.parameterNode
+    node.inputVolume, node.cavitySegmentation, node.cavitySegmentId, node.fast = volume, segmentation, segment, True
+    return panel
+
+
+def put_mask(array, segmentation, segment: str, volume) -> None:
+    """Voxels (k, j, i) on the volume's grid into a segment, as a stroke of the segment editor leaves them."""
+    slicer = slicer_classes()
+    labelmap = slicer.vtkOrientedImageData()
+    source = slicer.vtkMRMLScalarVolumeNode()
+    mrml.volume_to_node(mrml.volume_from_node(volume), source)
+    from vtkmodules.util.numpy_support import numpy_to_vtk
+    from vtkmodules.vtkCommonMath import vtkMatrix4x4
+
+    to_ras = vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(to_ras)
+    labelmap.SetDimensions(*array.shape[::-1])
+    labelmap.SetImageToWorldMatrix(to_ras)
+    labelmap.GetPointData().SetScalars(numpy_to_vtk(array.astype("uint8").ravel(), deep=True))
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    logic.SetBinaryLabelmapToSegment(labelmap, segmentation, segment, logic.MODE_REPLACE)
+
+
+def wait(condition, what: str) -> None:
+    """Qt's event loop until `condition()`."""
+    application, end = pythonqt_stand_in.application(), time.monotonic() + TIMEOUT_S
+    while not condition():
+        assert time.monotonic() < end, f"waited {TIMEOUT_S:g} s for {what}"
+        application.processEvents()
+        time.sleep(0.01)
+
+
+def apply(panel) -> None:
+    panel.ui.applyButton.click()
+    wait(lambda: not panel.runSection.running, "the run")
+
+
+def node_ids(scene) -> set[str]:
+    return {scene.GetNthNode(n).GetID() for n in range(scene.GetNumberOfNodes())}
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_opening_the_panel_loads_no_torch_and_takes_less_than_half_a_second_of_computing(dialogs):
+    import LAScarSeg  # noqa: F401
+
+    before = time.process_time()
+    widget = open_panel()
+    assert time.process_time() - before < 0.5
+    widget.cleanup()
+
+
+def test_apply_explains_what_is_missing(panel, scene):
+    assert not panel.ui.applyButton.enabled
+    assert "LGE-MRI" in panel.ui.applyButton.toolTip == panel.ui.statusLabel.text
+
+
+def test_a_scan_with_a_cavity_becomes_a_result(ready, scene):
+    assert ready.ui.applyButton.enabled and not ready.ui.applyButton.text == "Cancel"
+    ready.ui.applyButton.click()
+    assert ready.ui.applyButton.text == "Cancel" and ready.ui.progressBar.isVisibleTo(ready.ui.applyFrame)
+    wait(lambda: not ready.runSection.running, "the run")
+    share = ready.analysis.measurements["scar_area_pct"].value
+    assert f"{share:.1f} %" in ready.ui.headlineLabel.text
+    assert scene.GetFirstNodeByName("scan LA scar map") is not None
+    assert ready.ui.measurementsTable.rowCount > 8
+    assert ready.ui.applyButton.text == "Apply" and "Done" in ready.ui.statusLabel.text
+
+
+def test_cancel_leaves_the_scene_as_it_was_and_no_process(ready, scene):
+    before = node_ids(scene)
+    ready.ui.applyButton.click()
+    pid = ready.runSection.workerPid
+    assert is_alive(pid)
+    ready.ui.applyButton.click()
+    assert not is_alive(pid)
+    assert node_ids(scene) == before and "as it was" in ready.ui.statusLabel.text and ready.analysis is None
+
+
+@pytest.mark.parametrize("how", ["scene closed", "module reloaded"])
+def test_no_worker_outlives(ready, scene, how):
+    ready.ui.applyButton.click()
+    pid = ready.runSection.workerPid
+    if how == "scene closed":
+        scene.Clear()
+        assert next(iter(nodes_of_class(scene, "vtkMRMLScalarVolumeNode")), None) is None
+    else:
+        ready.cleanup()
+    assert not is_alive(pid)
+
+
+def test_a_scan_deleted_while_the_worker_runs_is_said_in_words(ready, scene, dialogs):
+    ready.ui.applyButton.click()
+    scene.RemoveNode(ready.parameterNode.inputVolume)
+    wait(lambda: not ready.runSection.running, "the end")
+    assert "removed" in dialogs[-1][1] and ready.analysis is None
+
+
+def test_a_killed_worker_is_explained_and_its_log_can_be_copied(ready, scene, dialogs):
+    before = node_ids(scene)
+    ready.ui.applyButton.click()
+    os.kill(ready.runSection.workerPid, 9)
+    wait(lambda: not ready.runSection.running, "the end")
+    assert "ended from outside" in dialogs[-1][1]
+    assert node_ids(scene) == before
+    ready.ui.copyLogButton.click()
+    assert "LAScarSeg" in pythonqt_stand_in.application().clipboard().text()
+
+
+def test_choices_come_back_with_the_parameter_node(ready, scene):
+    ready.ui.methodSelector.currentIndex = ready.ui.methodSelector.findData("nsd")
+    assert ready.parameterNode.method == "nsd" and ready.parameterNode.threshold == 3.0  # that rule's usual number
+    ready.ui.presetSelector.currentIndex = 1
+    assert ready.parameterNode.threshold == 2.3
+    assert ready.ui.thresholdSpinBox.value == 2.3
+    ready.exit()
+    ready.enter()
+    assert ready.ui.methodSelector.itemData(ready.ui.methodSelector.currentIndex) == "nsd"
+    assert ready.choicesSection.choices().threshold == 2.3
+
+
+def test_a_rule_without_a_number_hides_it(ready):
+    ready.ui.methodSelector.currentIndex = ready.ui.methodSelector.findData("otsu")
+    assert not ready.ui.thresholdSpinBox.isVisibleTo(ready.ui.methodCollapsibleButton)
+    assert ready.choicesSection.choices().threshold is None and ready.ui.applyButton.enabled
+
+
+def test_the_cavity_by_a_model_asks_for_a_model(ready):
+    ready.ui.cavitySourceSelector.currentIndex = 1
+    assert ready.ui.roiSelector.isVisibleTo(ready.ui.inputCollapsibleButton)
+    assert not ready.ui.cavitySelector.isVisibleTo(ready.ui.inputCollapsibleButton)
+    assert not ready.ui.applyButton.enabled and "network" in ready.ui.statusLabel.text
+
+
+def test_look_correct_compare_and_export_a_result(ready, scene, dialogs, tmp_path):
+    apply(ready)
+    assert dialogs == []
+    nodes = ready.session.nodes
+    first = ready.analysis.measurements["scar_area_pct"].value
+    # look
+    ready.ui.scalarSelector.currentIndex = ready.ui.scalarSelector.findData("LGE")
+    assert nodes.surface.GetDisplayNode().GetActiveScalarName() == "LGE"
+    ready.ui.opacitySlider.value = 0.5
+    assert nodes.surface.GetDisplayNode().GetOpacity() == 0.5
+    # compare with a higher threshold, dragged
+    ready.ui.keepButton.click()
+    ready.ui.thresholdSlider.value = ready.ui.thresholdSlider.value + 0.3
+    assert ready.analysis.measurements["scar_area_pct"].value < first
+    assert "Difference" in [ready.ui.measurementsTable.horizontalHeaderItem(n).text() for n in range(5)]
+    # correct: all scar erased
+    ready.ui.editScarButton.click()
+    editor = ready.editSection.editor
+    assert editor.effect == "Paint" and editor.shortcuts and editor.observing
+    assert editor.node.GetSelectedSegmentID() == SCAR.segment_id
+    assert editor.node.GetOverwriteMode() == editor.node.OverwriteNone
+    put_mask(ready.analysis.scar.array * 0, nodes.segmentation, SCAR.segment_id, nodes.volume)
+    wait(lambda: ready.analysis.measurements["scar_volume_ml"].value == 0, "the numbers after the edit")
+    ready.exit()
+    assert editor.effect is None and not editor.shortcuts and not editor.observing
+    ready.enter()
+    # export
+    assert not ready.ui.exportButton.enabled
+    ready.ui.exportFolderEdit.currentPath = str(tmp_path)
+    ready.ui.exportReportCheckBox.checked = False
+    ready.ui.exportSceneCheckBox.checked = False
+    ready.ui.exportButton.click()
+    assert json.loads((tmp_path / "scan" / "measurements.json").read_text())["scar_volume_ml"]["value"] == 0
+    assert dialogs == []
+
+
+def test_a_result_without_its_nodes_is_no_result(ready, scene):
+    apply(ready)
+    scene.RemoveNode(ready.session.nodes.surface)
+    assert ready.analysis is None and not ready.ui.editScarButton.enabled
+    assert ready.ui.headlineLabel.text == "No result yet."
+
+
+def test_a_cavity_can_be_drawn_on_the_scan(ready):
+    volume = ready.parameterNode.inputVolume
+    ready.ui.drawCavityButton.click()
+    node = ready.parameterNode
+    assert node.cavitySegmentation.GetName() == "scan cavity" and node.cavitySegmentId == "LA_cavity"
+    assert ready.editSection.editor.node.GetSourceVolumeNode() is volume
+    assert ready.editSection.editor.node.GetSelectedSegmentID() == "LA_cavity"
+
+
+def test_a_plane_is_placed_watched_and_taken_away(ready, scene):
+    ready.ui.placePlaneButton.click()
+    plane = ready.planesSection.nodes()[0]
+    assert plane.GetName() == "MV" and ready.planesSection.nodeIds() == ()
+    plane.SetPlaneType(plane.PlaneTypePointNormal)
+    plane.SetOriginWorld(0.0, 0.0, 0.0)
+    plane.SetNormalWorld(0.0, 0.0, 1.0)
+    plane.InvokeEvent(plane.PointEndInteractionEvent)
+    assert ready.planesSection.nodeIds() == (plane.GetID(),) and "MV" in ready.ui.planesLabel.text
+    ready.ui.removePlaneButton.click()
+    assert ready.planesSection.nodes() == []
