@@ -51,7 +51,7 @@ def read_volume(path: str | Path) -> Volume:
         flags = check_file(path)
         with quiet_itk():
             image = _read_with_itk(path)
-        simulated = image.HasMetaDataKey(NOTE_KEY) and image.GetMetaData(NOTE_KEY).startswith(SIMULATED_NOTE)
+        simulated = _notes_simulation(image)
         volume = Volume.from_sitk(image, (*flags, SIMULATED) if simulated else flags)
     return check_finite(volume, path)
 
@@ -73,6 +73,24 @@ def write_volume(volume: Volume, path: str | Path) -> None:
     except RuntimeError as error:
         # SimpleITK has one exception for everything; writing a volume that is in memory fails for the disk's reasons.
         raise OSError(_itk_reason(error, path)) from error
+
+
+def says_simulated(path: Path) -> bool:
+    """Whether a volume file's header notes that it is a phantom; False for a file that is gone or can't be read."""
+    if not path.is_file() or not path.name.lower().endswith(EXTENSIONS):
+        return False
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    with quiet_itk():
+        try:
+            reader.ReadImageInformation()
+        except RuntimeError:
+            return False
+    return _notes_simulation(reader)
+
+
+def _notes_simulation(header: sitk.Image | sitk.ImageFileReader) -> bool:
+    return header.HasMetaDataKey(NOTE_KEY) and header.GetMetaData(NOTE_KEY).startswith(SIMULATED_NOTE)
 
 
 def check_finite(volume: Volume, name: str | Path) -> Volume:

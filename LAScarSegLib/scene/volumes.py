@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from ..errors import InputError
 from ..flags import QualityFlag
 from ..sample_data import is_sample
 from ..volume import Geometry, Volume
-from ..volume_files import SIMULATED
+from ..volume_files import SIMULATED, says_simulated
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """Both frames share the superior axis; left and posterior change sign. Its own inverse."""
@@ -58,8 +60,6 @@ def volume_from_node(node: Any | None) -> Volume:
     InputError
         no node, no image in it, more than one value a voxel, or a transform that bends or shears the grid.
     """
-    from vtkmodules.util.numpy_support import vtk_to_numpy
-
     if node is None:
         raise InputError("No volume is selected. Choose the LGE-MRI volume.")
     name = node.GetName()
@@ -72,17 +72,30 @@ def volume_from_node(node: Any | None) -> Volume:
             f"The volume {name!r} has {scalars.GetNumberOfComponents()} values a voxel (a colour or vector image); "
             "choose one with a single grey level."
         )
-    size = image.GetDimensions()
-    array = vtk_to_numpy(scalars).reshape(size[::-1]).copy()
+    array = _voxels(image).copy()
     return Volume(array, node_geometry(node), _flags(node, array))
 
 
+def _voxels(image: Any) -> np.ndarray:
+    """(k, j, i) values of a vtkImageData with one value a voxel, not copied."""
+    from vtkmodules.util.numpy_support import vtk_to_numpy
+
+    return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
+
+
 def _flags(node: Any, array: np.ndarray) -> tuple[QualityFlag, ...]:
-    """What the reader noted; Slicer's own readers drop the header's note, so the sample is known by its voxels."""
+    """What the reader of the file noted. Slicer's own readers note nothing, so whether a scan is simulated is looked up."""
     noted = node.GetAttribute(FLAGS)
     if noted is not None:
         return tuple(QualityFlag(**flag) for flag in json.loads(noted))
-    return (SIMULATED,) if is_sample(array) else ()
+    return (SIMULATED,) if is_sample(array) or _comes_from_a_phantom(node) else ()
+
+
+def _comes_from_a_phantom(node: Any) -> bool:
+    """Whether the header of the file that Slicer read, if it is still there, says so."""
+    storage = node.GetStorageNode()
+    file = None if storage is None else storage.GetFileName()
+    return bool(file) and says_simulated(Path(file))
 
 
 def hardened_from_node(node: Any | None) -> tuple[Volume, bool]:
@@ -105,7 +118,8 @@ def hardened_from_node(node: Any | None) -> tuple[Volume, bool]:
     to_world = vtkGeneralTransform()
     transform.GetTransformToWorld(to_world)
     copy.ApplyNonLinearTransform(to_world)
-    return volume_from_node(copy), True
+    hardened = volume_from_node(copy)
+    return replace(hardened, flags=_flags(node, _voxels(node.GetImageData()))), True
 
 
 def _keeps_a_grid(transform: Any, node: Any) -> bool:

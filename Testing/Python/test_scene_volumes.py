@@ -10,11 +10,12 @@ from scene_cases import GRIDS, scan
 from LAScarSegLib.errors import InputError
 from LAScarSegLib.flags import QualityFlag
 from LAScarSegLib.volume import Volume
+from LAScarSegLib.volume_files import SIMULATED, write_volume
 
 slicer = pytest.importorskip("slicer", reason="the scene layer needs slicer-core")
 
 from LAScarSegLib import scene as mrml
-from LAScarSegLib.scene.volumes import matrix_from_vtk, matrix_to_vtk
+from LAScarSegLib.scene.volumes import hardened_from_node, matrix_from_vtk, matrix_to_vtk
 
 
 @pytest.fixture
@@ -124,3 +125,35 @@ def test_what_the_reader_of_the_file_remarked_stays_with_the_node(scene):
     flag = QualityFlag("orientation", "qform and sform disagree by 3.2 mm; the sform was used.")
     node = scalar_node(scene, Volume(image.array, image.geometry, (flag,)))
     assert mrml.volume_from_node(node).flags == (flag,)
+
+
+def test_a_phantom_that_slicers_own_reader_loaded_is_known_as_simulated(scene, tmp_path):
+    image, _ = scan(GRIDS["axial"])
+    files = {"phantom.nrrd": (SIMULATED,), "phantom.nii.gz": (SIMULATED,), "scan.nrrd": ()}
+    for name, flags in files.items():
+        write_volume(Volume(image.array, image.geometry, flags), tmp_path / name)
+        node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+        node.AddDefaultStorageNode(str(tmp_path / name))
+        assert node.GetStorageNode().ReadData(node)
+        assert mrml.volume_from_node(node).flags == flags
+
+
+def test_a_phantom_under_a_bending_transform_stays_simulated(scene):
+    image, _ = scan(GRIDS["axial"])
+    node = scalar_node(scene, Volume(image.array, image.geometry, (SIMULATED,)))
+    transform = scene.AddNewNodeByClass("vtkMRMLTransformNode", "bend")
+    from vtkmodules.vtkCommonCore import vtkPoints
+    from vtkmodules.vtkCommonTransforms import vtkThinPlateSplineTransform
+
+    bend = vtkThinPlateSplineTransform()
+    landmarks, moved = vtkPoints(), vtkPoints()
+    for point in ((0, 0, 0), (40, 0, 0), (0, 40, 0), (0, 0, 40)):
+        landmarks.InsertNextPoint(point)
+        moved.InsertNextPoint(point[0], point[1], point[2] + (3 if point[0] else 0))
+    bend.SetSourceLandmarks(landmarks)
+    bend.SetTargetLandmarks(moved)
+    bend.SetBasisToR()
+    transform.SetAndObserveTransformToParent(bend)
+    node.SetAndObserveTransformNodeID(transform.GetID())
+    hardened, was_resampled = hardened_from_node(node)
+    assert was_resampled and hardened.flags == (SIMULATED,)
