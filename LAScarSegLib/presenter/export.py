@@ -63,6 +63,10 @@ def write(
         analysis, folder, force=force, figures=report and "matplotlib" not in missing, report=report and "jinja2" not in missing,
         scene=scene, progress=progress,
     )  # fmt: skip
-    left_out = [f"Left out {REPORT_PACKAGES[name]}: the Python package {name} is not installed." for name in missing]
+    left_out = [
+        f"Left out {REPORT_PACKAGES[name]}: the Python package {name} is not installed. In Slicer's Python console: "
+        f"slicer.util.pip_install('{name}')"
+        for name in missing
+    ]
     notes = json.loads((written / MARKER).read_text(encoding="utf-8"))["notes"]
     return (*left_out, *(note["message"] for note in notes))
