@@ -56,11 +56,11 @@ STATISTICS = {
     ),
     "LA_wall": (Statistic("wall_volume_ml", VOLUME, VOXEL_SUM),),
     "LA_scar": (
-        Statistic("scar_area_pct", _share("scar_area_pct", "Scar, share of the left atrial surface")),
-        Statistic("scar_area_pct_wall", _share("scar_area_pct_wall", "Scar, share of the left atrial wall's surface")),
+        Statistic("scar_area_pct", _share("ScarSurfacePct", "Scar, share of the left atrial surface")),
+        Statistic("scar_area_pct_wall", _share("ScarWallSurfPct", "Scar, share of the left atrial wall's surface")),
         Statistic("scar_area_cm2", AREA),
         Statistic("scar_volume_ml", VOLUME, VOXEL_SUM),
-        Statistic("scar_pct_of_wall_volume", _share("scar_pct_of_wall_volume", "Scar, share of the left atrial wall's volume")),
+        Statistic("scar_pct_of_wall_volume", _share("ScarWallVolPct", "Scar, share of the left atrial wall's volume")),
     ),
 }
 """By the segment's ID in a result (`scene.segmentation.SEGMENTS`)."""

@@ -186,6 +186,16 @@ def test_every_number_has_a_title_a_unit_and_codes(key):
     assert "DICOM.QuantityCode" in info or "DICOM.DerivationCode" in info
 
 
+@pytest.mark.parametrize("key", BY_KEY)
+def test_codes_fit_into_their_dicom_fields(key):
+    """Code value and scheme are SH (16 characters), the meaning is LO (64): PS3.5, section 6.2."""
+    for name, code in Plugin().getMeasurementInfo(key).items():
+        if name.startswith("DICOM."):
+            entry = slicer.vtkCodedEntry()
+            entry.SetFromString(code)
+            assert len(entry.GetCodeValue()) <= 16 and len(entry.GetCodingSchemeDesignator()) <= 16 and len(entry.GetCodeMeaning()) <= 64
+
+
 def test_volumes_and_areas_carry_the_codes_of_snomed_ct():
     info = Plugin().getMeasurementInfo("scar_volume_ml")
     assert "118565006" in info["DICOM.QuantityCode"] and "126030" in info["DICOM.MeasurementMethodCode"]
