@@ -48,11 +48,13 @@ def write_cases(root: Path, count: int, **options) -> Path:
     return root
 
 
-def tiny_settings(data: Path, stage: str = "cavity", epochs: int = 3, steps_per_epoch: int = 12, **changes) -> TrainingSettings:
-    """two_stage_sdm with a network of some thousand weights on patches of 80 mm at 2.5 mm."""
-    channels = len(SYSTEMS["two_stage_sdm"].stage(stage).channels)
+def tiny_settings(
+    data: Path, stage: str = "cavity", epochs: int = 3, steps_per_epoch: int = 12, system: str = "two_stage_sdm", **changes
+) -> TrainingSettings:
+    """A network of some thousand weights on patches of 80 mm at 2.5 mm."""
+    channels = len(SYSTEMS[system].stage(stage).channels)
     plan = NetworkPlan(channels, 2, (6, 12, 16), CUBE, ((3, 3, 3),) * 3)
     size = Preset(plan, (2.5, 2.5, 2.5), (32, 32, 32), 2, epochs)
-    values = {"system": "two_stage_sdm", "stage": stage, "data": str(data), "size": size, "steps_per_epoch": steps_per_epoch, "folds": 4,
+    values = {"system": system, "stage": stage, "data": str(data), "size": size, "steps_per_epoch": steps_per_epoch, "folds": 4,
               "anatomy": "truth"}  # fmt: skip
     return TrainingSettings(**(values | changes))
