@@ -328,9 +328,10 @@ class LAScarSegTest(ScriptedLoadableModuleTest):
         from LAScarSegLib.settings import Settings
 
         self.delayDisplay("Analysing the sample")
-        inputVolume, segmentation, planes = sample_data.load_sample(slicer.mrmlScene)
+        inputVolume, segmentation, _planes = sample_data.load_sample(slicer.mrmlScene)
         settings = Settings(perturbation=False)
-        session = LAScarSegLogic().process(inputVolume, segmentation, sample_data.CAVITY_SEGMENT, settings, planes)
+        # without the planes: the edit below takes the half of the cavity away that some of them cut
+        session = LAScarSegLogic().process(inputVolume, segmentation, sample_data.CAVITY_SEGMENT, settings)
         truth, numbers = sample_data.sample().truth, session.analysis.measurements
         self.assertAlmostEqual(numbers["la_volume_ml"].value, truth["la_volume_ml"], delta=0.05 * truth["la_volume_ml"])
         before = numbers["scar_area_pct"].value

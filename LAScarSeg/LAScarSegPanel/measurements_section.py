@@ -18,7 +18,7 @@ class MeasurementsSection(Section):
         self.ui.showCurveButton.connect("clicked()", self.onShowCurve)
         self.ui.keepButton.connect("toggled(bool)", self.onKeep)
         self.ui.measurementsTable.verticalHeader().setVisible(False)
-        self.ui.measurementsTable.horizontalHeader().setStretchLastSection(True)
+        self.ui.measurementsTable.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
         self.resultChanged()
 
     def resultChanged(self) -> None:
@@ -37,19 +37,31 @@ class MeasurementsSection(Section):
         self._showRows(analysis, numbers)
 
     def _showRows(self, analysis, numbers) -> None:
-        from LAScarSegLib.errors import InputError
-
         remarks = [f"<b>{flag.severity}: {html.escape(flag.title)}.</b> {html.escape(flag.message)}" for flag in numbers.flags(analysis)]
-        heads = [_("Measurement"), _("Value"), _("Unit"), _("Range")]
-        rows = [(row.label, row.value, row.unit, row.range) for row in numbers.rows(analysis)]
+        heads = [_("Measurement"), _("Value"), _("Range")]
+        rows = [(row.label, f"{row.value} {row.unit}".strip(), row.range) for row in numbers.rows(analysis)]
         if self._kept is not None:
-            try:
-                comparison = numbers.compare(self._kept, analysis)
-                heads, rows = list(comparison.headings), comparison.rows
-                remarks = [*map(html.escape, comparison.remarks), *remarks]
-            except InputError as error:
-                remarks = [html.escape(str(error)), *remarks]
+            heads, rows, compared = self._comparison(analysis, heads, rows)
+            remarks = [*map(html.escape, compared), *remarks]
         say(self.ui.flagsLabel, "".join(f"<p>{remark}</p>" for remark in remarks))
+        self._fillTable(heads, rows)
+
+    def _comparison(self, analysis, heads, rows):
+        """The kept result and this one side by side, and what to bear in mind; as it was when they are of different scans."""
+        from LAScarSegLib.errors import InputError
+        from LAScarSegLib.presenter import numbers
+
+        try:
+            comparison = numbers.compare(self._kept, analysis)
+        except InputError as error:
+            return heads, rows, [str(error)]
+        methods = _("Kept: {kept}. Now: {now}.").format(kept=comparison.headings[1], now=comparison.headings[2])
+        heads = [comparison.headings[0], _("Kept"), _("Now"), comparison.headings[3]]
+        rows = [(f"{label}, {unit}" if unit else label, kept, now, change) for label, kept, now, change, unit in comparison.rows]
+        return heads, rows, [methods, *comparison.remarks]
+
+    def _fillTable(self, heads, rows) -> None:
+        """Long names wrap in the first column, so that the numbers are seen without scrolling."""
         table = self.ui.measurementsTable
         table.setVisible(True)
         table.setColumnCount(len(heads))
@@ -58,7 +70,8 @@ class MeasurementsSection(Section):
         for number, row in enumerate(rows):
             for column, text in enumerate(row):
                 table.setItem(number, column, qt.QTableWidgetItem(text))
-        table.resizeColumnsToContents()
+        table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
+        table.resizeRowsToContents()
 
     def onKeep(self, on: bool) -> None:
         self._kept = self.widget.analysis if on else None

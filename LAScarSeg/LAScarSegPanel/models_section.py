@@ -32,6 +32,7 @@ class ModelsSection(Section):
         for model in self._models:
             name = model.bundle.card.reference if model.bundle else _("{folder}: can't be used").format(folder=model.folder.name)
             self.ui.modelsList.addItem(name)
+        self.ui.modelsList.setVisible(bool(self._models))
         if self._models:
             self.ui.modelsList.setCurrentRow(0)
         else:

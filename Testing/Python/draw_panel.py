@@ -35,6 +35,8 @@ def main(picture: Path) -> None:
         panel.setResult(LAScarSeg.LAScarSegLogic().process(volume, segmentation, sample_data.CAVITY_SEGMENT, Settings(), planes))
         panel.ui.statusLabel.text = "Done."
         panel.ui.statusLabel.setVisible(True)
+        for section in (panel.ui.exportCollapsibleButton, panel.ui.modelsCollapsibleButton):
+            section.collapse()
         window = panel.parent.widget
         application = pythonqt_stand_in.application()
         window.resize(WIDTH, 10)

@@ -83,8 +83,9 @@ class SegmentSelector(QtWidgets.QWidget):
         super().__init__(parent)
         row = QtWidgets.QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(QtWidgets.QComboBox())
-        row.addWidget(QtWidgets.QComboBox())
+        self._boxes = QtWidgets.QComboBox(), QtWidgets.QComboBox()
+        for box in self._boxes:
+            row.addWidget(box)
         self._node, self._segment = None, ""
 
     def setMRMLScene(self, scene: Any) -> None:
@@ -100,13 +101,21 @@ class SegmentSelector(QtWidgets.QWidget):
         if node is not self._node:
             self._node = node
             self._segment = node.GetSegmentation().GetNthSegmentID(0) if node and node.GetSegmentation().GetNumberOfSegments() else ""
+            self._show()
             self.currentNodeChanged.emit(node)
             self.currentSegmentChanged.emit(self._segment)
 
     def setCurrentSegmentID(self, segment: str) -> None:
         if segment != self._segment:
             self._segment = segment
+            self._show()
             self.currentSegmentChanged.emit(segment)
+
+    def _show(self) -> None:
+        chosen = self._node.GetSegmentation().GetSegment(self._segment) if self._node else None
+        for box, text in zip(self._boxes, (self._node.GetName() if self._node else "", chosen.GetName() if chosen else "")):
+            box.clear()
+            box.addItem(text)
 
 
 class CollapsibleButton(QtWidgets.QWidget):
@@ -129,6 +138,12 @@ class CollapsibleButton(QtWidgets.QWidget):
     def _set_collapsed(self, collapsed: bool) -> None:
         self._collapsed = collapsed
 
+    def collapse(self) -> None:
+        """Hide the content, for a picture; tests look at the content whether it is hidden or not."""
+        for child in QtWidgets.QWidget.findChildren(self, QtWidgets.QWidget):
+            child.setVisible(False)
+        self.setFixedHeight(self.fontMetrics().height() + 8)
+
     text = Property(str, _get_text, _set_text)
     collapsed = Property(bool, _get_collapsed, _set_collapsed)
 
@@ -150,11 +165,17 @@ class SliderWidget(QtWidgets.QWidget):
         super().__init__(parent)
         row = QtWidgets.QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal))
-        self._box = QtWidgets.QDoubleSpinBox()
+        self._slider, self._box = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal), QtWidgets.QDoubleSpinBox()
+        row.addWidget(self._slider)
         row.addWidget(self._box)
         self._tracking = True
+        self._box.valueChanged.connect(self._show)
         self._box.valueChanged.connect(self.valueChanged)
+
+    def _show(self, value: float) -> None:
+        low, high = self._box.minimum(), self._box.maximum()
+        self._slider.setRange(0, 1000)
+        self._slider.setValue(int(1000 * (value - low) / max(high - low, 1e-9)))
 
     def _tracks(self) -> bool:
         return self._tracking

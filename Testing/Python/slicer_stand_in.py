@@ -44,7 +44,8 @@ def slicer_application(scene: Any) -> Iterator[Dialogs]:
     for name, function in _helpers(dialogs).items():
         setattr(slicer.util, name, function)
     _install_modules(slicer)
-    scene.RegisterNodeClass(slicer.vtkMRMLSegmentEditorNode())  # as Slicer's Segmentations module does
+    if not scene.IsNodeClassRegistered("vtkMRMLSegmentEditorNode"):
+        scene.RegisterNodeClass(slicer.vtkMRMLSegmentEditorNode())  # as Slicer's Segmentations module does
     sys.path.insert(0, str(REPOSITORY / "LAScarSeg"))
     try:
         yield dialogs
