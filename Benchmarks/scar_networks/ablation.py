@@ -2,7 +2,7 @@
 
     python Benchmarks/scar_networks/ablation.py --out DIR [--epochs 8] [--seeds 3]
 
-Networks of `tiny.py`, all trained equally long on the same phantoms (true cavities), each with every seed; measured on the held-out
+Networks of the preset `tiny`, all trained equally long on the same phantoms (true cavities), each with every seed; measured on the held-out
 phantoms with their true cavities. Seeds are outermost, and what is done is left: stopped at any time, the same command goes on.
 Writes ablation.json beside this script, from which `document.py` makes Docs/ablation.md. Needs `cohort.py` before.
 """
@@ -17,8 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from layout import ROOT, Layout, case_folders
-from tiny import FEATURES, SCAR_PATCH_KJI, SCAR_SPACING_KJI, train_tiny
+from layout import ROOT, Layout, case_folders, lascarseg_train
 
 sys.path.insert(0, str(ROOT))
 
@@ -27,11 +26,12 @@ from LAScarSegLib.evaluation.statistics import compare, summarise
 from LAScarSegLib.inference.bundle_models import BundleScarModel
 from LAScarSegLib.inference.options import InferenceOptions
 from LAScarSegLib.training.cavities import card_of, run_networks
-from LAScarSegLib.training.run_folder import Run
+from LAScarSegLib.systems import find_system
+from LAScarSegLib.training.run_folder import Run, read_run
 from LAScarSegLib.volume import Box, Geometry, Volume
 from LAScarSegLib.volume_files import read_volume, write_volume
 
-SYSTEM = "two_stage_sdm"
+SYSTEM, PRESET = "two_stage_sdm", "tiny"
 VARIANTS = ("plain", "sdm", "sdm_roi", "full")
 """As table I adds them."""
 STEPS_PER_EPOCH = 20
@@ -55,15 +55,18 @@ def main(layout: Layout, epochs: int, seeds: int) -> None:
             file = layout.ablation / f"scores-{variant}-{seed}-{epochs}.json"
             if not file.is_file():
                 folder = layout.ablation / "runs" / f"{variant}-{seed}-{epochs}"
-                folder.parent.mkdir(parents=True, exist_ok=True)
-                run = train_tiny(
-                    folder, training, SYSTEM, "scar", epochs, variant=variant, validations=1, seed=seed, folds=FOLDS, anatomy="truth",
-                    steps_per_epoch=STEPS_PER_EPOCH,
-                )  # fmt: skip
-                file.write_text(json.dumps(score_run(run, heldout)) + "\n", encoding="utf-8")
+                train(folder, training, variant, seed, epochs)
+                file.write_text(json.dumps(score_run(read_run(folder), heldout)) + "\n", encoding="utf-8")
             scores.setdefault(variant, {})[str(seed)] = json.loads(file.read_text(encoding="utf-8"))
             about = {"training": len(case_folders(training)), "heldout": len(case_folders(heldout)), "steps": epochs * STEPS_PER_EPOCH}
             RESULT.write_text(json.dumps(content(scores, about), indent=1) + "\n", encoding="utf-8")
+
+
+def train(folder: Path, data: Path, variant: str, seed: int, epochs: int) -> None:
+    """One network, validated once: at its end."""
+    options = ["--preset", PRESET, "--variant", variant, "--seed", seed, "--folds", FOLDS, "--anatomy", "truth"]
+    options += ["--epochs", epochs, "--steps-per-epoch", STEPS_PER_EPOCH, "--validate-every", epochs]
+    lascarseg_train(SYSTEM, "scar", data, folder, *options)
 
 
 def reduced(cohort: Path, folder: Path) -> Path:
@@ -108,7 +111,10 @@ def score_run(run: Run, heldout: Path) -> list[dict[str, float | None]]:
 def content(scores: dict[str, dict[str, list]], about: dict[str, int]) -> dict:
     """What the document shows: seeds are averaged within a phantom, intervals are over phantoms."""
     mean = {variant: {key: _mean_of_seeds(runs, key) for key in METRICS} for variant, runs in scores.items()}
-    network = {"features": FEATURES, "patch_kji": SCAR_PATCH_KJI, "spacing_kji_mm": SCAR_SPACING_KJI, "batch": 2}
+    size = find_system(SYSTEM).stage("scar").preset(PRESET)
+    network = {
+        "features": size.plan.features, "patch_kji": size.patch_kji, "spacing_kji_mm": size.spacing_kji, "batch": size.batch_size,
+    }  # fmt: skip
     return {
         "simulated": True, "system": SYSTEM, **about, "network": network, "seeds": {v: sorted(runs) for v, runs in scores.items()},
         "summary": {v: {key: asdict(summarise(values)) for key, values in columns.items()} for v, columns in mean.items()},

@@ -1,6 +1,6 @@
 """The networks' bundles and the best intensity rules on the held-out phantoms, against the truth.
 
-    python Benchmarks/scar_networks/evaluate.py --out DIR [--preset small]
+    python Benchmarks/scar_networks/evaluate.py --out DIR [--preset tiny]
 
 Every scan goes through the job of `lascarseg run` (without pictures), once with its true cavity and once with the cavity that the
 system's own network finds; what is there already is not run again. Writes scores-PRESET.json beside
@@ -124,6 +124,6 @@ def differences(cases: list[CaseScore], rule: list[CaseScore]) -> dict[str, dict
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of this benchmark")
-    parser.add_argument("--preset", choices=PRESETS, default="small")
+    parser.add_argument("--preset", choices=PRESETS, default="tiny")
     arguments = parser.parse_args()
     main(Layout(arguments.out.resolve()), arguments.preset)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,7 +12,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SYSTEMS = ("two_stage_sdm", "boundary_focused")
 PRESETS = ("tiny", "small")
-"""`small` is LAScarSeg's, `tiny` this benchmark's (`tiny.py`)."""
 ANATOMIES = ("truth", "predicted")
 """What a scar network is trained on, and what it is measured on: the true cavity, or one that a network found."""
 
@@ -63,3 +63,19 @@ def lascarseg(*arguments: object) -> None:
     code = subprocess.run(command, env=os.environ | {"PYTHONPATH": paths}, check=False).returncode
     if code:
         raise SystemExit(code)
+
+
+def lascarseg_train(system: str, stage: str, data: Path, folder: Path, *options: object) -> None:
+    """`lascarseg train` into `folder`: from the start, on from where it stopped, or nothing when every step is done."""
+    if not is_finished(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lascarseg("train", system, stage, "--data", data, "-o", folder, *options, *(["--resume"] if (folder / "run.json").is_file() else []))
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether every planned step of a training is done."""
+    file = folder / "scores.json"
+    if not file.is_file():
+        return False
+    scores = json.loads(file.read_text(encoding="utf-8"))
+    return scores["last"]["step"] >= scores["total_steps"]

@@ -3,7 +3,8 @@
     python Benchmarks/scar_networks/rules.py --out DIR
 
 Uses the true cavities. Writes DIR/rules.json: for each measure the rule with the best mean, chosen without the held-out phantoms.
-It is a rule that no clinic has, tuned to the scans: what a network must beat. Needs `cohort.py` before.
+It is a rule that no clinic has, tuned to the scans: what a network must beat. Stopped at any time, the same command goes on. Needs
+`cohort.py` before.
 """
 
 from __future__ import annotations
@@ -71,15 +72,23 @@ def score_case(folder: Path) -> dict[Candidate, tuple[float, float]]:
     return scores
 
 
+def kept_scores(folder: Path, kept: Path) -> dict[Candidate, tuple[float, float]]:
+    """`score_case`, calculated once."""
+    file = kept / f"{folder.name}.json"
+    if not file.is_file():
+        rows = [[name, number, *values] for (name, number), values in score_case(folder).items()]
+        kept.mkdir(exist_ok=True)
+        file.write_text(json.dumps(rows) + "\n", encoding="utf-8")
+        print(folder.name, flush=True)
+    return {(name, number): (dice, on_mesh) for name, number, dice, on_mesh in json.loads(file.read_text(encoding="utf-8"))}
+
+
 def main(layout: Layout) -> None:
     if layout.rules.is_file():
         print(f"There: {layout.rules}")
         return
     folders = case_folders(layout.training)
-    scores = []
-    for folder in folders:
-        scores.append(score_case(folder))
-        print(folder.name, flush=True)
+    scores = [kept_scores(folder, layout.out / "rules") for folder in folders]
     means = {candidate: np.mean([case[candidate] for case in scores], axis=0) for candidate in candidates()}
     best = {}
     for column, measure in enumerate(MEASURES):

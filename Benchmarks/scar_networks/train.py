@@ -2,11 +2,10 @@
 
     python Benchmarks/scar_networks/train.py --out DIR --system two_stage_sdm --anatomy truth       # the scar network alone
     python Benchmarks/scar_networks/train.py --out DIR --system two_stage_sdm --anatomy predicted   # cavities of two folds first
-    ... [--preset small] [--epochs 30] [--cavity-epochs 10] [--max-steps N]
+    ... [--preset tiny] [--epochs 30] [--cavity-epochs 10] [--max-steps N]
 
-The preset `small` goes through `lascarseg train`, `tiny` (a sixth of the cost) through the same code from Python. What is trained
-whole is left, what was interrupted goes on: run the same command again. `--max-steps` stops earlier, for this time. Needs
-`cohort.py` before.
+Everything goes through `lascarseg train` and `lascarseg models export`. What is trained whole is left, what was interrupted goes on:
+run the same command again. `--max-steps` stops earlier, for this time. Needs `cohort.py` before.
 """
 
 from __future__ import annotations
@@ -14,10 +13,8 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from layout import ANATOMIES, PRESETS, SYSTEMS, Layout, lascarseg
-from tiny import finished, is_run, read_run, train_tiny
+from layout import ANATOMIES, PRESETS, SYSTEMS, Layout, lascarseg, lascarseg_train
 
 CAVITY_FOLDS = 2
 """Of each fold's network the cavities of the other half: what a scar network will see, from the fewest trainings."""
@@ -41,23 +38,17 @@ class Plan:
     system: str
     max_steps: int | None
 
-    def train(self, stage: str, detail: str, epochs: int, folds: int, fold: int = 0, **anatomy: Any) -> Path | None:
-        """Train, or go on; returns the run's folder, None when there is nothing yet that could be used.
-
-        `anatomy` is for a scar network: `anatomy` and `cavities` of `TrainingSettings`.
-        """
+    def train(
+        self, stage: str, detail: str, epochs: int, folds: int, fold: int = 0, anatomy: str = "", cavities: tuple[Path, ...] = ()
+    ) -> Path | None:
+        """Train, or go on; returns the run's folder, None when there is nothing yet that could be used."""
         folder = self.layout.run(self.preset, self.system, stage, detail)
-        cut = {"folds": folds, "fold": fold, "steps_per_epoch": STEPS_PER_EPOCH}
-        if self.preset == "tiny":
-            train_tiny(folder, self.layout.training, self.system, stage, epochs, max_steps=self.max_steps, **cut, **anatomy)
-        elif not (is_run(folder) and finished(read_run(folder))):
-            arguments = ["--preset", self.preset, "--epochs", epochs, "--validate-every", max(1, epochs // VALIDATIONS)]
-            arguments += [argument for key, value in cut.items() for argument in (f"--{key.replace('_', '-')}", value)]
-            arguments += ["--anatomy", anatomy["anatomy"]] if anatomy else []
-            arguments += [argument for cavity in anatomy.get("cavities", ()) for argument in ("--cavity", cavity)]
-            arguments += [] if self.max_steps is None else ["--max-steps", self.max_steps]
-            arguments += ["--resume"] if is_run(folder) else []
-            lascarseg("train", self.system, stage, "--data", self.layout.training, "-o", folder, *arguments)
+        options = ["--preset", self.preset, "--epochs", epochs, "--steps-per-epoch", STEPS_PER_EPOCH, "--folds", folds, "--fold", fold]
+        options += ["--validate-every", max(1, epochs // VALIDATIONS)]
+        options += ["--anatomy", anatomy] if anatomy else []
+        options += [argument for cavity in cavities for argument in ("--cavity", cavity)]
+        options += [] if self.max_steps is None else ["--max-steps", self.max_steps]
+        lascarseg_train(self.system, stage, self.layout.training, folder, *options)
         return folder if (folder / "best.ckpt").is_file() else None
 
     def export(self, runs: list[Path], stage: str, detail: str = "") -> None:
@@ -75,7 +66,7 @@ def main(plan: Plan, anatomy: str, epochs: int, cavity_epochs: int) -> None:
         trained = [plan.train("cavity", f"fold_{fold}", cavity_epochs, CAVITY_FOLDS, fold) for fold in range(CAVITY_FOLDS)]
         cavities = [run for run in trained if run]
         plan.export(cavities, "cavity")
-    run = plan.train("scar", anatomy, epochs, SCAR_FOLDS, anatomy=anatomy, cavities=tuple(map(str, cavities)))
+    run = plan.train("scar", anatomy, epochs, SCAR_FOLDS, anatomy=anatomy, cavities=tuple(cavities))
     if run:
         plan.export([run], "scar", anatomy)
 
@@ -85,7 +76,7 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, required=True, help="folder of this benchmark")
     parser.add_argument("--system", choices=SYSTEMS, required=True)
     parser.add_argument("--anatomy", choices=ANATOMIES, default="predicted", help="whose cavities the scar network is trained on")
-    parser.add_argument("--preset", choices=PRESETS, default="small")
+    parser.add_argument("--preset", choices=PRESETS, default="tiny")
     parser.add_argument("--epochs", type=int, default=SCAR_EPOCHS, help=f"of the scar network, {STEPS_PER_EPOCH} steps each")
     parser.add_argument("--cavity-epochs", type=int, default=CAVITY_EPOCHS, help=f"of a cavity network, {STEPS_PER_EPOCH} steps each")
     parser.add_argument("--max-steps", type=int, help="stop each training after so many steps, to go on another time")

@@ -19,8 +19,6 @@ from ..volume import Volume
 if TYPE_CHECKING:
     from torch import nn
 
-PRESETS = ("paper", "small")
-"""`paper`: the paper's network on its grid; `small`: one that trains and runs on a CPU."""
 MINIMUM_SD = 1e-8
 """A scan of one grey level is left at 0 instead of divided by nothing (nnU-Net's ZScoreNormalization)."""
 

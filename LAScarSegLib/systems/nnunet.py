@@ -1,15 +1,17 @@
-"""The two sizes of nnU-Net that two_stage_sdm and boundary_focused are made of."""
+"""The sizes of nnU-Net that two_stage_sdm and boundary_focused are made of."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ..networks.plan import NetworkPlan
+from ..networks.plan import NetworkPlan, Triple
 from .base import Preset
 
 if TYPE_CHECKING:
     from torch import nn
+
+Spacing = tuple[float, float, float]
 
 PAPER_SPACING_KJI = (2.5, 0.625, 0.625)
 """Of every LAScarQS training scan, in mm; nnU-Net's target spacing is the median, hence the same."""
@@ -31,22 +33,30 @@ SMALL_SCAR_PATCH_KJI = (32, 80, 80)
 SMALL_FEATURES = (8, 24, 48, 96, 128)
 """Few at the finest resolution, where a processor spends its time."""
 COARSE_FEATURES = (8, 16, 32, 64)
+TINY_CAVITY_SPACING_KJI = (2.5, 2.5, 2.5)
+TINY_CAVITY_PATCH_KJI = (32, 32, 32)
+TINY_SCAR_PATCH_KJI = (16, 64, 64)
+"""80 mm: most of an atrium."""
+TINY_FEATURES = (8, 16, 32, 48)
 SMALL_BATCH = 2
 SMALL_EPOCHS = 12
 COARSE_EPOCHS = 12
-"""12 epochs of 250 steps: 70 minutes on two cores with AVX2, a third of that with AVX-512 and bfloat16."""
+TINY_EPOCHS = 4
+"""12 epochs of 250 steps: 70 minutes on two cores with AVX2, a third of that with AVX-512 and bfloat16; a step of `tiny` is a sixth."""
 
 
 def cavity_presets(paper_epochs: int) -> Mapping[str, Preset]:
     """For a network that sees the scan alone."""
-    presets = _presets(1, paper_epochs, SMALL_CAVITY_SPACING_KJI, SMALL_CAVITY_PATCH_KJI, "region")
+    presets = _presets(1, paper_epochs, _small(1, SMALL_CAVITY_SPACING_KJI, SMALL_CAVITY_PATCH_KJI, "region"))
+    tiny = _tiny(1, TINY_CAVITY_SPACING_KJI, TINY_CAVITY_PATCH_KJI)
     coarse = NetworkPlan(1, 2, COARSE_FEATURES, ((1, 1, 1), (2, 2, 2), (2, 2, 2), (2, 2, 2)), ((3, 3, 3),) * 4)
-    return presets | {"coarse": Preset(coarse, COARSE_SPACING_KJI, COARSE_PATCH_KJI, SMALL_BATCH, COARSE_EPOCHS, mirror=False)}
+    return presets | {"tiny": tiny, "coarse": Preset(coarse, COARSE_SPACING_KJI, COARSE_PATCH_KJI, SMALL_BATCH, COARSE_EPOCHS, mirror=False)}
 
 
 def scar_presets(channels: int, paper_epochs: int) -> Mapping[str, Preset]:
     """For a network that sees the scan and `channels` − 1 distance maps."""
-    return _presets(channels, paper_epochs, SMALL_SCAR_SPACING_KJI, SMALL_SCAR_PATCH_KJI)
+    presets = _presets(channels, paper_epochs, _small(channels, SMALL_SCAR_SPACING_KJI, SMALL_SCAR_PATCH_KJI, "image"))
+    return presets | {"tiny": _tiny(channels, SMALL_SCAR_SPACING_KJI, TINY_SCAR_PATCH_KJI)}
 
 
 def cross_entropy_dice_loss() -> nn.Module:
@@ -56,19 +66,22 @@ def cross_entropy_dice_loss() -> nn.Module:
     return cross_entropy_dice()
 
 
-def _presets(
-    channels: int, epochs: int, spacing: tuple[float, float, float], patch: tuple[int, int, int], statistics: str = "image"
-) -> Mapping[str, Preset]:
+def _presets(channels: int, epochs: int, small: Preset) -> Mapping[str, Preset]:
     paper = NetworkPlan(channels, 2, PAPER_FEATURES, PAPER_STRIDES, PAPER_KERNELS)
-    return {
-        "paper": Preset(paper, PAPER_SPACING_KJI, PAPER_PATCH_KJI, PAPER_BATCH, epochs),
-        "small": Preset(_small_plan(channels, spacing), spacing, patch, SMALL_BATCH, SMALL_EPOCHS, statistics, mirror=False),
-    }
+    return {"paper": Preset(paper, PAPER_SPACING_KJI, PAPER_PATCH_KJI, PAPER_BATCH, epochs), "small": small}
 
 
-def _small_plan(channels: int, spacing: tuple[float, float, float]) -> NetworkPlan:
+def _small(channels: int, spacing: Spacing, patch: Triple, statistics: str) -> Preset:
+    return Preset(_halving_plan(channels, spacing, SMALL_FEATURES), spacing, patch, SMALL_BATCH, SMALL_EPOCHS, statistics, mirror=False)
+
+
+def _tiny(channels: int, spacing: Spacing, patch: Triple) -> Preset:
+    return Preset(_halving_plan(channels, spacing, TINY_FEATURES), spacing, patch, SMALL_BATCH, TINY_EPOCHS, "region", mirror=False)
+
+
+def _halving_plan(channels: int, spacing: Spacing, features: tuple[int, ...]) -> NetworkPlan:
     """Halved in every direction at every stage; in thick slices the first stages work in the plane until voxels are cubes."""
     thick = spacing[0] >= 2 * spacing[1]
     first, kernel = ((1, 2, 2), (1, 3, 3)) if thick else ((2, 2, 2), (3, 3, 3))
-    strides = ((1, 1, 1), first, (2, 2, 2), (2, 2, 2), (2, 2, 2))
-    return NetworkPlan(channels, 2, SMALL_FEATURES, strides, (kernel, *((3, 3, 3),) * 4))
+    deeper = len(features) - 2
+    return NetworkPlan(channels, 2, features, ((1, 1, 1), first, *((2, 2, 2),) * deeper), (kernel, *((3, 3, 3),) * (deeper + 1)))

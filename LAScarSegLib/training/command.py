@@ -47,7 +47,8 @@ def train(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run; must not exist, unless --resume.")],
     preset: Annotated[
-        str, typer.Option(help="paper; small: one that trains on a processor; for a cavity, coarse: finds the atrium first.")
+        str,
+        typer.Option(help="paper; small: trains on a processor; tiny: to try the path; for a cavity, coarse: finds the atrium first."),
     ] = "paper",
     variant: Annotated[str, typer.Option(help="The stage's variant; full is the paper's method.")] = "full",
     fold: Annotated[int, typer.Option(help="Which fold to validate on, from 0.")] = 0,

@@ -53,9 +53,9 @@ def test_an_unknown_system_stage_variant_or_preset_is_refused_with_those_that_ex
         TWO_STAGE.stage("wall")
     with pytest.raises(InputError, match="full, sdm_roi, sdm, plain"):
         TWO_STAGE.stage("scar", "bub")
-    with pytest.raises(InputError, match="paper, small, coarse"):
+    with pytest.raises(InputError, match="paper, small, tiny, coarse"):
         TWO_STAGE.cavity.preset("large")
-    with pytest.raises(InputError, match="paper, small[.]"):
+    with pytest.raises(InputError, match="paper, small, tiny[.]"):
         TWO_STAGE.scar.preset("coarse")
 
 
@@ -119,6 +119,14 @@ def test_a_cavity_is_found_in_the_whole_scan_and_drawn_in_its_region(stage: Stag
         assert min(n * s for n, s in zip(coarse.patch_kji, coarse.spacing_kji)) >= 120.0
     else:
         assert small.statistics == "image" and "coarse" not in stage.presets
+
+
+@pytest.mark.parametrize("stage", EVERY_STAGE)
+def test_the_tiny_preset_knows_regions_only_and_sees_most_of_an_atrium(stage: Stage) -> None:
+    tiny, small = stage.preset("tiny"), stage.preset("small")
+    assert (tiny.statistics, tiny.mirror, tiny.batch_size) == ("region", False, small.batch_size)
+    assert sum(tiny.plan.features) < sum(small.plan.features) and np.prod(tiny.patch_kji) < np.prod(small.patch_kji)
+    assert max(n * s for n, s in zip(tiny.patch_kji, tiny.spacing_kji)) == 80.0
 
 
 def test_a_preset_whose_patch_the_network_cannot_halve_is_refused() -> None:
