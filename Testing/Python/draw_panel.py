@@ -7,11 +7,18 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
+os.environ.setdefault("QT_SCALE_FACTOR", "1.25")
+
 WIDTH = 400
+MARGIN = 8
+SMALLEST_FILE = 0
+"""What Qt calls quality is, for the lossless PNG, how little effort is spent on compression."""
 
 
 def main(picture: Path) -> None:
@@ -24,7 +31,8 @@ def main(picture: Path) -> None:
     from LAScarSegLib.settings import Settings
 
     scene = mrml.new_scene()
-    with slicer_application(scene):
+    with tempfile.TemporaryDirectory() as no_models, slicer_application(scene):
+        os.environ["LASCARSEG_MODELS"] = no_models
         import LAScarSeg
 
         panel = open_panel()
@@ -35,17 +43,36 @@ def main(picture: Path) -> None:
         panel.setResult(LAScarSeg.LAScarSegLogic().process(volume, segmentation, sample_data.CAVITY_SEGMENT, Settings(), planes))
         panel.ui.statusLabel.text = "Done."
         panel.ui.statusLabel.setVisible(True)
-        for section in (panel.ui.exportCollapsibleButton, panel.ui.modelsCollapsibleButton):
-            section.collapse()
-        window = panel.parent.widget
-        application = pythonqt_stand_in.application()
-        window.resize(WIDTH, 10)
+        panel.ui.exportFolderEdit.currentPath = "results"
+        panel.ui.exportCollapsibleButton.collapsed = False
+        panel.ui.modelsCollapsibleButton.collapsed = True
+        panel.ui.modelsCollapsibleButton.collapse()
+        window, application = panel.parent.widget, pythonqt_stand_in.application()
+        window.setFixedWidth(WIDTH)
         window.show()
+        for _layout_settles in range(3):
+            application.processEvents()
+            window.resize(WIDTH, window.sizeHint().height())
         application.processEvents()
-        window.resize(WIDTH, window.sizeHint().height())
-        application.processEvents()
-        window.grab().save(str(picture))
+        two_columns(window.grab(), panel.ui.measurementsCollapsibleButton.y).save(str(picture), quality=SMALLEST_FILE)
         panel.cleanup()
+
+
+def two_columns(panel: Any, split: int) -> Any:
+    """The tall panel as two columns; the second begins at the height `split` (pixels before scaling)."""
+    from PySide6 import QtCore, QtGui
+
+    ratio, tall = panel.devicePixelRatio(), panel.deviceIndependentSize().toSize()
+    height = max(split, tall.height() - split)
+    canvas = QtGui.QPixmap(round((2 * tall.width() + MARGIN) * ratio), round(height * ratio))
+    canvas.setDevicePixelRatio(ratio)
+    canvas.fill(panel.toImage().pixelColor(0, 0))
+    painter = QtGui.QPainter(canvas)
+    painter.drawPixmap(QtCore.QPointF(0, 0), panel, QtCore.QRectF(0, 0, tall.width() * ratio, split * ratio))
+    rest = QtCore.QRectF(0, split * ratio, tall.width() * ratio, (tall.height() - split) * ratio)
+    painter.drawPixmap(QtCore.QPointF(tall.width() + MARGIN, MARGIN / 2), panel, rest)
+    painter.end()
+    return canvas.toImage().convertToFormat(QtGui.QImage.Format.Format_RGB888)
 
 
 if __name__ == "__main__":
