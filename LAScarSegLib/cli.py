@@ -16,11 +16,13 @@ from .command_line import ForceOption, ProgressOption, Session, app, out, report
 from .errors import Cancelled
 from .evaluation.command import evaluate
 from .interruption import leave, watch_signals
-from .models.command import models
+from .models.command import ask_for_terms, models
 from .training.command import train
 
 if TYPE_CHECKING:
     from .analysis import Analysis
+    from .request import Request
+
 
 class Layout(str, Enum):
     """Folder layouts of a phantom cohort."""
@@ -75,7 +77,7 @@ def run(
     progress: ProgressOption = None,
 ) -> None:
     """Measure the scar of one scan: maps, numbers, figures, report and a Slicer scene."""
-    with reported_errors(context.obj), shown_progress(progress, context.obj) as shown:
+    with reported_errors(context.obj):
         from .request import Request, choose_scar, run_request
         from .settings import Settings
 
@@ -87,7 +89,10 @@ def run(
             labels={name: label for name, label in labels.items() if label is not None},
             device=device, region_first=not whole_scan, mirror=mirror, roi=roi, accept_terms=accept_terms,
         )  # fmt: skip
-        analysis = run_request(request, shown)
+        # Before the bar, which would be drawn over the question.
+        request = _with_terms(request, out(progress))
+        with shown_progress(progress, context.obj) as shown:
+            analysis = run_request(request, shown)
     _print_numbers(analysis, output, out(progress))
 
 
@@ -189,6 +194,20 @@ def _run_app(session: Session) -> int:
         if message := error.format_message().rstrip("."):
             print(f"Error: {message}. See `{command} --help`.", file=sys.stderr)
         return 2
+
+
+def _with_terms(request: Request, file: TextIO) -> Request:
+    """The request with its models' terms accepted by the person at the terminal; without a person it stays as it is, to be refused.
+
+    Raises `InputError` when the person refuses.
+    """
+    from .request import terms_to_accept
+
+    if request.accept_terms or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return request
+    for bundle in terms_to_accept(request):
+        ask_for_terms(bundle, file)
+    return replace(request, accept_terms=True)
 
 
 def _print_numbers(analysis: Analysis, output: Path | None, file: TextIO) -> None:

@@ -14,7 +14,7 @@ from .anatomy.masks import mask_on_grid
 from .errors import InputError
 from .inference.options import InferenceOptions
 from .intensity.rules import RULES, find_rule, parse_threshold
-from .models.bundle import Bundle
+from .models.bundle import Bundle, check_use
 from .output.files import check_output, write_results
 from .pipeline import analyse
 from .progress import Progress
@@ -121,12 +121,10 @@ def run_request(request: Request, progress: Progress | None = None) -> Analysis:
     InputError, ProcessingError, Cancelled
     """
     progress = progress or Progress()
-    check_analysis_folder(request.output, request.force) if request.analysis else check_output(request.output, request.force)
-    method = request.settings.rule if request.scar is None else request.scar
-    sources = {"cavity": _cavity_source(request.cavity), "scar": _scar_source(method)}
+    sources = _checked_sources(request)
     models = {name: source for name, source in sources.items() if isinstance(source, Bundle)}
     _check_models(models, request)
-    settings = request.settings if sources["scar"] else dataclasses.replace(request.settings, rule=find_rule(method).name)
+    settings = request.settings if sources["scar"] else dataclasses.replace(request.settings, rule=find_rule(_method(request)).name)
     files = {"image": request.image, "wall": request.wall, "roi": request.roi, **sources}
     files = {name: path for name, path in files.items() if isinstance(path, Path)}
     volumes = _read_all(files, progress.part(0.0, READING_SHARE / 2 if models else READING_SHARE))
@@ -156,6 +154,27 @@ def run_request(request: Request, progress: Progress | None = None) -> Analysis:
     return analysis
 
 
+def terms_to_accept(request: Request) -> tuple[Bundle, ...]:
+    """The request's models whose terms nobody has accepted yet. Raises what `run_request` would refuse before it asks for terms."""
+    from .models.store import ModelStore
+
+    return tuple(source for source in _checked_sources(request).values() if isinstance(source, Bundle) and not ModelStore().accepted(source))
+
+
+def _checked_sources(request: Request) -> dict[str, Path | Bundle | None]:
+    """Where `cavity` and `scar` come from: a mask file, a model that finds it, or (scar) None for a rule; and the output is free."""
+    check_analysis_folder(request.output, request.force) if request.analysis else check_output(request.output, request.force)
+    sources = {"cavity": _cavity_source(request.cavity), "scar": _scar_source(_method(request))}
+    for name, source in sources.items():
+        if isinstance(source, Bundle):
+            check_use(source.card, stage=name)
+    return sources
+
+
+def _method(request: Request) -> str:
+    return request.settings.rule if request.scar is None else request.scar
+
+
 def _run_models(
     models: dict[str, Bundle], request: Request, volumes: dict[str, Volume], progress: Progress
 ) -> tuple[InferenceOptions, Found | None]:
@@ -171,7 +190,7 @@ def _run_models(
 
 
 def _check_models(models: dict[str, Bundle], request: Request) -> None:
-    """Terms, device and use, before anybody waits for a scan to be read."""
+    """Terms and device, before anybody waits for a scan to be read."""
     if not models:
         if request.device not in ("auto", "cpu"):
             raise InputError(f"The device '{request.device}' is for models; none was chosen. Leave it out.")
@@ -179,11 +198,9 @@ def _check_models(models: dict[str, Bundle], request: Request) -> None:
             raise InputError(f"A region of interest ({request.roi}) is for models that find the cavity; none was chosen. Leave it out.")
         return
     from .inference.device import choose_device
-    from .models.bundle import check_use
     from .models.store import ModelStore
 
-    for name, bundle in models.items():
-        check_use(bundle.card, stage=name)
+    for bundle in models.values():
         ModelStore().require_terms(bundle, request.accept_terms)
     choose_device(request.device)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional, TextIO
 
 import typer
 
@@ -161,9 +162,10 @@ def accept(
         if chosen.accepted(bundle):
             print(f"{bundle.card.reference}: {'there are no terms' if bundle.card.terms is None else 'the terms were accepted before'}.")
             return
-        print(bundle.card.terms.strip())
-        if not accept_terms and not _agreed():
-            raise InputError("The terms were not accepted; the model can't be used.")
+        if accept_terms:
+            print(bundle.card.terms.strip())
+        else:
+            ask_for_terms(bundle, sys.stdout)
         chosen.accept(bundle)
         print(f"Accepted the terms of {bundle.card.reference}.")
 
@@ -200,12 +202,16 @@ def import_nnunet(
         _mention_terms(added)
 
 
-def _agreed() -> bool:
+def ask_for_terms(bundle: Bundle, file: TextIO) -> None:
+    """Show a model's terms in `file` (standard output or error) and ask; `InputError` unless the answer is yes."""
+    print(f"The model {bundle.card.reference} may be used under these terms only:\n\n{bundle.card.terms.strip()}\n", file=file, flush=True)
     try:
-        return typer.confirm("Accept these terms?")
+        agreed = typer.confirm("Accept these terms?", err=file is sys.stderr)
     except typer.Abort:
         # Nobody is there to answer.
-        return False
+        agreed = False
+    if not agreed:
+        raise InputError(f"The terms of {bundle.card.reference} were not accepted; the model can't be used.")
 
 
 def _mention_terms(bundle: Bundle) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +132,87 @@ def test_terms_are_shown_and_asked_for_before_any_work(folder, capfd):
     assert "Research only." in refused(folder, capfd, "--cavity", "cavity-net")
     assert lascarseg(capfd, "run", "image.nrrd", "--cavity", "cavity-net", "--accept-terms", "-o", "out").code == 0
     assert lascarseg(capfd, "run", "image.nrrd", "--cavity", "cavity-net", "-o", "again").code == 0
+
+
+class Typed(io.StringIO):
+    """What a person types at a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def typed(monkeypatch):
+    """Puts a person at a terminal, who types these lines."""
+
+    def sit_down(*lines: str) -> None:
+        monkeypatch.setattr(sys, "stdin", Typed("".join(f"{line}\n" for line in lines)))
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+
+    return sit_down
+
+
+def test_at_a_terminal_the_terms_are_shown_and_asked_for_once(folder, capfd, typed):
+    install(folder, terms="Research only.")
+    typed("y")
+    first = lascarseg(capfd, "run", "image.nrrd", "--cavity", "cavity-net", "-o", "out")
+    assert first.code == 0 and "Research only." in first.out and "Accept these terms?" in first.out
+    assert ModelStore().accepted(ModelStore().find("cavity-net"))
+    again = lascarseg(capfd, "run", "image.nrrd", "--cavity", "cavity-net", "-o", "again")
+    assert again.code == 0 and "Accept" not in again.out
+
+
+@pytest.mark.parametrize("answer", [("n",), ("",), ()])
+def test_at_a_terminal_any_other_answer_refuses(folder, capfd, typed, answer):
+    install(folder, terms="Research only.")
+    typed(*answer)
+    assert "not accepted" in refused(folder, capfd, "--cavity", "cavity-net")
+    assert not ModelStore().accepted(ModelStore().find("cavity-net"))
+
+
+def test_every_models_terms_are_asked_for_and_nothing_is_kept_until_all_are_accepted(folder, capfd, typed):
+    install(folder, terms="Cavities for research only.")
+    install(folder, "scar", terms="Scars for research only.")
+    typed("y", "n")
+    outcome = lascarseg(capfd, "run", "image.nrrd", "--cavity", "cavity-net", "--scar", "scar-net", "-o", "out")
+    assert outcome.code == 2 and "Cavities for" in outcome.out and "Scars for" in outcome.out
+    assert not ModelStore().accepted(ModelStore().find("cavity-net"))
+
+
+def test_nobody_is_asked_for_terms_when_the_run_would_be_refused_anyway(folder, capfd, typed):
+    install(folder, terms="Research only.")
+    (folder / "out").mkdir()
+    (folder / "out" / "mine.txt").write_text("mine")
+    typed("y")
+    outcome = lascarseg(capfd, "run", "image.nrrd", "--cavity", "cavity-net", "-o", "out")
+    assert outcome.code == 2 and "Accept" not in outcome.out
+
+
+def test_the_question_leaves_standard_output_to_the_json_lines(folder, capfd, typed):
+    install(folder, terms="Research only.")
+    typed("y")
+    outcome = lascarseg(capfd, "run", "image.nrrd", "--cavity", "cavity-net", "-o", "out", "--progress", "json")
+    assert outcome.code == 0 and "Research only." in outcome.err and "Accept these terms?" in outcome.err
+    assert all(json.loads(line)["stage"] for line in outcome.out.splitlines())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
+def test_a_real_terminal_is_one(folder):
+    import pty
+
+    install(folder, terms="Research only.")
+    ours, theirs = pty.openpty()
+    program = "from LAScarSegLib.cli import main; main()"
+    command = [sys.executable, "-c", program, "run", "image.nrrd", "--cavity", "cavity-net", "-o", "out"]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, text=True) as process:
+        os.close(theirs)
+        shown = ""
+        while "Accept these terms? [y/N]" not in shown and process.poll() is None:
+            shown += os.read(ours, 4096).decode()
+        os.write(ours, b"n\n")
+        error = process.communicate(timeout=120)[1]
+    os.close(ours)
+    assert "Research only." in shown and process.returncode == 2 and "not accepted" in error and not (folder / "out").exists()
 
 
 def test_a_simulated_model_is_not_found_until_simulation_is_switched_on_and_then_flagged(folder, capfd, monkeypatch):
