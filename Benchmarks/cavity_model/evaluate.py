@@ -5,7 +5,7 @@
 HOLDOUT.csv is split.py's. Each scan is taken as it is, in a black frame, and pasted into the thorax of one of N phantoms that
 no network was trained on; in the last two the coarse network has to find the atrium. --carma adds the CARMA toolkit's
 example, compared within the slices that its label covers. OUT gets scores.csv, scores.json, and overlays.png: every scan with
-the reference (green) and the prediction (red), the worst first.
+the reference (green) and the prediction (red), the worst first; worst.png: the surfaces of the worst three, for the documentation.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from surfaces import draw_surfaces
 from views import BACKGROUNDS, background, framed, pasted
 
 from LAScarSegLib.errors import InputError
@@ -31,6 +32,7 @@ from LAScarSegLib.volume_files import read_volume
 KEYS = ("dice", "assd_mm", "hd95_mm", "surface_dice", "centroid_error_mm")
 PLACES = (0.25, 0.5, 0.75)
 """Of the label's extent along k: the slices that are drawn."""
+WORST = 3
 SEED = 1
 """Of the frames' widths."""
 
@@ -154,6 +156,11 @@ def write(results: list[Result], out: Path) -> None:
         print(view, json.dumps(summary[view]))
     (out / "scores.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     draw(sorted((r for r in results if r.view in ("crop", "carma")), key=lambda r: r.scores.get("dice", 0.0)), out / "overlays.png")
+    worst = sorted((r for r in results if r.view == "crop"), key=lambda r: r.scores.get("dice", 0.0))[:WORST]
+    draw_surfaces(
+        [(f"{r.name}: Dice {r.scores['dice']:.3f}", r.prediction, r.reference, r.scan.geometry) for r in worst if r.scores],
+        out / "worst.png",
+    )
     if any(r.view == "thorax" for r in results):
         draw(sorted((r for r in results if r.view == "thorax"), key=lambda r: r.scores.get("dice", 0.0)), out / "overlays_thorax.png")
 
