@@ -105,7 +105,8 @@ class LiveUpdate:
             if not self.session.apply(analysis, self._drawn):
                 self._begin()
                 return False
-            self._seen = self.session.state()
+            # Observers of the segments have called `touch` meanwhile; nobody but this wrote into them.
+            self._seen, self._due = self.session.state(), None
         except InputError as error:
             self._error = str(error)
             return False

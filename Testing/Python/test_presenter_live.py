@@ -59,12 +59,18 @@ def test_without_an_edit_nothing_is_computed(with_range):
 
 
 def test_what_the_update_itself_writes_starts_no_other(with_range):
+    """An observer hears of the wall and the scar while they are being written, as the panel's does."""
     made = bench(with_range)
     live = LiveUpdate(made.session, pause_s=0.0)
+    measured, measure = [], made.session.measure
+    made.session.measure = lambda drawn, full: measured.append(full) or measure(drawn, full)
+    segmentation = made.nodes.segmentation.GetSegmentation()
+    heard = []
+    segmentation.AddObserver(segmentation.SourceRepresentationModified, lambda *_: heard.append(True) or live.touch())
     made.draw("cavity", made.held("cavity") | BULGE)
-    live.touch()
     follow(live)
-    live.touch()  # as observers of the segmentation do
+    assert len(heard) > 1 and measured == [False, True]
+    live.touch()
     assert live.poll() == LiveState()
 
 
