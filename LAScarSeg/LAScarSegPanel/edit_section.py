@@ -5,7 +5,8 @@ from slicer.i18n import tr as _
 
 from LAScarSegPanel.section import Section, attempt, makeTimer, say
 
-POLL_MS = 100
+POLL_MS = 20
+"""Slicer's event loop keeps Python's lock: a measurement goes on in another thread only while this timer's function gives way."""
 EDITOR_TAG = "LAScarSeg"
 """Singleton tag of the editor's parameter node: the Segment Editor module keeps its own."""
 UNDO_STATES = 10
