@@ -3,7 +3,7 @@
     python Benchmarks/scar_networks/ablation.py --out DIR [--epochs 8] [--seeds 3]
 
 Networks of the preset `tiny`, all trained equally long on the same phantoms (true cavities), each with every seed; measured on the held-out
-phantoms with their true cavities. Seeds are outermost, and what is done is left: stopped at any time, the same command goes on.
+phantoms with their true cavities. `plain` and `full` come first, and what is done is left: stopped at any time, the same command goes on.
 Writes ablation.json beside this script, from which `document.py` makes Docs/ablation.md. Needs `cohort.py` before.
 """
 
@@ -34,6 +34,8 @@ from LAScarSegLib.volume_files import read_volume, write_volume
 SYSTEM, PRESET = "two_stage_sdm", "tiny"
 VARIANTS = ("plain", "sdm", "sdm_roi", "full")
 """As table I adds them."""
+ROUNDS = (("plain", "full"), ("sdm", "sdm_roi"))
+"""What is trained first: the ends, then what is between them."""
 STEPS_PER_EPOCH = 20
 FOLDS = 6
 """Five sixths of the phantoms are trained on, the rest is predicted once, at the end."""
@@ -50,23 +52,24 @@ FILES = {"enhanced": False, "atriumSegImgMO": True, "scarSegImgM": True}
 def main(layout: Layout, epochs: int, seeds: int) -> None:
     training, heldout = (reduced(folder, layout.ablation / folder.name) for folder in (layout.training, layout.heldout))
     scores: dict[str, dict[str, list]] = {}
-    for seed in range(seeds):
-        for variant in VARIANTS:
-            file = layout.ablation / f"scores-{variant}-{seed}-{epochs}.json"
-            if not file.is_file():
-                folder = layout.ablation / "runs" / f"{variant}-{seed}-{epochs}"
-                train(folder, training, variant, seed, epochs)
-                file.write_text(json.dumps(score_run(read_run(folder), heldout)) + "\n", encoding="utf-8")
-            scores.setdefault(variant, {})[str(seed)] = json.loads(file.read_text(encoding="utf-8"))
-            about = {"training": len(case_folders(training)), "heldout": len(case_folders(heldout)), "steps": epochs * STEPS_PER_EPOCH}
-            RESULT.write_text(json.dumps(content(scores, about), indent=1) + "\n", encoding="utf-8")
+    about = {"training": len(case_folders(training)), "heldout": len(case_folders(heldout)), "steps": epochs * STEPS_PER_EPOCH}
+    for variant, seed in [(variant, seed) for together in ROUNDS for seed in range(seeds) for variant in together]:
+        name = f"{variant}-{seed}-{epochs}"
+        file = layout.ablation / f"scores-{name}.json"
+        if not file.is_file():
+            run = train(layout.ablation / "runs" / name, training, variant, seed, epochs)
+            file.write_text(json.dumps(score_run(run, heldout)) + "\n", encoding="utf-8")
+        scores.setdefault(variant, {})[str(seed)] = json.loads(file.read_text(encoding="utf-8"))
+        in_order = {variant: scores[variant] for variant in VARIANTS if variant in scores}
+        RESULT.write_text(json.dumps(content(in_order, about), indent=1) + "\n", encoding="utf-8")
 
 
-def train(folder: Path, data: Path, variant: str, seed: int, epochs: int) -> None:
+def train(folder: Path, data: Path, variant: str, seed: int, epochs: int) -> Run:
     """One network, validated once: at its end."""
     options = ["--preset", PRESET, "--variant", variant, "--seed", seed, "--folds", FOLDS, "--anatomy", "truth"]
     options += ["--epochs", epochs, "--steps-per-epoch", STEPS_PER_EPOCH, "--validate-every", epochs]
     lascarseg_train(SYSTEM, "scar", data, folder, *options)
+    return read_run(folder)
 
 
 def reduced(cohort: Path, folder: Path) -> Path:
