@@ -12,8 +12,8 @@ from LAScarSegLib.networks import build
 GAIN = 1000.0
 """Logits per standard deviation of the tile; large, because the last activation leaves a hundredth of what is negative."""
 
-HALFWAY_SD = 0.75
-"""Between the grey levels of a tile that is one fifth blood: blood lies 2 SD above the mean, the rest 0.5 SD below."""
+HALFWAY_SD = 4 / 3
+"""Between the grey levels of a tile that is one tenth blood: blood lies 3 SD above the mean, the rest 1/3 SD below."""
 
 
 def bright_network(plan) -> torch.nn.Module:
