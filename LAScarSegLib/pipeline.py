@@ -21,7 +21,7 @@ from .provenance import describe_run, mask_digest
 from .settings import Settings
 from .surface.distance import subvoxel_signed_distance
 from .surface.mesh import cavity_surface
-from .surface.planes import CutPlane, label_regions
+from .surface.planes import CutPlane, label_regions, reach_beyond_mitral_mm
 from .surface.projection import NormalProbe, project_intensity
 from .surface.surface import REGION_BODY, Surface
 from .volume import Volume
@@ -96,7 +96,7 @@ def analyse(
     progress.report("measure", 0.5, "Numbers and their perturbation range")
     perturbed = _perturbed(case, anatomy, surface, progress.part(0.5, 0.95)) if settings.perturbation and ranges else ()
     numbers = measurements(sample, perturbed, rule, parameter, settings.staging if settings.native else None)
-    flags += _result_flags(case, anatomy, sample, numbers)
+    flags += _result_flags(case, anatomy, surface, sample, numbers)
     progress.report("measure", 1.0, "Measured")
     return Analysis(
         volume=volume,
@@ -246,7 +246,7 @@ def _perturbed(case: Case, anatomy: Anatomy, surface: Surface, progress: Progres
     return tuple(samples)
 
 
-def _result_flags(case: Case, anatomy: Anatomy, sample: Sample, numbers: dict) -> tuple:
+def _result_flags(case: Case, anatomy: Anatomy, surface: Surface, sample: Sample, numbers: dict) -> tuple:
     excluded = 1.0 - float(sample.vertex_area_mm2[sample.is_wall].sum() / sample.vertex_area_mm2.sum())
     bare = float(sample.vertex_area_mm2[np.isneginf(sample.wall_peak)].sum() / sample.vertex_area_mm2.sum())
     return (
@@ -258,6 +258,7 @@ def _result_flags(case: Case, anatomy: Anatomy, sample: Sample, numbers: dict) -
         *quality.check_level(numbers["threshold_intensity"].value, sample.blood),
         *quality.check_scar_area(numbers["scar_area_pct"].value),
         *quality.check_planes(bool(case.planes), excluded),
+        *quality.check_mitral_leak(reach_beyond_mitral_mm(surface, case.planes)),
     )
 
 

@@ -33,6 +33,8 @@ LA_VOLUME_ML = (37.0, 250.0)
 """Left atrial volumes seen in patients (SCIENCE section 7 and the issue's limits)."""
 MAX_EXCLUDED_SHARE = 0.6
 """Veins, appendage and mitral valve together are less than this share of the surface."""
+MAX_BEYOND_MITRAL_MM = 15.0
+"""The annulus is a saddle less than 10 mm high, and a plane is clicked to a few millimetres: what reaches further is ventricle."""
 MAX_BARE_SHARE = 0.1
 """Surface without wall in front of it: none of it on scans of the 2018 challenge, 13–20 % where slices are thicker than the wall."""
 MIN_LEVEL_SD = 2.0
@@ -42,7 +44,7 @@ DEPENDS_ON_SCAR = ("no_scar", "scar_inside_cavity", "scar_outside_wall", "predic
 """Codes of the flags that another threshold makes void."""
 FOUND_BY_ANALYSIS = DEPENDS_ON_SCAR + (
     "field_of_view", "small_field_of_view", "ct_like_values", "not_lge_like", "thick_slices", "blood_pool_uneven", "low_wall_contrast", "la_volume_unusual", "surface_without_wall", "no_planes",
-    "planes_cut_most", "cavity_touches_border", "cavity_in_pieces", "cavity_has_holes",
+    "planes_cut_most", "leak_through_mitral_plane", "cavity_touches_border", "cavity_in_pieces", "cavity_has_holes",
 )  # fmt: skip
 """Codes that `pipeline.analyse` finds anew every time; any other came from a reader or a model and outlives an edit."""
 MAX_SCAR_IN_CAVITY_PCT = 5.0
@@ -219,3 +221,14 @@ def check_planes(has_planes: bool, excluded_share: float) -> tuple[QualityFlag, 
         message = f"The planes cut off {100 * excluded_share:.0f} % of the LA surface: check where they lie."
         return (QualityFlag("planes_cut_most", message),)
     return ()
+
+
+def check_mitral_leak(beyond_mitral_mm: float) -> tuple[QualityFlag, ...]:
+    """Flag a cavity that reaches this far beyond the mitral plane (mm; 0 without that plane): it holds a part of the ventricle."""
+    if beyond_mitral_mm <= MAX_BEYOND_MITRAL_MM:
+        return ()
+    message = (
+        f"The cavity reaches {beyond_mitral_mm:.0f} mm beyond the mitral plane: it leaks into the left ventricle, or the plane lies too far "
+        "in. LA volume and blood pool count that part; cut the cavity at the valve, or move the plane."
+    )
+    return (QualityFlag("leak_through_mitral_plane", message),)

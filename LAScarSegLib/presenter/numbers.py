@@ -25,6 +25,7 @@ FLAG_TITLES = {
     "device_changed": "Ran on the processor instead",
     "field_of_view": "Impossible field of view",
     "la_volume_unusual": "Unusual LA volume",
+    "leak_through_mitral_plane": "Cavity goes on beyond the mitral plane",
     "low_wall_contrast": "Wall looks like blood",
     "nifti_qform_sform_disagree": "Header contradicts itself (position)",
     "nifti_spacing_disagrees": "Header contradicts itself (spacing)",

@@ -109,6 +109,15 @@ def label_regions(surface: Surface, planes: Sequence[CutPlane], body_centre: np.
     return region
 
 
+def reach_beyond_mitral_mm(surface: Surface, planes: Sequence[CutPlane]) -> float:
+    """How far the surface goes on beyond the mitral plane, mm; 0 without one. `surface.region` is from `label_regions`."""
+    mitral = next((plane for plane in planes if plane.name == MITRAL), None)
+    beyond = surface.points[surface.region == REGION_EXCLUDED]
+    if mitral is None or len(beyond) == 0:
+        return 0.0
+    return float(np.abs((beyond - mitral.origin) @ np.array(mitral.normal)).max())
+
+
 def _cut_off(surface: Surface, plane: CutPlane, body_centre: np.ndarray) -> np.ndarray:
     """Numbers of the vertices that `plane` cuts off the body."""
     origin, normal = np.array(plane.origin), np.array(plane.normal)

@@ -1,6 +1,7 @@
 """Exclusion planes on surfaces whose cut-off areas are known."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -78,6 +79,21 @@ def test_share_of_the_wall_leaves_the_cut_part_out_above_and_below_the_line(grid
     assert part.measurements["scar_area_pct"].value == whole.measurements["scar_area_pct"].value
     assert part.measurements["scar_area_pct_wall"].value == pytest.approx(whole.measurements["scar_area_pct"].value / 0.7, rel=0.02)
     assert part.curve.scar_area_pct_wall[70] == pytest.approx(part.measurements["scar_area_pct_wall"].value)  # IIR 1.20
+
+
+@pytest.mark.parametrize(("depth_mm", "leaks"), [(9.0, False), (24.0, True)])
+def test_a_cavity_that_goes_on_beyond_the_mitral_plane_is_flagged(grid, depth_mm, leaks):
+    """A ball with a stump of ventricle, cut flat `depth_mm` below the plane; a vein's plane on the other side says nothing."""
+    points, height = grid.points()[0], 5.0
+    stump = (np.linalg.norm(points[..., :2], axis=-1) < 10.0) & (points[..., 2] < 0) & (points[..., 2] > -height - depth_mm)
+    cavity = grid.ball(15.0).array & (points[..., 2] > -height) | stump
+    planes = [plane("MV", grid, (0, 0, -height), (0, 0, 1)), plane("LSPV", grid, (0, 0, 12.0), (0, 0, 1))]
+    image = Volume(np.where(cavity, 200, 100).astype(np.int16) + (points[..., 0] > 0), grid.geometry)
+    result = analyse(image, Settings(perturbation=False), cavity=Volume(cavity, grid.geometry), planes=planes)
+    messages = [flag.message for flag in result.flags if flag.code == "leak_through_mitral_plane"]
+    assert bool(messages) == leaks
+    for message in messages:
+        assert int(re.search(r"reaches (\d+) mm beyond the mitral plane", message)[1]) == pytest.approx(depth_mm, abs=1.0)
 
 
 def test_planes_in_ras_and_lps_are_the_same(tmp_path):
