@@ -1,0 +1,57 @@
+"""What Apply would replace: segments of an earlier result that somebody has corrected by hand."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..errors import InputError
+from ..provenance import mask_digest
+from ..scene.mrml import find_result
+from ..scene.provenance import PROVENANCE
+from ..scene.segmentation import ROLE_NAME, segment_voxels
+from ..scene.volumes import node_geometry
+from .choices import SEGMENT, Choices, chosen_node
+from .editing import KINDS
+from .run import HARDENED_ROLE
+
+
+def edits_at_stake(scene: Any, choices: Choices) -> str:
+    """A question for the user, "" when nothing is lost.
+
+    Edits are lost when they were measured already (the result says so) as well as when they were not (the segments differ from
+    the result's masks); a segment that the run starts from is not lost.
+    """
+    volume = chosen_node(scene, choices.volume_id)
+    if volume is None:
+        return ""
+    copy = find_result(scene, "vtkMRMLScalarVolumeNode", HARDENED_ROLE, volume)
+    lost = [name for source in (volume, copy) if source is not None for name in _edited(scene, source, choices)]
+    if not lost:
+        return ""
+    return f"The earlier result was corrected by hand ({', '.join(lost)}). Apply replaces these corrections. Go on?"
+
+
+def _edited(scene: Any, source: Any, choices: Choices) -> list[str]:
+    table = find_result(scene, "vtkMRMLTableNode", "measurements", source)
+    segmentation = find_result(scene, "vtkMRMLSegmentationNode", ROLE_NAME, source)
+    if table is None or segmentation is None or not table.GetAttribute(PROVENANCE):
+        return []
+    provenance = json.loads(table.GetAttribute(PROVENANCE))
+    taken = {(choices.wall_segmentation_id, choices.wall_segment_id)}
+    if choices.cavity_source == SEGMENT:
+        taken.add((choices.segmentation_id, choices.segment_id))
+    return [
+        name
+        for name, kind in KINDS.items()
+        if (segmentation.GetID(), kind.segment_id) not in taken
+        and (name in provenance.get("edited", ()) or _differs(segmentation, kind.segment_id, source, provenance["masks"][name]))
+    ]
+
+
+def _differs(segmentation: Any, segment_id: str, source: Any, digest: str) -> bool:
+    try:
+        mask = segment_voxels(segmentation, segment_id, node_geometry(source))
+    except InputError:
+        return False  # a scan that was moved since: the run itself says so
+    return mask is not None and mask_digest(mask) != digest
