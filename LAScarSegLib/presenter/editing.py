@@ -144,4 +144,9 @@ class EditSession:
 
     def _check_nodes(self) -> None:
         still_there(self._scene, self.nodes.volume, "volume")
-        still_there(self._scene, self.nodes.segmentation, "segmentation")
+        segmentation = still_there(self._scene, self.nodes.segmentation, "segmentation")
+        if segmentation.GetParentTransformNode() is not None:
+            raise InputError(
+                f"The segmentation {segmentation.GetName()!r} was put under the transform {segmentation.GetParentTransformNode().GetName()!r}, "
+                "away from the scan it was measured on. Take it out of the transform (Data module)."
+            )

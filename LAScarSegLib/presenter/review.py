@@ -17,7 +17,7 @@ from ..scene import colours
 from ..scene.build import SceneNodes, still_there, update_scene
 from ..scene.maps import PROBABILITY_COLOURS
 from ..scene.model import LEGEND_SIZE, add_surface
-from ..scene.mrml import nodes_of_class, slicer_classes
+from ..scene.mrml import SOURCE, nodes_of_class, slicer_classes
 from ..scene.segmentation import SCAR
 from ..scene.tables import add_measurements, mark_chosen
 
@@ -159,8 +159,10 @@ def show_distance(nodes: SceneNodes, which: str | None, opacity: float = OVERLAY
         return
     node = still_there(scene, maps[which], "distance map")
     _colour_distances(scene, node)
+    # A result of a hardened copy is looked at on the scan it was copied from, too.
+    scans = {nodes.volume.GetID(), nodes.volume.GetNodeReferenceID(SOURCE)} - {None}
     for composite in nodes_of_class(scene, "vtkMRMLSliceCompositeNode"):
-        if composite.GetBackgroundVolumeID() == nodes.volume.GetID():
+        if composite.GetBackgroundVolumeID() in scans:
             _cover(composite, node.GetID(), ours, opacity)
 
 

@@ -18,7 +18,8 @@ from ..analysis_file import FILE, read_analysis
 from ..errors import Cancelled, LAScarSegError, ProcessingError, as_lascarseg_error
 from ..provenance import describe_file
 from ..scene.build import SceneNodes, build_scene
-from ..scene.mrml import all_or_nothing, find_or_add, mark
+from ..scene.mrml import all_or_nothing, find_or_add, find_result, mark
+from ..scene.views import aim_camera
 from ..scene.volumes import volume_to_node
 from .choices import Choices, chosen_node, write_choices
 from .inputs import Inputs, cut_plane, write_inputs
@@ -139,8 +140,12 @@ class Run:
             analysis = replace(analysis, provenance=analysis.provenance | {"inputs": self._described(analysis)})
             self._scene.SaveStateForUndo()
             with all_or_nothing(self._scene):
-                self.nodes = build_scene(self._scene, analysis, volume_node=self._shown_volume())
+                volume = self._shown_volume()
+                is_first = find_result(self._scene, "vtkMRMLModelNode", "surface", volume) is None
+                self.nodes = build_scene(self._scene, analysis, volume_node=volume)
                 self._keep_choices(self.nodes)
+            if is_first:
+                aim_camera(self._scene, analysis)
             self.analysis = analysis
         except Exception as error:
             self._fail(error)
@@ -177,7 +182,8 @@ class Run:
         storage = self._volume.GetStorageNode()
         file = Path(storage.GetFullNameFromFileName()) if storage is not None and storage.GetFileName() else None
         untouched = self._volume.GetParentTransformNode() is None and not self._volume.GetModifiedSinceRead()
-        if file is not None and file.is_file() and untouched:
+        # A DICOM series is many files, of which `file` is the first.
+        if file is not None and file.is_file() and untouched and storage.GetNumberOfFileNames() <= 1:
             described["image"] = describe_file(file)
         return described
 

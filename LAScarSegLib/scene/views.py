@@ -40,8 +40,23 @@ def show(scene: Any, nodes: SceneNodes, analysis: Analysis) -> None:
         view.SetOrientation(orientation)
         _fit_slice(view, centre, 2 * float(half_size.max() + MARGIN_MM))
         _fill_slice(scene, nodes, tag)
-    _show_three_d(scene, centre, float(np.linalg.norm(half_size)))
+    _show_three_d(scene)
+    aim_camera(scene, analysis)
     _select(scene, nodes)
+
+
+def aim_camera(scene: Any, analysis: Analysis) -> None:
+    """Look at the atrium from behind in the first 3-D view; nothing else of the view changes."""
+    centre, half_size = _atrium_box(analysis)
+    camera, new = _singleton(scene, "vtkMRMLCameraNode", THREE_D_VIEW)
+    if new:
+        camera.SetName("Camera")
+    distance = float(np.linalg.norm(half_size)) / SURFACE_SHARE / np.sin(np.radians(CAMERA_ANGLE_DEG / 2))
+    camera.SetFocalPoint(*centre)
+    camera.SetPosition(*(centre + np.array([0.0, -distance, 0.0])))
+    camera.SetViewUp(0.0, 0.0, 1.0)
+    camera.SetViewAngle(CAMERA_ANGLE_DEG)
+    camera.ResetClippingRange()
 
 
 def _atrium_box(analysis: Analysis) -> tuple[np.ndarray, np.ndarray]:
@@ -90,7 +105,7 @@ def _fill_slice(scene: Any, nodes: SceneNodes, tag: str) -> None:
     composite.SetLabelVolumeID(None)
 
 
-def _show_three_d(scene: Any, centre: np.ndarray, radius: float) -> None:
+def _show_three_d(scene: Any) -> None:
     view, new = _singleton(scene, "vtkMRMLViewNode", THREE_D_VIEW)
     if new:
         view.SetName(f"View{THREE_D_VIEW}")
@@ -99,15 +114,6 @@ def _show_three_d(scene: Any, centre: np.ndarray, radius: float) -> None:
     view.SetBoxVisible(False)
     view.SetAxisLabelsVisible(False)
     view.SetOrientationMarkerType(view.OrientationMarkerTypeCube)
-    camera, new = _singleton(scene, "vtkMRMLCameraNode", THREE_D_VIEW)
-    if new:
-        camera.SetName("Camera")
-    distance = radius / SURFACE_SHARE / np.sin(np.radians(CAMERA_ANGLE_DEG / 2))
-    camera.SetFocalPoint(*centre)
-    camera.SetPosition(*(centre + np.array([0.0, -distance, 0.0])))
-    camera.SetViewUp(0.0, 0.0, 1.0)
-    camera.SetViewAngle(CAMERA_ANGLE_DEG)
-    camera.ResetClippingRange()
 
 
 def _select(scene: Any, nodes: SceneNodes) -> None:

@@ -94,7 +94,7 @@ def _flags(node: Any, array: np.ndarray) -> tuple[QualityFlag, ...]:
 def _comes_from_a_phantom(node: Any) -> bool:
     """Whether the header of the file that Slicer read, if it is still there, says so."""
     storage = node.GetStorageNode()
-    file = None if storage is None else storage.GetFileName()
+    file = None if storage is None or not storage.GetFileName() else storage.GetFullNameFromFileName()
     return bool(file) and says_simulated(Path(file))
 
 

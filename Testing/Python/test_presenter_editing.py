@@ -261,6 +261,17 @@ def test_without_volume_or_segmentation_it_says_what_to_do(made, what):
             ask()
 
 
+def test_a_segmentation_that_was_moved_is_no_edit_and_says_what_to_do():
+    made = bench()
+    transform = made.scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "registration")
+    made.nodes.segmentation.SetAndObserveTransformNodeID(transform.GetID())
+    for act in (made.session.edited, made.session.update, lambda: made.session.prepare_editor("scar")):
+        with pytest.raises(InputError, match="under the transform 'registration'.*Take it out"):
+            act()
+    made.nodes.segmentation.SetAndObserveTransformNodeID(None)
+    assert made.session.edited() == frozenset()
+
+
 def test_after_the_scene_was_closed_it_says_what_to_do(made):
     made.scene.Clear(0)
     with pytest.raises(InputError, match="no longer in the scene"):

@@ -19,6 +19,7 @@ from LAScarSegLib.errors import InputError
 from LAScarSegLib.pipeline import change_threshold
 from LAScarSegLib.presenter import planes, review
 from LAScarSegLib.scene import colours
+from LAScarSegLib.scene.mrml import mark
 from LAScarSegLib.surface.planes import CutPlane
 
 PLANE = CutPlane("MV", tuple(CENTRE_LPS - [0, 0, 10]), (0.0, 0.0, 1.0))
@@ -159,6 +160,14 @@ def test_a_distance_map_lies_over_the_scan_with_its_zero_line_and_goes_again(mad
     assert (display.GetWindow(), display.GetLevel()) == (24.0, 0.0) and rgba[:3] == [0.0, 0.0, 0.0]
     review.show_distance(made.nodes, None)
     assert [composite.GetForegroundVolumeID() for composite in composites(made)] == [None] * 3
+
+
+def test_a_hardened_copys_map_lies_over_the_scan_that_it_was_copied_from(made):
+    scan = made.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "bent scan")
+    mark(made.nodes.volume, "hardened", scan)
+    composites(made)[0].SetBackgroundVolumeID(scan.GetID())
+    review.show_distance(made.nodes, "wall")
+    assert [composite.GetForegroundVolumeID() for composite in composites(made)] == [made.nodes.sdm_wall.GetID()] * 3
 
 
 def test_what_lay_in_the_foreground_before_comes_back(made):

@@ -21,6 +21,7 @@ from LAScarSegLib import pipeline, scene as mrml  # noqa: E402
 from LAScarSegLib.presenter.choices import read_choices  # noqa: E402
 from LAScarSegLib.presenter.run import GONE, Run, RunState  # noqa: E402
 from LAScarSegLib.scene.mrml import results_of  # noqa: E402
+from LAScarSegLib.volume_files import write_volume  # noqa: E402
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs signals and /proc")
 GONE_SECONDS = 2.0
@@ -88,6 +89,24 @@ def test_from_choices_to_nodes(scene, runs, temporary):
     assert [segmentation.GetMTime()] == untouched and left_in(temporary) == []
     assert run.analysis.provenance["inputs"]["image"]["path"] == "node scan"
     assert read_choices(scene, run.nodes.measurements) == dataclasses.replace(choices, threshold=1.3)
+    camera = scene.GetSingletonNode("1", "vtkMRMLCameraNode")
+    np.testing.assert_allclose(camera.GetFocalPoint(), CENTRE_LPS * [-1, -1, 1], atol=0.5)  # the new surface is in sight
+
+
+def test_only_a_scan_of_one_file_is_named_by_its_file(scene, runs, temporary, tmp_path):
+    volume, _, choices = ball_nodes(scene)
+    file = tmp_path / "scan.nrrd"
+    write_volume(mrml.volume_from_node(volume), file)
+    storage = scene.AddNewNodeByClass("vtkMRMLVolumeArchetypeStorageNode")
+    storage.SetFileName(str(file))
+    assert storage.ReadData(volume)
+    volume.SetAndObserveStorageNodeID(storage.GetID())
+    run = started(runs, scene, choices, temporary)
+    assert finished(run).error == "" and run.analysis.provenance["inputs"]["image"]["path"] == str(file)
+    storage.AddFileName(str(file))
+    storage.AddFileName(str(tmp_path / "slice2.dcm"))
+    series = started(runs, scene, choices, temporary)
+    assert finished(series).error == "" and series.analysis.provenance["inputs"]["image"]["path"] == "node scan"
 
 
 def test_a_second_run_updates_the_nodes_of_the_first(scene, runs, temporary):
@@ -95,10 +114,13 @@ def test_a_second_run_updates_the_nodes_of_the_first(scene, runs, temporary):
     first = started(runs, scene, choices, temporary)
     finished(first)
     nodes = set(snapshot(scene))
+    camera = scene.GetSingletonNode("1", "vtkMRMLCameraNode")
+    camera.SetPosition(1.0, 2.0, 3.0)
     second = started(runs, scene, dataclasses.replace(choices, method="nsd"), temporary)
     assert finished(second).error == ""
     assert set(snapshot(scene)) == nodes and second.nodes.surface is first.nodes.surface
     assert second.nodes.surface.GetAttribute("LAScarSeg.method") == "nsd"
+    assert camera.GetPosition() == (1.0, 2.0, 3.0)
 
 
 def test_under_a_bending_transform_the_result_belongs_to_a_hardened_copy(scene, runs, temporary):
