@@ -30,7 +30,8 @@ class LiveState:
 class LiveUpdate:
     """Watches over one `EditSession`; everything here is for the thread of the windows, and nothing takes long.
 
-    Call `touch` whenever a segment or a plane may have changed, and `poll` from a timer.
+    It hears of strokes and of Segment Editor's undo by itself. Call `touch` when a plane may have changed, `poll` from a
+    timer, and `close` at the end.
     """
 
     def __init__(self, session: EditSession, automatic: bool = True, pause_s: float = PAUSE_S) -> None:
@@ -43,6 +44,10 @@ class LiveUpdate:
         self._full = False
         self._error = ""
         self._seen = session.state()
+        self._segmentation = session.nodes.segmentation.GetSegmentation()
+        # A stroke is told as the one, undo and redo (vtkSegmentationHistory) only as the other.
+        events = (self._segmentation.SourceRepresentationModified, self._segmentation.SegmentModified)
+        self._observers = [self._segmentation.AddObserver(event, lambda *_: self.touch()) for event in events]
 
     def touch(self) -> None:
         """Something may have been drawn. What this object itself put into the nodes is known and doesn't count."""
@@ -69,7 +74,10 @@ class LiveUpdate:
         self._seen = self.session.state()
 
     def close(self) -> None:
-        """Nothing more is computed or shown."""
+        """Nothing more is heard, computed or shown."""
+        for observer in self._observers:
+            self._segmentation.RemoveObserver(observer)
+        self._observers.clear()
         self._background.drop()
         self._due = None
 

@@ -45,7 +45,6 @@ def test_an_edit_is_shown_quickly_and_its_range_after(with_range):
     made = bench(with_range)
     live = LiveUpdate(made.session, pause_s=0.01)
     made.draw("cavity", made.held("cavity") | BULGE)
-    live.touch()
     first, last = follow(live)
     assert first.words == "Measured; the perturbation range follows" and first.busy
     assert last == LiveState("", False, True, "")
@@ -59,18 +58,43 @@ def test_without_an_edit_nothing_is_computed(with_range):
 
 
 def test_what_the_update_itself_writes_starts_no_other(with_range):
-    """An observer hears of the wall and the scar while they are being written, as the panel's does."""
+    """It hears of the wall and the scar while it writes them."""
     made = bench(with_range)
     live = LiveUpdate(made.session, pause_s=0.0)
     measured, measure = [], made.session.measure
     made.session.measure = lambda drawn, full: measured.append(full) or measure(drawn, full)
-    segmentation = made.nodes.segmentation.GetSegmentation()
-    heard = []
-    segmentation.AddObserver(segmentation.SourceRepresentationModified, lambda *_: heard.append(True) or live.touch())
+    segmentation, heard = made.nodes.segmentation.GetSegmentation(), []
+    segmentation.AddObserver(segmentation.SourceRepresentationModified, lambda *_: heard.append(True))
     made.draw("cavity", made.held("cavity") | BULGE)
     follow(live)
     assert len(heard) > 1 and measured == [False, True]
-    live.touch()
+    assert live.poll() == LiveState()
+
+
+def test_segment_editors_undo_and_redo_are_followed():
+    made = bench()
+    before, live = made.session.analysis, LiveUpdate(made.session, pause_s=0.0)
+    history = slicer.vtkSegmentationHistory()
+    history.SetSegmentation(made.nodes.segmentation.GetSegmentation())
+    history.SaveState()
+    made.draw("scar", made.held("scar") | (made.held("wall") & BULGE))
+    follow(live)
+    larger = made.session.analysis.measurements["scar_area_pct"].value
+    assert larger > before.measurements["scar_area_pct"].value
+    history.RestorePreviousState()
+    follow(live)
+    assert made.session.analysis.measurements["scar_area_pct"].value == before.measurements["scar_area_pct"].value
+    history.RestoreNextState()
+    follow(live)
+    assert made.session.analysis.measurements["scar_area_pct"].value == larger
+    history.SetSegmentation(None)
+
+
+def test_closed_it_hears_nothing_more():
+    made = bench()
+    live = LiveUpdate(made.session, pause_s=0.0)
+    live.close()
+    made.draw("scar", made.held("scar") | (made.held("wall") & BULGE))
     assert live.poll() == LiveState()
 
 
@@ -78,10 +102,9 @@ def test_strokes_made_while_it_measures_are_measured_too():
     made = bench()
     live = LiveUpdate(made.session, pause_s=0.0)
     made.draw("cavity", made.held("cavity") | BULGE)
-    live.touch()
     live.poll()
     both = made.held("cavity") | ball("oblique", RIGHT * (RADIUS_MM + 3), 4.0)
-    made.draw("cavity", both)  # nobody called touch yet
+    made.draw("cavity", both)
     follow(live)
     np.testing.assert_array_equal(made.held("cavity"), both)
     np.testing.assert_array_equal(made.session.analysis.cavity.array > 0, both)
@@ -92,7 +115,6 @@ def test_without_automatic_update_it_waits_for_the_button():
     made = bench()
     live = LiveUpdate(made.session, automatic=False, pause_s=0.0)
     made.draw("cavity", made.held("cavity") | BULGE)
-    live.touch()
     assert live.poll() == LiveState("Edited; press Update to measure")
     live.update_now()
     assert [state.changed for state in follow(live)] == [True]
@@ -103,11 +125,9 @@ def test_an_edit_that_cant_be_measured_says_why_and_the_next_one_is_heard():
     live = LiveUpdate(made.session, pause_s=0.0)
     cavity, before = made.held("cavity"), made.session.analysis
     made.draw("cavity", np.zeros_like(cavity))
-    live.touch()
     (state,) = follow(live)
     assert "The cavity mask is empty" in state.error and made.session.analysis is before
     made.draw("cavity", cavity | BULGE)
-    live.touch()
     assert [state.error for state in follow(live)] == [""]
 
 
@@ -115,7 +135,6 @@ def test_nodes_deleted_while_it_measures_end_it_with_words():
     made = bench()
     live = LiveUpdate(made.session, pause_s=0.0)
     made.draw("cavity", made.held("cavity") | BULGE)
-    live.touch()
     live.poll()
     made.scene.RemoveNode(made.nodes.segmentation)
     (state,) = follow(live)[:1]
@@ -127,7 +146,6 @@ def test_a_closed_scene_ends_it_with_words():
     made = bench()
     live = LiveUpdate(made.session, pause_s=0.0)
     made.draw("cavity", made.held("cavity") | BULGE)
-    live.touch()
     live.poll()
     made.scene.Clear(0)
     assert "no longer in the scene" in follow(live)[0].error
@@ -137,7 +155,6 @@ def test_another_threshold_drops_what_was_being_measured():
     made = bench()
     live = LiveUpdate(made.session, pause_s=0.0)
     made.draw("cavity", made.held("cavity") | BULGE)
-    live.touch()
     live.poll()
     other = change_threshold(analysed(), "iir", 0.7)
     live.rebase(other)
