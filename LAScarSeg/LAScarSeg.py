@@ -24,8 +24,9 @@ from slicer.ScriptedLoadableModule import (
 from slicer.util import VTKObservationMixin
 
 # Installed, LAScarSegLib lies beside this file; in a source tree added to Slicer's module paths it lies one folder up.
-if not (Path(__file__).parent / "LAScarSegLib").is_dir():
-    sys.path.append(str(Path(__file__).resolve().parents[1]))
+_SOURCE_TREE = str(Path(__file__).resolve().parents[1])
+if not (Path(__file__).parent / "LAScarSegLib").is_dir() and _SOURCE_TREE not in sys.path:
+    sys.path.append(_SOURCE_TREE)
 
 POLL_S = 0.05
 
@@ -141,6 +142,7 @@ class LAScarSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._makeSections()
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndImport)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self.onNodeRemoved)
         self.initializeParameterNode()
 
@@ -192,6 +194,12 @@ class LAScarSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.setParameterNode(None)
         self.removeObservers()
 
+    def onReload(self) -> None:
+        """For developers: Slicer itself reads this file again and no other."""
+        for name in [name for name in sys.modules if name.partition(".")[0] in ("LAScarSegLib", "LAScarSegPanel")]:
+            del sys.modules[name]
+        super().onReload()
+
     def enter(self) -> None:
         self.initializeParameterNode()
         for section in self.sections:
@@ -205,11 +213,17 @@ class LAScarSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onSceneStartClose(self, caller, event) -> None:
         self.runSection.cancel()
         self.setResult(None)
+        for section in self.sections:
+            section.sceneCloses()
         self.setParameterNode(None)
 
     def onSceneEndClose(self, caller, event) -> None:
         if self.parent.isEntered:
             self.initializeParameterNode()
+
+    def onSceneEndImport(self, caller, event) -> None:
+        """The parameter node may hold other choices now, of nodes that were not there yet when it was read."""
+        self.onSceneEndClose(caller, event)
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeRemoved(self, caller, event, node) -> None:
@@ -219,8 +233,7 @@ class LAScarSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def initializeParameterNode(self) -> None:
         self.setParameterNode(self.logic.getParameterNode())
-        if not self._parameterNode.inputVolume:
-            self._parameterNode.inputVolume = self.choicesSection.likelyVolume()
+        self.choicesSection.chooseLikely()
 
     def setParameterNode(self, parameterNode) -> None:
         if self._parameterNode:

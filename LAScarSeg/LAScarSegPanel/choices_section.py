@@ -1,9 +1,18 @@
 """Input and Method: lists filled from the presenter, and what of them applies now."""
 
+import importlib.util
+
+import qt
+
 import slicer
 from slicer.i18n import tr as _
 
-from LAScarSegPanel.section import Section, attempt
+from LAScarSegPanel import environment
+from LAScarSegPanel.section import Section, attempt, makeTimer
+
+DEVICES_POLL_MS = 300
+NARROWEST_LETTERS = 6
+"""A box of names may become so narrow; the name is shortened then, so that a long one does not widen Slicer's panel."""
 
 
 class ChoicesSection(Section):
@@ -12,6 +21,11 @@ class ChoicesSection(Section):
     def setup(self) -> None:
         self._filling = False
         self._methods = ()
+        self._devices = None
+        self._deviceQuery = None
+        self._deviceTimer = makeTimer(DEVICES_POLL_MS, self.onDevicesPoll)
+        for selector in (self.ui.inputSelector, self.ui.cavitySelector, self.ui.roiSelector, self.ui.wallSelector):
+            _narrow(selector)
         self.ui.cavitySelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onCavityChanged)
         self.ui.cavitySelector.connect("currentSegmentChanged(QString)", self.onCavityChanged)
         self.ui.wallSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onWallChanged)
@@ -22,7 +36,6 @@ class ChoicesSection(Section):
         )
         self.ui.deviceSelector.connect("currentIndexChanged(int)", lambda *unused: self.onListChanged("device", self.ui.deviceSelector))
         self.ui.presetSelector.connect("currentIndexChanged(int)", self.onPresetChanged)
-        self.ui.drawCavityButton.connect("clicked()", self.onDrawCavity)
         self.fillLists()
 
     def fillLists(self) -> None:
@@ -34,7 +47,7 @@ class ChoicesSection(Section):
         try:
             _fill(self.ui.methodSelector, [(method.title, method.key) for method in self._methods])
             _fill(self.ui.cavityModelSelector, [(source.title, source.key) for source in choices.cavity_sources() if source.is_model])
-            _fill(self.ui.deviceSelector, [(str(device), device.key) for device in choices.devices()])
+            _fill(self.ui.deviceSelector, [(str(device), device.key) for device in self._devices or choices.devices()])
         finally:
             self._filling = False
         if self.widget.parameterNode:
@@ -64,12 +77,18 @@ class ChoicesSection(Section):
             planes=self.widget.planesSection.nodeIds(),
         )
 
-    def likelyVolume(self):
-        """The scan to start with: the first volume that is no label map and no result; None when there is none."""
-        from LAScarSegLib.scene.mrml import SOURCE, nodes_of_class
+    def chooseLikely(self) -> None:
+        """Scan and cavity to start with, where the user has chosen none and the scene leaves little doubt."""
+        from LAScarSegLib.presenter.choices import likely_volume
+        from LAScarSegLib.scene.mrml import ROLE, nodes_of_class
 
-        volumes = nodes_of_class(slicer.mrmlScene, "vtkMRMLScalarVolumeNode")
-        return next((node for node in volumes if not node.IsA("vtkMRMLLabelMapVolumeNode") and not node.GetNodeReferenceID(SOURCE)), None)
+        node = self.widget.parameterNode
+        if not node.inputVolume:
+            node.inputVolume = likely_volume(slicer.mrmlScene)
+        drawn = [found for found in nodes_of_class(slicer.mrmlScene, "vtkMRMLSegmentationNode") if found.GetAttribute(ROLE) is None]
+        if node.inputVolume and not node.cavitySegmentation and len(drawn) == 1 and _onlySegment(drawn[0]):
+            with slicer.util.NodeModify(node):
+                node.cavitySegmentation, node.cavitySegmentId = drawn[0], _onlySegment(drawn[0])
 
     def parametersChanged(self) -> None:
         node = self.widget.parameterNode
@@ -115,6 +134,25 @@ class ChoicesSection(Section):
         usesModel = fromModel or bool(method and method.is_model)
         for name in ("deviceLabel", "deviceSelector"):
             getattr(self.ui, name).setVisible(usesModel)
+        if usesModel:
+            self._askForDevices()
+
+    def _askForDevices(self) -> None:
+        """The first time that they matter and torch is there: names and memory of the graphics cards."""
+        from LAScarSegLib.presenter.devices import DeviceQuery
+
+        if self._devices is None and self._deviceQuery is None and importlib.util.find_spec("torch") is not None:
+            worked, self._deviceQuery = attempt(_("The devices can't be listed."), lambda: DeviceQuery(environment.workerPython()))
+            self._devices = None if worked else ()
+            if worked:
+                self._deviceTimer.start()
+
+    def onDevicesPoll(self) -> None:
+        answer = self._deviceQuery.poll()
+        if answer is not None:
+            self._devices = answer
+            self.cleanup()
+            self.fillLists()
 
     def onCavityChanged(self, *unused) -> None:
         self._storeSegment(self.ui.cavitySelector, "cavitySegmentation", "cavitySegmentId")
@@ -124,9 +162,13 @@ class ChoicesSection(Section):
 
     def _storeSegment(self, selector, nodeName: str, segmentName: str) -> None:
         if self.widget.parameterNode and not self._filling:
+            segmentation = selector.currentNode()
+            # without a segmentation the selector still tells the segment of the one before
+            segmentId = selector.currentSegmentID() if segmentation else ""
+            changed = segmentation is not getattr(self.widget.parameterNode, nodeName)
             with slicer.util.NodeModify(self.widget.parameterNode):  # one event for both: the pair is never half changed
-                setattr(self.widget.parameterNode, nodeName, selector.currentNode())
-                setattr(self.widget.parameterNode, segmentName, selector.currentSegmentID())
+                setattr(self.widget.parameterNode, nodeName, segmentation)
+                setattr(self.widget.parameterNode, segmentName, segmentId or (_onlySegment(segmentation) if changed else ""))
 
     def onListChanged(self, parameter: str, combo) -> None:
         if not self.widget.parameterNode or self._filling or combo.currentIndex < 0:
@@ -141,18 +183,35 @@ class ChoicesSection(Section):
         if self.widget.parameterNode and not self._filling and self.ui.presetSelector.currentIndex >= 0:
             self.widget.parameterNode.threshold = self.ui.presetSelector.itemData(self.ui.presetSelector.currentIndex)
 
-    def onDrawCavity(self) -> None:
-        """An empty coded segment on the scan's grid, chosen as the cavity, and the editor open on it."""
+    def cavityToDraw(self):
+        """The chosen segmentation and segment; with none chosen a new one on the scan's grid, which is chosen then."""
         from LAScarSegLib.presenter.drawing import new_cavity
 
         node = self.widget.parameterNode
-        worked, made = attempt(_("The cavity can't be drawn."), new_cavity, slicer.mrmlScene, node.inputVolume)
-        if not worked:
-            return
-        segmentation, segmentId = made
-        with slicer.util.NodeModify(node):
-            node.cavitySegmentation, node.cavitySegmentId = segmentation, segmentId
-        self.widget.editSection.draw(segmentation, segmentId, node.inputVolume)
+        if not node.cavitySegmentation or not node.cavitySegmentId:
+            segmentation, segmentId = new_cavity(slicer.mrmlScene, node.inputVolume)
+            with slicer.util.NodeModify(node):
+                node.cavitySegmentation, node.cavitySegmentId = segmentation, segmentId
+        return node.cavitySegmentation, node.cavitySegmentId
+
+    def cleanup(self) -> None:
+        self._deviceTimer.stop()
+        if self._deviceQuery:
+            self._deviceQuery.close()
+            self._deviceQuery = None
+
+
+def _narrow(selector) -> None:
+    """Selectors of nodes and segments would be as wide as the longest name in the scene."""
+    for box in selector.findChildren(qt.QComboBox):
+        box.sizeAdjustPolicy = qt.QComboBox.AdjustToMinimumContentsLengthWithIcon
+        box.minimumContentsLength = NARROWEST_LETTERS
+
+
+def _onlySegment(segmentation) -> str:
+    """The segment of a segmentation that has one and no other, else none."""
+    segments = segmentation.GetSegmentation() if segmentation else None
+    return segments.GetNthSegmentID(0) if segments and segments.GetNumberOfSegments() == 1 else ""
 
 
 def _id(node) -> str:
@@ -173,5 +232,5 @@ def _pick(combo, key) -> None:
 def _choose(selector, segmentation, segmentId: str) -> None:
     if selector.currentNode() is not segmentation:
         selector.setCurrentNode(segmentation)
-    if segmentId and selector.currentSegmentID() != segmentId:
+    if selector.currentSegmentID() != segmentId:
         selector.setCurrentSegmentID(segmentId)

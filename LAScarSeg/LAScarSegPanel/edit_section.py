@@ -22,8 +22,10 @@ class EditSection(Section):
         self._session = None
         self._observed = None
         self._timer = makeTimer(POLL_MS, self.onPoll)
-        self.ui.editCavityButton.connect("toggled(bool)", lambda on: self.onEdit("cavity", on))
-        self.ui.editScarButton.connect("toggled(bool)", lambda on: self.onEdit("scar", on))
+        self._buttons = self.ui.drawCavityButton, self.ui.editCavityButton, self.ui.editScarButton
+        self._connect(self.ui.drawCavityButton, self._openDrawing)
+        self._connect(self.ui.editCavityButton, lambda: self._openResult("cavity"))
+        self._connect(self.ui.editScarButton, lambda: self._openResult("scar"))
         self.ui.updateButton.connect("clicked()", self.onUpdate)
         self.resultChanged()
         say(self.ui.editLabel, "")
@@ -58,28 +60,40 @@ class EditSection(Section):
             self._timer.stop()
         say(self.ui.editLabel, "")
 
-    def onEdit(self, what: str, on: bool) -> None:
-        other = self.ui.editScarButton if what == "cavity" else self.ui.editCavityButton
+    def _connect(self, button, opener) -> None:
+        button.connect("toggled(bool)", lambda on: self.onEdit(button, opener, on))
+
+    def onEdit(self, button, opener, on: bool) -> None:
+        """One button at a time is down as long as the editor is open."""
         if not on:
-            if not other.checked:
+            if not any(other.checked for other in self._buttons):
                 self._closeEditor()
             return
-        other.checked = False
-        worked, _none = attempt(_("The editor can't be opened."), self._open, self.widget.session.prepare_editor(what))
+        for other in self._buttons:
+            if other is not button:
+                other.checked = False
+        worked, _none = attempt(_("The editor can't be opened."), opener)
         if not worked:
             self.close()
 
-    def _open(self, setup) -> None:
-        setup.apply(self._editorNode())
-        self._show()
+    def _openResult(self, what: str) -> None:
+        self._open(self.widget.session.prepare_editor(what))
 
-    def draw(self, segmentation, segmentId: str, volume) -> None:
-        """Open the editor on a segment that is no result yet: a cavity to be drawn."""
-        node = self._editorNode()
-        node.SetAndObserveSegmentationNode(segmentation)
-        node.SetAndObserveSourceVolumeNode(volume)
-        node.SetSelectedSegmentID(segmentId)
-        self._show()
+    def _openDrawing(self) -> None:
+        from LAScarSegLib.presenter.drawing import editor_setup
+
+        segmentation, segmentId = self.widget.choicesSection.cavityToDraw()
+        self._open(editor_setup(segmentation, segmentId, self.widget.parameterNode.inputVolume))
+
+    def _open(self, setup) -> None:
+        """The widget selects a segmentation's first segment when it meets it, so it comes first and the setup has the last word."""
+        self._makeEditor()
+        setup.apply(self._editorNode())
+        self.editor.setupViewObservations()
+        self.editor.installKeyboardShortcuts()
+        self.editor.setActiveEffectByName("Paint")
+        self.ui.reviewCollapsibleButton.collapsed = False
+        self.ui.editorFrame.setVisible(True)
 
     def _editorNode(self):
         node = slicer.mrmlScene.GetSingletonNode(EDITOR_TAG, "vtkMRMLSegmentEditorNode")
@@ -90,7 +104,7 @@ class EditSection(Section):
             node = slicer.mrmlScene.AddNode(node)
         return node
 
-    def _show(self) -> None:
+    def _makeEditor(self) -> None:
         if self.editor is None:
             self.editor = slicer.qMRMLSegmentEditorWidget()
             self.editor.setMaximumNumberOfUndoStates(UNDO_STATES)
@@ -103,10 +117,6 @@ class EditSection(Section):
             self.editor.addRemoveSegmentButtonsVisible = False
             self.ui.editorFrame.layout().addWidget(self.editor)
         self.editor.setMRMLSegmentEditorNode(self._editorNode())
-        self.editor.setupViewObservations()
-        self.editor.installKeyboardShortcuts()
-        self.editor.setActiveEffectByName("Paint")
-        self.ui.editorFrame.setVisible(True)
 
     def _closeEditor(self) -> None:
         self.ui.editorFrame.setVisible(False)
@@ -117,8 +127,8 @@ class EditSection(Section):
 
     def close(self) -> None:
         """No effect stays active, no shortcut installed."""
-        self.ui.editCavityButton.checked = False
-        self.ui.editScarButton.checked = False
+        for button in self._buttons:
+            button.checked = False
         self._closeEditor()
 
     def parametersChanged(self) -> None:
@@ -141,17 +151,29 @@ class EditSection(Section):
         attempt(_("The result can't be updated."), self._live.update_now)
 
     def onPoll(self) -> None:
-        state = self._live.poll()
+        worked, state = attempt(_("The result can't be updated."), self._live.poll)
+        if not worked:
+            self._timer.stop()  # else the message would come again and again
+            return
         say(self.ui.editLabel, state.error or state.words)
         self.ui.updateButton.enabled = not state.busy
         if state.changed:
             self.widget.resultChanged()
 
+    def enter(self) -> None:
+        self.touch()  # a plane may have been dragged while another module was shown
+
     def exit(self) -> None:
         self.close()
 
+    def sceneCloses(self) -> None:
+        self.close()
+        if self.editor is not None:
+            self.editor.setSegmentationNode(None)
+
     def cleanup(self) -> None:
         self._timer.stop()
+        self.close()
         self._follow(None)
         if self.editor is not None:
             self.editor.setMRMLSegmentEditorNode(None)

@@ -56,7 +56,15 @@ def ensureNetworks() -> None:
                     "PyTorch, Install, restart Slicer. Intensity rules with a segment as the cavity need nothing."
                 )
             ) from None
-        if PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=TORCH_REQUIREMENT) is None:
+        try:
+            torch = PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=TORCH_REQUIREMENT)
+        except Exception as error:  # light-the-torch and pip fail in many ways
+            raise ProcessingError(
+                _("PyTorch could not be installed ({error}). Try again in the module PyTorch Utils, which shows what happens.").format(
+                    error=error
+                )
+            ) from error
+        if torch is None:
             raise ProcessingError(_("PyTorch was not installed, so no model can run. Choose an intensity rule, or press Apply again."))
     ensurePackages("requirements.txt")
 

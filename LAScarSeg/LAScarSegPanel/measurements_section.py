@@ -7,7 +7,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from LAScarSegPanel.section import Section, say
+from LAScarSegPanel.section import Section, makeTimer, say
 
 
 class MeasurementsSection(Section):
@@ -18,7 +18,12 @@ class MeasurementsSection(Section):
         self.ui.showCurveButton.connect("clicked()", self.onShowCurve)
         self.ui.keepButton.connect("toggled(bool)", self.onKeep)
         self.ui.measurementsTable.verticalHeader().setVisible(False)
-        self.ui.measurementsTable.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+        header = self.ui.measurementsTable.horizontalHeader()
+        header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+        # A wider column needs fewer lines for its long names; when it says so it does not yet know its new width.
+        self._rowsTimer = makeTimer(0, lambda: self.ui.measurementsTable.resizeRowsToContents())
+        self._rowsTimer.setSingleShot(True)
+        header.sectionResized.connect(lambda *unused: self._rowsTimer.start())
         self.resultChanged()
 
     def resultChanged(self) -> None:
@@ -71,7 +76,10 @@ class MeasurementsSection(Section):
             for column, text in enumerate(row):
                 table.setItem(number, column, qt.QTableWidgetItem(text))
         table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
-        table.resizeRowsToContents()
+        self._rowsTimer.start()
+
+    def cleanup(self) -> None:
+        self._rowsTimer.stop()
 
     def onKeep(self, on: bool) -> None:
         self._kept = self.widget.analysis if on else None

@@ -35,7 +35,7 @@ class PlanesSection(Section):
         self.ui.planeSelector.connect("currentIndexChanged(int)", self.parametersChanged)
         self.ui.placePlaneButton.connect("clicked()", self.onPlace)
         self.ui.removePlaneButton.connect("clicked()", self.onRemove)
-        for event in (slicer.mrmlScene.NodeAddedEvent, slicer.mrmlScene.NodeRemovedEvent):
+        for event in (slicer.mrmlScene.NodeAddedEvent, slicer.mrmlScene.NodeRemovedEvent, slicer.mrmlScene.EndBatchProcessEvent):
             self.widget.addObserver(slicer.mrmlScene, event, self.parametersChanged)
         say(self.ui.planesLabel, "")
 
@@ -72,6 +72,8 @@ class PlanesSection(Section):
 
     def parametersChanged(self, *unused) -> None:
         """Watch the planes that there are now, and say which."""
+        if slicer.mrmlScene.IsBatchProcessing():
+            return  # nodes that are being loaded, or removed, one after the other; the end of it is told as well
         now = self.nodes()
         if now != self._observed:
             for node, observe in [(n, False) for n in self._observed] + [(n, True) for n in now]:

@@ -1,11 +1,15 @@
 """Review: what colours the surface, the live threshold, the distance overlay."""
 
+import math
+
 from slicer.i18n import tr as _
 
 from LAScarSegPanel.section import Section, attempt
 
 SPAN_OF_USUAL = 2.0
 """The threshold slider goes from 0 to this many times the rule's usual number: beyond every published preset."""
+STEPS = 100
+"""At least so many places for the slider."""
 
 
 class ReviewSection(Section):
@@ -57,7 +61,7 @@ class ReviewSection(Section):
             rule, value = RULES[analysis.method.name], analysis.method.parameter
             highest = min(max(SPAN_OF_USUAL * rule.default, value), rule.highest)
             self.ui.thresholdSlider.maximum = highest
-            self.ui.thresholdSlider.singleStep = highest / 100
+            self.ui.thresholdSlider.singleStep = 10.0 ** math.floor(math.log10(highest / STEPS))  # 0.01, 0.1 …: what is shown is what is used
             self.ui.thresholdSlider.value = value
 
     def parametersChanged(self) -> None:

@@ -67,7 +67,10 @@ class RunSection(Section):
         self._timer.start()
 
     def onPoll(self) -> None:
-        state = self._run.poll()
+        worked, state = attempt(_("The analysis was stopped."), self._run.poll)
+        if not worked:
+            self._stop()
+            return
         self.ui.progressBar.value = int(PROGRESS_STEPS * state.fraction)
         say(self.ui.statusLabel, progressWords(state))
         if state.done:

@@ -29,13 +29,17 @@ class Section:
     def exit(self) -> None:
         """Another module is shown."""
 
+    def sceneCloses(self) -> None:
+        """The scene is about to lose its nodes; the result is gone already."""
+
     def cleanup(self) -> None:
         """The widget is about to be destroyed."""
 
 
 def say(label, text: str) -> None:
     """Show a text; an empty label takes no room."""
-    label.text = text
+    if label.text != text:  # a timer says the same again and again
+        label.text = text
     label.setVisible(bool(text))
 
 

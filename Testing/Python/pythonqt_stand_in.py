@@ -19,6 +19,9 @@ from PySide6.QtUiTools import QUiLoader
 NEVER_PROPERTIES = ("metaObject", "property", "dynamicPropertyNames", "connect", "sizeHint", "minimumSizeHint")
 """What must be reached as a method: the tools of the mix-in itself, and virtual methods that Qt looks up from inside a property."""
 
+VIRTUAL = {"QProgressBar": ("text",)}
+"""More such methods, of one class."""
+
 
 class PythonQtLike:
     """Mixed into a Qt class: properties are attributes, `connect` takes a signature."""
@@ -26,7 +29,7 @@ class PythonQtLike:
     def __getattribute__(self, name: str) -> Any:
         if name == "connect":  # PySide6 gives every object its own
             return lambda signature, receiver: PythonQtLike.connect(self, signature, receiver)
-        if not name.startswith("_") and name not in NEVER_PROPERTIES:
+        if not name.startswith("_") and name not in (*NEVER_PROPERTIES, *VIRTUAL.get(type(self).__name__, ())):
             if self.metaObject().indexOfProperty(name) >= 0 or name.encode() in [bytes(n) for n in self.dynamicPropertyNames()]:
                 return self.property(name)
         return super().__getattribute__(name)
@@ -74,7 +77,10 @@ class Nodes(QtWidgets.QComboBox):
 
 
 class SegmentSelector(QtWidgets.QWidget):
-    """Two boxes side by side: the segmentation, and the segment in it."""
+    """Side by side the segmentation, the segment in it, and a message where there is none (qMRMLSegmentSelectorWidget.cxx, noneEnabled).
+
+    Another segmentation leaves the segment at "None" if it was there; the segment stays told after the segmentation is gone.
+    """
 
     currentNodeChanged = Signal(object)
     currentSegmentChanged = Signal(str)
@@ -83,10 +89,11 @@ class SegmentSelector(QtWidgets.QWidget):
         super().__init__(parent)
         row = QtWidgets.QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        self._boxes = QtWidgets.QComboBox(), QtWidgets.QComboBox()
-        for box in self._boxes:
-            row.addWidget(box)
+        self._boxes, self._message = (QT_CLASSES["QComboBox"](), QT_CLASSES["QComboBox"]()), QtWidgets.QLabel()
+        for widget in (*self._boxes, self._message):
+            row.addWidget(widget)
         self._node, self._segment = None, ""
+        self._show()
 
     def setMRMLScene(self, scene: Any) -> None:
         pass
@@ -100,22 +107,33 @@ class SegmentSelector(QtWidgets.QWidget):
     def setCurrentNode(self, node: Any) -> None:
         if node is not self._node:
             self._node = node
-            self._segment = node.GetSegmentation().GetNthSegmentID(0) if node and node.GetSegmentation().GetNumberOfSegments() else ""
+            known = self._segments()
+            if known and self._segment and self._segment not in known:
+                self._segment = next(iter(known))
+                self.currentSegmentChanged.emit(self._segment)
             self._show()
             self.currentNodeChanged.emit(node)
-            self.currentSegmentChanged.emit(self._segment)
 
     def setCurrentSegmentID(self, segment: str) -> None:
-        if segment != self._segment:
+        if segment != self._segment and (segment in self._segments() or (not segment and self._segments())):
             self._segment = segment
             self._show()
             self.currentSegmentChanged.emit(segment)
 
+    def _segments(self) -> dict[str, str]:
+        """The IDs and names of the segmentation's segments."""
+        segmentation = self._node.GetSegmentation() if self._node else None
+        ids = [segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments())] if segmentation else []
+        return {segment: segmentation.GetSegment(segment).GetName() for segment in ids}
+
     def _show(self) -> None:
-        chosen = self._node.GetSegmentation().GetSegment(self._segment) if self._node else None
-        for box, text in zip(self._boxes, (self._node.GetName() if self._node else "", chosen.GetName() if chosen else "")):
+        known = self._segments()
+        for box, text in zip(self._boxes, (self._node.GetName() if self._node else "None", known.get(self._segment, "None"))):
             box.clear()
             box.addItem(text)
+        self._boxes[1].setVisible(bool(known))
+        self._message.setVisible(not known)
+        self._message.setText("No segments in segmentation " if self._node else "No node is selected ")
 
 
 class CollapsibleButton(QtWidgets.QWidget):
@@ -223,18 +241,33 @@ class MRMLWidget(QtWidgets.QWidget):
 
 
 class SegmentEditor(QtWidgets.QLabel):
-    """Slicer's segment editor: remembers what it was told."""
+    """Slicer's segment editor: remembers what it was told, and selects the first segment of a segmentation that it meets."""
 
     def __init__(self) -> None:
         super().__init__("segment editor")
-        self.node = self.effect = None
+        self.node = self.effect = self._scene = self._segmentation = self._tag = None
         self.shortcuts = self.observing = False
 
     def setMRMLSegmentEditorNode(self, node: Any) -> None:
+        if node is self.node:
+            return
+        if self.node:
+            self.node.RemoveObserver(self._tag)
         self.node = node
+        if node:
+            self._tag = node.AddObserver("ModifiedEvent", self._update)
+            self._update()
 
     def setMRMLScene(self, scene: Any) -> None:
-        pass
+        self._scene = scene
+        self._update()
+
+    def _update(self, *unused: Any) -> None:
+        segmentation = self.node.GetSegmentationNode() if self.node else None
+        if self._scene and segmentation is not self._segmentation:
+            self._segmentation = segmentation
+            if segmentation and segmentation.GetSegmentation().GetNumberOfSegments():
+                self.node.SetSelectedSegmentID(segmentation.GetSegmentation().GetNthSegmentID(0))
 
     def setSegmentationNode(self, node: Any) -> None:
         if self.node:
@@ -311,8 +344,10 @@ def load_ui(path: str | Path) -> Any:
 
 def application() -> Any:
     """The one QApplication, with a font that every machine has."""
-    made = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["panel"])
-    made.setStyle("Fusion")
+    made = QtWidgets.QApplication.instance()
+    if made is None:
+        made = QtWidgets.QApplication(["panel"])
+        made.setStyle("Fusion")
     return made
 
 
