@@ -35,8 +35,9 @@ SMALL_FEATURES = (8, 24, 48, 96, 128)
 COARSE_FEATURES = (8, 16, 32, 64)
 TINY_CAVITY_SPACING_KJI = (2.5, 2.5, 2.5)
 TINY_CAVITY_PATCH_KJI = (32, 32, 32)
-TINY_SCAR_PATCH_KJI = (16, 64, 64)
 """80 mm: most of an atrium."""
+TINY_SCAR_PATCH_KJI = (12, 48, 48)
+"""30 × 60 × 60 mm. The smaller, the more of a patch is scar, and the sooner cross-entropy stops calling everything healthy."""
 TINY_FEATURES = (8, 16, 32, 48)
 SMALL_BATCH = 2
 SMALL_EPOCHS = 12
