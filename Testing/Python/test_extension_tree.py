@@ -49,9 +49,9 @@ def installed(cmake: str, source_copy: Path, tmp_path_factory: pytest.TempPathFa
     return prefix / MODULES
 
 
-def configure(cmake: str, source: Path, build: Path, slicer_dir: Path) -> None:
+def configure(cmake: str, source: Path, build: Path, slicer_dir: Path, *more: str) -> None:
     arguments = ["-G", "Unix Makefiles", "-S", str(source), "-B", str(build), f"-DSlicer_DIR={slicer_dir}"]
-    run(cmake, *arguments, *NO_COMPILER)
+    run(cmake, *arguments, *NO_COMPILER, *more)
 
 
 def run(*command: str) -> None:
@@ -117,9 +117,27 @@ def test_the_panels_sections_are_installed_beside_the_module(installed: Path, re
     assert "__init__.py" in names and (installed / "LAScarSeg.py").is_file()
 
 
-def test_every_test_for_slicer_is_registered_and_there(repository: Path) -> None:
-    folder = repository / "Testing" / "Slicer"
-    listed = set(re.findall(r"^  (\w+Test)$", (folder / "CMakeLists.txt").read_text(), flags=re.MULTILINE))
-    assert listed == {path.stem for path in folder.glob("*Test.py")} and len(listed) >= 5
-    for path in folder.glob("*.py"):
+def test_every_test_for_slicer_is_registered(cmake: str, source_copy: Path, tmp_path: Path) -> None:
+    configure(cmake, source_copy, tmp_path, source_copy / "Testing" / "Python" / "fake_slicer", "-DBUILD_TESTING=ON")
+    tests = {path.name for path in (source_copy / "Testing" / "Slicer").glob("*Test.py")}
+    assert set((tmp_path / "python_unittests.txt").read_text().split()) == {"LAScarSeg.py"} | tests
+    assert len(tests) >= 5
+
+
+def test_a_model_that_comes_with_the_project_is_installed(cmake: str, source_copy: Path, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    shutil.copytree(source_copy, source)
+    model = source / "Resources" / "Models" / "a-model-1.0"
+    model.mkdir(parents=True)
+    names = {"card.json", "network.safetensors", "LICENSE.txt", "README.md"}
+    for name in names:
+        (model / name).write_text("x")
+    configure(cmake, source, tmp_path / "build", source / "Testing" / "Python" / "fake_slicer")
+    run(cmake, "--build", str(tmp_path / "build"))
+    run(cmake, "--install", str(tmp_path / "build"), "--prefix", str(tmp_path / "prefix"))
+    assert {path.name for path in (tmp_path / "prefix" / MODULES / "Resources" / "Models" / "a-model-1.0").iterdir()} == names
+
+
+def test_the_tests_for_slicer_can_be_read(repository: Path) -> None:
+    for path in (repository / "Testing" / "Slicer").glob("*.py"):
         compile(path.read_text(encoding="utf-8"), str(path), "exec")

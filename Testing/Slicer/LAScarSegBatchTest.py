@@ -1,6 +1,7 @@
 """Inside Slicer: a script without the widget."""
 
 import slicer
+import vtk
 from lascarseg_slicer_case import SlicerCase
 
 
@@ -39,7 +40,11 @@ class LAScarSegBatchTest(SlicerCase):
         with tempfile.TemporaryDirectory() as folder:
             folder = Path(folder)
             labels = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "cavity")
-            slicer.modules.segmentations.logic().ExportAllSegmentsToLabelmapNode(self.segmentation, labels)
+            segments = vtk.vtkStringArray()
+            segments.InsertNextValue(self.widget.parameterNode.cavitySegmentId)
+            # with the scan as the reference: else the mask is cut down to the segment
+            logic = slicer.modules.segmentations.logic()
+            self.assertTrue(logic.ExportSegmentsToLabelmapNode(self.segmentation, segments, labels, self.volume))
             slicer.util.saveNode(self.volume, str(folder / "a.nrrd"))
             slicer.util.saveNode(labels, str(folder / "a-cavity.nrrd"))
             self.assertEqual(batch.main(slicer.mrmlScene, [str(folder), "-o", str(folder / "out")]), 0)

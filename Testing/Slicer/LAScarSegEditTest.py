@@ -28,6 +28,20 @@ class LAScarSegEditTest(SlicerCase):
         labelmap.Modified()
         effect.modifySelectedSegmentByLabelmap(labelmap, slicer.qSlicerSegmentEditorAbstractEffect.ModificationModeAdd)
 
+    def test_the_editor_opens_on_the_right_segment_with_its_masks(self):
+        editor = self.widget.editSection
+        for button, kind in ((self.widget.ui.editScarButton, SCAR), (self.widget.ui.editCavityButton, CAVITY)):
+            button.click()
+            node = editor.editor.mrmlSegmentEditorNode()
+            self.assertEqual(node.GetSelectedSegmentID(), kind.segment_id)
+            self.assertEqual(editor.editor.activeEffect().name, "Paint")
+            self.assertEqual(node.GetOverwriteMode(), node.OverwriteNone)
+            self.assertIs(node.GetSourceVolumeNode(), self.volume)
+            inside = kind is SCAR
+            self.assertEqual(node.GetMaskMode() == slicer.vtkMRMLSegmentationNode.EditAllowedInsideSingleSegment, inside)
+            button.click()
+            self.assertIsNone(editor.editor.activeEffect())
+
     def test_scar_is_painted_inside_the_wall_only_and_the_numbers_follow(self):
         cavity, wall = self.mask(CAVITY).copy(), self.mask(WALL).copy()
         before = self.widget.analysis.measurements["scar_volume_ml"].value

@@ -21,8 +21,8 @@ class LAScarSegRunTest(SlicerCase):
         self.apply()
         heart.stop()
         pauses = [later - sooner for sooner, later in zip(beats, beats[1:])]
-        # the last step, building the scene, is one pause; before it nothing may hold the event loop
-        self.assertLess(sorted(pauses)[-2], 0.5)
+        # the last steps, building the scene and drawing it, are two pauses; before them nothing may hold the event loop
+        self.assertLess(sorted(pauses)[-3], 0.5)
         self.assertAlmostEqual(
             self.widget.analysis.measurements["la_volume_ml"].value, self.truth["la_volume_ml"], delta=0.05 * self.truth["la_volume_ml"]
         )

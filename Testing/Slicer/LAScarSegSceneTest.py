@@ -50,6 +50,9 @@ class LAScarSegSceneTest(SlicerCase):
     def test_scar_numbers_appear_in_segment_statistics(self):
         import SegmentStatistics
 
+        from LAScarSegLib.statistics_plugin import register_plugin
+
+        register_plugin()  # as at the end of Slicer's start; once only
         self.apply()
         logic = SegmentStatistics.SegmentStatisticsLogic()
         node = logic.getParameterNode()

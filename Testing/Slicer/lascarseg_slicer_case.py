@@ -3,8 +3,6 @@
 import time
 import unittest
 
-import qt
-
 import slicer
 
 TIMEOUT_S = 120.0
@@ -34,7 +32,8 @@ class SlicerCase(unittest.TestCase):
         end = time.monotonic() + TIMEOUT_S
         while not condition():
             self.assertLess(time.monotonic(), end, f"waited {TIMEOUT_S:g} s for {what}")
-            slicer.app.processEvents(qt.QEventLoop.AllEvents, 50)
+            slicer.app.processEvents()
+            time.sleep(0.005)
 
     def apply(self):
         """Press Apply and wait for the result."""
@@ -56,7 +55,8 @@ class SlicerCase(unittest.TestCase):
         end = time.monotonic() + 2.0
         while isAlive(pid):
             self.assertLess(time.monotonic(), end, f"the worker {pid} still runs")
-            slicer.app.processEvents(qt.QEventLoop.AllEvents, 50)
+            slicer.app.processEvents()
+            time.sleep(0.005)
 
 
 def isAlive(pid):

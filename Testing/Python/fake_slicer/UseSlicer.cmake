@@ -50,3 +50,12 @@ macro(slicerMacroBuildScriptedModule)
     NO_INSTALL_SUBDIR
     )
 endmacro()
+
+# Slicer's CMake/SlicerMacroPythonTesting.cmake; here it only writes down which script would be run.
+macro(slicer_add_python_unittest)
+  cmake_parse_arguments(MY "" "TESTNAME_PREFIX;SCRIPT" "SLICER_ARGS" ${ARGN})
+  if(NOT EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${MY_SCRIPT}")
+    message(FATAL_ERROR "slicer_add_python_unittest given nonexistent file '${MY_SCRIPT}'")
+  endif()
+  file(APPEND "${CMAKE_BINARY_DIR}/python_unittests.txt" "${MY_SCRIPT}\n")
+endmacro()
