@@ -180,6 +180,61 @@ def test_a_killed_worker_is_explained_and_its_log_can_be_copied(ready, scene, di
     assert "LAScarSeg" in pythonqt_stand_in.application().clipboard().text()
 
 
+def test_an_empty_segment_is_refused_in_words_and_the_scene_is_as_it_was(ready, scene, dialogs):
+    segmentation = ready.parameterNode.cavitySegmentation
+    ready.parameterNode.cavitySegmentId = segmentation.GetSegmentation().AddEmptySegment("empty", "nothing in it")
+    before = node_ids(scene)
+    apply(ready)
+    assert "empty" in dialogs[-1][1] and "empty" in ready.ui.statusLabel.text
+    assert node_ids(scene) == before and ready.ui.applyButton.enabled
+
+
+def test_a_removed_segment_stops_apply(ready):
+    ready.parameterNode.cavitySegmentation.GetSegmentation().RemoveAllSegments()
+    ready.parameterNode.parameterNode.Modified()
+    assert not ready.ui.applyButton.enabled and "segment" in ready.ui.applyButton.toolTip
+
+
+def test_a_label_map_is_no_scan(ready, scene):
+    ready.parameterNode.inputVolume = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "labels")
+    assert not ready.ui.applyButton.enabled and "label map" in ready.ui.applyButton.toolTip
+
+
+def test_a_model_that_is_gone_stops_apply(ready):
+    ready.parameterNode.method = "a-model@1.0"
+    assert not ready.ui.applyButton.enabled and "a-model@1.0" in ready.ui.applyButton.toolTip
+    assert ready.ui.methodSelector.currentIndex == -1
+
+
+def test_without_torch_a_model_says_where_torch_comes_from(dialogs, monkeypatch):
+    from LAScarSegPanel import environment
+
+    from LAScarSegLib.errors import ProcessingError
+
+    monkeypatch.setattr(environment.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ProcessingError, match="PyTorch extension.*Extensions Manager.*need nothing"):
+        environment.ensureNetworks()
+
+
+def test_a_folder_that_cannot_be_written_is_said_in_words(ready, dialogs, tmp_path):
+    apply(ready)
+    (tmp_path / "file").write_text("in the way")
+    ready.ui.exportFolderEdit.currentPath = str(tmp_path / "file")
+    ready.ui.exportReportCheckBox.checked = False
+    ready.ui.exportButton.click()
+    assert dialogs[-1][0] == "error" and "not written" in dialogs[-1][1] and str(tmp_path / "file") in dialogs[-1][1]
+    assert "Traceback" not in dialogs[-1][1]
+
+
+def test_a_run_goes_on_while_another_module_is_shown(ready):
+    ready.ui.applyButton.click()
+    ready.exit()
+    wait(lambda: not ready.runSection.running, "the run")
+    assert ready.analysis is not None
+    ready.enter()
+    assert ready.ui.measurementsTable.rowCount > 8 and ready.session.nodes.surface.GetDisplayNode().GetOpacity() == 1.0
+
+
 def test_choices_come_back_with_the_parameter_node(ready, scene):
     ready.ui.methodSelector.currentIndex = ready.ui.methodSelector.findData("nsd")
     assert ready.parameterNode.method == "nsd" and ready.parameterNode.threshold == 3.0  # that rule's usual number
