@@ -13,11 +13,12 @@ from ..errors import InputError
 
 if TYPE_CHECKING:
     from .bundle import Bundle
+    from .store import ModelStore
 
 models = typer.Typer(name="models", help="The trained models on this computer: list, check, add, remove, import.", no_args_is_help=True)
 
-
 NameArgument = Annotated[str, typer.Argument(help="NAME, or NAME@VERSION.")]
+ModelArgument = Annotated[str, typer.Argument(help="NAME, NAME@VERSION, or a bundle's folder or zip.")]
 StoreOption = Annotated[Optional[Path], typer.Option("--store", help="Folder of the models, when not the usual one or LASCARSEG_MODELS.")]
 SimulatedOption = Annotated[bool, typer.Option("--simulated", help="Also models trained on simulated scans; never for patients.")]
 
@@ -36,7 +37,7 @@ def list_models(context: typer.Context, store: StoreOption = None, simulated: Si
         from rich.console import Console
         from rich.table import Table
 
-        table = Table(title=f"Models in {chosen.folder}", title_justify="left")
+        table = Table()
         for heading in ("model", "finds", "system", "terms", "place"):
             table.add_column(heading)
         for model in found:
@@ -47,6 +48,7 @@ def list_models(context: typer.Context, store: StoreOption = None, simulated: Si
             terms = "none" if card.terms is None else "accepted" if chosen.accepted(model.bundle) else "to accept"
             stage = f"{card.stage} (simulated)" if card.simulated else card.stage
             table.add_row(card.reference, stage, card.system, terms, "project" if model.shipped else "yours")
+        print(f"Models in {chosen.folder}")
         console = Console()
         console.print(table)
         for model in found:
@@ -55,12 +57,14 @@ def list_models(context: typer.Context, store: StoreOption = None, simulated: Si
 
 
 @models.command()
-def show(context: typer.Context, model: NameArgument, store: StoreOption = None) -> None:
+def show(context: typer.Context, model: ModelArgument, store: StoreOption = None) -> None:
     """Show what a model says about itself: training data, scores, intended use, licence, terms."""
     with reported_errors(context.obj):
+        from .describe import card_lines
         from .store import ModelStore
 
-        _show(ModelStore(store, simulated=True).find(model))
+        for title, text in card_lines(ModelStore(store, simulated=True).open(model)):
+            print(f"{title + ':':14} {text.replace(chr(10), chr(10) + ' ' * 15)}")
 
 
 @models.command()
@@ -74,25 +78,22 @@ def add(
     with reported_errors(context.obj):
         from .store import ModelStore
 
-        added = ModelStore(store).add(bundle, force)
+        chosen = ModelStore(store)
+        added = chosen.add(bundle, force)
         print(f"Added {added.card.reference}: {added.path}")
-        _mention_terms(added)
+        _mention_terms(chosen, added)
 
 
 @models.command()
-def verify(
-    context: typer.Context,
-    model: Annotated[str, typer.Argument(help="NAME, NAME@VERSION, or a bundle's folder or zip.")],
-    store: StoreOption = None,
-) -> None:
+def verify(context: typer.Context, model: ModelArgument, store: StoreOption = None) -> None:
     """Check every byte of a model against its SHA-256."""
     with reported_errors(context.obj):
-        from .bundle import read_bundle
         from .store import ModelStore
 
-        found = read_bundle(model) if Path(model).exists() else ModelStore(store, simulated=True).find(model)
+        found = ModelStore(store, simulated=True).open(model)
         found.verify()
-        print(f"{found.card.reference} is whole: {len(found.card.files)} files, SHA-256 {found.card.sha256}")
+        count = len(found.card.files)
+        print(f"{found.card.reference} is whole: {count} {'file' if count == 1 else 'files'}, SHA-256 {found.card.sha256}")
 
 
 @models.command()
@@ -121,7 +122,7 @@ def export(
     half: Annotated[bool, typer.Option("--half", help="Of a run: weights in 16 bits, half the size.")] = False,
     coarse: Annotated[Optional[Path], typer.Option(help="Of a run: the run of the coarse preset, which finds the atrium first.")] = None,
     measured: Annotated[Optional[Path], typer.Option(help="Of a run: a JSON file with scores on scans that were never used.")] = None,
-    extra: Annotated[Optional[list[Path]], typer.Option(help="Of a run: a LICENSE.txt or README.md to go with it; may be repeated.")] = None,
+    extra: Annotated[Optional[list[Path]], typer.Option(help="Of a run: a LICENSE.txt or README.md of it; may be repeated.")] = None,
     store: StoreOption = None,
     force: ForceOption = False,
 ) -> None:
@@ -140,16 +141,18 @@ def export(
         from ..training.export import ExportRequest, export_runs
 
         text = terms.read_text(encoding="utf-8") if terms else None
-        request = ExportRequest(name, model_version, licence, intended_use, text, data, checkpoint, half, coarse, measured, tuple(extra or ()))
+        request = ExportRequest(
+            name=name, version=model_version, licence=licence, intended_use=intended_use, terms=text, data=data, checkpoint=checkpoint,
+            half=half, coarse=coarse, measured=measured, extra=tuple(extra or ()),
+        )  # fmt: skip
         made = export_runs([Path(model), *(fold or [])], target, request, force)
         print(f"Exported {made.card.reference}: {made.path}")
-        _mention_terms(made)
 
 
 @models.command()
 def accept(
     context: typer.Context,
-    model: NameArgument,
+    model: ModelArgument,
     store: StoreOption = None,
     accept_terms: Annotated[bool, typer.Option("--accept-terms", help="Don't ask: the terms are known and accepted.")] = False,
 ) -> None:
@@ -158,7 +161,7 @@ def accept(
         from .store import ModelStore
 
         chosen = ModelStore(store, simulated=True)
-        bundle = chosen.find(model)
+        bundle = chosen.open(model)
         if chosen.accepted(bundle):
             print(f"{bundle.card.reference}: {'there are no terms' if bundle.card.terms is None else 'the terms were accepted before'}.")
             return
@@ -197,9 +200,10 @@ def import_nnunet(
             name=name, version=model_version, system=system, stage=stage, variant=variant, licence=licence,
             intended_use=intended_use, terms=text, simulated=simulated, checkpoint=checkpoint,
         )  # fmt: skip
-        added = import_results(results, request, ModelStore(store), force)
+        chosen = ModelStore(store)
+        added = import_results(results, request, chosen, force)
         print(f"Imported {added.card.reference}: {added.path}")
-        _mention_terms(added)
+        _mention_terms(chosen, added)
 
 
 def ask_for_terms(bundle: Bundle, file: TextIO) -> None:
@@ -208,19 +212,13 @@ def ask_for_terms(bundle: Bundle, file: TextIO) -> None:
     try:
         agreed = typer.confirm("Accept these terms?", err=file is sys.stderr)
     except typer.Abort:
-        # Nobody is there to answer.
+        # Nobody is there to answer; the message begins a line of its own.
+        print(file=file)
         agreed = False
     if not agreed:
         raise InputError(f"The terms of {bundle.card.reference} were not accepted; the model can't be used.")
 
 
-def _mention_terms(bundle: Bundle) -> None:
-    if bundle.card.terms is not None:
+def _mention_terms(store: ModelStore, bundle: Bundle) -> None:
+    if not store.accepted(bundle):
         print(f"It has terms, to be accepted before first use: lascarseg models accept {bundle.card.reference}")
-
-
-def _show(bundle: Bundle) -> None:
-    from .describe import card_lines
-
-    for title, text in card_lines(bundle):
-        print(f"{title + ':':14} {text}")

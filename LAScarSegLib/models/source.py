@@ -81,7 +81,7 @@ class FolderSource:
                 content = file.read(largest + 1)
         except OSError as error:
             raise ProcessingError(f"{self.path / name} can't be read: {error.strerror}. Check its permissions.") from error
-        return _within(content, largest, name)
+        return _within(content, largest, f"{self.path}: {name}")
 
 
 class ZipSource:
@@ -118,7 +118,7 @@ class ZipSource:
                 content = file.read(largest + 1)
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, ValueError) as error:
             raise InputError(f"{self.path}: {name} is damaged ({error}). Get the file again.") from error
-        return _within(content, largest, name)
+        return _within(content, largest, f"{self.path}: {name}")
 
 
 def _within(content: bytes, largest: int, name: str) -> bytes:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import TypeVar
 
 from ..errors import InputError, ProcessingError
 from ..intensity.rules import RULES
@@ -18,6 +19,8 @@ from ..resources import RESOURCE_FOLDERS
 from .bundle import Bundle, read_bundle, with_files, write_bundle
 from .card import ModelCard
 from .source import CARD
+
+Result = TypeVar("Result")
 
 STORE_VARIABLE = "LASCARSEG_MODELS"
 """Names another folder for the store."""
@@ -75,9 +78,19 @@ class ModelStore:
         here = ", ".join(sorted({m.bundle.card.name for m in self.models() if m.bundle})) or "none"
         raise InputError(f"There is no model '{reference}' in {self.folder}; installed: {here}. `lascarseg models add FILE` adds one.")
 
+    def open(self, reference: str) -> Bundle:
+        """A bundle by its folder or zip, or the model of that name (`find`)."""
+        return read_bundle(reference) if Path(reference).expanduser().exists() else self.find(reference)
+
     def default_cavity(self) -> Bundle | None:
-        """The cavity model that comes with the project, or the user's newer version of it; None when there is none."""
-        names = sorted(m.bundle.card.name for m in self.models() if m.shipped and m.bundle and m.bundle.card.stage == "cavity")
+        """The cavity model that comes with the project, or the user's newer version of it; None when there is none.
+
+        Raises `InputError` with the reason when it is there and can't be used.
+        """
+        shipped = [model for model in self.models() if model.shipped]
+        names = sorted(m.bundle.card.name for m in shipped if m.bundle and m.bundle.card.stage == "cavity")
+        if not names and (broken := next((model for model in shipped if model.problem), None)):
+            raise InputError(f"The model {broken.folder.name}, which comes with the project, can't be used: {broken.problem}")
         return self.find(names[0]) if names else None
 
     def add(self, path: str | Path, force: bool = False) -> Bundle:
@@ -145,13 +158,18 @@ class ModelStore:
         if not accept:
             raise InputError(
                 f"The model {bundle.card.name} may be used under these terms only:\n{bundle.card.terms.strip()}\n"
-                f"To accept them: `lascarseg models accept {bundle.card.reference}`, or --accept-terms."
+                f"To accept them: `lascarseg models accept {self._place(bundle)}`, or --accept-terms with `lascarseg run`."
             )
         try:
             self.accept(bundle)
         except ProcessingError:
             # A store that is read-only, on purpose: accepted for this run, asked again at the next.
             return
+
+    def _place(self, bundle: Bundle) -> str | Path:
+        """What the commands find the bundle by: its name, its path when it isn't kept here."""
+        kept = (self.folder, *(resources / SHIPPED_FOLDER for resources in RESOURCE_FOLDERS))
+        return bundle.card.reference if bundle.path.parent in kept else bundle.path
 
     def _folders(self) -> Iterator[tuple[Path, bool]]:
         places = [(self.folder, False)] + [(resources / SHIPPED_FOLDER, True) for resources in RESOURCE_FOLDERS]
@@ -192,7 +210,8 @@ class ModelStore:
         self.folder.mkdir(parents=True, exist_ok=True)
         os.rmdir(tempfile.mkdtemp(prefix=".trial-", dir=self.folder))
 
-    def _writable(self, work: Callable[[], object]):
+    def _writable(self, work: Callable[[], Result]) -> Result:
+        """What `work` returns; `ProcessingError` with the way out where the store can't be written to."""
         try:
             return work()
         except OSError as error:

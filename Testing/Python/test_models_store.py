@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from small_scan import lascarseg  # noqa: E402
 from LAScarSegLib.errors import InputError, ProcessingError  # noqa: E402
 from LAScarSegLib.models import store as stores  # noqa: E402
 from LAScarSegLib.models.bundle import read_bundle, write_bundle  # noqa: E402
+from LAScarSegLib.models.describe import card_lines  # noqa: E402
 from LAScarSegLib.models.store import ModelStore, default_folder  # noqa: E402
 
 
@@ -190,16 +192,59 @@ def test_the_commands_take_a_model_from_file_to_store_and_out_again(tmp_path, mo
         return outcome.out
 
     assert "No models" in models("list")
-    assert "Added small@1.0" in models("add", tmp_path / "a.zip")
+    assert "dice 0.91" in models("show", tmp_path / "a.zip")
+    said = models("add", tmp_path / "a.zip")
+    assert "Added small@1.0" in said and "models accept small@1.0" in said
     assert "small@1.0" in models("list") and "to accept" in models("list")
-    assert '"dice": 0.91' in models("show", "small")
+    assert "dice 0.91" in models("show", "small")
     assert "is whole" in models("verify", "small")
     assert "Accepted" in models("accept", "small", "--accept-terms")
     assert "accepted before" in models("accept", "small")
+    assert "models accept" not in models("add", tmp_path / "a.zip")
     models("export", "small", tmp_path / "out.zip")
     assert read_bundle(tmp_path / "out.zip").card.name == "small"
     models("remove", "small")
     assert "No models" in models("list")
+
+
+def test_a_card_is_told_in_words_and_long_lists_by_their_length(tmp_path):
+    training = {"data": "80 scans", "steps": [3000, 2750], "trained_on": [f"{n:064x}" for n in range(64)]}
+    scores = {"dice_mean": 0.91234567, "measured": {"crop": {"dice": 0.9, "cases": 16}}}
+    lines = dict(card_lines(read_bundle(bundle_at(tmp_path / "a", folds=2, training=training, scores=scores))))
+    assert lines["Trained on"] == "data 80 scans; steps 3000, 2750; trained_on 64 entries"
+    assert lines["Scores"] == "dice_mean 0.9123; measured (crop (dice 0.9; cases 16))"
+    assert lines["Networks"].startswith("an ensemble of 2 at 2 × 2 × 2 mm")
+
+
+def test_the_projects_own_cavity_model_is_found_without_a_name(store, tmp_path, monkeypatch):
+    shipped = tmp_path / "Resources"
+    (shipped / "Models").mkdir(parents=True)
+    monkeypatch.setattr(stores, "RESOURCE_FOLDERS", (shipped,))
+    store.add(bundle_at(tmp_path / "mine", name="mine"))
+    assert store.default_cavity() is None
+    bundle_at(shipped / "Models" / "scar", name="scar", stage="scar")
+    bundle_at(shipped / "Models" / "small")
+    assert store.default_cavity().card.reference == "small@1.0"
+    store.add(bundle_at(tmp_path / "newer", version="1.1"))
+    assert store.default_cavity().card.reference == "small@1.1"
+
+
+def test_a_broken_cavity_model_of_the_project_says_why(store, tmp_path, monkeypatch):
+    (tmp_path / "Models").mkdir()
+    monkeypatch.setattr(stores, "RESOURCE_FOLDERS", (tmp_path,))
+    path = bundle_at(tmp_path / "Models" / "small")
+    card = json.loads((path / "model.json").read_text())
+    (path / "model.json").write_text(json.dumps(card | {"threshold": 0.3}))
+    with pytest.raises(InputError, match="small, which comes with the project, can't be used.*was changed"):
+        store.default_cavity()
+
+
+def test_terms_of_a_bundle_that_is_not_kept_here_are_accepted_by_its_path(store, tmp_path, capfd):
+    bundle = read_bundle(bundle_at(tmp_path / "a.zip", terms="Research only."))
+    with pytest.raises(InputError, match=f"models accept {tmp_path / 'a.zip'}"):
+        store.require_terms(bundle)
+    assert lascarseg(capfd, "models", "accept", tmp_path / "a.zip", "--accept-terms", "--store", store.folder).code == 0
+    store.require_terms(bundle)
 
 
 def test_terms_that_nobody_accepts_stay_unaccepted(store, tmp_path, capfd, monkeypatch):
