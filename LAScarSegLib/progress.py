@@ -40,9 +40,14 @@ class Progress:
         self._is_cancelled = is_cancelled
         self._start, self._end = 0.0, 1.0
 
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the caller asks to stop, for work that has failed meanwhile and must tell why."""
+        return self._is_cancelled is not None and self._is_cancelled()
+
     def report(self, stage: str, fraction: float, message: str = "") -> None:
         """Announce that `stage` is under way and `fraction` (0…1) of this progress's span is done."""
-        if self._is_cancelled is not None and self._is_cancelled():
+        if self.is_cancelled:
             raise Cancelled()
         if self._listener is not None:
             overall = self._start + (self._end - self._start) * min(max(fraction, 0.0), 1.0)

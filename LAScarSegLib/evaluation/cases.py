@@ -87,7 +87,7 @@ def find_cases(root: str | Path, structure: str = MASK) -> CaseSet:
         cases = [_file_case(path, structure) for path in _volume_files(folder)]
     if not cases:
         raise InputError(
-            f"{root} holds nothing to compare: neither volume files, nor folders with {_listed(f'{name}.nii.gz' for name in KNOWN_NAMES)}."
+            f"{root} holds nothing to compare: neither volume files, nor folders with {listed(f'{name}.nii.gz' for name in KNOWN_NAMES)}."
         )
     return CaseSet(_by_name(cases, root))
 
@@ -159,13 +159,13 @@ def _common_names(predictions: dict[str, CaseFiles], references: dict[str, CaseF
     common = sorted(set(predictions) & set(references), key=_natural)
     if not common:
         raise InputError(
-            f"No prediction has the name of a reference: the predictions are {_listed(predictions)}; the references {_listed(references)}."
+            f"No prediction has the name of a reference: the predictions are {listed(predictions)}; the references {listed(references)}."
         )
     if alone:
-        raise InputError(f"Predictions without a reference of the same name: {_listed(alone)}. Add the references or take these out.")
+        raise InputError(f"Predictions without a reference of the same name: {listed(alone)}. Add the references or take these out.")
     if waiting and not subset:
         raise InputError(
-            f"References without a prediction of the same name: {_listed(waiting)}. "
+            f"References without a prediction of the same name: {listed(waiting)}. "
             "Add the predictions, or say --subset if only a part was meant."
         )
     return common
@@ -246,6 +246,7 @@ def _natural(name: str) -> list[str | int]:
     return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", name)]
 
 
-def _listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[str]) -> str:
+    """Some names for a message, the first five and how many more."""
     names = list(names)
     return ", ".join(names[:LISTED]) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")

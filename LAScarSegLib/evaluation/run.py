@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..progress import Progress
-from .cases import MASK, CaseSet, find_cases, pair_cases
+from .cases import MASK, CaseSet, Pair, find_cases, listed, pair_cases
 from .metrics import DEFAULT_TOLERANCE_MM
 from .scores import CaseScore, score_pairs
 from .tables import Evaluation
@@ -43,7 +43,7 @@ def run_evaluation(request: EvaluationRequest, progress: Progress | None = None)
     # Whatever a file given as --cavity is called, it shows the cavity.
     cavities = None if request.cavity is None else find_cases(request.cavity, "cavity")
 
-    def paired(predictions: CaseSet):
+    def paired(predictions: CaseSet) -> list[Pair]:
         return pair_cases(predictions, references, cavities, structure=request.structure, subset=request.subset)
 
     first = paired(find_cases(request.prediction, structure))
@@ -63,7 +63,7 @@ def _require_same_cases(first: list[tuple[str, str]], second: list[tuple[str, st
     differing = [f"{case} ({structure})" for structure, case in sorted(set(first) ^ set(second))]
     if differing:
         raise InputError(
-            f"The two methods don't have the same cases, so they can't be paired: {', '.join(differing[:5])} is only in one of them."
+            f"The two methods don't have the same cases, so they can't be paired: {listed(differing)} is only in one of them."
         )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..whole_folder import FolderKind, whole_folder
-from .cases import LISTED
+from .cases import listed
 from .metrics import DEFAULT_TOLERANCE_MM, METRICS, Metric
 from .scores import CaseScore
 from .statistics import CONFIDENCE, RESAMPLES, SEED, Comparison, Summary, column, compare, summarise
@@ -92,9 +92,7 @@ def remarks(evaluation: Evaluation) -> list[str]:
             cases.setdefault(note, {})[f"{score.case} ({score.structure})"] = None
     lines = [SIMULATED] if evaluation.simulated else []
     for note, names in cases.items():
-        listed = list(names)
-        more = f" and {len(listed) - LISTED} more" if len(listed) > LISTED else ""
-        lines.append(f"{', '.join(listed[:LISTED])}{more}: {note}")
+        lines.append(f"{listed(names)}: {note}")
     return lines
 
 
@@ -104,7 +102,8 @@ def write_evaluation(evaluation: Evaluation, folder: Path, force: bool = False) 
     Raises
     ------
     InputError
-        the folder exists and `force` is False, or it holds something else (`whole_folder.check_folder` with `EVALUATION` says so beforehand).
+        the folder exists and `force` is False, or it holds something else (`whole_folder.check_folder` with `EVALUATION` says so
+        beforehand).
     ProcessingError
         the disk doesn't take it; nothing is left behind.
     """

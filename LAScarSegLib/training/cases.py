@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..evaluation.cases import LASCARQS_PART, LASCARQS_TASKS, find_cases
+from ..evaluation.cases import LASCARQS_PART, LASCARQS_TASKS, find_cases, listed
 from ..volume import Volume
 from ..volume_files import EXTENSIONS, SIMULATED, read_volume
 
@@ -28,8 +28,6 @@ NNUNET_FIRST_CHANNEL = "_0000"
 """nnU-Net's file name of a case's first (here the only) channel."""
 MANIFEST_COLUMNS = ("image", "cavity", "scar", "name", "group")
 _SAFE = re.compile(r"[^A-Za-z0-9._-]+")
-LISTED = 5
-"""Names in one message."""
 
 
 @dataclass(frozen=True)
@@ -223,12 +221,6 @@ def _without(cases: list[TrainingCase], exclude: set[str], data: Path) -> list[T
             f"{data} has no case {listed(unknown)}, which should be excluded. Its cases are {listed(case.name for case in cases)}."
         )
     return [case for case in cases if case.name not in exclude]
-
-
-def listed(names: Iterable[str]) -> str:
-    """Some names for a message, the first five and how many more."""
-    names = list(names)
-    return ", ".join(names[:LISTED]) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
 
 
 def _stem(path: Path) -> str:

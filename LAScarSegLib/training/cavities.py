@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
+from ..evaluation.cases import listed
 from ..inference.bundle_models import BundleCavityModel, NetworkSource
 from ..inference.options import InferenceOptions
-from ..models.bundle import read_bundle
+from ..models.bundle import check_use
 from ..models.card import ModelCard, NetworkSpec
+from ..models.store import ModelStore
 from ..volume import Volume
 from .run_folder import Run, is_run, read_run
 
@@ -34,14 +36,17 @@ class CavitySource:
 
 
 def open_source(path: str | Path, device: str = "auto") -> CavitySource:
-    """A stage-1 run or a cavity bundle; `InputError` for anything else."""
+    """A stage-1 run, a cavity bundle, or a model's name; `InputError` for anything else, and for terms that nobody has accepted."""
     options = InferenceOptions(device=device)
     if is_run(path):
         run = read_run(path)
         if run.settings.stage != "cavity":
             raise InputError(f"{path} is the training of a {run.settings.stage} network; a cavity's is needed.")
         return CavitySource(str(path), BundleCavityModel(card_of(run), run_networks(run), options), run.trained_on)
-    bundle = read_bundle(path, stage="cavity")
+    store = ModelStore()
+    bundle = store.open(str(path))
+    check_use(bundle.card, stage="cavity")
+    store.require_terms(bundle)
     known = frozenset(bundle.card.training.get(TRAINED_ON, ()))
     return CavitySource(str(path), BundleCavityModel.from_bundle(bundle, options), known)
 
@@ -58,7 +63,7 @@ def choose_sources(hashes: dict[str, str], sources: Sequence[CavitySource]) -> d
     seen = [name for name, sha256 in hashes.items() if chosen[sha256] is None]
     if seen:
         raise InputError(
-            f"Every given cavity model was trained on {', '.join(seen[:5])}{' and others' if len(seen) > 5 else ''}. "
+            f"Every given cavity model was trained on {listed(seen)}. "
             "Give the stage-1 runs of all folds (--cavity, once for each), or train on the manual cavities (--anatomy truth)."
         )
     return chosen

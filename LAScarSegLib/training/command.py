@@ -61,17 +61,17 @@ def train(
         AnatomySource, typer.Option(help="For a scar network: predicted cavities (give --cavity), or the manual ones.")
     ] = AnatomySource.predicted,
     cavity: Annotated[
-        Optional[list[str]], typer.Option(help="A stage-1 run (one for each fold) or a cavity bundle; may be repeated.")
+        Optional[list[str]], typer.Option(help="A stage-1 run (one for each fold), a cavity model or its bundle; may be repeated.")
     ] = None,
-    epochs: Annotated[Optional[int], typer.Option(help="Instead of the preset's; the learning rate falls to 0 over them.")] = None,
-    steps_per_epoch: Annotated[Optional[int], typer.Option(help="Optimiser steps of an epoch.  [default: 250]")] = None,
+    epochs: Annotated[Optional[int], typer.Option(help="The learning rate falls to 0 over them.", show_default="the preset's")] = None,
+    steps_per_epoch: Annotated[Optional[int], typer.Option(help="Optimiser steps of an epoch.", show_default="250")] = None,
     max_steps: Annotated[Optional[int], typer.Option(help="Stop after so many steps in all; --resume goes on.")] = None,
     validate_every: Annotated[int, typer.Option(help="Epochs between validations on whole scans.")] = VALIDATE_EVERY,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     devices: Annotated[int, typer.Option(help="Graphics cards on each node.")] = 1,
     nodes: Annotated[int, typer.Option(help="Nodes; start the command on each of them (srun, torchrun).")] = 1,
     precision: Annotated[Precision, typer.Option(help="auto: bfloat16 where the machine computes with it.")] = Precision.auto,
-    workers: Annotated[Optional[int], typer.Option(help="Processes that cut patches.  [default: half of the cores]")] = None,
+    workers: Annotated[Optional[int], typer.Option(help="Processes that cut patches.", show_default="half of the cores")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run from its last checkpoint.")] = False,
     force: ForceOption = False,
     progress: ProgressOption = None,
@@ -79,6 +79,7 @@ def train(
     """Train one network of a published system."""
     stopped = ""
     with reported_errors(context.obj), shown_progress(progress, context.obj) as shown:
+        from ..inference.device import choose_device
         from ..systems import find_system
         from .settings import TrainingSettings
         from .train import Machine, open_run
@@ -90,9 +91,11 @@ def train(
             system=system, stage=stage, variant=variant, preset=preset, data=str(data.expanduser().resolve()),
             size=replace(size, epochs=size.epochs if epochs is None else epochs), fold=fold, folds=folds, seed=seed,
             steps_per_epoch=described.optimiser.iterations_per_epoch if steps_per_epoch is None else steps_per_epoch,
-            anatomy=anatomy.value, cavities=tuple(str(Path(path).expanduser().resolve()) for path in cavity or ()), exclude=_excluded(exclude or []),
+            anatomy=anatomy.value, cavities=tuple(map(_source, cavity or ())), exclude=_excluded(exclude or []),
         )  # fmt: skip
         machine = Machine(device, devices, nodes, precision.value, workers, max_steps, validate_every)
+        # Before minutes of preparation.
+        choose_device(device)
         run = open_run(settings, output, resume, force, shown.part(0.0, PREPARATION_SHARE))
         try:
             train_run(run, machine, shown if resume else shown.part(PREPARATION_SHARE, 1.0))
@@ -104,6 +107,12 @@ def train(
         raise typer.Exit(Cancelled.exit_code)
     for line in _summary(run, output):
         print(line, file=out(progress))
+
+
+def _source(text: str) -> str:
+    """A run's or bundle's path, which is kept whole, or a model's name as it is."""
+    path = Path(text).expanduser()
+    return str(path.resolve()) if path.exists() else text
 
 
 def _excluded(entries: list[str]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from .. import __version__
 from ..errors import InputError
+from ..inference.bundle_models import DEEP_SUPERVISION_PREFIX
 from ..models.bundle import Bundle, check_target, pack_tensors, write_bundle
 from ..models.card import ModelCard, NetworkSpec
 from ..systems.uncertainty import MINIMUM_CASES, SCORE, UncertaintyReference
@@ -20,8 +21,6 @@ from .run_folder import Run, read_run
 from .settings import BEST, LAST
 
 COARSE_WEIGHTS = "coarse.safetensors"
-HEADS = "deep_supervision_heads."
-"""Weights used in training only."""
 CHECKPOINTS = {"best": BEST, "last": LAST}
 
 
@@ -112,7 +111,7 @@ def _with_coarse(card: ModelCard, coarse: Run, request: ExportRequest) -> ModelC
 
 def _packed(run: Run, request: ExportRequest) -> bytes:
     weights = run.weights(CHECKPOINTS[request.checkpoint])
-    return pack_tensors({name: value for name, value in weights.items() if not name.startswith(HEADS)}, half=request.half)
+    return pack_tensors({name: value for name, value in weights.items() if not name.startswith(DEEP_SUPERVISION_PREFIX)}, half=request.half)
 
 
 def _card(runs: Sequence[Run], names: tuple[str, ...], request: ExportRequest) -> ModelCard:

@@ -133,17 +133,3 @@ class SampleStream(Sampler):
         for step in range(first, (first // self.steps_per_epoch + 1) * self.steps_per_epoch):
             begin = (step * processes + rank) * self.batch
             yield from range(begin, begin + self.batch)
-
-
-class WholeCases(Dataset):
-    """Whole prepared cases, for validation: item n is (n, channels (C, k, j, i) float32, labels (1 or 2, k, j, i) bool)."""
-
-    def __init__(self, cases: Sequence[PreparedCase], folder: Path) -> None:
-        self.cases, self.folder = tuple(cases), Path(folder)
-
-    def __len__(self) -> int:
-        return len(self.cases)
-
-    def __getitem__(self, number: int) -> tuple[int, np.ndarray, np.ndarray]:
-        case = self.cases[number]
-        return number, case.channels(self.folder).astype(np.float32), case.labels(self.folder) > 0

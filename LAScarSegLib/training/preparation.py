@@ -14,6 +14,7 @@ import numpy as np
 
 from ..anatomy.anatomy import build_anatomy
 from ..errors import InputError
+from ..evaluation.cases import listed
 from ..inference.orientation import Orientation
 from ..inference.preparation import Normalisation, channels_at
 from ..inference.region import REGION_MARGIN_MM, widened
@@ -24,7 +25,7 @@ from ..settings import Settings
 from ..systems import Stage
 from ..volume import Box, Volume
 from ..volume_files import SIMULATED
-from .cases import LABELS_OF_STAGE, TrainingCase, listed, voxel_hash
+from .cases import LABELS_OF_STAGE, TrainingCase, voxel_hash
 
 FOREGROUND_POINTS = 10_000
 """Voxels of the foreground kept for oversampling; nnU-Net keeps as many."""

@@ -142,10 +142,10 @@ def train(run: Run, machine: Machine = Machine(), progress: Progress | None = No
     from .module import TrainingModule
     from .recorder import Recorder, stopped_text
 
-    total = min(run.total_steps, machine.max_steps or run.total_steps)
+    total, progress = min(run.total_steps, machine.max_steps or run.total_steps), progress or Progress()
     with _quiet():
         module = TrainingModule(run.settings)
-        recorder = Recorder(run, progress or Progress(), total, machine.validate_every)
+        recorder = Recorder(run, progress, total, machine.validate_every)
         # Steps alone end a training: Lightning would count an epoch that was stopped half-way as a whole one.
         trainer = lightning.Trainer(
             **_hardware(machine), max_steps=total, max_epochs=-1, gradient_clip_val=module.stage.optimiser.gradient_clip,
@@ -159,6 +159,9 @@ def train(run: Run, machine: Machine = Machine(), progress: Progress | None = No
             # Lightning ends the program on Ctrl-C.
             raise Cancelled(stopped_text(run)) from None
         except Exception as error:
+            if progress.is_cancelled:
+                # Ctrl-C reaches the processes that cut patches as well, and may end them first.
+                raise Cancelled(stopped_text(run)) from None
             raise _explained(error, run) from error
     return run
 

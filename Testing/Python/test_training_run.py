@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from model_cases import small_card, weights_for
 from training_data import tiny_settings
 from typer.testing import CliRunner
 
@@ -18,12 +19,14 @@ from LAScarSegLib.command_line import Session
 from LAScarSegLib.errors import Cancelled, InputError
 from LAScarSegLib.evaluation.voxel import dice
 from LAScarSegLib.inference.bundle_models import BundleCavityModel, BundleScarModel
-from LAScarSegLib.models.bundle import read_bundle
+from LAScarSegLib.models.bundle import read_bundle, write_bundle
+from LAScarSegLib.models.store import ModelStore
 from LAScarSegLib.phantom import PhantomSettings
 from LAScarSegLib.phantom.files import write_lascarqs_cohort
 from LAScarSegLib.progress import Progress
-from LAScarSegLib.training.cavities import CavitySource, choose_sources
+from LAScarSegLib.training.cavities import CavitySource, choose_sources, open_source
 from LAScarSegLib.training.export import ExportRequest, export_runs
+from LAScarSegLib.training.patches import PatchDataset
 from LAScarSegLib.training.run_folder import Run, check_same, read_run
 from LAScarSegLib.training.train import Machine, start_run, train
 from LAScarSegLib.volume_files import read_volume
@@ -92,6 +95,22 @@ def test_a_cancelled_training_keeps_its_last_epoch(cohort, cavity_run):
     assert state["global_step"] == 12
 
 
+def test_a_training_that_fails_while_it_is_stopped_says_what_is_left(cohort, monkeypatch):
+    """Ctrl-C reaches the processes that cut patches, too: they may be gone before the training notices that it shall stop."""
+    run = start_run(tiny_settings(cohort), cohort.parent / "stopped")
+    stopped = []
+
+    def killed(dataset, number):
+        stopped.append(number)
+        raise RuntimeError("DataLoader worker (pid 7) exited unexpectedly")
+
+    monkeypatch.setattr(PatchDataset, "__getitem__", killed)
+    with pytest.raises(Cancelled, match="keeps the prepared cases; the same command with --resume"):
+        train(run, MACHINE, Progress(is_cancelled=lambda: bool(stopped)))
+    with pytest.raises(RuntimeError, match="exited unexpectedly"):
+        train(run, MACHINE)
+
+
 def test_the_bundle_predicts_what_validation_measured(cohort, cavity_run):
     bundle = export_runs([cavity_run.folder], cohort.parent / "cavity.zip", ExportRequest(name="tiny", half=True))
     assert (
@@ -129,6 +148,20 @@ def test_a_scar_network_trains_and_predicts_inside_its_region(cohort):
     assert found.array.max() > 0 and np.isfinite(found.array).all()
 
 
+def test_a_cavity_model_is_used_by_its_name_once_its_terms_are_accepted(tmp_path, monkeypatch):
+    monkeypatch.setenv("LASCARSEG_MODELS", str(tmp_path / "store"))
+    store = ModelStore()
+    for stage in ("cavity", "scar"):
+        card = small_card(stage, name=f"{stage}-net", terms="Research only.", training={"trained_on": ["a"]})
+        store.add(write_bundle(card, weights_for(card), tmp_path / stage).path)
+    with pytest.raises(InputError, match="(?s)Research only.*models accept cavity-net@1.0"):
+        open_source("cavity-net")
+    store.accept(store.find("cavity-net"))
+    assert open_source("cavity-net").trained_on == open_source(tmp_path / "cavity").trained_on == {"a"}
+    with pytest.raises(InputError, match="finds the scar"):
+        open_source("scar-net")
+
+
 def test_a_run_of_another_setting_is_refused_with_the_keys(cavity_run):
     other = replace(cavity_run.settings, seed=5, size=replace(cavity_run.settings.size, epochs=9))
     with pytest.raises(InputError, match="seed was 0, now 5; size.epochs was 3, now 9"):
@@ -138,6 +171,23 @@ def test_a_run_of_another_setting_is_refused_with_the_keys(cavity_run):
 def test_runs_of_different_trainings_make_no_ensemble(cohort, cavity_run):
     with pytest.raises(InputError, match="give each fold once"):
         export_runs([cavity_run.folder, cavity_run.folder], cohort.parent / "twice.zip")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("cavity", "--preset", "tiny", "--device", "cuda:7"), "The device 'cuda:7' is not here"),
+        (("cavity", "--preset", "tiny", "--folds", 4, "--fold", 9), "no fold 9"),
+        (("cavity", "--preset", "large"), "no preset 'large'"),
+        (("wall",), "no stage 'wall'"),
+        (("scar", "--preset", "tiny"), "--anatomy truth"),
+        (("scar", "--preset", "tiny", "--cavity", "nothing"), "no model 'nothing'"),
+        (("cavity", "--preset", "tiny", "--resume"), "no training run"),
+    ],
+)
+def test_a_training_that_can_not_be_is_refused_before_anything_is_prepared(cohort, tmp_path, options, says):
+    code, said = command("train", "two_stage_sdm", *options, "--data", cohort, "-o", tmp_path / "run")
+    assert code == 2 and says in said and not (tmp_path / "run").exists()
 
 
 def test_the_commands_train_continue_and_export(cohort, tmp_path):
