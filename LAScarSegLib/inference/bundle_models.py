@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from scipy.ndimage import binary_fill_holes
@@ -61,7 +61,7 @@ class _BundleModel:
         self._reference = UncertaintyReference.in_scores(card.scores) if judged else None
 
     @classmethod
-    def from_bundle(cls, bundle: Bundle, options: InferenceOptions = InferenceOptions(), progress: Progress | None = None):
+    def from_bundle(cls, bundle: Bundle, options: InferenceOptions = InferenceOptions(), progress: Progress | None = None) -> Self:
         """The model of a bundle; its weights are read, and checked, when they are needed.
 
         Raises `InputError` for a bundle of the other stage, an unknown device, or a region of interest that can't be.

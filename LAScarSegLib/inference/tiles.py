@@ -16,6 +16,7 @@ from scipy.ndimage import gaussian_filter1d
 from .options import STANDARD_STEP
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 SIGMA_SHARE = 1 / 8
@@ -85,7 +86,7 @@ def predict_tiles(
     return total.numpy()[inside]
 
 
-def _margin(network, tile, mirror_axes: Sequence[int]):
+def _margin(network: nn.Module, tile: torch.Tensor, mirror_axes: Sequence[int]) -> torch.Tensor:
     """Foreground minus background of one tile (1, C, k, j, i), averaged over its mirrorings."""
     import torch
 

@@ -71,9 +71,8 @@ class Preset:
 
 @dataclass(frozen=True)
 class Optimiser:
-    """nnU-Net's recipe (Isensee et al. 2021, methods; nnU-Net v2's nnUNetTrainer): both papers keep it."""
+    """nnU-Net's recipe for SGD (Isensee et al. 2021, methods; nnU-Net v2's nnUNetTrainer): both papers keep it."""
 
-    name: str = "sgd"
     learning_rate: float = 0.01
     momentum: float = 0.99
     nesterov: bool = True
@@ -132,11 +131,6 @@ class Stage:
         """The padding value of each channel."""
         return tuple(channel.padding for channel in self.channels)
 
-    @property
-    def needs_anatomy(self) -> bool:
-        """True when `inputs` or `region` can't do without a cavity."""
-        return len(self.channels) > 1 or self.region is not None
-
     def preset(self, name: str) -> Preset:
         """`paper` or `small`; `InputError` for another name."""
         if name not in self.presets:
@@ -156,10 +150,12 @@ class System:
 
     @property
     def cavity(self) -> Stage:
+        """The paper's own cavity stage."""
         return self.stage("cavity")
 
     @property
     def scar(self) -> Stage:
+        """The paper's own scar stage."""
         return self.stage("scar")
 
     def stage(self, key: str, variant: str | None = None) -> Stage:

@@ -50,8 +50,9 @@ def cavity_presets(paper_epochs: int) -> Mapping[str, Preset]:
     """For a network that sees the scan alone."""
     presets = _presets(1, paper_epochs, _small(1, SMALL_CAVITY_SPACING_KJI, SMALL_CAVITY_PATCH_KJI, "region"))
     tiny = _tiny(1, TINY_CAVITY_SPACING_KJI, TINY_CAVITY_PATCH_KJI)
-    coarse = NetworkPlan(1, 2, COARSE_FEATURES, ((1, 1, 1), (2, 2, 2), (2, 2, 2), (2, 2, 2)), ((3, 3, 3),) * 4)
-    return presets | {"tiny": tiny, "coarse": Preset(coarse, COARSE_SPACING_KJI, COARSE_PATCH_KJI, SMALL_BATCH, COARSE_EPOCHS, mirror=False)}
+    plan = NetworkPlan(1, 2, COARSE_FEATURES, ((1, 1, 1), (2, 2, 2), (2, 2, 2), (2, 2, 2)), ((3, 3, 3),) * 4)
+    coarse = Preset(plan, COARSE_SPACING_KJI, COARSE_PATCH_KJI, SMALL_BATCH, COARSE_EPOCHS, mirror=False)
+    return presets | {"tiny": tiny, "coarse": coarse}
 
 
 def scar_presets(channels: int, paper_epochs: int) -> Mapping[str, Preset]:

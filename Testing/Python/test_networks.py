@@ -309,6 +309,18 @@ def test_the_papers_network_has_nnu_nets_parameters() -> None:
         assert sum(p.numel() for p in build(plan).parameters()) == 44_577_356 - 5_120
 
 
+def test_every_preset_has_the_parameters_that_the_documentation_lists(repository) -> None:
+    document = (repository / "Docs" / "systems.md").read_text(encoding="utf-8")
+    for system in SYSTEMS.values():
+        for stage in (stage for variants in system.stages.values() for stage in variants.values()):
+            for name, preset in stage.presets.items():
+                with torch.device("meta"):
+                    count = sum(p.numel() for p in build(preset.plan).parameters())
+                row = next(line for line in document.splitlines() if line.startswith(f"| `{name}`") and stage.key in line)
+                for number in (f"{count:,}", ", ".join(f"{n:g}" for n in preset.spacing_kji), ", ".join(map(str, preset.patch_kji))):
+                    assert number in row, (system.key, stage.variant, name)
+
+
 @pytest.mark.parametrize("system", SYSTEMS.values(), ids=lambda system: system.key)
 @pytest.mark.parametrize("key", ["cavity", "scar"])
 def test_each_stage_learns_one_patch_by_heart(system, key: str) -> None:

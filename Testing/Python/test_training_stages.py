@@ -14,11 +14,14 @@ pytest.importorskip("lightning", reason="training needs Lightning")
 
 from training_data import tiny_settings  # noqa: E402
 
+from LAScarSegLib.inference import device as device_module  # noqa: E402
 from LAScarSegLib.inference.apply import find  # noqa: E402
+from LAScarSegLib.inference.device import Device  # noqa: E402
 from LAScarSegLib.inference.options import InferenceOptions  # noqa: E402
 from LAScarSegLib.models.bundle import Bundle  # noqa: E402
 from LAScarSegLib.phantom import PhantomSettings  # noqa: E402
 from LAScarSegLib.phantom.files import write_lascarqs_cohort  # noqa: E402
+from LAScarSegLib.training import train as training  # noqa: E402
 from LAScarSegLib.training.cases import find_training_cases  # noqa: E402
 from LAScarSegLib.training.cavities import open_source, predict_cavity  # noqa: E402
 from LAScarSegLib.training.export import ExportRequest, export_runs  # noqa: E402
@@ -97,6 +100,33 @@ def test_both_bundles_run_one_after_the_other(trained: Trained, tmp_path: Path) 
     assert found.masks["cavity"].array.any() and found.masks["scar"].geometry == scan.geometry
     assert np.isfinite(found.scar_probability.array).all() and found.scar_probability.array.max() > 0
     assert "simulated" in [flag.code for flag in found.masks["scar"].flags]
+
+
+def test_the_networks_weights_are_moved_by_nnu_nets_optimiser() -> None:
+    optimiser = TrainingModule(tiny_settings(Path("anywhere"))).configure_optimizers()
+    assert isinstance(optimiser, torch.optim.SGD)
+    settings = {key: optimiser.defaults[key] for key in ("lr", "momentum", "nesterov", "weight_decay")}
+    assert settings == {"lr": 0.01, "momentum": 0.99, "nesterov": True, "weight_decay": 3e-5}
+
+
+@pytest.mark.parametrize(
+    ("machine", "lightning_is_told"),
+    [
+        (Machine("cpu", precision="32"), {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "precision": "32-true", "benchmark": False}),
+        (
+            Machine("cuda", devices=4, nodes=2, precision="16"),
+            {"accelerator": "gpu", "devices": 4, "num_nodes": 2, "precision": "16-mixed", "benchmark": True},
+        ),
+        (
+            Machine("cuda:1", precision="bf16"),
+            {"accelerator": "gpu", "devices": [1], "num_nodes": 1, "precision": "bf16-mixed", "benchmark": True},
+        ),
+    ],
+)
+def test_lightning_is_told_about_cards_and_nodes(machine: Machine, lightning_is_told: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = tuple(Device(key, key) for key in ("cuda:0", "cuda:1", "cpu"))
+    monkeypatch.setattr(device_module, "list_devices", lambda: here)
+    assert training._hardware(machine) == lightning_is_told
 
 
 class Launched:
