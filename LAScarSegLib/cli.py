@@ -30,10 +30,7 @@ class Layout(str, Enum):
     lascarqs = "lascarqs"
 
 
-ScarOption = Annotated[
-    Optional[str],
-    typer.Option("--scar", help="A rule (iir, nsd, wall_nsd, percentile, otsu, fwhm, gmm, kmeans), a scar mask file, or a model."),
-]
+RULES_HELP = "A rule (iir, nsd, wall_nsd, percentile, otsu, fwhm, gmm, kmeans)"
 ThresholdOption = Annotated[Optional[str], typer.Option(help="The rule's number, or a preset of it such as barcelona-dense.")]
 PlanesOption = Annotated[Optional[list[Path]], typer.Option(help="Mitral and vein planes, JSON or Slicer .mrk.json; may be repeated.")]
 NativeOption = Annotated[bool, typer.Option("--native", help="The scan is from before any ablation: report a Utah stage.")]
@@ -58,9 +55,11 @@ def run(
     context: typer.Context,
     image: Annotated[Path, typer.Argument(help="The scan: NRRD, NIfTI, MetaImage, or a folder with one DICOM series.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the result; must not exist.")],
-    cavity: Annotated[Optional[Path], typer.Option(help="Mask of the left atrial cavity, or a model that finds it.  [default: the model that comes along]")] = None,
+    cavity: Annotated[
+        Optional[Path], typer.Option(help="Mask of the LA cavity, or a model that finds it.", show_default="the model that comes along")
+    ] = None,
     wall: Annotated[Optional[Path], typer.Option(help="Mask of the wall; else it is 0–2.5 mm outside the cavity.")] = None,
-    scar: ScarOption = None,
+    scar: Annotated[Optional[str], typer.Option(help=f"{RULES_HELP}, a scar mask file, or a model.", show_default="iir")] = None,
     threshold: ThresholdOption = None,
     planes: PlanesOption = None,
     native: NativeOption = False,
@@ -104,7 +103,7 @@ def measure(
         Optional[Path], typer.Option("--output", "-o", help="Folder for the new result; without it the numbers are only shown.")
     ] = None,
     image: Annotated[Optional[Path], typer.Option(help="The scan, when it is no longer where it was.")] = None,
-    scar: ScarOption = None,
+    scar: Annotated[Optional[str], typer.Option(help=f"{RULES_HELP}, or a scar mask file.", show_default="as before")] = None,
     threshold: ThresholdOption = None,
     planes: PlanesOption = None,
     native: NativeOption = False,
@@ -153,14 +152,14 @@ def phantom(
 @app.command()
 def doctor() -> None:
     """Check this machine: Python, packages, libraries for pictures, memory and disk."""
-    from .doctor import diagnose
+    from .doctor import diagnose, problems
 
     checks = diagnose()
     for check in checks:
         print(f"{'ok     ' if check.ok else 'MISSING' if check.required else 'no     '} {check.name}: {check.detail}")
         if not check.ok and check.remedy:
             print(f"        {check.remedy}")
-    if any(check.required and not check.ok for check in checks):
+    if problems(checks):
         raise typer.Exit(1)
 
 

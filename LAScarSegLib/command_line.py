@@ -46,9 +46,9 @@ class ProgressMode(str, Enum):
 
 ProgressOption = Annotated[
     Optional[ProgressMode],
-    typer.Option("--progress", help="A bar, JSON lines on standard output, or nothing. [default: text in a terminal]"),
+    typer.Option("--progress", help="A bar, JSON lines on standard output, or nothing.", show_default="text in a terminal"),
 ]
-ForceOption = Annotated[bool, typer.Option("--force", help="Replace a result that is there.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace what is there, if it is of the same kind.")]
 
 
 @contextmanager

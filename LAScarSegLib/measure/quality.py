@@ -43,7 +43,8 @@ LEVEL_ROUNDING_SD = 1e-6
 DEPENDS_ON_SCAR = ("no_scar", "scar_inside_cavity", "scar_outside_wall", "prediction_beside_wall", "threshold_near_blood")
 """Codes of the flags that another threshold makes void."""
 FOUND_BY_ANALYSIS = DEPENDS_ON_SCAR + (
-    "field_of_view", "small_field_of_view", "ct_like_values", "not_lge_like", "thick_slices", "blood_pool_uneven", "low_wall_contrast", "la_volume_unusual", "surface_without_wall", "no_planes",
+    "field_of_view", "small_field_of_view", "ct_like_values", "not_lge_like", "thick_slices", "blood_pool_uneven", "low_wall_contrast",
+    "la_volume_unusual", "surface_without_wall", "no_planes",
     "planes_cut_most", "leak_through_mitral_plane", "cavity_touches_border", "cavity_in_pieces", "cavity_has_holes",
 )  # fmt: skip
 """Codes that `pipeline.analyse` finds anew every time; any other came from a reader or a model and outlives an edit."""
@@ -141,7 +142,10 @@ def check_intensities(blood: BloodPool, wall_intensity: np.ndarray) -> tuple[Qua
 
 def check_level(grey_level: float | None, blood: BloodPool) -> tuple[QualityFlag, ...]:
     """Say that a threshold lies within the blood pool's own noise; None (scar given as a mask) has none."""
-    if grey_level is None or blood.sd == 0 or (distance := (grey_level - blood.mean) / blood.sd) >= MIN_LEVEL_SD - LEVEL_ROUNDING_SD:
+    if grey_level is None or blood.sd == 0:
+        return ()
+    distance = (grey_level - blood.mean) / blood.sd
+    if distance >= MIN_LEVEL_SD - LEVEL_ROUNDING_SD:
         return ()
     where = f"only {distance:.1f} standard deviations above the blood pool's mean" if distance > 0 else "below the blood pool's mean"
     message = f"The threshold (grey level {grey_level:.4g}) lies {where}: blood and noise pass it too, so scattered specks need not be scar."
@@ -198,7 +202,8 @@ def check_scar_mask(scar: np.ndarray, cavity: np.ndarray, wall: np.ndarray) -> t
 def check_predicted_scar(scar: np.ndarray, cavity: np.ndarray, wall: np.ndarray) -> tuple[QualityFlag, ...]:
     """Say how much of a model's scar is not counted, since it lies beside the measured wall. All masks (k, j, i) bool."""
     voxels = int(scar.sum())
-    inside, beyond = (100.0 * int(np.count_nonzero(part)) / voxels if voxels else 0.0 for part in (scar & cavity, scar & ~cavity & ~wall))
+    parts = scar & cavity, scar & ~cavity & ~wall
+    inside, beyond = (100.0 * int(np.count_nonzero(part)) / voxels if voxels else 0.0 for part in parts)
     if inside + beyond <= MAX_SCAR_OUTSIDE_WALL_PCT:
         return ()
     message = (
