@@ -42,13 +42,16 @@ def edits(drawn: Drawn, analysis: Analysis) -> frozenset[str]:
 
     What an editor took off or gave to another segment on the way (see `repaired`) is no edit.
     """
-    masks = repaired(drawn, analysis)
+    return _changes(repaired(drawn, analysis), analysis)
+
+
+def _changes(masks: Drawn, analysis: Analysis) -> frozenset[str]:
     outside_cavity = ~masks.cavity
     changed = {
         CAVITY: (masks.cavity != _whole(analysis, analysis.cavity_box)).any(),
         WALL: ((masks.wall != _whole(analysis, analysis.wall_box)) & outside_cavity).any(),
         SCAR: (masks.scar != _whole(analysis, analysis.scar_box)).any(),
-        PLANES: not same_planes(drawn.planes, analysis.planes),
+        PLANES: not same_planes(masks.planes, analysis.planes),
     }
     return frozenset(name for name, is_so in changed.items() if is_so)
 
@@ -90,11 +93,11 @@ def measure_again(drawn: Drawn, current: Analysis, original: Analysis, ranges: b
     InputError
         as `pipeline.analyse`: an empty cavity, a plane that cuts nothing off …
     """
-    changed = edits(drawn, current)
+    masks = repaired(drawn, current)
+    changed = _changes(masks, current)
     ranges = ranges and current.settings.perturbation
     if not changed and (not ranges or _has_ranges(current)):
         return current
-    masks = repaired(drawn, current)
     if changed <= {SCAR} and not ranges and _inside(masks.scar, current.box):
         return _finished(_only_scar(masks.scar, drawn, current, original), current, original)
     wall = masks.wall if _wall_is_drawn(drawn, masks, changed, current, original) else None
@@ -140,9 +143,12 @@ def _with_scar_of(found: Analysis, scar: np.ndarray, current: Analysis, original
         words = original.method.words
         method = original.method if unedited else ScarMethod("mask", words + BY_HAND, source=original.method.source)
     found = replace(found, method=replace(method, wall_given=found.method.wall_given))
-    if current.scar_probability_box is None:
-        return found
-    probability = np.ascontiguousarray(current.scar_probability.array[found.box.slices])
+    return found if current.scar_probability_box is None else with_probability(found, current.scar_probability)
+
+
+def with_probability(found: Analysis, whole: Volume) -> Analysis:
+    """`found` with a model's scar probability (float32 0…1 on the scan's grid), in the voxels and on the surface."""
+    probability = np.ascontiguousarray(whole.array[found.box.slices])
     probe = NormalProbe.along(found.box_geometry, found.surface, found.settings.scar_reach_mm)
     along = np.maximum(probe.maximum(probability, np.ones(probability.shape, dtype=bool)), 0.0).astype(np.float32)
     return replace(found, scar_probability_box=probability, surface=found.surface.with_arrays(scar_probability=along))

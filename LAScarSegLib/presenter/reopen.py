@@ -1,0 +1,98 @@
+"""A result that a scene holds, ready to be reviewed and edited again: the scene was loaded, or the module reloaded."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from ..analysis import Analysis, ScarMethod
+from ..errors import InputError
+from ..flags import QualityFlag
+from ..intensity.rules import RULES
+from ..measure.quantities import Quantity
+from ..pipeline import analyse
+from ..provenance import mask_digest
+from ..scene.build import SceneNodes, update_scene
+from ..scene.mrml import find_result
+from ..scene.provenance import MEASUREMENTS, PROVENANCE, SETTINGS
+from ..scene.segmentation import ROLE_NAME, segment_voxels
+from ..scene.volumes import volume_from_node
+from ..settings import Settings
+from ..surface.planes import CutPlane
+from ..volume import Volume
+from .editing import KINDS, EditSession
+from .edits import BY_HAND, Drawn, differing, with_probability
+
+
+def has_result(scene: Any, volume: Any | None) -> bool:
+    """Whether the scene holds a result of the volume node that `reopen` could take up."""
+    return volume is not None and None not in (_table(scene, volume), _segmentation(scene, volume))
+
+
+def reopen(scene: Any, volume: Any) -> EditSession:
+    """The session of the result that was computed from the volume node.
+
+    Everything is measured again as it is drawn (no perturbation range, and no model runs). As long as nobody drew since the
+    result was stored, its own numbers, ranges and flags count.
+
+    Raises
+    ------
+    InputError
+        there is no result, the scan was moved, or the cavity was emptied.
+    """
+    if not has_result(scene, volume):
+        raise InputError(f"There is no result of {volume.GetName()!r} in this scene. Press Apply.")
+    table, segmentation = _table(scene, volume), _segmentation(scene, volume)
+    stored, provenance = (json.loads(table.GetAttribute(name)) for name in (MEASUREMENTS, PROVENANCE))
+    image, settings = volume_from_node(volume), Settings.from_json(json.loads(table.GetAttribute(SETTINGS)))
+    planes = tuple(CutPlane(plane["name"], tuple(plane["origin"]), tuple(plane["normal"])) for plane in provenance["planes"])
+    masks = {name: segment_voxels(segmentation, kind.segment_id, image.geometry) for name, kind in KINDS.items()}
+    drawn = Drawn(**masks, planes=planes)
+    by_hand = {name for name, mask in masks.items() if mask is not None and mask_digest(mask) != provenance["masks"][name]}
+    analysis = _measured(image, drawn, by_hand, settings, ScarMethod(**stored["method"]))
+    probability = find_result(scene, "vtkMRMLScalarVolumeNode", "scar_probability", volume)
+    if probability is not None:
+        analysis = with_probability(analysis, volume_from_node(probability))
+    if analysis.provenance["masks"] == provenance["masks"]:
+        analysis = _as_stored(analysis, stored, provenance)
+    nodes = SceneNodes(**dict.fromkeys(SceneNodes.__dataclass_fields__) | {"volume": volume, "segmentation": segmentation})
+    return EditSession(scene, update_scene(scene, analysis, nodes, [KINDS[name] for name in differing(drawn, analysis)]), analysis)
+
+
+def _measured(image: Volume, drawn: Drawn, by_hand: set[str], settings: Settings, method: ScarMethod) -> Analysis:
+    """The analysis of what is drawn; scar of `method`, or as somebody drew it."""
+    if drawn.cavity is None or not drawn.cavity.any():
+        raise InputError("The cavity of this result is empty. Press Apply for a new one.")
+    given = {"cavity": image.like(drawn.cavity)}
+    if drawn.wall is not None and (method.wall_given or "wall" in by_hand):
+        given["wall"] = image.like(drawn.wall)
+    if drawn.scar is not None and (method.name not in RULES or "scar" in by_hand):
+        given["scar"] = image.like(drawn.scar)
+    found = analyse(image, settings, planes=drawn.planes, ranges=False, **given)
+    if "scar" not in given:
+        return found
+    if "scar" in by_hand and not method.title.endswith(BY_HAND):
+        method = ScarMethod("mask", method.words + BY_HAND, source=method.source)
+    return replace(found, method=replace(method, wall_given=found.method.wall_given))
+
+
+def _as_stored(analysis: Analysis, stored: dict[str, Any], provenance: dict[str, Any]) -> Analysis:
+    """The numbers that the scene has been showing, ranges included."""
+    return replace(
+        analysis,
+        measurements={key: Quantity(**stored[key]) for key in analysis.measurements},
+        flags=tuple(QualityFlag(**flag) for flag in stored["quality_flags"]),
+        method=ScarMethod(**stored["method"]),
+        provenance=provenance,
+    )
+
+
+def _table(scene: Any, volume: Any) -> Any | None:
+    table = find_result(scene, "vtkMRMLTableNode", "measurements", volume)
+    kept = (MEASUREMENTS, PROVENANCE, SETTINGS)
+    return table if table is not None and all(table.GetAttribute(name) for name in kept) else None
+
+
+def _segmentation(scene: Any, volume: Any) -> Any | None:
+    return find_result(scene, "vtkMRMLSegmentationNode", ROLE_NAME, volume)

@@ -1,0 +1,113 @@
+"""A loaded scene's result can be corrected and measured again, as on the day it was made."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("slicer", reason="needs slicer-core")
+
+from editing_cases import RIGHT, Bench, ball, bench  # noqa: E402
+from scene_cases import GRIDS, RADIUS_MM, analysed, scan  # noqa: E402
+
+from LAScarSegLib import scene as mrml  # noqa: E402
+from LAScarSegLib.analysis import Analysis, ScarMethod  # noqa: E402
+from LAScarSegLib.errors import InputError  # noqa: E402
+from LAScarSegLib.pipeline import analyse, change_scar  # noqa: E402
+from LAScarSegLib.presenter import review  # noqa: E402
+from LAScarSegLib.presenter.edits import with_probability  # noqa: E402
+from LAScarSegLib.presenter.planes import show_planes  # noqa: E402
+from LAScarSegLib.presenter.reopen import has_result, reopen  # noqa: E402
+from LAScarSegLib.scene.bundle import read_mrb, save_scene  # noqa: E402
+from LAScarSegLib.settings import Settings  # noqa: E402
+
+BULGE = ball("oblique", RIGHT * (RADIUS_MM - 2), 6.0)
+
+
+def stored_and_loaded(made: Bench, folder) -> Bench:
+    """The scene saved, and opened in another one; the session begins anew."""
+    save_scene(made.scene, folder / "scene.mrb")
+    scene = mrml.new_scene()
+    read_mrb(scene, folder / "scene.mrb")
+    session = reopen(scene, scene.GetFirstNodeByName(made.nodes.volume.GetName()))
+    return Bench(scene, session.nodes, session)
+
+
+def numbers(analysis: Analysis) -> dict[str, float]:
+    return {key: quantity.value for key, quantity in analysis.measurements.items() if quantity.value is not None}
+
+
+def same_as(analysis: Analysis):
+    """A file keeps the grid to 15 digits."""
+    return pytest.approx(numbers(analysis), rel=1e-9)
+
+
+def test_numbers_ranges_flags_and_planes_are_those_that_were_stored(tmp_path):
+    image, cavity = scan(GRIDS["oblique"])
+    first = analyse(image, Settings(threshold=1.3), cavity=cavity, planes=analysed(with_plane=True).planes)
+    made = bench(first)
+    show_planes(made.scene, made.nodes.volume, first.planes)
+    again = stored_and_loaded(made, tmp_path)
+    assert again.session.analysis.measurements == first.measurements and first.measurements["scar_area_pct"].low is not None
+    assert again.session.analysis.flags == first.flags and again.session.analysis.method == first.method
+    assert again.session.edited() == frozenset()
+    assert all(node is not None for node in (again.nodes.surface, again.nodes.left_out, again.nodes.sdm_wall, again.nodes.curve_chart))
+
+
+def test_it_goes_on_as_if_the_scene_had_never_been_closed(tmp_path):
+    made = bench()
+    again = stored_and_loaded(made, tmp_path)
+    for one in (made, again):
+        one.draw("cavity", one.held("cavity") | BULGE)
+    assert numbers(again.session.update(full=False)) == same_as(made.session.update(full=False))
+    count = again.scene.GetNumberOfNodes()
+    again_stricter, stricter = (review.set_threshold_live(one.session.nodes, one.session.analysis, 1.5) for one in (again, made))
+    assert numbers(again_stricter) == same_as(stricter)
+    assert again.scene.GetNumberOfNodes() == count
+
+
+@pytest.mark.parametrize("measured", [True, False])
+def test_scar_that_was_drawn_by_hand_stays_so(tmp_path, measured):
+    made = bench()
+    scar = made.held("scar") | (made.held("wall") & BULGE)
+    made.draw("scar", scar)
+    if measured:
+        made.session.update(full=False)
+    again = stored_and_loaded(made, tmp_path)
+    np.testing.assert_array_equal(again.session.analysis.scar.array > 0, scar)
+    assert again.session.analysis.method.words == "Image intensity ratio > 1.20, edited by hand"
+    assert again.session.edited() == frozenset()
+
+
+def test_a_cavity_that_was_drawn_but_not_measured_gets_its_wall_and_scar(tmp_path):
+    made = bench()
+    made.draw("cavity", made.held("cavity") | BULGE)
+    again = stored_and_loaded(made, tmp_path)
+    expected = made.session.update(full=False)
+    assert numbers(again.session.analysis) == same_as(expected) and again.session.analysis.method.name == "iir"
+    np.testing.assert_array_equal(again.held("wall"), expected.wall.array > 0)
+    assert again.session.edited() == frozenset()
+
+
+def test_a_models_scar_comes_back_with_its_probability(tmp_path):
+    base = analysed()
+    probability = base.volume.like(np.where(base.scar.array > 0, 0.9, 0.1).astype(np.float32))
+    model = with_probability(change_scar(base, base.scar_box), probability)
+    model = replace(model, method=ScarMethod("net@1.0", "Network net 1.0", source="somebody"))
+    analysis = stored_and_loaded(bench(model), tmp_path).session.analysis
+    assert analysis.method == model.method and numbers(analysis) == same_as(model)
+    np.testing.assert_array_equal(analysis.scar_probability_box, model.scar_probability_box)
+    np.testing.assert_array_equal(analysis.surface.scar_probability, model.surface.scar_probability)
+
+
+def test_without_a_result_or_a_cavity_it_says_what_to_do():
+    made = bench()
+    other = made.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "another scan")
+    assert has_result(made.scene, made.nodes.volume) and not has_result(made.scene, other) and not has_result(made.scene, None)
+    with pytest.raises(InputError, match="no result of 'another scan' in this scene. Press Apply"):
+        reopen(made.scene, other)
+    made.draw("cavity", np.zeros_like(made.held("cavity")))
+    with pytest.raises(InputError, match="cavity of this result is empty"):
+        reopen(made.scene, made.nodes.volume)
