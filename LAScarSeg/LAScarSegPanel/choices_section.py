@@ -36,7 +36,14 @@ class ChoicesSection(Section):
         )
         self.ui.deviceSelector.connect("currentIndexChanged(int)", lambda *unused: self.onListChanged("device", self.ui.deviceSelector))
         self.ui.presetSelector.connect("currentIndexChanged(int)", self.onPresetChanged)
+        self.ui.roiSelector.connect("nodeAddedByUserAction(vtkMRMLNode*)", self.onRoiAdded)
         self.fillLists()
+
+    def onRoiAdded(self, roi) -> None:
+        from LAScarSegLib.presenter.drawing import fit_roi
+
+        if self.widget.parameterNode and self.widget.parameterNode.inputVolume:
+            fit_roi(roi, self.widget.parameterNode.inputVolume)
 
     def fillLists(self) -> None:
         """Rules, installed models and devices; also after a model was added or removed."""
@@ -128,9 +135,9 @@ class ChoicesSection(Section):
         for name in ("presetLabel", "presetSelector"):
             getattr(self.ui, name).setVisible(hasNumber and bool(method.presets))
         if hasNumber:
-            self.ui.thresholdSpinBox.toolTip = _("{parameter}; usual: {default:g}. It can be changed after the analysis, in Review.").format(
-                parameter=method.parameter, default=method.default
-            )
+            self.ui.thresholdSpinBox.toolTip = _(
+                "{parameter}; usual: {default:g}. It can be changed after the analysis, in Review."
+            ).format(parameter=method.parameter, default=method.default)
         usesModel = fromModel or bool(method and method.is_model)
         for name in ("deviceLabel", "deviceSelector"):
             getattr(self.ui, name).setVisible(usesModel)

@@ -33,7 +33,9 @@ def workerPython() -> list[str]:
     beside = Path(launcher).with_name("python" + Path(launcher).suffix) if launcher else None
     if beside and beside.is_file():
         return [str(beside)]
-    raise ProcessingError(_("Slicer's Python interpreter (python-real) was not found in {places}. Install Slicer again.").format(places=places))
+    raise ProcessingError(
+        _("Slicer's Python interpreter (python-real) was not found in {places}. Install Slicer again.").format(places=places)
+    )
 
 
 def ensureNetworks() -> None:

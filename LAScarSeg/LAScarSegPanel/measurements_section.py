@@ -37,7 +37,8 @@ class MeasurementsSection(Section):
             return
         from LAScarSegLib.presenter import numbers
 
-        headline, method = html.escape(numbers.headline(analysis)), html.escape(numbers.method_line(analysis))
+        scan = self.widget.session.nodes.volume.GetName()
+        headline, method = html.escape(numbers.headline(analysis)), html.escape(f"{scan}: {numbers.method_line(analysis)}")
         say(self.ui.headlineLabel, f"<b>{headline}</b><br>{method}")
         self._showRows(analysis, numbers)
 

@@ -61,7 +61,8 @@ class ReviewSection(Section):
             rule, value = RULES[analysis.method.name], analysis.method.parameter
             highest = min(max(SPAN_OF_USUAL * rule.default, value), rule.highest)
             self.ui.thresholdSlider.maximum = highest
-            self.ui.thresholdSlider.singleStep = 10.0 ** math.floor(math.log10(highest / STEPS))  # 0.01, 0.1 …: what is shown is what is used
+            # 0.01, 0.1 …: with other steps the slider would use more decimals than it shows
+            self.ui.thresholdSlider.singleStep = 10.0 ** math.floor(math.log10(highest / STEPS))
             self.ui.thresholdSlider.value = value
 
     def parametersChanged(self) -> None:

@@ -62,6 +62,7 @@ class RunSection(Section):
         self._run.start()
         self.ui.applyButton.text = _("Cancel")
         self.ui.applyButton.toolTip = _("Stop; the scene stays as it is.")
+        self.ui.progressBar.value = 0
         self.ui.progressBar.setVisible(True)
         self.ui.copyLogButton.setVisible(False)
         self._timer.start()

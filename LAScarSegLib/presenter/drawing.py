@@ -1,4 +1,4 @@
-"""A cavity that is drawn by hand: the empty segment to begin with, and what Segment Editor is set to."""
+"""What a user draws before a run: the cavity's segment, with what Segment Editor is set to, and a region of interest."""
 
 from __future__ import annotations
 
@@ -51,3 +51,14 @@ def editor_setup(segmentation: Any, segment_id: str, volume: Any | None) -> Edit
         mask_mode=slicer.vtkMRMLSegmentationNode.EditAllowedEverywhere,
         mask_segment_id=None,
     )
+
+
+def fit_roi(roi: Any, volume: Any) -> None:
+    """Lay a markups ROI around the whole scan, upright and ready to be made smaller with its handles."""
+    bounds = [0.0] * 6
+    volume.GetRASBounds(bounds)
+    low, high = bounds[::2], bounds[1::2]
+    roi.SetCenterWorld([(a + b) / 2 for a, b in zip(low, high)])
+    roi.SetSizeWorld([b - a for a, b in zip(low, high)])
+    roi.CreateDefaultDisplayNodes()
+    roi.GetDisplayNode().SetFillVisibility(False)

@@ -7,6 +7,8 @@ signals and size of the widgets they stand for, as their headers declare them.
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,6 +17,10 @@ from PySide6 import QtCore, QtGui, QtWidgets
 from PySide6.QtCore import Property, Signal
 from PySide6.QtUiTools import QUiLoader
 
+if sys.version_info < (3, 12):
+    # PySide6 gives these away uncounted, since Python 3.12 never frees them; before, a few thousand calls end the process.
+    for constant in (None, True, False):
+        ctypes.c_ssize_t.from_address(id(constant)).value += 1 << 30
 
 NEVER_PROPERTIES = ("metaObject", "property", "dynamicPropertyNames", "connect", "sizeHint", "minimumSizeHint")
 """What must be reached as a method: the tools of the mix-in itself, and virtual methods that Qt looks up from inside a property."""
@@ -56,6 +62,7 @@ class Nodes(QtWidgets.QComboBox):
     """What a node selector shows and says; the scene's nodes of its types are its items."""
 
     currentNodeChanged = Signal(object)
+    nodeAddedByUserAction = Signal(object)
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)

@@ -25,7 +25,7 @@ def test_automatic_comes_first_and_the_processor_last():
 
 
 def test_a_name_has_its_memory_when_it_has_one_of_its_own():
-    talks = "print('chatter'); print('[[\"auto\", \"automatic\", null], [\"cuda:0\", \"A card\", 12.0]]')"
+    talks = 'print(\'chatter\'); print(\'[["auto", "automatic", null], ["cuda:0", "A card", 12.0]]\')'
     assert [str(device) for device in answer(DeviceQuery([sys.executable, "-c", talks]))] == ["automatic", "A card, 12 GB"]
 
 

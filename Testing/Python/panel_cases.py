@@ -1,0 +1,107 @@
+"""The open panel on real MRML in real Qt, for tests that drive it as a user does."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+pytest.importorskip("slicer", reason="the scene layer needs slicer-core")
+try:
+    import PySide6.QtWidgets  # noqa: F401
+except ImportError as error:
+    pytest.skip(f"Qt can't be loaded ({error}): pip install lascarseg[test]; apt install libegl1", allow_module_level=True)
+
+import pythonqt_stand_in
+from scene_cases import AXIAL, scan
+from slicer_stand_in import open_panel, slicer_application
+
+from LAScarSegLib import scene as mrml
+from LAScarSegLib.presenter.drawing import new_cavity
+from LAScarSegLib.scene.mrml import slicer_classes
+
+TIMEOUT_S = 180.0
+
+
+@pytest.fixture
+def scene():
+    return mrml.new_scene()
+
+
+@pytest.fixture
+def dialogs(scene, monkeypatch, tmp_path):
+    monkeypatch.setenv("LASCARSEG_MODELS", str(tmp_path / "models"))
+    failures = []
+    # An exception in a slot ends there; without this a test would not notice.
+    monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: failures.append(error))
+    with slicer_application(scene) as dialogs:
+        from LAScarSegPanel import environment
+
+        monkeypatch.setattr(environment, "workerPython", lambda: [sys.executable])
+        yield dialogs
+    assert not failures
+
+
+@pytest.fixture
+def panel(dialogs):
+    widget = open_panel()
+    yield widget
+    widget.cleanup()
+
+
+@pytest.fixture
+def ready(panel, scene):
+    """The panel with a small scan and its cavity chosen, without the perturbation range."""
+    image, cavity = scan(AXIAL)
+    volume = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "scan")
+    mrml.volume_to_node(image, volume)
+    segmentation, segment = new_cavity(scene, volume)
+    segmentation.SetName("drawn")
+    put_mask(cavity.array, segmentation, segment, volume)
+    node = panel.parameterNode
+    node.inputVolume, node.cavitySegmentation, node.cavitySegmentId, node.fast = volume, segmentation, segment, True
+    return panel
+
+
+def put_mask(array, segmentation, segment: str, volume) -> None:
+    """Voxels (k, j, i) on the volume's grid into a segment, as a stroke of the segment editor leaves them."""
+    from vtkmodules.util.numpy_support import numpy_to_vtk
+    from vtkmodules.vtkCommonMath import vtkMatrix4x4
+
+    slicer = slicer_classes()
+    labelmap, to_ras = slicer.vtkOrientedImageData(), vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(to_ras)
+    labelmap.SetDimensions(*array.shape[::-1])
+    labelmap.SetImageToWorldMatrix(to_ras)
+    labelmap.GetPointData().SetScalars(numpy_to_vtk(array.astype("uint8").ravel(), deep=True))
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    logic.SetBinaryLabelmapToSegment(labelmap, segmentation, segment, logic.MODE_REPLACE)
+
+
+def wait(condition, what: str) -> None:
+    """Qt's event loop until `condition()`."""
+    application, end = pythonqt_stand_in.application(), time.monotonic() + TIMEOUT_S
+    while not condition():
+        assert time.monotonic() < end, f"waited {TIMEOUT_S:g} s for {what}"
+        application.processEvents()
+        time.sleep(0.01)
+
+
+def apply(panel) -> None:
+    panel.ui.applyButton.click()
+    wait(lambda: not panel.runSection.running, "the run")
+
+
+def node_ids(scene) -> set[str]:
+    return {scene.GetNthNode(n).GetID() for n in range(scene.GetNumberOfNodes())}
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
