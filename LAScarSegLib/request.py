@@ -14,7 +14,9 @@ from .anatomy.masks import mask_on_grid
 from .errors import InputError
 from .inference.options import InferenceOptions
 from .intensity.rules import RULES, find_rule, parse_threshold
+from .measure.quality import check_image
 from .models.bundle import Bundle, check_use
+from .models.source import CARD
 from .output.files import check_output, write_results
 from .pipeline import analyse
 from .progress import Progress
@@ -186,6 +188,8 @@ def _run_models(
         return options, None
     from .inference.apply import find
 
+    # The analysis would refuse it as well, but only after a network has looked for an atrium in it.
+    check_image(scan.array, scan.geometry)
     return options, find(scan, models, options, volumes.get("cavity"), request.labels.get("cavity"), progress)
 
 
@@ -217,9 +221,16 @@ def scar_mask_file(scar: str) -> Path | None:
 
 def _scar_source(scar: str) -> Path | Bundle | None:
     """A mask file, a model, or None for a rule; `InputError` when it is none of them."""
+    _refuse_bundle(Path(scar))
     if Path(scar).is_file() or scar in RULES:
         return scar_mask_file(scar)
     return _find_model(scar, f"'{scar}' is neither an existing scar mask nor a rule; the rules are {', '.join(RULES)}")
+
+
+def _refuse_bundle(path: Path) -> None:
+    """A model is named after it was added, so that it is checked, and its terms are known, once and for all."""
+    if (path.suffix == ".zip" and path.is_file()) or (path / CARD).is_file():
+        raise InputError(f"{path} is no mask; it seems to be a model bundle. Add it with `lascarseg models add {path}`, then give its name.")
 
 
 def _find_model(name: str, complaint: str) -> Bundle:
@@ -270,6 +281,7 @@ def _cavity_source(cavity: Path | None) -> Path | Bundle:
                 "with --cavity FILE, or a model's name (`lascarseg models list`)."
             )
         return bundle
+    _refuse_bundle(cavity)
     if cavity.exists():
         return cavity
     remedy = "Give a mask of the left atrial cavity with --cavity FILE, or a model's name"

@@ -240,12 +240,22 @@ def test_a_region_of_interest_is_where_the_model_looks(folder, capfd):
         (("--cavity", "cavity-net", "--device", "abacus"), "no device 'abacus'"),
         (("--cavity", "cavity-net", "--scar", "scar-net", "--threshold", "0.3"), "has its own"),
         (("--cavity", "cavity.nrrd", "--roi", "cavity.nrrd"), "none was chosen"),
+        (("--cavity", "cavity.zip"), "models add cavity.zip"),
+        (("--cavity", "store/cavity-net-1.0"), "seems to be a model bundle"),
+        (("--cavity", "cavity.nrrd", "--scar", "scar.zip"), "models add scar.zip"),
     ],
 )
 def test_what_models_can_not_do_is_refused(folder, capfd, options, says):
     install(folder)
     install(folder, "scar")
     assert says in refused(folder, capfd, *options)
+
+
+def test_an_image_of_nothing_is_not_given_to_a_network(folder, capfd):
+    install(folder)
+    scan = small_scan()[0]
+    write_volume(scan.like(np.full_like(scan.array, 7)), folder / "image.nrrd")
+    assert "Every voxel of the image is 7" in refused(folder, capfd, "--cavity", "cavity-net")
 
 
 def test_a_scan_without_a_left_atrium_leaves_no_result(folder, capfd):
