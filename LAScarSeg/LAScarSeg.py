@@ -290,7 +290,7 @@ class LAScarSegLogic(ScriptedLoadableModuleLogic):
         from LAScarSegLib.presenter.run import Run
         from LAScarSegPanel.environment import workerPython
 
-        run = Run(slicer.mrmlScene, choices, workerPython())
+        run = Run(slicer.mrmlScene, choices, workerPython(), slicer.app.temporaryPath)
         run.start()
         try:
             while not run.poll().done:

@@ -20,7 +20,6 @@ class EditSection(Section):
         self.editor = None
         self._live = None
         self._session = None
-        self._observed = None
         self._timer = makeTimer(POLL_MS, self.onPoll)
         self._buttons = self.ui.drawCavityButton, self.ui.editCavityButton, self.ui.editScarButton
         self._connect(self.ui.drawCavityButton, self._openDrawing)
@@ -50,11 +49,6 @@ class EditSection(Section):
 
             self._live = LiveUpdate(session)
             self.parametersChanged()
-        if self._observed:
-            self.widget.removeObserver(self._observed, slicer.vtkSegmentation.SourceRepresentationModified, self.onSegmentModified)
-        self._observed = session.nodes.segmentation.GetSegmentation() if session else None
-        if self._observed:
-            self.widget.addObserver(self._observed, slicer.vtkSegmentation.SourceRepresentationModified, self.onSegmentModified)
             self._timer.start()
         else:
             self._timer.stop()
@@ -135,13 +129,10 @@ class EditSection(Section):
         if self._live and self.widget.parameterNode:
             self._live.automatic = self.widget.parameterNode.automaticUpdate
 
-    def onSegmentModified(self, caller, event) -> None:
+    def touch(self) -> None:
+        """Something that the result depends on moved: a cut plane. Strokes are heard without."""
         if self._live:
             self._live.touch()
-
-    def touch(self) -> None:
-        """Something else that the result depends on moved: a cut plane."""
-        self.onSegmentModified(None, None)
 
     def rebase(self, analysis) -> None:
         """The nodes show another threshold: what was being measured for the old one is dropped."""

@@ -2,6 +2,9 @@
 
 import math
 
+import qt
+
+import slicer
 from slicer.i18n import tr as _
 
 from LAScarSegPanel.section import Section, attempt
@@ -18,6 +21,7 @@ class ReviewSection(Section):
     def setup(self) -> None:
         self._showing = False
         self._applied = None
+        self.ui.reopenButton.connect("clicked()", self.onReopen)
         self.ui.scalarSelector.connect("currentIndexChanged(int)", self.onScalar)
         self.ui.thresholdSlider.connect("valueIsChanging(double)", self.onThresholdMoves)
         self.ui.thresholdSlider.connect("valueChanged(double)", self.onThresholdSet)
@@ -27,6 +31,7 @@ class ReviewSection(Section):
         session = self.widget.session
         for name in ("scalarSelector", "thresholdSlider", "opacitySlider", "overlaySelector", "legendCheckBox"):
             getattr(self.ui, name).enabled = session is not None
+        self._showReopen()
         if session is None:
             self._applied = None
             return
@@ -67,6 +72,7 @@ class ReviewSection(Section):
 
     def parametersChanged(self) -> None:
         """Opacity, legend and overlay as the panel says; untouched as long as nobody changes them."""
+        self._showReopen()
         node, session = self.widget.parameterNode, self.widget.session
         if node is None or session is None:
             return
@@ -79,6 +85,25 @@ class ReviewSection(Section):
         review.set_opacity(session.nodes, node.surfaceOpacity)
         review.set_legend(session.nodes, node.legend)
         review.show_distance(session.nodes, node.overlay.value or None)
+
+    def _showReopen(self) -> None:
+        """Offered for a scene that was loaded with its result."""
+        from LAScarSegLib.presenter.reopen import has_result
+
+        node = self.widget.parameterNode
+        offered = node is not None and self.widget.session is None and has_result(slicer.mrmlScene, node.inputVolume)
+        self.ui.reopenButton.setVisible(offered)
+
+    def onReopen(self) -> None:
+        from LAScarSegLib.presenter.reopen import reopen
+
+        slicer.app.setOverrideCursor(qt.Qt.WaitCursor)
+        try:
+            worked, session = attempt(_("The result can't be taken up."), reopen, slicer.mrmlScene, self.widget.parameterNode.inputVolume)
+        finally:
+            slicer.app.restoreOverrideCursor()
+        if worked:
+            self.widget.setResult(session)
 
     def onScalar(self, *unused) -> None:
         from LAScarSegLib.presenter import review

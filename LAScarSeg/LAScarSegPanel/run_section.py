@@ -50,15 +50,19 @@ class RunSection(Section):
         attempt(_("The analysis did not start."), self.start)
 
     def start(self) -> None:
-        """Start a run of what the panel says; asks for packages and terms first, once."""
+        """Start a run of what the panel says; asks for packages and terms first, once, and before hand edits are replaced."""
         from LAScarSegLib.presenter.run import Run
+        from LAScarSegLib.presenter.stake import edits_at_stake
 
         choices = self.widget.choicesSection.choices()
         if choices.models:
             environment.ensureNetworks()
             if not acceptTerms(choices.models):
                 return
-        self._run = Run(slicer.mrmlScene, choices, environment.workerPython())
+        question = edits_at_stake(slicer.mrmlScene, choices)
+        if question and not slicer.util.confirmOkCancelDisplay(question, _("Corrections by hand")):
+            return
+        self._run = Run(slicer.mrmlScene, choices, environment.workerPython(), slicer.app.temporaryPath)
         self._run.start()
         self.ui.applyButton.text = _("Cancel")
         self.ui.applyButton.toolTip = _("Stop; the scene stays as it is.")

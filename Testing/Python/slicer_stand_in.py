@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,7 +63,7 @@ def slicer_application(scene: Any) -> Iterator[Dialogs]:
 
 def _application() -> SimpleNamespace:
     return SimpleNamespace(
-        slicerHome="", testingEnabled=lambda: True, connect=lambda *unused: None, setOverrideCursor=lambda *unused: None,
+        slicerHome="", temporaryPath=tempfile.gettempdir(), testingEnabled=lambda: True, connect=lambda *unused: None, setOverrideCursor=lambda *unused: None,
         restoreOverrideCursor=lambda: None,
     )  # fmt: skip
 

@@ -8,6 +8,7 @@ import json
 import sys
 import time
 
+import pytest
 from panel_cases import apply, dialogs, panel, put_mask, ready, scene, wait  # noqa: F401
 from slicer_stand_in import open_panel
 
@@ -170,6 +171,31 @@ def test_a_scene_that_is_read_brings_its_choices(ready, scene, tmp_path):
     assert node.threshold == 1.32 and node.native and ready.ui.nativeCheckBox.checked
     assert node.inputVolume.GetName() == "scan" and ready.ui.inputSelector.currentNode() is node.inputVolume
     assert ready.ui.cavitySelector.currentNode().GetName() == "drawn" and ready.ui.applyButton.enabled
+
+
+def test_a_loaded_result_is_taken_up_and_corrected(ready, scene, dialogs, tmp_path):
+    apply(ready)
+    share = ready.analysis.measurements["scar_area_pct"].value
+    save_scene(scene, tmp_path / "scene.mrb")
+    scene.Clear()
+    assert not ready.ui.reopenButton.isVisibleTo(ready.ui.reviewCollapsibleButton)
+    mrml.read_mrb(scene, tmp_path / "scene.mrb")
+    assert ready.analysis is None and ready.ui.reopenButton.isVisibleTo(ready.ui.reviewCollapsibleButton)
+    ready.ui.reopenButton.click()
+    assert ready.analysis.measurements["scar_area_pct"].value == pytest.approx(share)
+    assert not ready.ui.reopenButton.isVisibleTo(ready.ui.reviewCollapsibleButton) and ready.ui.editScarButton.enabled
+    assert dialogs == []
+
+
+def test_apply_asks_before_it_replaces_what_was_drawn_by_hand(ready, dialogs):
+    apply(ready)
+    put_mask(ready.analysis.scar.array * 0, ready.session.nodes.segmentation, SCAR.segment_id, ready.session.nodes.volume)
+    dialogs.answer = False
+    ready.ui.applyButton.click()
+    assert dialogs[-1][0] == "question" and "scar" in dialogs[-1][1] and not ready.runSection.running
+    dialogs.answer = True
+    ready.ui.applyButton.click()
+    assert ready.runSection.running
 
 
 def test_a_reload_for_developers_reads_the_whole_package_again(ready, monkeypatch):

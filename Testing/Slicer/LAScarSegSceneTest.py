@@ -25,6 +25,7 @@ class LAScarSegSceneTest(SlicerCase):
     def test_a_saved_scene_brings_the_choices_and_the_result_back(self):
         self.widget.parameterNode.threshold = 1.32
         self.apply()
+        share = self.widget.analysis.measurements["scar_area_pct"].value
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "result.mrb")
             self.assertTrue(slicer.util.saveScene(path))
@@ -33,6 +34,9 @@ class LAScarSegSceneTest(SlicerCase):
         self.assertAlmostEqual(self.widget.parameterNode.threshold, 1.32)
         self.assertIsNotNone(self.widget.parameterNode.inputVolume)
         self.assertIsNotNone(slicer.mrmlScene.GetFirstNodeByName(f"{self.widget.parameterNode.inputVolume.GetName()} LA scar map"))
+        self.assertTrue(self.widget.ui.reopenButton.visible)
+        self.widget.ui.reopenButton.click()
+        self.assertAlmostEqual(self.widget.analysis.measurements["scar_area_pct"].value, share)
 
     def test_a_second_run_updates_the_nodes_of_the_first(self):
         self.apply()
