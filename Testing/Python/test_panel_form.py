@@ -23,6 +23,18 @@ FORM = REPOSITORY / "Resources" / "UI" / "LAScarSeg.ui"
 CODE = [REPOSITORY / "LAScarSeg" / "LAScarSeg.py", *sorted((REPOSITORY / "LAScarSeg" / "LAScarSegPanel").glob("*.py"))]
 NARROW = 400
 """Width in pixels of Slicer's module panel on a small screen."""
+DECLARED = {
+    "qMRMLWidget": set(),
+    "ctkCollapsibleButton": {"text", "collapsed"},
+    "ctkSliderWidget": {"decimals", "singleStep", "minimum", "maximum", "value", "tracking"},
+    "ctkPathLineEdit": {"filters", "settingKey", "currentPath"},
+    "qMRMLNodeComboBox": {
+        "nodeTypes", "showHidden", "showChildNodeTypes", "noneEnabled", "addEnabled", "removeEnabled", "renameEnabled", "noneDisplay",
+    },
+    "qMRMLSegmentSelectorWidget": {"noneEnabled", "horizontalLayout"},
+}  # fmt: skip
+"""What Q_PROPERTY lines of these classes declare (CTK and Slicer 5.12) of what a form may set; a misspelt one is silently ignored."""
+OF_EVERY_WIDGET = {"toolTip", "enabled", "visible", "SlicerParameterName"}
 SECTIONS = ["Input", "Method", "Review", "Measurements", "Export", "Models"]
 
 
@@ -93,6 +105,15 @@ def test_the_keyboard_goes_through_the_controls_from_top_to_bottom() -> None:
     passive = {"QLabel", "QFrame", "QProgressBar", "qMRMLWidget"}
     order = [widget.get("name") for widget in tree().iter("widget") if widget.get("class") not in passive]
     assert [stop.text for stop in tree().iter("tabstop")] == order
+
+
+def test_widgets_of_slicer_get_only_properties_that_they_have() -> None:
+    custom = {widget.findtext("class") for widget in tree().iter("customwidget")}
+    used = [widget for widget in tree().iter("widget") if widget.get("class") in custom]
+    assert custom == set(DECLARED) and len(used) > 10
+    for widget in used:
+        names = {entry.get("name") for entry in widget.findall("property")}
+        assert names <= DECLARED[widget.get("class")] | OF_EVERY_WIDGET, widget.get("name")
 
 
 def test_every_selector_of_nodes_gets_the_scene() -> None:
