@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..analysis import SDM_CLIP_MM, Analysis
 from ..volume import Volume
 from .colours import distance_table
 from .mrml import find_or_add, remove_result
-from .volumes import volume_to_node
+from .volumes import set_node_geometry, volume_to_node, voxels_of
 
 PROBABILITY_COLOURS = "vtkMRMLColorTableNodeFileViridis.txt"
 """Slicer's own perceptually even map; a scene without it falls back to grey."""
@@ -23,22 +25,41 @@ def add_distance_maps(scene: Any, analysis: Analysis, source: Any) -> tuple[Any,
 
     They are not put into the slice views: whoever wants to see one drops it there.
     """
-    cavity = _add_distance_map(scene, "sdm_cavity", "SDM cavity (mm)", "the left-atrial cavity", analysis.sdm_cavity, source)
-    wall = _add_distance_map(scene, "sdm_wall", "SDM wall (mm)", "the left-atrial wall", analysis.sdm_wall, source)
+    words = {"cavity": "the left-atrial cavity", "wall": "the left-atrial wall"}
+    boxes = {"cavity": analysis.sdm_cavity_box, "wall": analysis.sdm_wall_box}
+    cavity, wall = (_add_distance_map(scene, f"sdm_{name}", f"SDM {name} (mm)", words[name], boxes[name], analysis, source) for name in boxes)
     return cavity, wall
 
 
-def _add_distance_map(scene: Any, role: str, name: str, what: str, volume: Volume, source: Any) -> Any:
+def _add_distance_map(scene: Any, role: str, name: str, what: str, values: np.ndarray, analysis: Analysis, source: Any) -> Any:
     node, new = find_or_add(scene, "vtkMRMLScalarVolumeNode", role, name, source)
     if new:
         _show_as(node, distance_table(scene).GetID(), 2 * SDM_CLIP_MM, 0.0)
-    volume_to_node(volume, node)
+    if not _written_in_place(node, values, analysis):
+        volume_to_node(Volume(values, analysis.box_geometry).expand(analysis.box, analysis.geometry, -SDM_CLIP_MM), node)
     words = _SDM_WORDS.format(what=what, clip=SDM_CLIP_MM)
     node.SetDescription(words)
     node.SetAttribute("LAScarSeg.description", words)
     node.SetAttribute("LAScarSeg.unit", "mm")
     node.SetAttribute("LAScarSeg.sign", "positive inside")
     return node
+
+
+def _written_in_place(node: Any, values: np.ndarray, analysis: Analysis) -> bool:
+    """Put a map into the voxels that the node has; False when these are of another size or type.
+
+    After every stroke the windows wait for this: new voxels for the whole grid take several times as long.
+    """
+    image = node.GetImageData()
+    if image is None or image.GetDimensions() != analysis.geometry.size or voxels_of(image).dtype != values.dtype:
+        return False
+    whole = voxels_of(image)
+    whole[...] = -SDM_CLIP_MM
+    whole[analysis.box.slices] = values
+    set_node_geometry(node, analysis.geometry)
+    image.GetPointData().GetScalars().Modified()
+    node.Modified()
+    return True
 
 
 def add_probability(scene: Any, analysis: Analysis, source: Any) -> Any | None:

@@ -72,11 +72,11 @@ def volume_from_node(node: Any | None) -> Volume:
             f"The volume {name!r} has {scalars.GetNumberOfComponents()} values a voxel (a colour or vector image); "
             "choose one with a single grey level."
         )
-    array = _voxels(image).copy()
+    array = voxels_of(image).copy()
     return Volume(array, node_geometry(node), _flags(node, array))
 
 
-def _voxels(image: Any) -> np.ndarray:
+def voxels_of(image: Any) -> np.ndarray:
     """(k, j, i) values of a vtkImageData with one value a voxel, not copied."""
     from vtkmodules.util.numpy_support import vtk_to_numpy
 
@@ -119,7 +119,7 @@ def hardened_from_node(node: Any | None) -> tuple[Volume, bool]:
     transform.GetTransformToWorld(to_world)
     copy.ApplyNonLinearTransform(to_world)
     hardened = volume_from_node(copy)
-    return replace(hardened, flags=_flags(node, _voxels(node.GetImageData()))), True
+    return replace(hardened, flags=_flags(node, voxels_of(node.GetImageData()))), True
 
 
 def _keeps_a_grid(transform: Any, node: Any) -> bool:

@@ -91,7 +91,8 @@ def test_the_nodes_follow_and_are_the_same_nodes(made):
     new = made.session.update()
     assert made.session.nodes == before and made.scene.GetNumberOfNodes() == count
     assert before.surface.GetPolyData().GetNumberOfPoints() == len(new.surface.points)
-    np.testing.assert_array_equal(volume_from_node(before.sdm_cavity).array, new.sdm_cavity.array)
+    for node, expected in ((before.sdm_cavity, new.sdm_cavity), (before.sdm_wall, new.sdm_wall)):
+        np.testing.assert_array_equal(volume_from_node(node).array, expected.array)
     shown = json.loads(before.measurements.GetAttribute("LAScarSeg.measurements"))
     assert shown["la_volume_ml"]["value"] == new.measurements["la_volume_ml"].value
 
