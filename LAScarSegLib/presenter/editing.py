@@ -137,7 +137,7 @@ class EditSession:
     def _stamp(self) -> tuple[int, ...]:
         """The times at which the three segments were written last."""
         segmentation = self.nodes.segmentation.GetSegmentation()
-        name = slicer_classes().vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
+        name = slicer_classes().vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
         found = [segmentation.GetSegment(kind.segment_id) for kind in KINDS.values()]
         voxels = [segment.GetRepresentation(name) if segment is not None else None for segment in found]
         return tuple(0 if image is None else image.GetMTime() for image in voxels)

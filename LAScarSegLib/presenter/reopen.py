@@ -23,11 +23,12 @@ from ..surface.planes import CutPlane
 from ..volume import Volume
 from .editing import KINDS, EditSession
 from .edits import BY_HAND, Drawn, differing, with_probability
+from .run import analysed_volumes
 
 
 def has_result(scene: Any, volume: Any | None) -> bool:
-    """Whether the scene holds a result of the volume node that `reopen` could take up."""
-    return volume is not None and None not in (_table(scene, volume), _segmentation(scene, volume))
+    """Whether the scene holds a result of the volume node, or of its hardened copy, that `reopen` could take up."""
+    return volume is not None and _source(scene, volume) is not None
 
 
 def reopen(scene: Any, volume: Any) -> EditSession:
@@ -41,8 +42,10 @@ def reopen(scene: Any, volume: Any) -> EditSession:
     InputError
         there is no result, the scan was moved, or the cavity was emptied.
     """
-    if not has_result(scene, volume):
+    source = _source(scene, volume)
+    if source is None:
         raise InputError(f"There is no result of {volume.GetName()!r} in this scene. Press Apply.")
+    volume = source
     table, segmentation = _table(scene, volume), _segmentation(scene, volume)
     stored, provenance = (json.loads(table.GetAttribute(name)) for name in (MEASUREMENTS, PROVENANCE))
     image, settings = volume_from_node(volume), Settings.from_json(json.loads(table.GetAttribute(SETTINGS)))
@@ -86,6 +89,12 @@ def _as_stored(analysis: Analysis, stored: dict[str, Any], provenance: dict[str,
         method=ScarMethod(**stored["method"]),
         provenance=provenance,
     )
+
+
+def _source(scene: Any, volume: Any) -> Any | None:
+    """The volume node that the result belongs to."""
+    found = (node for node in analysed_volumes(scene, volume) if None not in (_table(scene, node), _segmentation(scene, node)))
+    return next(found, None)
 
 
 def _table(scene: Any, volume: Any) -> Any | None:

@@ -35,6 +35,12 @@ ESTIMATE_FROM = 0.05
 GONE = "The scan was removed from the scene, or the scene was closed, so the analysis was stopped. Nothing was changed."
 
 
+def analysed_volumes(scene: Any, volume: Any) -> tuple[Any, ...]:
+    """The volume nodes that results of a scan belong to: its own, and the hardened copy, if there is one."""
+    copy = find_result(scene, "vtkMRMLScalarVolumeNode", HARDENED_ROLE, volume)
+    return (volume,) if copy is None else (volume, copy)
+
+
 @dataclass(frozen=True)
 class RunState:
     """What to show now. `stage` is words for a person; `remaining_s` None as long as nobody can tell; `error` "" unless it failed."""
@@ -67,6 +73,7 @@ class Run:
         self._folder: Path | None = None
         self._inputs: Inputs | None = None
         self._volume: Any | None = None
+        self._plane_names: dict[str, str] = {}
         self._job = WorkerJob()
         self._started = time.monotonic()
         self._log: list[str] = []
@@ -97,6 +104,8 @@ class Run:
             self._folder = self._temporary_folder()
             self._inputs = write_inputs(self._scene, self._choices, self._folder)
             self._volume = chosen_node(self._scene, self._choices.volume_id)
+            # Noted now: somebody may rename a plane, or take its points away, while the worker runs.
+            self._plane_names = {plane: cut_plane(chosen_node(self._scene, plane)).name for plane in self._choices.planes}
             self._job.start(self._inputs.request, self._python, self._folder)
         except Exception as error:
             self._fail(error)
@@ -165,11 +174,11 @@ class Run:
 
     def _keep_choices(self, nodes: SceneNodes) -> None:
         write_choices(nodes.measurements, self._choices)
-        for node_id in self._choices.planes:
+        for node_id, name in self._plane_names.items():
             plane = chosen_node(self._scene, node_id)
             if plane is not None:
                 # From here on dragging it changes this result.
-                plane.SetAttribute(PLANE_NAME, cut_plane(plane).name)
+                plane.SetAttribute(PLANE_NAME, name)
                 mark(plane, PLANE_ROLE, nodes.volume)
 
     def _described(self, analysis: Analysis) -> dict[str, dict[str, str]]:

@@ -13,7 +13,7 @@ from ..scene.segmentation import ROLE_NAME, segment_voxels
 from ..scene.volumes import node_geometry
 from .choices import SEGMENT, Choices, chosen_node
 from .editing import KINDS
-from .run import HARDENED_ROLE
+from .run import analysed_volumes
 
 
 def edits_at_stake(scene: Any, choices: Choices) -> str:
@@ -25,8 +25,7 @@ def edits_at_stake(scene: Any, choices: Choices) -> str:
     volume = chosen_node(scene, choices.volume_id)
     if volume is None:
         return ""
-    copy = find_result(scene, "vtkMRMLScalarVolumeNode", HARDENED_ROLE, volume)
-    lost = [name for source in (volume, copy) if source is not None for name in _edited(scene, source, choices)]
+    lost = [name for source in analysed_volumes(scene, volume) for name in _edited(scene, source, choices)]
     if not lost:
         return ""
     return f"The earlier result was corrected by hand ({', '.join(lost)}). Apply replaces these corrections. Go on?"

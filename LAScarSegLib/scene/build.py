@@ -135,8 +135,9 @@ def _add_results(
     curve, chart = add_curve(scene, analysis, source)
     nodes = SceneNodes(source, segmentation, surface, left_out, sdm_cavity, sdm_wall, probability, measurements, curve, chart)
     annotate(analysis, nodes.results(), measurements)
-    arrange(scene, source, nodes.results())
     progress.report("scene", 1.0, "The scene is built")
+    # Last: a folder in the Data module is no node, and would stay behind when the rest was cancelled.
+    arrange(scene, source, nodes.results())
     return nodes
 
 

@@ -21,6 +21,7 @@ from LAScarSegLib.presenter.edits import with_probability  # noqa: E402
 from LAScarSegLib.presenter.planes import show_planes  # noqa: E402
 from LAScarSegLib.presenter.reopen import has_result, reopen  # noqa: E402
 from LAScarSegLib.scene.bundle import read_mrb, save_scene  # noqa: E402
+from LAScarSegLib.scene.mrml import mark  # noqa: E402
 from LAScarSegLib.settings import Settings  # noqa: E402
 
 BULGE = ball("oblique", RIGHT * (RADIUS_MM - 2), 6.0)
@@ -100,6 +101,14 @@ def test_a_models_scar_comes_back_with_its_probability(tmp_path):
     assert analysis.method == model.method and numbers(analysis) == same_as(model)
     np.testing.assert_array_equal(analysis.scar_probability_box, model.scar_probability_box)
     np.testing.assert_array_equal(analysis.surface.scar_probability, model.surface.scar_probability)
+
+
+def test_a_hardened_copys_result_is_found_from_its_scan():
+    made = bench()
+    bent = made.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "bent scan")
+    mark(made.nodes.volume, "hardened", bent)
+    assert has_result(made.scene, bent)
+    assert reopen(made.scene, bent).nodes == made.nodes
 
 
 def test_without_a_result_or_a_cavity_it_says_what_to_do():

@@ -19,6 +19,7 @@ from scene_cases import CENTRE_LPS, GRIDS, scan  # noqa: E402
 
 from LAScarSegLib import pipeline, scene as mrml  # noqa: E402
 from LAScarSegLib.presenter.choices import read_choices  # noqa: E402
+from LAScarSegLib.presenter.planes import read_planes  # noqa: E402
 from LAScarSegLib.presenter.run import GONE, Run, RunState  # noqa: E402
 from LAScarSegLib.scene.mrml import results_of  # noqa: E402
 from LAScarSegLib.volume_files import write_volume  # noqa: E402
@@ -202,6 +203,20 @@ def test_a_segmentation_deleted_while_running_does_not_matter(scene, runs, tempo
     run = started(runs, scene, choices, temporary)
     scene.RemoveNode(segmentation)
     assert finished(run).error == "" and run.nodes.segmentation is not segmentation
+
+
+def test_a_plane_that_was_changed_while_running_does_not_spoil_the_result(scene, runs, temporary):
+    volume, _, choices = ball_nodes(scene)
+    planes = [scene.AddNewNodeByClass("vtkMRMLMarkupsPlaneNode", name) for name in ("MV", "LSPV")]
+    for plane, height in zip(planes, (-10.0, 10.0)):
+        plane.SetOriginWorld(*((CENTRE_LPS + [0, 0, height]) * [-1, -1, 1]))
+        plane.SetNormalWorld(0.0, 0.0, 1.0)
+    run = started(runs, scene, dataclasses.replace(choices, planes=tuple(plane.GetID() for plane in planes)), temporary)
+    planes[0].SetName("my plane")
+    planes[1].RemoveAllControlPoints()
+    assert finished(run).error == ""
+    assert [plane.name for plane in run.analysis.planes] == ["MV", "LSPV"]
+    assert [plane.name for plane in read_planes(scene, volume)] == ["MV"]
 
 
 def test_a_scan_that_was_moved_while_running_is_not_given_numbers(scene, runs, temporary):

@@ -136,11 +136,12 @@ def test_a_volume_on_another_grid_is_refused(scene):
 
 
 def test_cancelling_leaves_the_scene_as_it_was(scene):
-    count = scene.GetNumberOfNodes()
-    asked = iter([False, False, True])
-    with pytest.raises(Cancelled):
-        mrml.build_scene(scene, analysed(), progress=Progress(is_cancelled=lambda: next(asked)))
-    assert scene.GetNumberOfNodes() == count
+    items, count = _hierarchy(scene).GetNumberOfItems(), scene.GetNumberOfNodes()
+    for reports in range(1, 6):
+        asked = iter([False] * (reports - 1) + [True])
+        with pytest.raises(Cancelled):
+            mrml.build_scene(scene, analysed(), progress=Progress(is_cancelled=lambda: next(asked)))
+        assert (scene.GetNumberOfNodes(), _hierarchy(scene).GetNumberOfItems()) == (count, items)
 
 
 def test_removing_a_result_leaves_nothing_of_it(scene):
