@@ -19,7 +19,7 @@ from ..settings import Settings
 from ..systems import SYSTEMS, Stage
 from ..systems.uncertainty import UncertaintyReference, threshold_for, uncertainty_flag, uncertainty_mm
 from ..volume import Box, Volume
-from .device import Device, choose_device
+from .device import Device, choose_device, deterministic
 from .memory import with_less_memory
 from .options import InferenceOptions
 from .orientation import Orientation
@@ -86,10 +86,11 @@ class _BundleModel:
 
         def work(device: Device, patch: tuple[int, int, int]) -> np.ndarray:
             network = self._networks(spec, fold).to(device.key)
-            return predict_tiles(
-                network, channels, patch, padding=padding, device=device.key, mirror_axes=axes, step=self._options.step,
-                report=lambda done: progress.report(stage, done, f"Network on {device}"),
-            )  # fmt: skip
+            with deterministic():
+                return predict_tiles(
+                    network, channels, patch, padding=padding, device=device.key, mirror_axes=axes, step=self._options.step,
+                    report=lambda done: progress.report(stage, done, f"Network on {device}"),
+                )  # fmt: skip
 
         logits, notes = with_less_memory(work, self.device, spec.patch, spec.plan.divisor)
         # Once is enough, for however many folds.

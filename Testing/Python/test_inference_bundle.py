@@ -117,6 +117,20 @@ def test_folds_give_their_mean_probability_or_the_probability_of_their_mean_logi
     assert np.allclose(predict("logits"), 1 / (1 + np.exp(-6.0 * (z - 0.5))), atol=1e-4)
 
 
+def test_a_graphics_card_may_not_choose_its_algorithms_by_their_speed():
+    """cuDNN's choice differs from run to run, and so do the last digits; what was set before comes back."""
+    cudnn = torch.backends.cudnn
+    before, seen = (cudnn.deterministic, cudnn.benchmark), []
+
+    class Watching(Contrast):
+        def forward(self, x):
+            seen.append((cudnn.deterministic, cudnn.benchmark))
+            return super().forward(x)
+
+    cavity_model(Watching(level=0.5, gain=8.0)).predict(ball((2.0, 2.0, 2.0), (48, 48, 48))[0])
+    assert set(seen) == {(True, False)} and (cudnn.deterministic, cudnn.benchmark) == before
+
+
 def test_entropy_is_a_bit_where_nothing_is_known():
     probability = Volume(np.array([[[0.0, 0.5, 1.0, 0.25]]], dtype=np.float32), Geometry((4, 1, 1)))
     # −¼ log₂ ¼ − ¾ log₂ ¾
