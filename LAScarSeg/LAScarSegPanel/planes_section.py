@@ -106,6 +106,7 @@ class PlanesSection(Section):
         volume = self._volume()
         if volume is None:
             raise InputError(_("Choose the LGE-MRI volume first."))
+        self.widget.editSection.close()  # a click is a brush stroke or a point, not both
         planes.start_placing(slicer.mrmlScene, planes.add_plane(slicer.mrmlScene, volume, self._name()))
 
     def onRemove(self) -> None:

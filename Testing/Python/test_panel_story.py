@@ -223,7 +223,9 @@ def test_a_loaded_network_shows_what_it_can_compute_on(ready):
 
 
 def test_a_plane_is_placed_watched_and_taken_away(ready, scene):
+    ready.ui.drawCavityButton.click()
     ready.ui.placePlaneButton.click()
+    assert ready.editSection.editor.effect is None
     plane = ready.planesSection.nodes()[0]
     assert plane.GetName() == "MV" and ready.planesSection.nodeIds() == ()
     plane.SetPlaneType(plane.PlaneTypePointNormal)
