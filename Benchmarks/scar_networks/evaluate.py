@@ -17,7 +17,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from layout import ANATOMIES, PRESETS, ROOT, SYSTEMS, Layout, case_folders
+from layout import PRESETS, ROOT, SYSTEMS, Layout, case_folders
 
 sys.path.insert(0, str(ROOT))
 
@@ -52,10 +52,10 @@ def methods(layout: Layout, preset: str) -> list[Method]:
     found = []
     for system in SYSTEMS:
         cavity = layout.bundle(preset, system, "cavity")
-        networks = [bundle for anatomy in ANATOMIES if (bundle := layout.bundle(preset, system, "scar", anatomy)).is_dir()]
+        scar = layout.bundle(preset, system, "scar")
         for source in ("truth", *([cavity.name] if cavity.is_dir() else [])):
             found += [Method(source, name, b["rule"], b["threshold"]) for name, b in best.items()]
-            found += [Method(source, bundle.name, bundle.name) for bundle in networks]
+            found += [Method(source, scar.name, scar.name)] if scar.is_dir() else []
     return list(dict.fromkeys(found))
 
 

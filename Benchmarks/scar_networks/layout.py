@@ -12,8 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SYSTEMS = ("two_stage_sdm", "boundary_focused")
 PRESETS = ("tiny", "small")
-ANATOMIES = ("truth", "predicted")
-"""What a scar network is trained on, and what it is measured on: the true cavity, or one that a network found."""
+STAGES = ("cavity", "scar")
 
 
 @dataclass(frozen=True)
@@ -32,13 +31,13 @@ class Layout:
         """As `training`; never seen by a network, nor by the choice of a rule."""
         return self.out / "heldout"
 
-    def run(self, preset: str, system: str, stage: str, detail: str) -> Path:
-        """A training: `detail` is the anatomy of a scar network, `fold_N` of a cavity network."""
-        return self.out / "runs" / f"{preset}-{system}-{stage}-{detail}"
+    def run(self, preset: str, system: str, stage: str) -> Path:
+        """A training."""
+        return self.out / "runs" / f"{preset}-{system}-{stage}"
 
-    def bundle(self, preset: str, system: str, stage: str, detail: str = "") -> Path:
-        """A model: `detail` is the anatomy that a scar network was trained on."""
-        return self.out / "bundles" / "-".join(filter(None, (system, stage, detail, preset, "phantom")))
+    def bundle(self, preset: str, system: str, stage: str) -> Path:
+        """A model; the folder's name is the model's, too."""
+        return self.out / "bundles" / f"{system}-{stage}-{preset}-phantom"
 
     @property
     def rules(self) -> Path:
