@@ -23,6 +23,7 @@ from ..surface.planes import CutPlane
 from ..volume import Volume
 from .editing import KINDS, EditSession
 from .edits import BY_HAND, Drawn, differing, with_probability
+from .planes import plane_nodes, show_planes
 from .run import analysed_volumes
 
 
@@ -59,6 +60,9 @@ def reopen(scene: Any, volume: Any) -> EditSession:
         analysis = with_probability(analysis, volume_from_node(probability))
     if analysis.provenance["masks"] == provenance["masks"]:
         analysis = _as_stored(analysis, stored, provenance)
+    if not plane_nodes(scene, volume):
+        # A result of the command line has planes, but no markups to drag them by.
+        show_planes(scene, volume, planes)
     nodes = SceneNodes(**dict.fromkeys(SceneNodes.__dataclass_fields__) | {"volume": volume, "segmentation": segmentation})
     return EditSession(scene, update_scene(scene, analysis, nodes, [KINDS[name] for name in differing(drawn, analysis)]), analysis)
 

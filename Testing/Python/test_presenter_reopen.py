@@ -18,9 +18,9 @@ from LAScarSegLib.errors import InputError  # noqa: E402
 from LAScarSegLib.pipeline import analyse, change_scar  # noqa: E402
 from LAScarSegLib.presenter import review  # noqa: E402
 from LAScarSegLib.presenter.edits import with_probability  # noqa: E402
-from LAScarSegLib.presenter.planes import show_planes  # noqa: E402
+from LAScarSegLib.presenter.planes import plane_nodes, show_planes  # noqa: E402
 from LAScarSegLib.presenter.reopen import has_result, reopen  # noqa: E402
-from LAScarSegLib.scene.bundle import read_mrb, save_scene  # noqa: E402
+from LAScarSegLib.scene.bundle import read_mrb, save_scene, write_mrb  # noqa: E402
 from LAScarSegLib.scene.mrml import mark  # noqa: E402
 from LAScarSegLib.settings import Settings  # noqa: E402
 
@@ -101,6 +101,15 @@ def test_a_models_scar_comes_back_with_its_probability(tmp_path):
     assert analysis.method == model.method and numbers(analysis) == same_as(model)
     np.testing.assert_array_equal(analysis.scar_probability_box, model.scar_probability_box)
     np.testing.assert_array_equal(analysis.surface.scar_probability, model.surface.scar_probability)
+
+
+def test_a_scene_that_the_command_line_wrote_gets_planes_to_drag(tmp_path):
+    write_mrb(analysed(with_plane=True), tmp_path / "scene.mrb")
+    scene = mrml.new_scene()
+    read_mrb(scene, tmp_path / "scene.mrb")
+    session = reopen(scene, scene.GetFirstNodeByName("LGE-MRI"))
+    assert [node.GetName() for node in plane_nodes(scene, session.nodes.volume)] == ["MV"]
+    assert session.edited() == frozenset() and numbers(session.analysis) == same_as(analysed(with_plane=True))
 
 
 def test_a_hardened_copys_result_is_found_from_its_scan():
