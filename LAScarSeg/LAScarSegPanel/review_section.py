@@ -13,6 +13,7 @@ SPAN_OF_USUAL = 2.0
 """The threshold slider goes from 0 to this many times the rule's usual number: beyond every published preset."""
 STEPS = 100
 """At least so many places for the slider."""
+SAME = 1e-9
 
 
 class ReviewSection(Section):
@@ -21,6 +22,7 @@ class ReviewSection(Section):
     def setup(self) -> None:
         self._showing = False
         self._applied = None
+        self._offered = []
         self.ui.reopenButton.connect("clicked()", self.onReopen)
         self.ui.scalarSelector.connect("currentIndexChanged(int)", self.onScalar)
         self.ui.thresholdSlider.connect("valueIsChanging(double)", self.onThresholdMoves)
@@ -46,11 +48,13 @@ class ReviewSection(Section):
     def _fillScalars(self, session) -> None:
         from LAScarSegLib.presenter import review
 
-        offered = review.scalars(session.analysis)
-        self.ui.scalarSelector.clear()
-        for scalar in offered:
-            self.ui.scalarSelector.addItem(scalar.title, scalar.name)
-        shown, names = session.nodes.surface.GetDisplayNode().GetActiveScalarName(), [scalar.name for scalar in offered]
+        offered = [(scalar.title, scalar.name) for scalar in review.scalars(session.analysis)]
+        if offered != self._offered:
+            self._offered = offered
+            self.ui.scalarSelector.clear()
+            for title, name in offered:
+                self.ui.scalarSelector.addItem(title, name)
+        shown, names = session.nodes.surface.GetDisplayNode().GetActiveScalarName(), [name for _title, name in offered]
         self.ui.scalarSelector.currentIndex = names.index(shown) if shown in names else -1
 
     def _showThreshold(self, analysis) -> None:
@@ -65,10 +69,11 @@ class ReviewSection(Section):
         if not reason:
             rule, value = RULES[analysis.method.name], analysis.method.parameter
             highest = min(max(SPAN_OF_USUAL * rule.default, value), rule.highest)
-            self.ui.thresholdSlider.maximum = highest
             # 0.01, 0.1 …: with other steps the slider would use more decimals than it shows
-            self.ui.thresholdSlider.singleStep = 10.0 ** math.floor(math.log10(highest / STEPS))
-            self.ui.thresholdSlider.value = value
+            step = 10.0 ** math.floor(math.log10(highest / STEPS))
+            for name, wanted in (("maximum", highest), ("singleStep", step), ("value", value)):
+                if abs(getattr(self.ui.thresholdSlider, name) - wanted) > SAME:  # a slider that is being dragged is left alone
+                    setattr(self.ui.thresholdSlider, name, wanted)
 
     def parametersChanged(self) -> None:
         """Opacity, legend and overlay as the panel says; untouched as long as nobody changes them."""
