@@ -47,18 +47,29 @@ class ChoicesSection(Section):
 
     def fillLists(self) -> None:
         """Rules, installed models and devices; also after a model was added or removed."""
+        from LAScarSegLib.errors import LAScarSegError
         from LAScarSegLib.presenter import choices
 
         self._methods = choices.methods()
+        try:
+            models = [(source.title, source.key) for source in choices.cavity_sources() if source.is_model]
+        except LAScarSegError:
+            models = []  # the model that comes with the project is damaged; the page Models says how
         self._filling = True
         try:
             _fill(self.ui.methodSelector, [(method.title, method.key) for method in self._methods])
-            _fill(self.ui.cavityModelSelector, [(source.title, source.key) for source in choices.cavity_sources() if source.is_model])
+            _fill(self.ui.cavityModelSelector, models)
             _fill(self.ui.deviceSelector, [(str(device), device.key) for device in self._devices or choices.devices()])
         finally:
             self._filling = False
         if self.widget.parameterNode:
+            self._chooseModel()
             self.parametersChanged()
+
+    def _chooseModel(self) -> None:
+        """The first of the list, which is the one that comes with the project, as long as the user has chosen none."""
+        if not self.widget.parameterNode.cavityModel and self.ui.cavityModelSelector.count:
+            self.widget.parameterNode.cavityModel = self.ui.cavityModelSelector.itemData(0)
 
     def choices(self):
         """What the panel says, for the presenter (presenter.choices.Choices)."""
@@ -90,6 +101,7 @@ class ChoicesSection(Section):
         from LAScarSegLib.scene.mrml import ROLE, nodes_of_class
 
         node = self.widget.parameterNode
+        self._chooseModel()
         if not node.inputVolume:
             node.inputVolume = likely_volume(slicer.mrmlScene)
         drawn = [found for found in nodes_of_class(slicer.mrmlScene, "vtkMRMLSegmentationNode") if found.GetAttribute(ROLE) is None]

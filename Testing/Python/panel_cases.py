@@ -21,6 +21,7 @@ from scene_cases import AXIAL, scan
 from slicer_stand_in import open_panel, slicer_application
 
 from LAScarSegLib import scene as mrml
+from LAScarSegLib.models import store
 from LAScarSegLib.presenter.drawing import new_cavity
 from LAScarSegLib.scene.mrml import slicer_classes
 
@@ -35,6 +36,7 @@ def scene():
 @pytest.fixture
 def dialogs(scene, monkeypatch, tmp_path):
     monkeypatch.setenv("LASCARSEG_MODELS", str(tmp_path / "models"))
+    monkeypatch.setattr(store, "RESOURCE_FOLDERS", (tmp_path / "Resources",))  # no model comes with the project
     failures = []
     # An exception in a slot ends there; without this a test would not notice.
     monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: failures.append(error))

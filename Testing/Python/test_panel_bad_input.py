@@ -9,7 +9,9 @@ import os
 import pytest
 import pythonqt_stand_in
 from panel_cases import apply, dialogs, is_alive, node_ids, panel, ready, scene, wait  # noqa: F401
+from slicer_stand_in import open_panel
 
+from LAScarSegLib.models.bundle import CARD
 from LAScarSegLib.scene.mrml import nodes_of_class
 
 
@@ -82,6 +84,17 @@ def test_a_model_that_is_gone_stops_apply(ready):
     ready.parameterNode.method = "a-model@1.0"
     assert not ready.ui.applyButton.enabled and "a-model@1.0" in ready.ui.applyButton.toolTip
     assert ready.ui.methodSelector.currentIndex == -1
+
+
+def test_a_damaged_model_of_the_project_does_not_keep_the_panel_from_opening(dialogs, tmp_path):
+    folder = tmp_path / "Resources" / "Models" / "la-cavity-1.0"
+    folder.mkdir(parents=True)
+    (folder / CARD).write_text("{")
+    widget = open_panel()
+    assert widget.ui.cavityModelSelector.count == 0
+    assert "can't be used" in widget.ui.modelsList.item(0).text()
+    assert CARD in widget.ui.modelText.toPlainText()
+    widget.cleanup()
 
 
 def test_without_torch_a_model_says_where_torch_comes_from(dialogs, monkeypatch):

@@ -216,6 +216,16 @@ def test_the_threshold_moves_in_round_steps(ready):
     assert ready.ui.thresholdSlider.singleStep == 0.01 and ready.ui.thresholdSlider.maximum == 2.4
 
 
+def test_the_first_model_is_chosen_and_apply_is_ready(ready):
+    pytest.importorskip("monai", reason="models need lascarseg[models]")
+    from bright_network import add_bright_bundle
+
+    bundle = add_bright_bundle()
+    ready.choicesSection.fillLists()
+    ready.ui.cavitySourceSelector.currentIndex = 1
+    assert ready.parameterNode.cavityModel == bundle.card.reference and ready.ui.applyButton.enabled, ready.ui.statusLabel.text
+
+
 def test_a_loaded_network_shows_what_it_can_compute_on(ready):
     ready.ui.cavitySourceSelector.currentIndex = 1
     wait(lambda: "cores" in ready.ui.deviceSelector.itemText(ready.ui.deviceSelector.count - 1), "the devices")
