@@ -85,6 +85,16 @@ def test_the_users_region_overrides_the_coarse_pass():
     assert np.linalg.norm(centroid(Volume((probability.array > 0.5).astype(float), probability.geometry)) - centre) < 0.15
 
 
+def test_a_small_region_is_seen_with_as_much_around_it_as_a_patch_holds():
+    """A network that was trained on patches of 64 mm has never judged 20 mm on their own."""
+    volume, centre = ball((2.0, 2.0, 2.0), (120, 110, 100))
+    k, j, i = np.round(volume.geometry.lps_to_index(centre[None])[0][::-1]).astype(int)
+    probability = cavity_model(Contrast(level=0.5, gain=0.1), InferenceOptions(roi=Box((k, j, i), (k + 10, j + 10, i + 10)))).predict(volume)
+    # This network is nowhere quite sure, so what was seen is above 0.
+    assert np.argwhere(probability.array > 0).min(axis=0).tolist() == [k - 11, j - 11, i - 11]
+    assert np.count_nonzero(probability.array) == 32**3
+
+
 def test_a_region_outside_the_scan_is_refused():
     volume, _ = ball((2.0, 2.0, 2.0), (60, 60, 60))
     options = InferenceOptions(roi=Box((70, 70, 70), (80, 80, 80)))

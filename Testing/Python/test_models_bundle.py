@@ -240,6 +240,17 @@ def test_a_zip_with_a_link_is_refused(folder):
         read_bundle(path)
 
 
+def test_an_encrypted_zip_says_to_unpack_it(folder):
+    # Bit 0 of an entry's flags, in the file's directory at its end (APPNOTE 4.4.4).
+    path = zipped(folder)
+    content = bytearray(path.read_bytes())
+    entry = content.index(b"PK\x01\x02")
+    content[entry + 8] |= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="encrypted. Unpack it"):
+        read_bundle(path)
+
+
 def test_a_folder_with_a_link_is_refused(folder):
     original = (folder / "fold_0.safetensors").rename(folder.parent / "elsewhere")
     (folder / "fold_0.safetensors").symlink_to(original)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import shutil
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -112,11 +113,13 @@ def test_a_results_folder_and_a_zip_of_it_become_the_same_bundle(tmp_path):
     assert card.training["data"] == "Dataset501_LA" and card.training["folds"] == ["fold_0", "fold_1"]
 
 
-def test_an_imported_model_gives_what_plain_conv_unet_gives(tmp_path):
-    # One tile at the plan's own spacing: z-score, network, mean logit of two folds, softmax.
-    folder = results(tmp_path)
+@pytest.mark.parametrize("axes", [(0, 1, 2), (1, 2, 0)])
+def test_an_imported_model_gives_what_plain_conv_unet_gives(tmp_path, axes):
+    # One tile at the plan's own spacing: axes exchanged, z-score, network, mean logit of two folds, softmax, axes back.
+    folder = results(tmp_path, transpose_forward=list(axes))
     volume, _ = ball((2.0, 2.0, 2.0), (32, 32, 32))
-    z = torch.from_numpy(((volume.array - volume.array.mean()) / volume.array.std()).astype(np.float32))[None, None]
+    turned = volume.array.transpose(axes)
+    z = torch.from_numpy(((turned - turned.mean()) / turned.std()).astype(np.float32))[None, None]
     logits = 0
     for fold in range(2):
         network = PlainConvUNet(PLAN)
@@ -124,7 +127,7 @@ def test_an_imported_model_gives_what_plain_conv_unet_gives(tmp_path):
         with torch.inference_mode():
             output = network.eval()(z)
         logits = logits + (output[0] if isinstance(output, list) else output) / 2
-    expected = torch.softmax(logits, dim=1)[0, 1].numpy()
+    expected = torch.softmax(logits, dim=1)[0, 1].numpy().transpose(np.argsort(axes))
     card, files = convert_results(folder, REQUEST)
     bundle = write_bundle(replace(card, threshold=0.01), files, tmp_path / "model")
     assert np.abs(BundleCavityModel.from_bundle(bundle).predict(volume).array - expected).max() < 1e-5
@@ -220,6 +223,14 @@ def test_other_labels_than_background_and_one_structure_are_refused(tmp_path, la
 def test_an_unfinished_training_says_so(tmp_path):
     with pytest.raises(InputError, match="has not finished"):
         convert_results(results(tmp_path, folds=0), REQUEST)
+
+
+def test_a_network_trained_on_all_cases_is_left_out_where_there_are_folds(tmp_path):
+    # As nnU-Net's own auto_detect_available_folds does.
+    folder = results(tmp_path, folds=2)
+    shutil.copytree(folder / "fold_0", folder / "fold_all")
+    card, _ = convert_results(folder, REQUEST)
+    assert card.training["folds"] == ["fold_0", "fold_1"]
 
 
 def test_a_folder_of_several_trainings_or_of_none_is_refused(tmp_path):

@@ -45,6 +45,24 @@ def test_prepared_channels_are_those_of_inference(run):
     np.testing.assert_allclose(case.channels(run.prepared), expected, rtol=1e-3, atol=1e-3)
 
 
+def test_a_scan_stored_the_other_way_round_is_prepared_as_the_same_anatomy(tmp_path):
+    """Every network sees axes to superior, posterior, left, whatever the file's order."""
+    write_cases(tmp_path / "data", 3)
+    settings = tiny_settings(tmp_path / "data", folds=3)
+    straight = start_run(settings, tmp_path / "straight")
+    folder = tmp_path / "data" / "task1" / "train_data" / "train_2"
+    for name in ("enhanced.nii.gz", "atriumSegImgMO.nii.gz"):
+        old = read_volume(folder / name)
+        size = np.array(old.geometry.size)
+        last = old.geometry.index_to_lps(np.array([[0.0, size[1] - 1.0, size[2] - 1.0]]))[0]
+        flipped = replace(old.geometry, origin=tuple(last), direction=(1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, -1.0))
+        write_volume(Volume(np.ascontiguousarray(old.array[::-1, ::-1]), flipped), folder / name)
+    again = start_run(settings, tmp_path / "again")
+    for part in ("channels", "labels"):
+        one, two = (getattr(run.part(["train_2"])[0], part)(run.prepared) for run in (straight, again))
+        np.testing.assert_allclose(one, two, atol=2e-3)
+
+
 def in_a_bright_room(folder: Path, voxels: int) -> None:
     """Make a case's files larger on all sides; the scan is ten times as bright there."""
     for name, around in (("enhanced.nii.gz", 1000.0), ("atriumSegImgMO.nii.gz", 0)):
@@ -130,6 +148,36 @@ def test_patches_are_mirrored_only_where_the_preset_mirrors():
             seen.add(tuple(out[0].nonzero()[0].tolist()))
     assert places[False] == {(12, 12, 12)}
     assert places[True] == set(itertools.product((0, 12), repeat=3))
+
+
+def test_patches_are_turned_and_scaled_as_often_and_as_far_as_nnu_nets():
+    # nnU-Net v2's SpatialTransform: p_rotation 0.2 of ±30° about each axis, p_scaling 0.2 of 0.7 to 1.4, one for all axes.
+    move = Move(("scan",), (32, 32, 32))
+    move.set_random_state(seed=0)
+    turns, scales = [], []
+    for _ in range(3000):
+        move.randomize()
+        turns += [move.angles] if any(move.angles) else []
+        scales += [move.scales] if set(move.scales) != {1.0} else []
+    # Four standard deviations of a share of 3000 are 0.03.
+    assert len(turns) / 3000 == pytest.approx(0.2, abs=0.03) and len(scales) / 3000 == pytest.approx(0.2, abs=0.03)
+    assert 29 < np.degrees(np.abs(turns).max()) <= 30 and all(len(set(scale)) == 1 for scale in scales)
+    assert 0.7 <= np.min(scales) < 0.72 and 1.37 < np.max(scales) <= 1.4
+    assert np.mean(np.array(scales)[:, 0] < 1.0) == pytest.approx(0.5, abs=0.1)
+
+
+def test_intensities_change_as_often_and_as_much_as_nnu_nets():
+    # nnUNetTrainer.get_training_transforms: of the blur's 0.2 and low resolution's 0.25 of the samples each channel takes half.
+    _, noise, blur, brightness, contrast, low, inverted, gamma, *mirrors = training_transforms((16, 16, 16)).transforms
+    steps = (noise, blur, brightness, contrast, low, inverted, gamma)
+    assert [type(step).__name__.removeprefix("Rand") for step in steps] == [
+        "GaussianNoised", "GaussianSmoothd", "ScaleIntensityd", "ScaleIntensityFixedMeand", "SimulateLowResolutiond", "AdjustContrastd",
+        "AdjustContrastd",
+    ]  # fmt: skip
+    assert [step.prob for step in (*steps, *mirrors)] == [0.1, 0.1, 0.15, 0.15, 0.125, 0.1, 0.3, 0.5, 0.5, 0.5]
+    assert noise.rand_gaussian_noise.std == pytest.approx(0.1**0.5) and low.zoom_range == (0.5, 1.0)
+    assert (inverted.invert_image, gamma.invert_image) == (True, False)
+    assert inverted.adjuster.gamma == gamma.adjuster.gamma == (0.7, 1.5)
 
 
 def test_thick_patches_are_moved_within_their_slices_only():

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from LAScarSegLib.cli import app
 from LAScarSegLib.command_line import Session
-from LAScarSegLib.errors import Cancelled, InputError
+from LAScarSegLib.errors import Cancelled, InputError, ProcessingError
 from LAScarSegLib.evaluation.voxel import dice
 from LAScarSegLib.inference.bundle_models import BundleCavityModel, BundleScarModel
 from LAScarSegLib.models.bundle import read_bundle, write_bundle
@@ -24,11 +24,14 @@ from LAScarSegLib.models.store import ModelStore
 from LAScarSegLib.phantom import PhantomSettings
 from LAScarSegLib.phantom.files import write_lascarqs_cohort
 from LAScarSegLib.progress import Progress
+from LAScarSegLib.training import recorder
 from LAScarSegLib.training.cavities import CavitySource, choose_sources, open_source
 from LAScarSegLib.training.export import ExportRequest, export_runs
+from LAScarSegLib.training.module import TrainingModule
 from LAScarSegLib.training.patches import PatchDataset
 from LAScarSegLib.training.run_folder import Run, check_same, read_run
 from LAScarSegLib.training.train import Machine, start_run, train
+from LAScarSegLib.training.validation import CaseScore
 from LAScarSegLib.volume_files import read_volume
 
 MACHINE = Machine(device="cpu", precision="32", workers=0, validate_every=1)
@@ -93,6 +96,48 @@ def test_a_cancelled_training_keeps_its_last_epoch(cohort, cavity_run):
         train(run, MACHINE, Progress(seen.append, lambda: len(seen) > 40))
     state = torch.load(run.folder / "last.ckpt", weights_only=True)
     assert state["global_step"] == 12
+
+
+def test_the_best_checkpoint_is_that_of_the_highest_validation_dice(cohort, monkeypatch):
+    run = start_run(tiny_settings(cohort, epochs=3, steps_per_epoch=1), cohort.parent / "best")
+    dices = iter((0.5, 0.7, 0.6))
+    monkeypatch.setattr(recorder, "score_cases", lambda network, cases, *rest: [CaseScore(case.name, next(dices)) for case in cases])
+    train(run, MACHINE)
+    assert (run.scores()["best"]["step"], run.scores()["last"]["step"]) == (2, 3)
+    steps = [torch.load(run.folder / name, weights_only=True)["global_step"] for name in ("best.ckpt", "last.ckpt")]
+    assert steps == [2, 3]
+    assert not all(torch.equal(run.weights("best.ckpt")[name], weight) for name, weight in run.weights("last.ckpt").items())
+
+
+def test_a_training_that_diverges_says_so_and_keeps_its_last_epoch(cohort, monkeypatch):
+    run = start_run(tiny_settings(cohort, epochs=2, steps_per_epoch=2), cohort.parent / "diverged")
+    step = TrainingModule.training_step
+
+    def diverging(module, batch, number):
+        return step(module, batch, number) * (torch.inf if module.trainer.global_step == 3 else 1.0)
+
+    monkeypatch.setattr(TrainingModule, "training_step", diverging)
+    with pytest.raises(ProcessingError, match="The loss is inf at step 4.*--resume --precision 32"):
+        train(run, MACHINE)
+    assert torch.load(run.folder / "last.ckpt", weights_only=True)["global_step"] == 2
+
+
+def test_gradients_are_clipped_as_in_nnu_net(cohort, monkeypatch):
+    run = start_run(tiny_settings(cohort, epochs=1, steps_per_epoch=1), cohort.parent / "clipped")
+    norms, batch_end = [], recorder.Recorder.on_train_batch_end
+
+    def huge(module, batch, number):
+        return 1e6 * sum(parameter.sum() for parameter in module.network.parameters())
+
+    def look(self, trainer, module, *rest):
+        norms.append(float(torch.cat([parameter.grad.flatten() for parameter in module.network.parameters()]).norm()))
+        batch_end(self, trainer, module, *rest)
+
+    monkeypatch.setattr(TrainingModule, "training_step", huge)
+    monkeypatch.setattr(recorder, "score_cases", lambda network, cases, *rest: [CaseScore(case.name, 0.0) for case in cases])
+    monkeypatch.setattr(recorder.Recorder, "on_train_batch_end", look)
+    train(run, MACHINE)
+    assert norms == pytest.approx([12.0], rel=1e-4)
 
 
 def test_a_training_that_fails_while_it_is_stopped_says_what_is_left(cohort, monkeypatch):
