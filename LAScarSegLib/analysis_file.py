@@ -111,7 +111,7 @@ def _analysis(content: dict[str, Any], arrays: dict[str, np.ndarray], volume: Vo
         method=ScarMethod(**content["method"]),
         measurements={key: Quantity(**quantity) for key, quantity in content["measurements"].items()},
         flags=tuple(QualityFlag(**flag) for flag in content["flags"]),
-        planes=tuple(CutPlane(plane["name"], tuple(plane["origin"]), tuple(plane["normal"])) for plane in content["planes"]),
+        planes=tuple(map(CutPlane.from_json, content["planes"])),
         provenance=content["provenance"],
         samples=tuple(_sample(values, _part(arrays, f"sample{n}.")) for n, values in enumerate(content["samples"])),
         **boxes,

@@ -163,7 +163,7 @@ def _measured(volume: Any, masks: dict[str, Any], provenance: dict[str, Any]) ->
     from .surface.planes import CutPlane
 
     settings = replace(Settings.from_json(provenance["settings"]), perturbation=False)
-    planes = [CutPlane(plane["name"], tuple(plane["origin"]), tuple(plane["normal"])) for plane in provenance["planes"]]
+    planes = [CutPlane.from_json(plane) for plane in provenance["planes"]]
     analysis = analyse(volume, settings, planes=planes, **masks)
     return {key: analysis.measurements[key].value for key in BY_KEY}
 

@@ -44,7 +44,7 @@ def read_result(folder: str | Path) -> StoredResult:
             settings=Settings.from_json(provenance["settings"]),
             method=method["name"],
             wall_given=method["wall_given"],
-            planes=tuple(CutPlane(p["name"], tuple(p["origin"]), tuple(p["normal"])) for p in provenance["planes"]),
+            planes=tuple(map(CutPlane.from_json, provenance["planes"])),
             image_path=Path(image["path"]),
             image_sha256=image["sha256"],
             digests=provenance["masks"],

@@ -50,7 +50,7 @@ def reopen(scene: Any, volume: Any) -> EditSession:
     table, segmentation = _table(scene, volume), _segmentation(scene, volume)
     stored, provenance = (json.loads(table.GetAttribute(name)) for name in (MEASUREMENTS, PROVENANCE))
     image, settings = volume_from_node(volume), Settings.from_json(json.loads(table.GetAttribute(SETTINGS)))
-    planes = tuple(CutPlane(plane["name"], tuple(plane["origin"]), tuple(plane["normal"])) for plane in provenance["planes"])
+    planes = tuple(map(CutPlane.from_json, provenance["planes"]))
     masks = {name: segment_voxels(segmentation, kind.segment_id, image.geometry) for name, kind in KINDS.items()}
     drawn = Drawn(**masks, planes=planes)
     by_hand = {name for name, mask in masks.items() if mask is not None and mask_digest(mask) != provenance["masks"][name]}

@@ -41,6 +41,11 @@ class CutPlane:
     def to_json(self) -> dict[str, Any]:
         return {"name": self.name, "origin": list(self.origin), "normal": list(self.normal)}
 
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> CutPlane:
+        """From what `to_json` gave."""
+        return cls(data["name"], tuple(data["origin"]), tuple(data["normal"]))
+
 
 def same_planes(one: Iterable[CutPlane], other: Iterable[CutPlane]) -> bool:
     """Whether two sets of planes cut alike, to a thousandth of a millimetre: markups keep positions with rounding."""
