@@ -71,7 +71,7 @@ def diagnose(folder: Path | None = None) -> list[Check]:
     checks += [check_mrml(), check_package("trame_slicer", SCENE_REMEDY, WITHOUT_SCENE)]
     checks += [check_package(name, NETWORKS_REMEDY, WITHOUT_NETWORKS) for name in NETWORK_PACKAGES]
     machine = [check_drawing(), check_resources(), check_memory(), check_disk(folder or Path.cwd()), check_temporary_folder()]
-    return [*checks, *machine, check_device()]
+    return [*checks, check_cavity_model(), *machine, check_device()]
 
 
 def problems(checks: list[Check]) -> list[Check]:
@@ -117,6 +117,21 @@ def check_mrml() -> Check:
     except ProcessingError as error:
         return Check("slicer-core", False, f"{error} ({WITHOUT_SCENE})", SCENE_REMEDY, required=False)
     return Check("slicer-core", True, package_version("slicer-core"), required=False)
+
+
+def check_cavity_model() -> Check:
+    """The model that finds the cavity when none is given, every byte of it."""
+    title, remedy = "cavity model", "Give a mask of the cavity (--cavity FILE), or add a model: lascarseg models add FILE"
+    try:
+        from .models.store import ModelStore
+
+        bundle = ModelStore().default_cavity()
+        if bundle is None:
+            return Check(title, False, "none comes with this installation", remedy, required=False)
+        bundle.verify()
+    except Exception as error:  # where packages are missing nothing can be imported, and the checks of those say so
+        return Check(title, False, str(error), "Install LAScarSeg again.", required=False)
+    return Check(title, True, bundle.card.reference, required=False)
 
 
 def package_version(distribution: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from LAScarSegLib import doctor
-from LAScarSegLib.doctor import Check, check_package, diagnose, problems
+from LAScarSegLib.doctor import Check, check_cavity_model, check_package, diagnose, problems
 
 
 def test_an_environment_that_runs_the_tests_has_every_required_package() -> None:
@@ -92,3 +92,28 @@ def test_the_disk_of_a_folder_that_is_not_there_yet_is_that_of_its_parent(tmp_pa
 def test_a_full_disk_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(doctor, "DISK_NEEDED_GB", 1e9)
     assert not doctor.check_disk(tmp_path).ok
+
+
+def test_the_cavity_model_is_checked_byte_by_byte_and_missing_it_stops_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("safetensors", reason="weights are safetensors")
+    pytest.importorskip("monai", reason="the tests' weights are made with MONAI")
+    from model_cases import small_card, weights_for
+
+    from LAScarSegLib.models import store
+    from LAScarSegLib.models.bundle import write_bundle
+
+    (tmp_path / "Models").mkdir()
+    monkeypatch.setattr(store, "RESOURCE_FOLDERS", (tmp_path,))
+    monkeypatch.setenv("LASCARSEG_MODELS", str(tmp_path / "store"))
+    missing = check_cavity_model()
+    assert not missing.ok and "--cavity FILE" in missing.remedy and problems([missing]) == []
+    bundle = write_bundle(small_card(), weights_for(small_card()), tmp_path / "Models" / "small")
+    assert check_cavity_model() == Check("cavity model", True, "small@1.0", required=False)
+    weights = bundle.path / "fold_0.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    damaged = check_cavity_model()
+    assert not damaged.ok and "fold_0.safetensors was changed" in damaged.detail and problems([damaged]) == []
