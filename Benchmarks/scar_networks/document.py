@@ -78,12 +78,12 @@ def networks_text(result: dict) -> str:
     """Networks of one preset and the best rules, on the same held-out phantoms and cavities."""
     tuned = ", ".join(f"{key.replace('_', ' ')}: `{_rule(best)}` ({best['mean']:.3f})" for key, best in result["rules"].items())
     head = NETWORKS.format(**{key: result[key] for key in ("preset", "training", "heldout")}, tuned=tuned)
-    rows = [["cavity", "scar", "steps", *(COLUMNS[key][0] for key in NETWORK_COLUMNS)]]
+    rows = [["cavity", "scar", "steps", "patch", *(COLUMNS[key][0] for key in NETWORK_COLUMNS)]]
     against = [["cavity", "network", "rule", *(COLUMNS[key][0] for key in AGAINST_COLUMNS)]]
     for method in result["methods"]:
-        steps = "–" if method["is_rule"] else ", ".join(map(str, method["steps"]))
+        training = ["–", "–"] if method["is_rule"] else [", ".join(map(str, method["steps"])), " × ".join(map(str, method["patch_kji"]))]
         values = [_value(method["summary"][key], COLUMNS[key][1]) for key in NETWORK_COLUMNS]
-        rows.append([method["cavity"], f"`{method['name']}`", steps, *values])
+        rows.append([method["cavity"], f"`{method['name']}`", *training, *values])
         for rule, compared in method.get("minus", {}).items():
             cells = [_difference(compared[key], COLUMNS[key][1]) for key in AGAINST_COLUMNS]
             against.append([method["cavity"], f"`{method['name']}`", f"`{rule}`", *cells])

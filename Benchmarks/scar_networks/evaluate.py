@@ -108,8 +108,8 @@ def described(layout: Layout, scores: dict[Method, list[CaseScore]]) -> list[dic
         keys = cases[0].values
         entry = asdict(method) | {"is_rule": method.is_rule, "summary": {key: asdict(summarise(column(cases, SCAR, key))) for key in keys}}
         if not method.is_rule:
-            training = read_bundle(layout.out / "bundles" / method.name).card.training
-            entry |= {key: training[key] for key in ("cases", "steps", "planned_steps")}
+            card = read_bundle(layout.out / "bundles" / method.name).card
+            entry |= {key: card.training[key] for key in ("cases", "steps", "planned_steps")} | {"patch_kji": card.fine.patch}
             of_rules = {m.name: rows for m, rows in scores.items() if m.is_rule and m.cavity == method.cavity}
             entry["minus"] = {name: differences(cases, rows) for name, rows in of_rules.items()}
         found.append(entry)
