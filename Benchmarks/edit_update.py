@@ -2,8 +2,8 @@
 
 Everything that happens in Slicer is timed on real MRML nodes: reading the segments, the quick analysis, writing the nodes
 (the perturbation range follows later and is timed apart). The last row is what somebody waits for in Slicer: the pause after
-the stroke, and a thread that gets Python's lock only while the windows' thread polls. Compared with `analyse` from the start in the same run, because
-seconds depend on what else the machine does; processor seconds are given beside them.
+the stroke, and a thread that gets Python's lock only while the windows' thread polls. Compared with `analyse` from the start
+in the same run, because seconds depend on what else the machine does; processor seconds are given beside them.
 """
 
 from __future__ import annotations

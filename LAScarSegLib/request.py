@@ -40,10 +40,10 @@ no pictures (0.2, 0.8), of Docs/performance.md."""
 class Request:
     """Everything one run needs; paths are files (or a DICOM folder for the image).
 
-    `cavity` is a mask file or a model's name (None: the model that comes with the project), `wall` a mask file, `scar` a mask file or the name of a rule or model
-    (ARCHITECTURE, "Choosing methods"; None: the rule of `settings`); `labels` says by mask name which label of a mask with
-    several to take. `device` … `accept_terms` are for models: see `inference.options`; `roi` is a mask of the region of interest,
-    `accept_terms` accepts the terms they come with. `analysis`: the output folder gets the whole analysis (`analysis_file`) for
+    `cavity` is a mask file or a model's name (None: the model that comes with the project), `wall` a mask file, `scar` a mask
+    file or the name of a rule or model (ARCHITECTURE, "Choosing methods"; None: the rule of `settings`); `labels` says by mask
+    name which label of a mask with several to take. `device` … `accept_terms` are for models: see `inference.options`; `roi` is
+    a mask of the region of interest, `accept_terms` accepts the terms they come with. `analysis`: the output folder gets the whole analysis (`analysis_file`) for
     the program that asked, and none of a result's files.
     """
 
@@ -111,7 +111,10 @@ _JSON_TYPES: dict[str, tuple[Callable[[object], bool], str]] = {
     "planes": (lambda value: isinstance(value, list) and all(map(_is_text, value)), "a list of paths"),
     "labels": (_is_labels, 'an object such as {"cavity": 2}'),
     "settings": (lambda value: isinstance(value, dict), "an object"),
-} | {key: (_is_flag, "true or false") for key in ("force", "figures", "report", "scene", "region_first", "mirror", "accept_terms", "analysis")}
+} | {
+    key: (_is_flag, "true or false")
+    for key in ("force", "figures", "report", "scene", "region_first", "mirror", "accept_terms", "analysis")
+}
 """What each key of a REQUEST.json may hold, and how to say so."""
 
 

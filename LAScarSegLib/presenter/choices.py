@@ -111,8 +111,8 @@ def methods() -> tuple[MethodChoice, ...]:
         for rule in RULES.values()
     ]
     models = [
-        MethodChoice(bundle.card.reference, f"Network {bundle.card.reference}", None, None, 0.0, (), bundle.card.intended_use, is_model=True)
-        for bundle in _bundles("scar")
+        MethodChoice(card.reference, f"Network {card.reference}", None, None, 0.0, (), card.intended_use, is_model=True)
+        for card in (bundle.card for bundle in _bundles("scar"))
     ]
     return (*rules, *models)
 
@@ -163,7 +163,7 @@ def why_not(scene: Any, choices: Choices) -> str:
         if choices.cavity_source == SEGMENT:
             _check_segment(
                 scene, choices.segmentation_id, choices.segment_id,
-                "Choose the segment that fills the left atrium, or a network that finds it. Draw one in the Segment Editor if there is none.",
+                "Choose the segment that fills the left atrium, or a network that finds it. Draw one if there is none.",
             )  # fmt: skip
         if choices.wall_segmentation_id:
             _check_segment(scene, choices.wall_segmentation_id, choices.wall_segment_id, "Choose the segment that is the wall.")

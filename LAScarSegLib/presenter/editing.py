@@ -146,7 +146,8 @@ class EditSession:
         still_there(self._scene, self.nodes.volume, "volume")
         segmentation = still_there(self._scene, self.nodes.segmentation, "segmentation")
         if segmentation.GetParentTransformNode() is not None:
+            transform = segmentation.GetParentTransformNode().GetName()
             raise InputError(
-                f"The segmentation {segmentation.GetName()!r} was put under the transform {segmentation.GetParentTransformNode().GetName()!r}, "
-                "away from the scan it was measured on. Take it out of the transform (Data module)."
+                f"The segmentation {segmentation.GetName()!r} was put under the transform {transform!r}, away from the scan it was "
+                "measured on. Take it out of the transform (Data module)."
             )

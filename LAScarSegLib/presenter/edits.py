@@ -209,7 +209,8 @@ def _has_ranges(analysis: Analysis) -> bool:
 def differing(drawn: Drawn, analysis: Analysis) -> tuple[str, ...]:
     """Which of the three segments don't hold the analysis's masks, voxel by voxel."""
     now = {CAVITY: drawn.cavity, WALL: drawn.wall, SCAR: drawn.scar}
-    return tuple(name for name, box in _boxes(analysis).items() if now[name] is None or not np.array_equal(now[name], _whole(analysis, box)))
+    then = {name: _whole(analysis, box) for name, box in _boxes(analysis).items()}
+    return tuple(name for name, mask in now.items() if mask is None or not np.array_equal(mask, then[name]))
 
 
 def same_anatomy(one: Analysis, other: Analysis) -> bool:

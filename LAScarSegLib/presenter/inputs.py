@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,12 @@ from ..intensity.rules import RULES
 from ..models.bundle import check_use
 from ..scene.segmentation import segment_from_node
 from ..scene.volumes import LPS_TO_RAS, hardened_from_node, matrix_from_vtk
-from ..surface.planes import PLANE_NAMES, CutPlane
+from ..surface.planes import CutPlane
 from ..volume import Geometry, Volume
 from ..volume_files import write_volume
 from ..whole_folder import disk_error
 from .choices import MODEL, Choices, chosen_node, why_not
-from .planes import PLANE_NAME, plane_of
+from .planes import opening_of, plane_of
 
 RESULT_FOLDER = "result"
 """Where the worker puts its analysis, in the temporary folder."""
@@ -90,21 +89,16 @@ def check_not_ct(volume: Volume, name: str) -> None:
 
 
 def cut_plane(node: Any) -> CutPlane:
-    """A markups plane as a `CutPlane` where the views show it; what it cuts is noted on it, else a word of its name ("MV", "LSPV-1", "phantom LAA").
+    """A markups plane as a `CutPlane` where the views show it.
 
-    Raises `InputError` for a name that says no kind, and for a plane that isn't placed yet.
+    Raises
+    ------
+    InputError
+        for a plane that doesn't say what it cuts (`planes.opening_of`), and for one that isn't placed yet.
     """
     if not node.GetIsPlaneValid():
         raise InputError(f"The plane {node.GetName()!r} is not placed yet. Place it in a view, or leave it out.")
-    return replace(plane_of(node), name=node.GetAttribute(PLANE_NAME) or _kind_of(node.GetName()))
-
-
-def _kind_of(name: str) -> str:
-    words = [re.sub(r"\d+$", "", word).upper() for word in re.split(r"[^A-Za-z0-9]+", name)]
-    kinds = [word for word in words if word in PLANE_NAMES]
-    if not kinds:
-        raise InputError(f"The plane {name!r} does not say what it cuts. Call it one of {', '.join(PLANE_NAMES)}.")
-    return kinds[-1]
+    return replace(plane_of(node), name=opening_of(node))
 
 
 def roi_mask(node: Any, geometry: Geometry) -> np.ndarray:

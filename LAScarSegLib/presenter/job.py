@@ -74,7 +74,8 @@ class WorkerJob:
             self._process = _start([*python, *WORKER, str(path)])
         except OSError as error:
             where = error.filename or path
-            raise ProcessingError(f"The analysis can't be started: {where}: {error.strerror}. Check the disk and this installation.") from error
+            reason = f"{where}: {error.strerror}"
+            raise ProcessingError(f"The analysis can't be started: {reason}. Check the disk and this installation.") from error
         for pipe in (self._process.stdout, self._process.stderr):
             os.set_blocking(pipe.fileno(), False)
 
@@ -170,6 +171,7 @@ OUT_OF_MEMORY = (
     "There was not enough memory for the analysis. Close other programs, crop the scan around the heart (Crop Volume), or take a "
     "method without a network."
 )
+TRY_AGAIN = "Nothing was changed. Try again; if it happens again, report it with Copy log."
 ASKED_TO_KILL = (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM))
 WINDOWS_NO_MEMORY = 0xC0000017
 """ntstatus.h, STATUS_NO_MEMORY."""
@@ -191,8 +193,8 @@ def explain_death(code: int, errors: str) -> str:
                 "The analysis was ended from outside. The system does that when memory runs out: close other programs, crop the scan "
                 "around the heart (Crop Volume), and try again."
             )
-        return f"The analysis crashed ({_signal_name(number)}). Nothing was changed. Try again; if it happens again, report it with Copy log."
-    return f"The analysis ended unexpectedly (exit code {code}). Nothing was changed. Try again; if it happens again, report it with Copy log."
+        return f"The analysis crashed ({_signal_name(number)}). {TRY_AGAIN}"
+    return f"The analysis ended unexpectedly (exit code {code}). {TRY_AGAIN}"
 
 
 def _signal_name(number: int) -> str:

@@ -101,10 +101,8 @@ def method_line(analysis: Analysis) -> str:
 def rows(analysis: Analysis) -> tuple[NumberRow, ...]:
     """Every measurement in the order in which it is shown; a dash where nothing was computed."""
     known = [(name, analysis.measurements[name.key]) for name in QUANTITIES if name.key in analysis.measurements]
-    return tuple(
-        NumberRow(name.key, name.label, number_words(name, q.value), unit_words(q.unit) if q.value is not None else "", range_words(name, q))
-        for name, q in known
-    )
+    units = {name.key: "" if quantity.value is None else unit_words(quantity.unit) for name, quantity in known}
+    return tuple(NumberRow(name.key, name.label, number_words(name, q.value), units[name.key], range_words(name, q)) for name, q in known)
 
 
 def flags(analysis: Analysis) -> tuple[FlagRow, ...]:
@@ -148,7 +146,8 @@ def _remarks(first: Analysis, second: Analysis) -> list[str]:
     different = [name for name in ("cavity", "wall") if masks[0][name] != masks[1][name]]
     remarks = []
     if different:
-        remarks.append(f"The two were measured on different masks ({' and '.join(different)}), so not all of the difference is the method's.")
+        names = " and ".join(different)
+        remarks.append(f"The two were measured on different masks ({names}), so not all of the difference is the method's.")
     if first.planes != second.planes:
         remarks.append("The two were measured with different planes.")
     for analysis in (first, second):

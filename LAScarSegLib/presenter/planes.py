@@ -56,22 +56,27 @@ def show_planes(scene: Any, volume: Any, planes: Iterable[CutPlane]) -> list[Any
 
 
 def adopt_plane(node: Any, volume: Any) -> str:
-    """Let a plane markup that a person made count for the result of `volume`; returns which opening it cuts.
+    """Let a plane markup that a person made count for the result of `volume`; returns which opening it cuts (`opening_of`)."""
+    name = opening_of(node)
+    mark(node, PLANE_ROLE, volume)
+    node.SetAttribute(PLANE_NAME, name)
+    return name
 
-    The opening is told by the label of its first point, else by the node's name: "MV", "LSPV-1".
+
+def opening_of(node: Any) -> str:
+    """Which opening a plane markup cuts: noted on it, else the label of its first point, else a word of its name ("LSPV-1", "phantom LAA").
 
     Raises
     ------
     InputError
-        when neither is the name of an opening.
+        when none of them is the name of an opening.
     """
     first = node.GetNthControlPointLabel(0) if node.GetNumberOfControlPoints() else ""
-    for text in (first, node.GetName()):
-        name = re.sub(r"[-_ ]?\d+$", "", text).upper()
-        if name in PLANE_NAMES:
-            mark(node, PLANE_ROLE, volume)
-            node.SetAttribute(PLANE_NAME, name)
-            return name
+    for text in (node.GetAttribute(PLANE_NAME) or "", first, node.GetName()):
+        words = [re.sub(r"\d+$", "", word).upper() for word in re.split(r"[^A-Za-z0-9]+", text)]
+        kinds = [word for word in words if word in PLANE_NAMES]
+        if kinds:
+            return kinds[-1]
     raise InputError(f"The plane {node.GetName()!r} doesn't say which opening it cuts. Rename it to one of {', '.join(PLANE_NAMES)}.")
 
 

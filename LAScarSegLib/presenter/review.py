@@ -103,7 +103,8 @@ def set_legend(nodes: SceneNodes, visible: bool) -> None:
 def can_change_threshold(analysis: Analysis) -> str:
     """Why the threshold slider has nothing to move, "" when it has."""
     if analysis.method.name not in RULES:
-        return f"The scar of this result is no rule's ({analysis.method.words}); a threshold would replace it. Choose a rule and press Apply."
+        words = analysis.method.words
+        return f"The scar of this result is no rule's ({words}); a threshold would replace it. Choose a rule and press Apply."
     if analysis.method.parameter is None:
         return f"{analysis.method.title} finds its threshold by itself."
     return ""

@@ -27,12 +27,12 @@ def add_distance_maps(scene: Any, analysis: Analysis, source: Any) -> tuple[Any,
     """
     words = {"cavity": "the left-atrial cavity", "wall": "the left-atrial wall"}
     boxes = {"cavity": analysis.sdm_cavity_box, "wall": analysis.sdm_wall_box}
-    cavity, wall = (_add_distance_map(scene, f"sdm_{name}", f"SDM {name} (mm)", words[name], boxes[name], analysis, source) for name in boxes)
+    cavity, wall = (_add_distance_map(scene, name, words[name], boxes[name], analysis, source) for name in boxes)
     return cavity, wall
 
 
-def _add_distance_map(scene: Any, role: str, name: str, what: str, values: np.ndarray, analysis: Analysis, source: Any) -> Any:
-    node, new = find_or_add(scene, "vtkMRMLScalarVolumeNode", role, name, source)
+def _add_distance_map(scene: Any, name: str, what: str, values: np.ndarray, analysis: Analysis, source: Any) -> Any:
+    node, new = find_or_add(scene, "vtkMRMLScalarVolumeNode", f"sdm_{name}", f"SDM {name} (mm)", source)
     if new:
         _show_as(node, distance_table(scene).GetID(), 2 * SDM_CLIP_MM, 0.0)
     if not _written_in_place(node, values, analysis):

@@ -90,6 +90,7 @@ def _set_segment(node: Any, kind: SegmentKind, labelmap: Any) -> None:
         segment.SetColor(*kind.colour)
         segment.SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), kind.terminology)
         segmentation.AddSegment(segment, kind.segment_id)
+        node.CreateDefaultDisplayNodes()
         _style(node.GetDisplayNode(), kind)
     logic = slicer.vtkSlicerSegmentationsModuleLogic
     logic.SetBinaryLabelmapToSegment(labelmap, node, kind.segment_id, logic.MODE_REPLACE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
@@ -143,7 +142,11 @@ def test_a_plane_without_a_kind_one_that_is_not_placed_and_one_that_is_gone(scen
     _, _, choices = ball_nodes(scene)
     nameless = plane(scene, "P", CENTRE_LPS, (0, 0, 1))
     empty = scene.AddNewNodeByClass("vtkMRMLMarkupsPlaneNode", "MV")
-    for planes, says in (((nameless.GetID(),), "'P' does not say"), ((empty.GetID(),), "'MV' is not placed"), (("gone",), "no longer there")):
+    for planes, says in (
+        ((nameless.GetID(),), "'P' doesn't say"),
+        ((empty.GetID(),), "'MV' is not placed"),
+        (("gone",), "no longer there"),
+    ):
         with pytest.raises(InputError, match=says):
             write_inputs(scene, changed(choices, planes=planes), tmp_path)
 

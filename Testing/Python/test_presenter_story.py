@@ -112,9 +112,7 @@ def test_with_a_cavity_model(scene, temporary, cavity_model):
     """Nobody draws: the model finds the ball, and the rule its scar."""
     volume = add_volume(scene, bright_ball())
     choices = Choices(volume.GetID(), fast=True)
-    choices = dataclasses.replace(
-        choices, cavity_source=MODEL, cavity_model=cavity_model, device="cpu", roi_id=roi(scene).GetID()
-    )
+    choices = dataclasses.replace(choices, cavity_source=MODEL, cavity_model=cavity_model, device="cpu", roi_id=roi(scene).GetID())
     run = apply(scene, choices, temporary)
     found = segment_from_node(run.nodes.segmentation, CAVITY.segment_id, run.analysis.volume).array > 0
     drawn = scan(GRIDS["axial"])[1].array > 0

@@ -140,7 +140,7 @@ def test_cancelling_leaves_the_scene_as_it_was(scene):
     for reports in range(1, 6):
         asked = iter([False] * (reports - 1) + [True])
         with pytest.raises(Cancelled):
-            mrml.build_scene(scene, analysed(), progress=Progress(is_cancelled=lambda: next(asked)))
+            mrml.build_scene(scene, analysed(), progress=Progress(is_cancelled=asked.__next__))
         assert (scene.GetNumberOfNodes(), _hierarchy(scene).GetNumberOfItems()) == (count, items)
 
 

@@ -145,7 +145,10 @@ def test_a_process_without_display_writes_it_and_keeps_standard_output_clean(tmp
     here = [path for path in sys.path if path]
     done = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path / "scene.mrb"), *here],
-        check=False, capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"},
+        check=False,
+        capture_output=True,
+        text=True,
+        env={"PATH": "/usr/bin:/bin"},
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert zipfile.is_zipfile(tmp_path / "scene.mrb")
