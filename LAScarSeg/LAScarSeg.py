@@ -29,6 +29,7 @@ if not (Path(__file__).parent / "LAScarSegLib").is_dir() and _SOURCE_TREE not in
     sys.path.append(_SOURCE_TREE)
 
 POLL_S = 0.05
+AFTER_SELECTORS = -1.0
 
 
 class LAScarSeg(ScriptedLoadableModule):
@@ -141,8 +142,10 @@ class LAScarSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = LAScarSegLogic()
         self._makeSections()
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndImport)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartImportEvent, self.onSceneStartImport)
+        # Of observers of the same priority VTK calls the latest first; the selectors must have read the scene before.
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose, priority=AFTER_SELECTORS)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndImport, priority=AFTER_SELECTORS)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self.onNodeRemoved)
         self.initializeParameterNode()
 
@@ -220,6 +223,10 @@ class LAScarSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onSceneEndClose(self, caller, event) -> None:
         if self.parent.isEntered:
             self.initializeParameterNode()
+
+    def onSceneStartImport(self, caller, event) -> None:
+        """At the end of it the selectors read the scene anew; what they select meanwhile is nobody's choice."""
+        self.setParameterNode(None)
 
     def onSceneEndImport(self, caller, event) -> None:
         """The parameter node may hold other choices now, of nodes that were not there yet when it was read."""

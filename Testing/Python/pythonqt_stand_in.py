@@ -70,7 +70,9 @@ class Nodes(QtWidgets.QComboBox):
         self._node = None
 
     def setMRMLScene(self, scene: Any) -> None:
+        """As qMRMLSceneModel, reads the scene anew after an import, and loses what was selected."""
         self._scene = scene
+        scene.AddObserver(scene.EndImportEvent, lambda *unused: self.setCurrentNode(None))
 
     def currentNode(self) -> Any:
         return self._node
@@ -103,7 +105,7 @@ class SegmentSelector(QtWidgets.QWidget):
         self._show()
 
     def setMRMLScene(self, scene: Any) -> None:
-        pass
+        scene.AddObserver(scene.EndImportEvent, lambda *unused: self.setCurrentNode(None))
 
     def currentNode(self) -> Any:
         return self._node

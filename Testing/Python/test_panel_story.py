@@ -173,6 +173,17 @@ def test_a_scene_that_is_read_brings_its_choices(ready, scene, tmp_path):
     assert ready.ui.cavitySelector.currentNode().GetName() == "drawn" and ready.ui.applyButton.enabled
 
 
+def test_a_scene_that_is_added_leaves_the_choices(ready, scene, tmp_path):
+    other = mrml.new_scene()
+    other.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "another")
+    save_scene(other, tmp_path / "other.mrb")
+    mrml.read_mrb(scene, tmp_path / "other.mrb")
+    assert scene.GetFirstNodeByName("another") is not None
+    node = ready.parameterNode
+    assert node.inputVolume.GetName() == "scan" and node.cavitySegmentation.GetName() == "drawn"
+    assert ready.ui.inputSelector.currentNode() is node.inputVolume and ready.ui.applyButton.enabled
+
+
 def test_a_loaded_result_is_taken_up_and_corrected(ready, scene, dialogs, tmp_path):
     apply(ready)
     share = ready.analysis.measurements["scar_area_pct"].value
