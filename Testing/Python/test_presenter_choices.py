@@ -54,7 +54,7 @@ def test_what_is_missing_is_said(scene):
     assert "'labels' is a label map" in why_not(scene, without(choices, volume_id=labels.GetID()))
     assert "is a Segmentation" in why_not(scene, without(choices, volume_id=segmentation.GetID()))
     assert "'empty' holds no image" in why_not(scene, without(choices, volume_id=empty.GetID()))
-    assert "Draw one in the Segment Editor" in why_not(scene, without(choices, segmentation_id=""))
+    assert "Draw one if there is none" in why_not(scene, without(choices, segmentation_id=""))
     assert "no longer has the segment" in why_not(scene, without(choices, segment_id="gone"))
     assert "segment that is the wall" in why_not(scene, without(choices, wall_segmentation_id=segmentation.GetID()))
     assert "threshold by itself" in why_not(scene, without(choices, method="otsu", threshold=1.2))
