@@ -34,8 +34,10 @@ AGAINST_COLUMNS = ("surface_dice", "mesh_dice", "dice")
 NETWORKS = """## Networks and rules, preset `{preset}`
 
 {heldout} held-out phantoms, through the job of `lascarseg run`; `truth`: with the true cavity, else with what that model finds. The
-rules are the best of all rules and thresholds on the {training} training phantoms ({tuned}), which no clinic could choose.
-Means with 95 % bootstrap intervals over phantoms.
+rules are the best of all rules and thresholds on the {training} training phantoms, which no clinic could choose:
+{tuned}.
+Networks differ in steps and patches: the table compares each with the rules, not one with the other. What a network finds outside the
+wall is not counted as scar, as in every run. Means with 95 % bootstrap intervals over phantoms.
 
 """
 PAPER_ORDER = ("plain", "sdm", "sdm_roi", "full")
@@ -46,8 +48,7 @@ HEAD = """# Scar networks on phantoms
 Written by `python Benchmarks/scar_networks/document.py` from the JSON files beside it, which the scripts there make.
 
 **Simulated scans.** These scores prove that networks train, are packaged and run, and say what a part of a method changes on phantoms;
-they are not put beside scores on patients.
-
+they are not put beside scores on patients. How to repeat them: Benchmarks/scar_networks/README.md.
 """
 ABLATION = "## The ablation of two_stage_sdm\n\n"
 PAPER_STEPS = 350 * 250
