@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..errors import InputError
 from ..provenance import mask_digest
 from ..scene.mrml import find_result
 from ..scene.provenance import PROVENANCE
 from ..scene.segmentation import ROLE_NAME, segment_voxels
-from ..scene.volumes import node_geometry
+from ..volume import Geometry
 from .choices import SEGMENT, Choices, chosen_node
 from .editing import KINDS
 from .run import analysed_volumes
@@ -37,6 +36,8 @@ def _edited(scene: Any, source: Any, choices: Choices) -> list[str]:
     if table is None or segmentation is None or not table.GetAttribute(PROVENANCE):
         return []
     provenance = json.loads(table.GetAttribute(PROVENANCE))
+    # where the scan lay then: it may have been moved since, the segments with it or not
+    grid = Geometry(**{key: tuple(values) for key, values in provenance["geometry"].items()})
     taken = {(choices.wall_segmentation_id, choices.wall_segment_id)}
     if choices.cavity_source == SEGMENT:
         taken.add((choices.segmentation_id, choices.segment_id))
@@ -44,13 +45,10 @@ def _edited(scene: Any, source: Any, choices: Choices) -> list[str]:
         name
         for name, kind in KINDS.items()
         if (segmentation.GetID(), kind.segment_id) not in taken
-        and (name in provenance.get("edited", ()) or _differs(segmentation, kind.segment_id, source, provenance["masks"][name]))
+        and (name in provenance.get("edited", ()) or _differs(segmentation, kind.segment_id, grid, provenance["masks"][name]))
     ]
 
 
-def _differs(segmentation: Any, segment_id: str, source: Any, digest: str) -> bool:
-    try:
-        mask = segment_voxels(segmentation, segment_id, node_geometry(source))
-    except InputError:
-        return False  # a scan that was moved since: the run itself says so
+def _differs(segmentation: Any, segment_id: str, grid: Geometry, digest: str) -> bool:
+    mask = segment_voxels(segmentation, segment_id, grid)
     return mask is not None and mask_digest(mask) != digest

@@ -8,6 +8,7 @@ pytest.importorskip("slicer", reason="needs slicer-core")
 
 from editing_cases import RIGHT, Bench, ball, bench  # noqa: E402
 from scene_cases import RADIUS_MM  # noqa: E402
+from vtkmodules.vtkCommonMath import vtkMatrix4x4  # noqa: E402
 
 from LAScarSegLib.presenter import review  # noqa: E402
 from LAScarSegLib.presenter.choices import MODEL, Choices  # noqa: E402
@@ -51,6 +52,17 @@ def test_edits_that_were_measured_are_named_and_what_followed_from_them_is_not(m
     draw_scar(made)
     made.session.update(full=False)
     assert "by hand (cavity, scar)." in question(made)
+
+
+def test_a_scan_that_was_moved_is_no_correction(made):
+    transform = made.scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "shift")
+    matrix = vtkMatrix4x4()
+    matrix.SetElement(0, 3, 25.0)
+    transform.SetMatrixTransformToParent(matrix)
+    made.nodes.volume.SetAndObserveTransformNodeID(transform.GetID())
+    assert question(made) == ""
+    draw_scar(made)
+    assert "by hand (scar)." in question(made)
 
 
 def test_a_segment_that_the_run_starts_from_is_not_lost(made):

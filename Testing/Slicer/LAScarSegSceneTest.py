@@ -16,11 +16,11 @@ class LAScarSegSceneTest(SlicerCase):
         self.assertIsNone(slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode"))
 
     def test_a_scan_deleted_while_the_worker_runs_leaves_nothing_behind(self):
-        pid = self.startAndWaitForTheWorker()
+        pid, name = self.startAndWaitForTheWorker(), self.volume.GetName()
         slicer.mrmlScene.RemoveNode(self.volume)
         self.waitFor(lambda: not self.widget.runSection.running, "the end of the run")
         self.assertGone(pid)
-        self.assertIsNone(slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLModelNode"))
+        self.assertIsNone(slicer.mrmlScene.GetFirstNodeByName(f"{name} LA scar map"))
 
     def test_a_saved_scene_brings_the_choices_and_the_result_back(self):
         self.widget.parameterNode.threshold = 1.32

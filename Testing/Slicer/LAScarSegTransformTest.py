@@ -19,8 +19,8 @@ class LAScarSegTransformTest(SlicerCase):
         expected = self.widget.analysis.measurements["scar_area_pct"].value
         before = [0.0] * 6
         self.widget.session.nodes.surface.GetRASBounds(before)
-        self.shift(self.volume)
-        self.shift(self.segmentation)
+        for node in (self.volume, self.segmentation, *self.planes):
+            self.shift(node)
         self.apply()
         after = [0.0] * 6
         self.widget.session.nodes.surface.GetRASBounds(after)
