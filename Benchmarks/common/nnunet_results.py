@@ -59,6 +59,8 @@ def plans_of(spec: NetworkSpec) -> dict[str, Any]:
     return {
         "dataset_name": "Dataset001_LA", "plans_name": "nnUNetPlans", "image_reader_writer": "SimpleITKIO", "label_manager": "LabelManager",
         "transpose_forward": [0, 1, 2], "transpose_backward": [0, 1, 2], "configurations": {CONFIGURATION: configuration},
+        # Asked for by channel whatever the normalisation; a z-score makes no use of it.
+        "foreground_intensity_properties_per_channel": {"0": {}},
     }  # fmt: skip
 
 
