@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from analytic import ISOTROPIC, THIN_SLICES, Grid, cap_share_pct
+from scipy.stats import norm
 
 from LAScarSegLib.evaluation.agreement import ScarAgreement
 from LAScarSegLib.evaluation.anatomy_errors import anatomy_errors
@@ -74,6 +75,19 @@ def test_scar_is_seen_within_ten_millimetres(grid, ball):
     assert surface.carry(shell(grid, 4.0, 8.0)).all()
     assert surface.carry(shell(grid, -9.0, -5.0)).all()
     assert not surface.carry(shell(grid, 12.5, 14.0)).any()
+
+
+def test_scar_is_looked_for_along_the_gradient_of_a_blur_of_four_voxels():
+    """In an edge of two half-spaces, ½ voxel from one face and 4½ from the other, the blurred cavity is a product of two normal
+    distributions: the angle of its gradient tells their sigma."""
+    cavity = np.zeros((41, 60, 60), dtype=bool)
+    cavity[:, :30, :30] = True
+    surface = ChallengeSurface.of(cavity, UNIT)
+    (row,) = np.flatnonzero((surface.voxels == (20, 29, 25)).all(axis=1))
+    along_k, along_j, along_i = surface.rays[row, -1].astype(int) - surface.rays[row, 0]
+    near, far = norm(scale=4.0).pdf([0.5, 4.5]) / norm(scale=4.0).cdf([0.5, 4.5])
+    # The ray's ends are rounded to voxels: 20 voxels long, it is known to 2°.
+    assert along_k == 0 and np.degrees(np.arctan(along_i / along_j)) == pytest.approx(np.degrees(np.arctan(far / near)), abs=2.0)
 
 
 def test_identical_scars_agree_completely(grid, ball):

@@ -52,6 +52,16 @@ def test_thick_slices_are_taken_from_the_nearest_one_in_nnunets_way():
     assert np.array_equal(finer, np.repeat(scan, 2, axis=0))
 
 
+def test_a_cubic_spline_does_not_overshoot_at_an_edge():
+    """scikit-image's resize, which nnU-Net calls, clips to the range of its input."""
+    scan = np.zeros((12, 12, 12), dtype=np.float32)
+    scan[:, 6:] = 100.0
+    finer = resample_scan(scan, (24, 24, 24), (2.0, 2.0, 2.0), (1.0, 1.0, 1.0), "nnunet")
+    assert (finer.min(), finer.max()) == (0.0, 100.0)
+    # A spline, not a line: beside the edge it leaves the straight way between the two levels.
+    assert not np.allclose(finer, resample_scan(scan, (24, 24, 24), (2.0, 2.0, 2.0), (1.0, 1.0, 1.0), "linear"), atol=1.0)
+
+
 def test_orientation_turns_towards_lps_and_back():
     # Stored axes k, j, i run to left, inferior, posterior; columns of the direction are i, j, k.
     geometry = Geometry((4, 5, 6), (1.0, 2.0, 3.0), direction=(0, 0, 1, 1, 0, 0, 0, -1, 0))
