@@ -1,0 +1,64 @@
+"""Tests for Slicer (Testing/Slicer) that need no more than real MRML, real Qt and the stand-ins: run here too, so that they stay true."""
+
+# ruff: noqa: F811 (fixtures)
+
+from __future__ import annotations
+
+import unittest
+from types import SimpleNamespace
+
+import pytest
+import pythonqt_stand_in
+from conftest import REPOSITORY
+from panel_cases import dialogs, scene  # noqa: F401
+from slicer_stand_in import open_panel
+
+from LAScarSegLib import scene as mrml
+from LAScarSegLib.scene.bundle import save_scene
+from LAScarSegLib.scene.mrml import slicer_classes
+
+CASES = (
+    "LAScarSegRunTest.test_cancel_leaves_the_scene_as_it_was_and_no_process",
+    "LAScarSegSceneTest.test_a_saved_scene_brings_the_choices_and_the_result_back",
+    "LAScarSegSceneTest.test_a_second_run_updates_the_nodes_of_the_first",
+    "LAScarSegTransformTest.test_a_shifted_scan_gives_the_same_numbers_where_it_is_shown",
+    "LAScarSegTransformTest.test_an_empty_segment_is_refused_with_words",
+    "LAScarSegBatchTest.test_run_does_what_apply_does",
+    "LAScarSegBatchTest.test_the_batch_script_analyses_a_folder",
+)
+"""Scenes and nodes are written by our own code and by the storage node here: Slicer's managers of files are part of the application."""
+
+
+@pytest.fixture
+def application(scene, dialogs, monkeypatch):
+    """What of Slicer's application the cases call, with the module's panel open in it."""
+    import slicer
+    import slicer.util
+
+    slicer.app.processEvents = pythonqt_stand_in.application().processEvents
+    slicer.modules.segmentations = SimpleNamespace(logic=lambda: slicer_classes().vtkSlicerSegmentationsModuleLogic)
+    panel = open_panel()
+    panel.parent.widget.show()
+    slicer.modules.lascarseg = SimpleNamespace(widgetRepresentation=lambda: SimpleNamespace(self=lambda: panel))
+    monkeypatch.setattr(slicer.util, "selectModule", lambda name: None)
+    monkeypatch.setattr(slicer.util, "saveScene", lambda path: save_scene(scene, path) or True)
+    monkeypatch.setattr(slicer.util, "loadScene", lambda path: mrml.read_mrb(scene, path))
+    monkeypatch.setattr(slicer.util, "saveNode", save_volume)
+    yield
+    panel.cleanup()
+    panel.parent.widget.close()
+
+
+def save_volume(node, path: str) -> None:
+    storage = slicer_classes().vtkMRMLNRRDStorageNode()
+    storage.SetFileName(path)
+    assert storage.WriteData(node)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_case_for_slicer(case, application, monkeypatch):
+    monkeypatch.syspath_prepend(str(REPOSITORY / "Testing" / "Slicer"))
+    module, name = case.split(".")
+    result = unittest.TestResult()
+    unittest.TestLoader().loadTestsFromName(f"{module}.{module}.{name}").run(result)
+    assert result.testsRun == 1 and result.wasSuccessful(), "".join(text for _test, text in result.errors + result.failures)
