@@ -17,6 +17,7 @@ from LAScarSegLib.errors import Cancelled, InputError  # noqa: E402
 from LAScarSegLib.inference.bundle_models import BundleCavityModel, BundleScarModel  # noqa: E402
 from LAScarSegLib.inference.entropy import entropy  # noqa: E402
 from LAScarSegLib.inference.options import InferenceOptions  # noqa: E402
+from LAScarSegLib.inference.region import check_found  # noqa: E402
 from LAScarSegLib.models.bundle import pack_tensors, write_bundle  # noqa: E402
 from LAScarSegLib.models.card import Channel, NetworkSpec, Preprocessing  # noqa: E402
 from LAScarSegLib.networks import build  # noqa: E402
@@ -108,6 +109,15 @@ def test_a_scan_without_a_left_atrium_says_so_and_asks_for_a_region(coarse):
     volume = Volume(noise, Geometry((60, 50, 40), (2.0, 2.0, 2.0)))
     with pytest.raises(InputError, match="left atrium was not found.*region of interest"):
         cavity_model(Contrast(level=1e6), coarse=coarse).predict(volume)
+
+
+def test_less_than_ten_millilitres_are_no_left_atrium():
+    # Voxels of 2 × 2.5 × 2 mm, 0.01 mL each.
+    mask = np.zeros((10, 10, 10), dtype=bool)
+    check_found(~mask, (2.0, 2.5, 2.0), "network")
+    mask[1:] = True
+    with pytest.raises(InputError, match=r"saw 9\.0 mL, at least 10 mL"):
+        check_found(mask, (2.0, 2.5, 2.0), "network")
 
 
 def test_folds_give_their_mean_probability_or_the_probability_of_their_mean_logit():
