@@ -121,7 +121,11 @@ def cavity_sources() -> tuple[CavityChoice, ...]:
     """Where the cavity may come from: a segment, then the installed cavity models, the one that comes with the project first."""
     from ..models.store import ModelStore
 
-    default = ModelStore().default_cavity()
+    try:
+        default = ModelStore().default_cavity()
+    except InputError:
+        # The project's own is damaged, which the list of models says; the user's can be chosen all the same.
+        default = None
     bundles = sorted(_bundles("cavity"), key=lambda bundle: default is None or bundle.card.reference != default.card.reference)
     models = [CavityChoice(bundle.card.reference, f"Network {bundle.card.reference}", True) for bundle in bundles]
     return (CavityChoice(SEGMENT, "A segment", False), *models)

@@ -79,6 +79,22 @@ def test_a_segment_is_always_a_source_of_the_cavity_and_the_first():
     assert cavity_sources()[0].key == SEGMENT and not cavity_sources()[0].is_model
 
 
+def test_a_damaged_model_of_the_project_does_not_hide_the_users_own(tmp_path, monkeypatch):
+    pytest.importorskip("torch", reason="the tests' weights are made with torch")
+    pytest.importorskip("monai", reason="networks need MONAI")
+    from model_cases import small_card, weights_for
+
+    from LAScarSegLib.models import store
+    from LAScarSegLib.models.bundle import write_bundle
+
+    (tmp_path / "Models" / "la-cavity-1.0").mkdir(parents=True)
+    (tmp_path / "Models" / "la-cavity-1.0" / "model.json").write_text("{")
+    monkeypatch.setattr(store, "RESOURCE_FOLDERS", (tmp_path,))
+    monkeypatch.setenv("LASCARSEG_MODELS", str(tmp_path / "store"))
+    store.ModelStore().add(write_bundle(small_card(), weights_for(small_card()), tmp_path / "mine").path)
+    assert [source.key for source in cavity_sources()] == [SEGMENT, "small@1.0"]
+
+
 def test_settings_follow_the_choices():
     settings = Choices(method="nsd", threshold=2.3, native=True, fast=True).settings
     assert (settings.rule, settings.threshold, settings.native, settings.perturbation) == ("nsd", 2.3, True, False)
