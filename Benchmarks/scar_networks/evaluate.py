@@ -47,14 +47,15 @@ class Method:
 
 
 def methods(layout: Layout, preset: str) -> list[Method]:
-    """The best rules with each source of cavities, and the networks that are there."""
+    """The networks that are there and the best rules, with each source of cavities; found cavities with the first rule only."""
     best = {f"{b['rule']} {b['threshold']:g}" if b["threshold"] is not None else b["rule"]: b for b in rules(layout).values()}
     found = []
     for system in SYSTEMS:
         cavity = layout.bundle(preset, system, "cavity")
         scar = layout.bundle(preset, system, "scar")
         for source in ("truth", *([cavity.name] if cavity.is_dir() else [])):
-            found += [Method(source, name, b["rule"], b["threshold"]) for name, b in best.items()]
+            tried = best.items() if source == "truth" else list(best.items())[:1]
+            found += [Method(source, name, b["rule"], b["threshold"]) for name, b in tried]
             found += [Method(source, scar.name, scar.name)] if scar.is_dir() else []
     return list(dict.fromkeys(found))
 
