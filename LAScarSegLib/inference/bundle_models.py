@@ -24,7 +24,7 @@ from .memory import with_less_memory
 from .options import InferenceOptions
 from .orientation import Orientation
 from .preparation import Normalisation, channels_at
-from .region import REGION_MARGIN_MM, check_found, largest_component, region_of, widened
+from .region import REGION_MARGIN_MM, check_found, is_cropped, largest_component, region_of, widened
 from .resampling import resample_logits, resample_mask, resample_scan, shape_at, true_spacing, working_geometry
 
 if TYPE_CHECKING:
@@ -212,7 +212,12 @@ class BundleCavityModel(_BundleModel):
         rough = normalisation.apply(resample_scan(scan, shape, spacing, coarse.spacing_mm, COARSE_RESAMPLING))
         finding = self._progress.part(0.0, FINDING_SHARE)
         probability = sigmoid(self._logits(coarse, rough[None], (0.0,), 0, "find", finding))
-        box = region_of(probability, true_spacing(scan.shape, spacing, shape), scan.shape, spacing, self.card.threshold)
+        try:
+            box = region_of(probability, true_spacing(scan.shape, spacing, shape), scan.shape, spacing, self.card.threshold)
+        except InputError:
+            if not is_cropped(scan.shape, spacing):
+                raise
+            box = whole
         return widened(box, scan.shape, least), self._progress.part(FINDING_SHARE, 1.0)
 
 

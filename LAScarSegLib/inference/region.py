@@ -12,6 +12,9 @@ from ..volume import Box
 
 REGION_MARGIN_MM = 15.0
 """Kept around what the coarse pass found: the 12 mm that distance maps reach, and a coarse voxel."""
+CROPPED_MM = 150.0
+"""A scan that is no longer than this along any axis was cropped around the atrium: whoever did it found it. An atrium of 250 mL, the
+largest plausible one, with its veins and the margin is as long."""
 LEAST_LA_ML = 10.0
 """Less than this is no left atrium: a quarter of the smallest plausible one (37 mL, SCIENCE section 6)."""
 ML_PER_MM3 = 1e-3
@@ -33,6 +36,11 @@ def check_found(mask: np.ndarray, spacing_mm: Sequence[float], title: str) -> No
             f"The left atrium was not found in the scan (the {title} saw {volume_ml:.1f} mL, at least {LEAST_LA_ML:g} mL is needed). "
             "Check that this is an LGE-MRI of the heart; if it is, give a region of interest around the left atrium, or a cavity mask."
         )
+
+
+def is_cropped(shape: Sequence[int], spacing_mm: Sequence[float]) -> bool:
+    """Whether a scan of `shape` (k, j, i) shows so little that the fine network may look at all of it where the coarse one fails."""
+    return all(n * s <= CROPPED_MM for n, s in zip(shape, spacing_mm))
 
 
 def region_of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..networks.plan import NetworkPlan, Triple
@@ -48,10 +49,10 @@ TINY_EPOCHS = 4
 
 def cavity_presets(paper_epochs: int) -> Mapping[str, Preset]:
     """For a network that sees the scan alone."""
-    presets = _presets(1, paper_epochs, _small(1, SMALL_CAVITY_SPACING_KJI, SMALL_CAVITY_PATCH_KJI, "region"))
+    presets = _presets(1, paper_epochs, replace(_small(1, SMALL_CAVITY_SPACING_KJI, SMALL_CAVITY_PATCH_KJI, "region"), shade=True))
     tiny = _tiny(1, TINY_CAVITY_SPACING_KJI, TINY_CAVITY_PATCH_KJI)
     plan = NetworkPlan(1, 2, COARSE_FEATURES, ((1, 1, 1), (2, 2, 2), (2, 2, 2), (2, 2, 2)), ((3, 3, 3),) * 4)
-    coarse = Preset(plan, COARSE_SPACING_KJI, COARSE_PATCH_KJI, SMALL_BATCH, COARSE_EPOCHS, mirror=False)
+    coarse = Preset(plan, COARSE_SPACING_KJI, COARSE_PATCH_KJI, SMALL_BATCH, COARSE_EPOCHS, mirror=False, shade=True)
     return presets | {"tiny": tiny, "coarse": coarse}
 
 

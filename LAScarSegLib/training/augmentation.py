@@ -39,6 +39,8 @@ BLUR_SHARE, BLUR_SIGMA = 0.1, (0.5, 1.0)
 BRIGHTNESS_SHARE, CONTRAST_SHARE, CHANGE = 0.15, 0.15, (-0.25, 0.25)
 LOW_RESOLUTION_SHARE, LOW_RESOLUTION = 0.125, (0.5, 1.0)
 """0.25 of the samples, each channel with 0.5."""
+SHADING_SHARE, SHADING_LOG_GAIN, SHADING_KNOTS = 0.3, 0.8, 4
+"""Largest standard deviation of the gain's logarithm at the field's knots, of which there are 4 along each axis of a patch."""
 GAMMA, INVERTED_GAMMA_SHARE, GAMMA_SHARE = (0.7, 1.5), 0.1, 0.3
 MIRROR_SHARE = 0.5
 
@@ -82,6 +84,35 @@ class Move(Randomizable, MapTransform):
         return moved
 
 
+class Shade(Randomizable, MapTransform):
+    """The shading of surface coils, which brightens the chest and leaves the atrium dark: a smooth gain, with probability 0.3.
+
+    Not nnU-Net's: for few scans of one scanner. Mean and standard deviation of the patch stay as they were.
+    """
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        super().__init__(keys)
+        self.log_gain: np.ndarray | None = None
+
+    def randomize(self, data: object = None) -> None:
+        shaded = self.R.random() < SHADING_SHARE
+        knots = self.R.normal(0.0, self.R.uniform(0.0, SHADING_LOG_GAIN), (SHADING_KNOTS,) * 3)
+        self.log_gain = knots.astype(np.float32) if shaded else None
+
+    def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
+        self.randomize()
+        shaded = dict(data)
+        if self.log_gain is None:
+            return shaded
+        knots = torch.from_numpy(self.log_gain)[None, None]
+        for key in self.key_iterator(shaded):
+            scan = shaded[key]
+            gain = torch.nn.functional.interpolate(knots, scan.shape[1:], mode="trilinear", align_corners=True)[0].exp()
+            changed = (scan - scan.min()) * gain
+            shaded[key] = (changed - changed.mean()) / (changed.std() + 1e-8) * scan.std() + scan.mean()
+        return shaded
+
+
 def is_thick(patch: Sequence[int]) -> bool:
     """Whether nnU-Net moves a patch of this size within its slices only."""
     return max(patch) / min(patch) > THICK_PATCH
@@ -103,12 +134,16 @@ def room_for(patch: Sequence[int]) -> tuple[int, int, int]:
     return tuple(int(np.ceil(n - 1e-9)) for n in grown)
 
 
-def training_transforms(patch: Sequence[int], mirror: bool = True) -> Compose:
-    """All of it, mirroring only if asked for, for patches (k, j, i); `set_random_state` before each sample makes it repeatable."""
+def training_transforms(patch: Sequence[int], mirror: bool = True, shade: bool = False) -> Compose:
+    """All of it, for patches (k, j, i); mirroring and coil shading only if asked for.
+
+    `set_random_state` before each sample makes it repeatable.
+    """
     everything = (SCAN, MAPS, LABELS)
     return Compose(
         [
             Move(everything, patch),
+            *([Shade((SCAN,))] if shade else []),
             RandGaussianNoised(SCAN, prob=NOISE_SHARE, std=NOISE_SD),
             RandGaussianSmoothd(SCAN, BLUR_SIGMA, BLUR_SIGMA, BLUR_SIGMA, prob=BLUR_SHARE),
             RandScaleIntensityd(SCAN, factors=CHANGE, prob=BRIGHTNESS_SHARE),

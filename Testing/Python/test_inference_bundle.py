@@ -111,6 +111,17 @@ def test_a_scan_without_a_left_atrium_says_so_and_asks_for_a_region(coarse):
         cavity_model(Contrast(level=1e6), coarse=coarse).predict(volume)
 
 
+def test_in_a_scan_cropped_around_the_heart_the_fine_network_decides_where_the_coarse_one_fails():
+    blind = Contrast(level=1e6)
+    cropped, _ = ball((2.0, 2.0, 2.0), (75, 60, 60))
+    half = (500.0 - cropped.array.mean()) / cropped.array.std()
+    found = cavity_model(Contrast(level=half, gain=8.0), coarse=blind).predict(cropped)
+    assert (found.array > 0.5).sum() * 0.008 == pytest.approx(4 / 3 * np.pi * BALL_RADIUS_MM**3 / 1000, rel=0.05)
+    larger, _ = ball((2.0, 2.0, 2.0), (76, 60, 60))
+    with pytest.raises(InputError, match="coarse pass saw 0.0 mL"):
+        cavity_model(Contrast(level=1.0, gain=8.0), coarse=blind).predict(larger)
+
+
 def test_less_than_ten_millilitres_are_no_left_atrium():
     # Voxels of 2 × 2.5 × 2 mm, 0.01 mL each.
     mask = np.zeros((10, 10, 10), dtype=bool)

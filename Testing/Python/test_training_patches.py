@@ -14,7 +14,7 @@ from training_data import tiny_settings, write_cases
 
 from LAScarSegLib.inference.preparation import Normalisation, channels_at
 from LAScarSegLib.models.card import Preprocessing
-from LAScarSegLib.training.augmentation import Move, room_for, training_transforms
+from LAScarSegLib.training.augmentation import Move, Shade, room_for, training_transforms
 from LAScarSegLib.training.patches import PatchDataset, SampleStream, Window, place_patch
 from LAScarSegLib.training.run_folder import Run
 from LAScarSegLib.training.train import start_run
@@ -148,6 +148,32 @@ def test_patches_are_mirrored_only_where_the_preset_mirrors():
             seen.add(tuple(out[0].nonzero()[0].tolist()))
     assert places[False] == {(12, 12, 12)}
     assert places[True] == set(itertools.product((0, 12), repeat=3))
+
+
+def test_coils_shade_the_scan_smoothly_and_leave_its_mean_and_spread():
+    """A flat scan, but for one dark voxel, shows the gain itself."""
+    flat = torch.ones((1, 32, 32, 32))
+    flat[0, 0, 0, 0] = 0.0
+    shade = Shade(("scan",))
+    shaded = 0
+    for seed in range(200):
+        shade.set_random_state(seed=seed)
+        out = shade({"scan": flat.clone(), "labels": flat.clone()})
+        assert torch.equal(out["labels"], flat)
+        assert float(out["scan"].mean()) == pytest.approx(float(flat.mean()), abs=1e-4)
+        assert float(out["scan"].std()) == pytest.approx(float(flat.std()), rel=1e-3)
+        if not torch.equal(out["scan"], flat):
+            shaded += 1
+            gain = out["scan"][0, 1:, 1:, 1:]
+            # Knots are 10 voxels apart, so neighbours differ by a fraction of what the whole field does.
+            assert max(float(gain.diff(dim=axis).abs().max()) for axis in range(3)) < 0.5 * float(gain.max() - gain.min())
+    # 0.3 of the samples; four standard deviations of a share of 200 are 0.13.
+    assert shaded / 200 == pytest.approx(0.3, abs=0.13)
+
+
+def test_only_the_presets_for_few_scans_shade():
+    kinds = [[type(step) for step in training_transforms((16, 16, 16), shade=shade).transforms] for shade in (False, True)]
+    assert [Shade in kind for kind in kinds] == [False, True]
 
 
 def test_patches_are_turned_and_scaled_as_often_and_as_far_as_nnu_nets():
