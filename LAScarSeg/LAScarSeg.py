@@ -344,11 +344,12 @@ class LAScarSegTest(ScriptedLoadableModuleTest):
         from LAScarSegLib import sample_data, scene
         from LAScarSegLib.presenter import review
         from LAScarSegLib.scene.bundle import save_scene
+        from LAScarSegLib.scene.sample import load_sample
         from LAScarSegLib.scene.segmentation import CAVITY
         from LAScarSegLib.settings import Settings
 
         self.delayDisplay("Analysing the sample")
-        inputVolume, segmentation, _planes = sample_data.load_sample(slicer.mrmlScene)
+        inputVolume, segmentation, _planes = load_sample(slicer.mrmlScene)
         settings = Settings(perturbation=False)
         # without the planes: the edit below takes the half of the cavity away that some of them cut
         session = LAScarSegLogic().process(inputVolume, segmentation, sample_data.CAVITY_SEGMENT, settings)
@@ -386,13 +387,14 @@ class LAScarSegTest(ScriptedLoadableModuleTest):
         from LAScarSegLib import sample_data
         from LAScarSegLib.models.store import ModelStore
         from LAScarSegLib.presenter.choices import MODEL, Choices
+        from LAScarSegLib.scene.sample import load_sample
 
         bundle = ModelStore().default_cavity()
         if bundle is None or importlib.util.find_spec("torch") is None or importlib.util.find_spec("monai") is None:
             self.delayDisplay("No model or no torch: nothing to test")
             return
         self.delayDisplay(f"Finding the cavity with {bundle.card.reference}")
-        inputVolume, _segmentation, _planes = sample_data.load_sample(slicer.mrmlScene)
+        inputVolume, _segmentation, _planes = load_sample(slicer.mrmlScene)
         session = LAScarSegLogic().run(
             Choices(inputVolume.GetID(), MODEL, cavity_model=bundle.card.reference, fast=True, accept_terms=True, device="cpu")
         )

@@ -27,6 +27,7 @@ def main(picture: Path) -> None:
     from slicer_stand_in import open_panel, slicer_application
 
     from LAScarSegLib import sample_data
+    from LAScarSegLib.scene.sample import load_sample
     from LAScarSegLib import scene as mrml
     from LAScarSegLib.settings import Settings
 
@@ -36,7 +37,7 @@ def main(picture: Path) -> None:
         import LAScarSeg
 
         panel = open_panel()
-        volume, segmentation, planes = sample_data.load_sample(scene)
+        volume, segmentation, planes = load_sample(scene)
         node = panel.parameterNode
         node.inputVolume, node.cavitySegmentation = volume, segmentation
         node.cavitySegmentId = segmentation.GetSegmentation().GetNthSegmentID(0)

@@ -16,6 +16,7 @@ from LAScarSegLib import sample_data
 from LAScarSegLib import scene as mrml
 from LAScarSegLib.scene.bundle import save_scene
 from LAScarSegLib.scene.mrml import slicer_classes
+from LAScarSegLib.scene.sample import load_sample
 from LAScarSegLib.scene.segmentation import SCAR
 
 
@@ -154,7 +155,7 @@ def test_one_segment_of_a_chosen_segmentation_is_chosen_too(ready, scene):
 
 
 def test_scan_and_cavity_are_chosen_when_the_scene_leaves_no_doubt(dialogs, scene):
-    volume, segmentation, _planes = sample_data.load_sample(scene)
+    volume, segmentation, _planes = load_sample(scene)
     widget = open_panel()
     assert (widget.parameterNode.inputVolume, widget.parameterNode.cavitySegmentation) == (volume, segmentation)
     assert widget.ui.applyButton.enabled, widget.ui.statusLabel.text

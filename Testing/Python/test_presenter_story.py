@@ -21,6 +21,7 @@ from LAScarSegLib.presenter.editing import EditSession  # noqa: E402
 from LAScarSegLib.presenter.run import Run  # noqa: E402
 from LAScarSegLib.scene.bundle import read_mrb, save_scene  # noqa: E402
 from LAScarSegLib.scene.mrml import ROLE, nodes_of_class  # noqa: E402
+from LAScarSegLib.scene.sample import load_sample  # noqa: E402
 from LAScarSegLib.scene.segmentation import CAVITY, SCAR, segment_from_node, set_segment  # noqa: E402
 
 
@@ -49,7 +50,7 @@ def apply(scene, choices: Choices, temporary) -> Run:
 
 
 def test_with_a_rule_from_the_sample_to_the_restored_scene(scene, temporary, tmp_path):
-    volume, segmentation, planes = sample_data.load_sample(scene)
+    volume, segmentation, planes = load_sample(scene)
     assert likely_volume(scene) is volume
     segment = segmentation.GetSegmentation().GetSegmentIdBySegmentName(sample_data.CAVITY_SEGMENT)
     choices = Choices(

@@ -13,7 +13,7 @@ import SimpleITK as sitk
 
 from LAScarSegLib import sample_data
 from LAScarSegLib.pipeline import analyse
-from LAScarSegLib.sample_data import CAVITY_SEGMENT, NAME, is_sample, load_sample, registration, sample
+from LAScarSegLib.sample_data import CAVITY_SEGMENT, NAME, is_sample, registration, sample
 from LAScarSegLib.settings import Settings
 from LAScarSegLib.surface.planes import read_planes
 from LAScarSegLib.volume_files import SIMULATED, read_volume
@@ -21,6 +21,7 @@ from LAScarSegLib.volume_files import SIMULATED, read_volume
 slicer = pytest.importorskip("slicer", reason="the sample's nodes need slicer-core")
 
 from LAScarSegLib import scene as mrml
+from LAScarSegLib.scene.sample import load_sample
 
 MOST_BYTES = 2_000_000
 

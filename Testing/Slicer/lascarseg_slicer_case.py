@@ -15,9 +15,10 @@ class SlicerCase(unittest.TestCase):
         slicer.mrmlScene.Clear()
         slicer.util.selectModule("LAScarSeg")
         from LAScarSegLib import sample_data
+        from LAScarSegLib.scene.sample import load_sample
 
         self.widget = slicer.modules.lascarseg.widgetRepresentation().self()
-        self.volume, self.segmentation, self.planes = sample_data.load_sample(slicer.mrmlScene)
+        self.volume, self.segmentation, self.planes = load_sample(slicer.mrmlScene)
         node = self.widget.parameterNode
         node.inputVolume, node.cavitySegmentation = self.volume, self.segmentation
         node.cavitySegmentId = self.segmentation.GetSegmentation().GetNthSegmentID(0)
