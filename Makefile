@@ -1,4 +1,4 @@
-# make demo     set up, make a sample (a simulated scan), analyse it, say where the result is
+# make demo     set up, make a sample (a simulated scan), find its atrium, measure it, say where the result is
 # make test     set up and run the tests
 # make clean    remove the environment and everything that was made
 #
@@ -19,7 +19,11 @@ demo: $(VENV)/installed
 	@$(BIN)/lascarseg doctor
 	@mkdir -p demo
 	@test -d demo/sample || { echo "Making the sample: a simulated scan with its cavity (about 20 seconds) ..."; $(BIN)/lascarseg phantom demo/sample; }
-	$(BIN)/lascarseg run demo/sample/image.nii.gz --cavity demo/sample/cavity.nii.gz --planes demo/sample/planes.json -o demo/result --force
+	@echo "The cavity model is for research use only (Resources/Models/la-cavity-0.9/LICENSE.txt); the demo accepts that for itself."
+	LASCARSEG_MODELS=demo/models $(BIN)/lascarseg run demo/sample/image.nii.gz --planes demo/sample/planes.json -o demo/result --accept-terms --force
+	@echo
+	@echo "How close the model came to the sample's true cavity:"
+	@$(BIN)/lascarseg evaluate demo/result/cavity.nii.gz demo/sample/cavity.nii.gz
 	@echo
 	@echo "The result is in demo/result. To look at it:"
 	@echo "  report          xdg-open demo/result/report.html   (any web browser)"
@@ -37,12 +41,12 @@ clean:
 	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
 
 $(VENV)/installed: $(INPUTS) | check-python $(VENV)/bin/pip
-	@echo "Installing LAScarSeg and what it needs into $(VENV) ..."
-	@$(PIP) install --quiet -c constraints.txt -e '.[scene]'
+	@echo "Installing LAScarSeg and what it needs into $(VENV): with torch up to 3 GB more to download, 200 MB where its CPU build is the default ..."
+	@$(PIP) install --quiet -c constraints.txt -e '.[scene,networks]'
 	@touch $@
 
 $(VENV)/installed-test: $(VENV)/installed
-	@echo "Installing what the tests need into $(VENV): with torch up to 3 GB more to download, 200 MB where its CPU build is the default ..."
+	@echo "Installing what the tests need into $(VENV) ..."
 	@$(PIP) install --quiet -c constraints.txt -e '.[scene,networks,train,test]'
 	@touch $@
 
