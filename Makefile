@@ -41,7 +41,7 @@ clean:
 	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
 
 $(VENV)/installed: $(INPUTS) | check-python $(VENV)/bin/pip
-	@echo "Installing LAScarSeg and what it needs into $(VENV): with torch up to 3 GB more to download, 200 MB where its CPU build is the default ..."
+	@echo "Installing LAScarSeg and what it needs into $(VENV): the first time downloads 700 MB, with CUDA 3 GB ..."
 	@$(PIP) install --quiet -c constraints.txt -e '.[scene,networks]'
 	@touch $@
 
@@ -52,7 +52,7 @@ $(VENV)/installed-test: $(VENV)/installed
 
 # pip is written last: an environment without it was interrupted, so it is started afresh.
 $(VENV)/bin/pip: | check-python
-	@echo "Making $(VENV): 1.5 GB in the end; the first time downloads about 500 MB ..."
+	@echo "Making $(VENV): 2.5 GB in the end, 8 GB where PyTorch comes with CUDA ..."
 	@$(PYTHON) -m venv --clear $(VENV)
 
 check-python:
