@@ -152,7 +152,10 @@ def test_a_cavity_that_cannot_be_used(folder, capfd, kind):
     assert says in refused(folder, capfd, *run(cavity=make()))
 
 
-def test_a_cavity_is_needed(folder, capfd):
+def test_a_cavity_is_needed(folder, capfd, monkeypatch):
+    """Where no cavity model is there, the project's own left out."""
+    monkeypatch.setattr("LAScarSegLib.models.store.RESOURCE_FOLDERS", ())
+    monkeypatch.setenv("LASCARSEG_MODELS", str(folder / "none"))
     assert "--cavity FILE" in refused(folder, capfd, "run", "image.nrrd", "-o", "out")
 
 

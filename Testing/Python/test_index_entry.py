@@ -10,7 +10,9 @@ from types import ModuleType
 
 import pytest
 
-COPIED = ("CMakeLists.txt", "LAScarSeg.json", "LICENSE.txt", "README.md", "LAScarSeg.png", "CITATION.cff", "Docs", "LAScarSeg")
+COPIED = (
+    "CMakeLists.txt", "LAScarSeg.json", "LICENSE.txt", "README.md", "LAScarSeg.png", "CITATION.cff", "Docs", "LAScarSeg", "Resources/Models",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -28,6 +28,12 @@ def bundle_at(folder: Path, **changes) -> Path:
     return write_bundle(card, weights_for(card), folder).path
 
 
+@pytest.fixture(autouse=True)
+def nothing_comes_along(monkeypatch) -> None:
+    """No model of the project, unless a test brings one."""
+    monkeypatch.setattr(stores, "RESOURCE_FOLDERS", ())
+
+
 @pytest.fixture
 def store(tmp_path) -> ModelStore:
     return ModelStore(tmp_path / "store", simulated=False)
