@@ -1,4 +1,4 @@
-"""The whole story on real MRML with a real worker process, as a user lives it: once with a rule, once with a cavity model."""
+"""The whole story on real MRML with a real worker process, as a user lives it: with a drawn cavity, and with the model's."""
 
 from __future__ import annotations
 
@@ -49,16 +49,20 @@ def apply(scene, choices: Choices, temporary) -> Run:
     return run
 
 
-def test_with_a_rule_from_the_sample_to_the_restored_scene(scene, temporary, tmp_path):
+@pytest.mark.parametrize(("cavity", "tolerance"), [("drawn", 0.03), ("found", 0.25)])
+def test_from_the_sample_to_the_restored_scene(scene, temporary, tmp_path, monkeypatch, cavity, tolerance):
+    """With the sample's cavity, and with what the project's own model finds. `tolerance`: of the volume, relative."""
     volume, segmentation, planes = load_sample(scene)
     assert likely_volume(scene) is volume
     segment = segmentation.GetSegmentation().GetSegmentIdBySegmentName(sample_data.CAVITY_SEGMENT)
     choices = Choices(
         volume.GetID(), segmentation_id=segmentation.GetID(), segment_id=segment, planes=tuple(plane.GetID() for plane in planes), fast=True
     )
+    if cavity == "found":
+        choices = dataclasses.replace(choices, cavity_source=MODEL, cavity_model=shipped_model(tmp_path, monkeypatch), device="cpu")
     run = apply(scene, choices, temporary)
     truth = sample_data.sample().truth
-    assert run.analysis.measurements["la_volume_ml"].value == pytest.approx(truth["la_volume_ml"], rel=0.03)
+    assert run.analysis.measurements["la_volume_ml"].value == pytest.approx(truth["la_volume_ml"], rel=tolerance)
     assert run.analysis.measurements["scar_area_pct_wall"].value is not None
 
     # Another threshold on the same nodes: less of the wall is above it, nothing else changes.
@@ -91,6 +95,18 @@ def test_with_a_rule_from_the_sample_to_the_restored_scene(scene, temporary, tmp
     reference = mrml.volume_from_node(scene.GetNodeByID(restored.volume_id))
     scar = segment_from_node(reopened, SCAR.segment_id, reference)
     np.testing.assert_array_equal(scar.array, edited.scar.array)
+
+
+def shipped_model(tmp_path, monkeypatch) -> str:
+    """The cavity model that comes with the project, its terms accepted; returns its reference."""
+    for package in ("torch", "monai", "safetensors"):
+        pytest.importorskip(package, reason="networks need it")
+    from LAScarSegLib.models.store import ModelStore
+
+    monkeypatch.setenv("LASCARSEG_MODELS", str(tmp_path / "store"))
+    bundle = ModelStore().default_cavity()
+    ModelStore().accept(bundle)
+    return bundle.card.reference
 
 
 def volume_of_a_voxel_ml(node) -> float:
