@@ -103,7 +103,7 @@ def main() -> int:
         "scar edit, to the new map": timed(lambda: hand.draw("scar"), lambda: session.update(full=False), repetitions),
         "a tick of the slider": timed(nothing, lambda: set_threshold_live(session.nodes, first, float(next(ticks))), 4 * repetitions),
         "reading the segments (in the windows' thread)": timed(nothing, session.snapshot, repetitions),
-        "cavity edit, the pause of 0.3 s and Slicer's event loop included": timed_live(hand, repetitions),
+        "cavity edit, the pause of 0.1 s and Slicer's event loop included": timed_live(hand, repetitions),
     }
     whole = measured["analyse, from the start"]
     print_table(

@@ -10,8 +10,9 @@ from typing import Any
 
 from ..errors import LAScarSegError, as_lascarseg_error
 
-PAUSE_S = 0.3
-"""Work starts this long after the last wish: brush strokes follow each other faster."""
+PAUSE_S = 0.1
+"""Work starts this long after the last wish. Segment Editor reports a stroke once, when the button is let go; what follows while
+the work runs takes its place."""
 GIVE_WAY_S = 0.03
 """How long a poll waits for running work: an event loop written in C++ may keep Python's lock all the time, and then the
 thread would stand still. Short enough to stay unnoticed."""
