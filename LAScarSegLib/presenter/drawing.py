@@ -18,8 +18,7 @@ def new_cavity(scene: Any, volume: Any | None) -> tuple[Any, str]:
     InputError
         no volume is chosen.
     """
-    if volume is None:
-        raise InputError("Choose the LGE-MRI volume first: the cavity is drawn on it.")
+    _require_volume(volume)
     slicer = slicer_classes()
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", f"{volume.GetName()} cavity")
     node.CreateDefaultDisplayNodes()
@@ -40,8 +39,7 @@ def editor_setup(segmentation: Any, segment_id: str, volume: Any | None) -> Edit
     InputError
         no volume is chosen.
     """
-    if volume is None:
-        raise InputError("Choose the LGE-MRI volume first: the cavity is drawn on it.")
+    _require_volume(volume)
     slicer = slicer_classes()
     return EditorSetup(
         segmentation=segmentation,
@@ -62,3 +60,8 @@ def fit_roi(roi: Any, volume: Any) -> None:
     roi.SetSizeWorld([b - a for a, b in zip(low, high)])
     roi.CreateDefaultDisplayNodes()
     roi.GetDisplayNode().SetFillVisibility(False)
+
+
+def _require_volume(volume: Any | None) -> None:
+    if volume is None:
+        raise InputError("Choose the LGE-MRI volume first: the cavity is drawn on it.")

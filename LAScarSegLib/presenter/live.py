@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -51,11 +52,10 @@ class LiveUpdate:
 
     def touch(self) -> None:
         """Something may have been drawn. What this object itself put into the nodes is known and doesn't count."""
-        try:
+        # What is missing by now, the poll says.
+        with suppress(LAScarSegError):
             if self.session.state() == self._seen:
                 return
-        except LAScarSegError:
-            pass  # the poll says what is missing
         self._background.drop()
         self._error = ""
         self._due = time.monotonic() + self._pause_s
