@@ -206,18 +206,13 @@ class BundleCavityModel(_BundleModel):
             roi = orientation.box(check_roi(self._options.roi, volume), volume.array.shape)
             return widened(roi, scan.shape, least), self._progress
         coarse = self.card.coarse
-        if coarse is None or not self._options.region_first:
+        if coarse is None or not self._options.region_first or is_cropped(scan.shape, spacing):
             return whole, self._progress
         shape = shape_at(scan.shape, spacing, coarse.spacing_mm)
         rough = normalisation.apply(resample_scan(scan, shape, spacing, coarse.spacing_mm, COARSE_RESAMPLING))
         finding = self._progress.part(0.0, FINDING_SHARE)
         probability = sigmoid(self._logits(coarse, rough[None], (0.0,), 0, "find", finding))
-        try:
-            box = region_of(probability, true_spacing(scan.shape, spacing, shape), scan.shape, spacing, self.card.threshold)
-        except InputError:
-            if not is_cropped(scan.shape, spacing):
-                raise
-            box = whole
+        box = region_of(probability, true_spacing(scan.shape, spacing, shape), scan.shape, spacing, self.card.threshold)
         return widened(box, scan.shape, least), self._progress.part(FINDING_SHARE, 1.0)
 
 

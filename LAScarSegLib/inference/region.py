@@ -39,7 +39,7 @@ def check_found(mask: np.ndarray, spacing_mm: Sequence[float], title: str) -> No
 
 
 def is_cropped(shape: Sequence[int], spacing_mm: Sequence[float]) -> bool:
-    """Whether a scan of `shape` (k, j, i) shows so little that the fine network may look at all of it where the coarse one fails."""
+    """Whether a scan of `shape` (k, j, i) shows so little that there is nothing to find first: the fine network looks at all of it."""
     return all(n * s <= CROPPED_MM for n, s in zip(shape, spacing_mm))
 
 

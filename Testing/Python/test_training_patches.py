@@ -14,7 +14,7 @@ from training_data import tiny_settings, write_cases
 
 from LAScarSegLib.inference.preparation import Normalisation, channels_at
 from LAScarSegLib.models.card import Preprocessing
-from LAScarSegLib.training.augmentation import Move, Shade, room_for, training_transforms
+from LAScarSegLib.training.augmentation import DarkenBlood, Move, Shade, room_for, training_transforms
 from LAScarSegLib.training.patches import PatchDataset, SampleStream, Window, place_patch
 from LAScarSegLib.training.run_folder import Run
 from LAScarSegLib.training.train import start_run
@@ -171,9 +171,40 @@ def test_coils_shade_the_scan_smoothly_and_leave_its_mean_and_spread():
     assert shaded / 200 == pytest.approx(0.3, abs=0.13)
 
 
-def test_only_the_presets_for_few_scans_shade():
-    kinds = [[type(step) for step in training_transforms((16, 16, 16), shade=shade).transforms] for shade in (False, True)]
-    assert [Shade in kind for kind in kinds] == [False, True]
+def test_blood_becomes_dark_wherever_it_is_and_nothing_else_moves_past_it():
+    """Muscle at 0, blood at 1 in the cavity and in another chamber, fat at 3: three grey levels, and where they go."""
+    scan = torch.zeros((1, 16, 16, 16))
+    scan[0, :8], scan[0, 8:, :4] = 1.0, 3.0
+    labels = torch.zeros((2, 16, 16, 16))
+    labels[0, :4] = 1.0
+    darken = DarkenBlood(("scan",), "labels")
+    seen = []
+    for seed in range(200):
+        darken.set_random_state(seed=seed)
+        out = darken({"scan": scan.clone(), "labels": labels.clone()})
+        assert torch.equal(out["labels"], labels)
+        assert float(out["scan"].mean()) == pytest.approx(float(scan.mean()), abs=1e-4)
+        assert float(out["scan"].std()) == pytest.approx(float(scan.std()), rel=1e-3)
+        blood, chamber, muscle, fat = (float(out["scan"][0][place]) for place in ((0, 0, 0), (6, 0, 0), (12, 8, 0), (12, 0, 0)))
+        assert blood == chamber and fat > muscle and fat > blood
+        if (blood, muscle) != (1.0, 0.0):
+            seen.append((muscle - blood) / (fat - muscle))
+    # 0.25 of the samples; four standard deviations of a share of 200 are 0.13. From as bright as ever to darker than muscle.
+    assert len(seen) / 200 == pytest.approx(0.25, abs=0.13)
+    assert min(seen) < -0.2 and max(seen) > 0.1
+
+
+def test_a_patch_without_cavity_keeps_its_blood():
+    scan = torch.rand((1, 8, 8, 8), generator=torch.Generator().manual_seed(0))
+    darken = DarkenBlood(("scan",), "labels")
+    for seed in range(20):
+        darken.set_random_state(seed=seed)
+        assert torch.equal(darken({"scan": scan.clone(), "labels": torch.zeros((1, 8, 8, 8))})["scan"], scan)
+
+
+def test_only_the_presets_for_few_scans_vary_the_appearance():
+    kinds = [[type(step) for step in training_transforms((16, 16, 16), vary_appearance=vary).transforms] for vary in (False, True)]
+    assert [(Shade in kind, DarkenBlood in kind) for kind in kinds] == [(False, False), (True, True)]
 
 
 def test_patches_are_turned_and_scaled_as_often_and_as_far_as_nnu_nets():
