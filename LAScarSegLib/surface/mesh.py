@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from vtkmodules.vtkCommonCore import vtkPoints
 from vtkmodules.vtkCommonDataModel import vtkImageData, vtkPolyData
@@ -11,6 +10,7 @@ from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D, vtkWindowedSincPolyDataF
 
 from ..anatomy.distance import signed_distance
 from ..volume import Box, Geometry
+from .interpolation import resample_cubic
 from .surface import Surface
 
 PADDING_MM = 4.0
@@ -42,7 +42,7 @@ def cavity_surface(cavity: np.ndarray, geometry: Geometry, edge_mm: float) -> Su
     padded = np.pad(cavity[box.slices], [(p, p) for p in padding])
     sdm = signed_distance(padded, geometry.spacing_kji, clip_mm=np.inf)
     steps = [edge_mm / s for s in geometry.spacing_kji]
-    polydata = _smooth(_zero_level(_interpolate(sdm, steps)))
+    polydata = _smooth(_zero_level(resample_cubic(sdm, steps)))
     kji = vtk_to_numpy(polydata.GetPoints().GetData())[:, ::-1].astype(np.float64) * steps
     ijk = (kji - padding + box.start)[:, ::-1]
     triangles = vtk_to_numpy(polydata.GetPolys().GetConnectivityArray()).reshape(-1, 3).astype(np.int64)
@@ -61,11 +61,6 @@ def oriented_surface(points: np.ndarray, triangles: np.ndarray) -> Surface:
     )
     lengths = np.linalg.norm(normals, axis=1, keepdims=True)
     return Surface(points, triangles, normals / np.maximum(lengths, np.finfo(float).tiny))
-
-
-def _interpolate(sdm: np.ndarray, steps: list[float]) -> np.ndarray:
-    shape = [int(np.floor((n - 1) / step)) + 1 for n, step in zip(sdm.shape, steps)]
-    return ndimage.affine_transform(sdm, steps, output_shape=shape, order=3, mode="nearest", output=np.float32)
 
 
 def _zero_level(field: np.ndarray) -> vtkPolyData:

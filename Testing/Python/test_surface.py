@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 from analytic import ISOTROPIC, THIN_SLICES, Grid, ellipsoid_area_mm2, ellipsoid_volume_ml, oblique, sphere_area_mm2
 
+from scipy import ndimage
+
 from LAScarSegLib.surface.distance import signed_distance_to_surface
+from LAScarSegLib.surface.interpolation import resample_cubic
 from LAScarSegLib.surface.mesh import cavity_surface
 
 GRIDS = [THIN_SLICES, ISOTROPIC]
@@ -99,6 +102,27 @@ def test_vertex_areas_sum_to_the_mesh():
     surface = cavity_surface(grid.ball(15.0).array, grid.geometry, 1.0)
     a, b, c = np.moveaxis(surface.points[surface.triangles], 1, 0)
     assert surface.vertex_area_mm2.sum() == pytest.approx(0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1).sum())
+
+
+@pytest.mark.parametrize("steps", [(0.4, 1.6, 1.6), (0.8, 0.8, 0.8), (1.0, 0.37, 2.9)])
+def test_resampling_is_scipys_cubic_spline(steps):
+    values = np.random.default_rng(5).normal(0.0, 10.0, (9, 14, 21)).astype(np.float32)
+    shape = [int((n - 1) / step) + 1 for n, step in zip(values.shape, steps)]
+    expected = ndimage.affine_transform(values, steps, output_shape=shape, order=3, mode="nearest", output=np.float64)
+    found = resample_cubic(values, steps)
+    assert found.shape == expected.shape and found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-5)
+
+
+def test_resampling_goes_through_a_cubic_polynomial_inside():
+    """Far from the ends, where no boundary condition reaches, cubic splines reproduce cubic polynomials."""
+    k, j, i = np.mgrid[:40, :40, :40] - 20.0
+    steps = (0.4, 1.0, 1.6)
+    found = resample_cubic(k**3 - 3 * k * j**2 + i**2, steps)
+    k, j, i = (np.arange(n) * step - 20.0 for n, step in zip(found.shape, steps))
+    expected = k[:, None, None] ** 3 - 3 * k[:, None, None] * j[:, None] ** 2 + i**2
+    inside = np.ix_(*(np.abs(axis) < 4 for axis in (k, j, i)))
+    np.testing.assert_allclose(found[inside], expected[inside], atol=1e-3)
 
 
 def test_signed_distance_is_positive_inside():
