@@ -31,13 +31,27 @@ COLUMNS = {
 """Metrics, their headings, decimals."""
 NETWORK_COLUMNS = ("surface_dice", "mesh_dice", "dice", "assd_mm", "centroid_error_mm", "fp_outside_wall_pct", "fn_inside_wall_pct")
 AGAINST_COLUMNS = ("surface_dice", "mesh_dice", "dice")
+CAVITY_COLUMNS = ("dice", "surface_dice", "assd_mm")
 NETWORKS = """## Networks and rules, preset `{preset}`
 
-{heldout} held-out phantoms, through the job of `lascarseg run`; `truth`: with the true cavity, else with what that model finds. The
-rules are the best of all rules and thresholds on the {training} training phantoms, which no clinic could choose:
-{tuned}.
-Networks differ in steps and patches: the table compares each with the rules, not one with the other. What a network finds outside the
-wall is not counted as scar, as in every run. Means with 95 % bootstrap intervals over phantoms.
+{heldout} held-out phantoms, through the job of `lascarseg run`. Everything is scored against the phantom's true scar or cavity; means with
+95 % bootstrap intervals over phantoms; what each column measures: [evaluation.md](evaluation.md). Networks differ in steps and patches:
+the tables compare each with the rules, not one system with the other.
+"""
+CAVITIES = """
+**Cavities found** in the whole field of view: a coarse network finds the atrium, the system's own draws it in that box. Both systems have
+the same coarse network ({coarse} steps with `two_stage_sdm`'s loss; neither paper has one).
+
+"""
+SCARS = """
+**Scars.** Cavity `truth`: the true one; else the one that this model found in the same scan, and the whole pipeline is measured. Scar
+networks were trained on true cavities. The rules are the best of all rules and thresholds on the {training} training phantoms with true cavities,
+a tuning that no clinic could do: {tuned}. What a network finds outside the wall is not counted as scar, as in every run.
+
+"""
+AGAINST = """
+Network minus rule, paired, median over phantoms. A found cavity is compared with the rule in the same cavity, and with the rules in
+the true one, which have what the pipeline has to find.
 
 """
 PAPER_ORDER = ("plain", "sdm", "sdm_roi", "full")
@@ -76,19 +90,47 @@ def main() -> None:
 
 
 def networks_text(result: dict) -> str:
-    """Networks of one preset and the best rules, on the same held-out phantoms and cavities."""
-    tuned = ", ".join(f"{key.replace('_', ' ')}: `{_rule(best)}` ({best['mean']:.3f})" for key, best in result["rules"].items())
-    head = NETWORKS.format(**{key: result[key] for key in ("preset", "training", "heldout")}, tuned=tuned)
+    """Networks of one preset and the best rules, on the same held-out phantoms."""
+    tuned = ", ".join(f"`{_rule(best)}` by {key.replace('_', ' ')} ({best['mean']:.3f} there)" for key, best in result["rules"].items())
+    parts = [NETWORKS.format(preset=result["preset"], heldout=result["heldout"])]
+    if result["cavities"]:
+        parts += [CAVITIES.format(coarse=_numbers(result["cavities"][0]["coarse_steps"])), _cavity_table(result["cavities"])]
+    parts += [SCARS.format(training=result["training"], tuned=tuned), _scar_table(result["methods"])]
+    return "".join((*parts, AGAINST, _against_table(result["methods"])))
+
+
+def _cavity_table(cavities: list[dict]) -> str:
+    rows = [["cavity", "steps", "patch", *(COLUMNS[key][0] for key in CAVITY_COLUMNS)]]
+    for found in cavities:
+        values = [_value(found["summary"][key], COLUMNS[key][1]) for key in CAVITY_COLUMNS]
+        rows.append([f"`{found['name']}`", *_training(found), *values])
+    return _markdown(rows)
+
+
+def _scar_table(methods: list[dict]) -> str:
     rows = [["cavity", "scar", "steps", "patch", *(COLUMNS[key][0] for key in NETWORK_COLUMNS)]]
-    against = [["cavity", "network", "rule", *(COLUMNS[key][0] for key in AGAINST_COLUMNS)]]
-    for method in result["methods"]:
-        training = ["–", "–"] if method["is_rule"] else [", ".join(map(str, method["steps"])), " × ".join(map(str, method["patch_kji"]))]
+    for method in methods:
+        training = ["–", "–"] if method["is_rule"] else _training(method)
         values = [_value(method["summary"][key], COLUMNS[key][1]) for key in NETWORK_COLUMNS]
-        rows.append([method["cavity"], f"`{method['name']}`", *training, *values])
-        for rule, compared in method.get("minus", {}).items():
-            cells = [_difference(compared[key], COLUMNS[key][1]) for key in AGAINST_COLUMNS]
-            against.append([method["cavity"], f"`{method['name']}`", f"`{rule}`", *cells])
-    return head + _markdown(rows) + "\nNetwork minus rule, median over phantoms:\n\n" + _markdown(against)
+        rows.append([f"`{method['cavity']}`", f"`{method['name']}`", *training, *values])
+    return _markdown(rows)
+
+
+def _against_table(methods: list[dict]) -> str:
+    rows = [["cavity", "network", "rule", "cavity of the rule", *(COLUMNS[key][0] for key in AGAINST_COLUMNS)]]
+    for method in methods:
+        for rule in method.get("minus", ()):
+            names = [f"`{name}`" for name in (method["cavity"], method["name"], rule["rule"], rule["cavity"])]
+            rows.append(names + [_difference(rule["metrics"][key], COLUMNS[key][1]) for key in AGAINST_COLUMNS])
+    return _markdown(rows)
+
+
+def _training(network: dict) -> list[str]:
+    return [_numbers(network["steps"]), " × ".join(map(str, network["patch_kji"]))]
+
+
+def _numbers(values: int | list[int]) -> str:
+    return ", ".join(map(str, values)) if isinstance(values, list) else str(values)
 
 
 def _rule(best: dict) -> str:

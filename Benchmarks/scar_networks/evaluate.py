@@ -21,7 +21,7 @@ from layout import PRESETS, ROOT, SYSTEMS, Layout, case_folders
 
 sys.path.insert(0, str(ROOT))
 
-from LAScarSegLib.evaluation.cases import SCAR
+from LAScarSegLib.evaluation.cases import CAVITY, SCAR
 from LAScarSegLib.evaluation.run import EvaluationRequest, run_evaluation
 from LAScarSegLib.evaluation.scores import CaseScore
 from LAScarSegLib.evaluation.statistics import column, compare, summarise
@@ -30,6 +30,10 @@ from LAScarSegLib.models.bundle import read_bundle
 from LAScarSegLib.models.store import SIMULATED_VARIABLE, STORE_VARIABLE
 from LAScarSegLib.request import Request, run_request
 from LAScarSegLib.settings import Settings
+
+
+TRUTH = "truth"
+"""A cavity that nobody had to find."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,8 @@ def methods(layout: Layout, preset: str) -> list[Method]:
     for system in SYSTEMS:
         cavity = layout.bundle(preset, system, "cavity")
         scar = layout.bundle(preset, system, "scar")
-        for source in ("truth", *([cavity.name] if cavity.is_dir() else [])):
-            tried = best.items() if source == "truth" else list(best.items())[:1]
+        for source in (TRUTH, *([cavity.name] if cavity.is_dir() else [])):
+            tried = best.items() if source == TRUTH else list(best.items())[:1]
             found += [Method(source, name, b["rule"], b["threshold"]) for name, b in tried]
             found += [Method(source, scar.name, scar.name)] if scar.is_dir() else []
     return list(dict.fromkeys(found))
@@ -78,7 +82,7 @@ def run_method(layout: Layout, method: Method) -> Path:
         if (folder / case.name).is_dir():
             continue
         folder.mkdir(parents=True, exist_ok=True)
-        cavity = case / "atriumSegImgMO.nii.gz" if method.cavity == "truth" else Path(method.cavity)
+        cavity = case / "atriumSegImgMO.nii.gz" if method.cavity == TRUTH else Path(method.cavity)
         print(f"{method.cavity}, {method.name}: {case.name}", flush=True)
         run_request(
             Request(
@@ -91,30 +95,56 @@ def run_method(layout: Layout, method: Method) -> Path:
 
 def main(layout: Layout, preset: str) -> None:
     os.environ |= {STORE_VARIABLE: str(layout.out / "bundles"), SIMULATED_VARIABLE: "1"}
-    scores = {}
+    scores, cavities = {}, {}
     for method in methods(layout, preset):
-        request = EvaluationRequest(run_method(layout, method), layout.heldout, structure=SCAR)
-        scores[method] = list(run_evaluation(request).scores)
+        folder = run_method(layout, method)
+        scores[method] = score_folder(folder, layout.heldout, SCAR)
+        if method.cavity != TRUTH and method.cavity not in cavities:
+            cavities[method.cavity] = score_folder(folder, layout.heldout, CAVITY)
     about = {"training": len(case_folders(layout.training)), "heldout": len(case_folders(layout.heldout))}
-    content = {"simulated": True, "preset": preset, **about, "rules": rules(layout), "methods": described(layout, scores)}
+    content = {"simulated": True, "preset": preset, **about, "rules": rules(layout)}
+    content |= {"cavities": described_cavities(layout, cavities), "methods": described(layout, scores)}
     path = Path(__file__).with_name(f"scores-{preset}.json")
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     print(f"Written: {path}")
 
 
+def score_folder(results: Path, truth: Path, structure: str) -> list[CaseScore]:
+    """As `lascarseg evaluate`."""
+    return list(run_evaluation(EvaluationRequest(results, truth, structure=structure)).scores)
+
+
 def described(layout: Layout, scores: dict[Method, list[CaseScore]]) -> list[dict[str, object]]:
-    """Each method with the summary of its metrics; a network also with its training and its differences from every rule."""
+    """Each method with its metrics; a network also with its training and its differences from rules.
+
+    Those are the rules with the same cavity and, where that one was found, those with the true one too.
+    """
     found = []
     for method, cases in scores.items():
-        keys = cases[0].values
-        entry = asdict(method) | {"is_rule": method.is_rule, "summary": {key: asdict(summarise(column(cases, SCAR, key))) for key in keys}}
+        entry = asdict(method) | {"is_rule": method.is_rule, "summary": summaries(cases, SCAR)}
         if not method.is_rule:
-            card = read_bundle(layout.out / "bundles" / method.name).card
-            entry |= {key: card.training[key] for key in ("cases", "steps", "planned_steps")} | {"patch_kji": card.fine.patch}
-            of_rules = {m.name: rows for m, rows in scores.items() if m.is_rule and m.cavity == method.cavity}
-            entry["minus"] = {name: differences(cases, rows) for name, rows in of_rules.items()}
+            rivals = {m: rows for m, rows in scores.items() if m.is_rule and m.cavity in (method.cavity, TRUTH)}
+            minus = [{"rule": m.name, "cavity": m.cavity, "metrics": differences(cases, rows)} for m, rows in rivals.items()]
+            entry |= training_of(layout, method.name) | {"minus": minus}
         found.append(entry)
     return found
+
+
+def described_cavities(layout: Layout, scores: dict[str, list[CaseScore]]) -> list[dict[str, object]]:
+    """What each cavity model found, and how it was trained."""
+    return [{"name": name, **training_of(layout, name), "summary": summaries(cases, CAVITY)} for name, cases in scores.items()]
+
+
+def training_of(layout: Layout, name: str) -> dict[str, object]:
+    """From a model's card: cases, steps, patch, and the steps of its coarse network."""
+    card = read_bundle(layout.out / "bundles" / name).card
+    about = {key: card.training[key] for key in ("cases", "steps", "planned_steps")} | {"patch_kji": card.fine.patch}
+    return about | ({"coarse_steps": card.training["coarse"]["steps"]} if card.coarse else {})
+
+
+def summaries(cases: list[CaseScore], structure: str) -> dict[str, dict]:
+    """By metric."""
+    return {key: asdict(summarise(column(cases, structure, key))) for key in cases[0].values}
 
 
 def differences(cases: list[CaseScore], rule: list[CaseScore]) -> dict[str, dict]:

@@ -13,6 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SYSTEMS = ("two_stage_sdm", "boundary_focused")
 PRESETS = ("tiny", "small")
 STAGES = ("cavity", "scar")
+COARSE_SYSTEM = "two_stage_sdm"
+"""Whose recipe trains the coarse network; neither paper has one."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,11 @@ class Layout:
     def run(self, preset: str, system: str, stage: str) -> Path:
         """A training."""
         return self.out / "runs" / f"{preset}-{system}-{stage}"
+
+    @property
+    def coarse(self) -> Path:
+        """The training of the network that finds the atrium, for the cavity networks of both systems."""
+        return self.out / "runs" / "coarse"
 
     def bundle(self, preset: str, system: str, stage: str) -> Path:
         """A model; the folder's name is the model's, too."""
