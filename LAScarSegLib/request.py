@@ -14,7 +14,7 @@ from .anatomy.masks import mask_on_grid
 from .errors import InputError
 from .inference.options import InferenceOptions
 from .intensity.rules import RULES, find_rule, parse_threshold
-from .measure.quality import check_image
+from .measure.quality import check_image, check_not_labels
 from .models.bundle import Bundle, check_use
 from .models.source import CARD
 from .output.files import check_output, write_results
@@ -296,4 +296,6 @@ def _read_all(files: dict[str, Path], progress: Progress) -> dict[str, Volume]:
     for step, (name, path) in enumerate(files.items()):
         progress.report("read", step / len(files), f"Reading {path.name}")
         volumes[name] = read_volume(path)
+        if name == "image":
+            check_not_labels(volumes[name].array, str(path))
     return volumes

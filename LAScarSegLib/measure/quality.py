@@ -40,6 +40,10 @@ MAX_BARE_SHARE = 0.1
 MIN_LEVEL_SD = 2.0
 """A threshold nearer to blood than this is nearer than any of the benchmark's (Karim et al., JCMR 2013: 2 to 4 SD)."""
 LEVEL_ROUNDING_SD = 1e-6
+MOST_LABELS = 16
+"""Label maps of the heart have up to 8 values (MM-WHS); the plainest of 80 scans of the 2018 challenge, 8-bit and cropped, has 38."""
+FIRST_LOOK_VOXELS = 1e5
+"""So many, evenly spread, show more than `MOST_LABELS` values in any scan; only what doesn't is looked at whole."""
 DEPENDS_ON_SCAR = ("no_scar", "scar_inside_cavity", "scar_outside_wall", "prediction_beside_wall", "threshold_near_blood")
 """Codes of the flags that another threshold makes void."""
 FOUND_BY_ANALYSIS = DEPENDS_ON_SCAR + (
@@ -79,6 +83,24 @@ def check_image(intensities: np.ndarray, geometry: Geometry) -> tuple[QualityFla
     if max(spacing) > MAX_SLICE_MM:
         flags.append(QualityFlag("thick_slices", f"The slices are {max(spacing):g} mm apart; a wall of 2.5 mm is averaged away in them."))
     return (*flags, *_check_grey_levels(intensities))
+
+
+def check_not_labels(intensities: np.ndarray, name: str) -> None:
+    """Refuse a mask or label map that was given as the scan `name`; for what people choose, not for images made by calculation.
+
+    A constant image passes: `check_image` has words for it.
+    """
+    step = max(1, round((intensities.size / FIRST_LOOK_VOXELS) ** (1 / 3)))
+    if np.unique(intensities[::step, ::step, ::step]).size > MOST_LABELS:
+        return
+    values = np.unique(intensities)
+    if not 2 <= values.size <= MOST_LABELS:
+        return
+    listed = ", ".join(f"{value:g}" for value in values)
+    raise InputError(
+        f"{name} is a mask or label map, not a scan: its voxels have only {values.size} different values ({listed}). Give the LGE-MRI "
+        "itself as the scan; a mask can be given as the cavity, the wall or the scar."
+    )
 
 
 def _check_grey_levels(intensities: np.ndarray) -> tuple[QualityFlag, ...]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..intensity.rules import RULES
+from ..measure.quality import check_not_labels
 from ..models.bundle import check_use
 from ..scene.segmentation import segment_from_node
 from ..scene.volumes import LPS_TO_RAS, hardened_from_node, matrix_from_vtk
@@ -47,7 +48,7 @@ def write_inputs(scene: Any, choices: Choices, folder: Path) -> Inputs:
     Raises
     ------
     InputError
-        nodes that are missing, empty, of another kind or place, a CT; the message names them and says what to do.
+        nodes that are missing, empty, of another kind or place, a CT, a label map; the message names them and says what to do.
     ProcessingError
         the folder can't be written to.
     """
@@ -57,6 +58,7 @@ def write_inputs(scene: Any, choices: Choices, folder: Path) -> Inputs:
     _check_models(choices)
     node = chosen_node(scene, choices.volume_id)
     volume, hardened = hardened_from_node(node)
+    check_not_labels(volume.array, f"The volume {node.GetName()!r}")
     check_not_ct(volume, node.GetName())
     planes = tuple(cut_plane(_plane_node(scene, plane)) for plane in choices.planes)
     masks = _masks(scene, choices, volume)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from small_scan import flag_codes, lascarseg, numbers, only_data_files, small_scan, write_scan
+from small_scan import NOISE, flag_codes, lascarseg, numbers, only_data_files, small_scan, write_scan
 
 from LAScarSegLib.pipeline import analyse
 from LAScarSegLib.settings import Settings
@@ -109,6 +109,11 @@ IMAGES: dict[str, tuple[Callable[[], str], str]] = {
     "NaN": (lambda: with_voxel(np.nan), "1 voxels are NaN"),
     "infinite": (lambda: with_voxel(np.inf), "1 voxels are NaN or infinite"),
     "constant": (lambda: save(np.full(GRID.shape, 7, np.int16), "flat.nrrd"), "Every voxel of the image is 7"),
+    "a mask": (lambda: "cavity.nrrd", "cavity.nrrd is a mask or label map, not a scan: its voxels have only 2 different values (0, 1)"),
+    "a label map": (
+        lambda: save((MASK * (420 + 10 * (np.arange(49) // 10))).astype(np.float32), "labels.nrrd"),
+        "only 6 different values (0, 420, 430, 440, 450, 460). Give the LGE-MRI itself",
+    ),
     "z-scored": (lambda: save((SCAN.array - 1000).astype(np.int16), "z.nrrd"), "blood pool's mean intensity is -800"),
     "in another unit": (lambda: save(SCAN.array, "cm.nrrd", replace(GRID, spacing=(12.5, 12.5, 19.0))), "more than any atrium"),
     "in metres": (
@@ -346,7 +351,8 @@ def test_an_impossible_field_of_view_is_flagged(folder, capfd):
 
 def hounsfield() -> str:
     """The same heart in a contrast CT: lung −800, muscle 60, blood 300 HU."""
-    return save(np.select([SCAN.array < 110, SCAN.array < 180], [-800, 60], 300).astype(np.int16), "ct.nrrd")
+    tissue = np.select([SCAN.array < 110, SCAN.array < 180], [-800, 60], 300)
+    return save((tissue + np.random.default_rng(0).normal(0.0, NOISE, tissue.shape)).astype(np.int16), "ct.nrrd")
 
 
 def test_a_ct_scan_is_flagged(folder, capfd):

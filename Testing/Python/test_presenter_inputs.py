@@ -185,6 +185,16 @@ def test_a_label_map_is_no_scan(scene, tmp_path):
         write_inputs(scene, changed(choices, volume_id=labels.GetID()), tmp_path)
 
 
+def test_a_mask_that_was_loaded_as_a_volume_is_no_scan_either(scene, tmp_path):
+    """Slicer loads a NIfTI mask as a scalar volume unless it's told that it is a label map."""
+    _, cavity = scan(GRIDS["axial"])
+    _, _, choices = ball_nodes(scene)
+    mask = add_volume(scene, cavity, "atrium")
+    with pytest.raises(InputError, match="'atrium' is a mask or label map, not a scan.*Give the LGE-MRI"):
+        write_inputs(scene, changed(choices, volume_id=mask.GetID()), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_empty_segment_and_one_of_another_place(scene, tmp_path):
     image, cavity = scan(GRIDS["axial"])
     _, segmentation, choices = ball_nodes(scene)
