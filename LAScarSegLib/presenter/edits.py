@@ -37,40 +37,70 @@ class Drawn:
     stamp: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, eq=False)
+class Masks:
+    """Cavity, wall and scar, bool (k, j, i) in `box` of a grid of `shape`; nothing lies outside the box."""
+
+    box: Box
+    shape: tuple[int, int, int]
+    cavity: np.ndarray
+    wall: np.ndarray
+    scar: np.ndarray
+
+    def whole(self, name: str) -> np.ndarray:
+        """One of them on the whole grid."""
+        return _pasted(getattr(self, name), self.box, Box((0, 0, 0), self.shape))
+
+
 def edits(drawn: Drawn, analysis: Analysis) -> frozenset[str]:
     """Which of `CAVITY`, `WALL`, `SCAR`, `PLANES` a person changed since `analysis`.
 
     What an editor took off or gave to another segment on the way (see `repaired`) is no edit.
     """
-    return _changes(repaired(drawn, analysis), analysis)
+    return _changes(repaired(drawn, analysis), drawn.planes, analysis)
 
 
-def _changes(masks: Drawn, analysis: Analysis) -> frozenset[str]:
-    outside_cavity = ~masks.cavity
+def _changes(masks: Masks, planes: tuple[CutPlane, ...], analysis: Analysis) -> frozenset[str]:
+    old = {name: _pasted(mask, analysis.box, masks.box) for name, mask in _boxes(analysis).items()}
     changed = {
-        CAVITY: (masks.cavity != _whole(analysis, analysis.cavity_box)).any(),
-        WALL: ((masks.wall != _whole(analysis, analysis.wall_box)) & outside_cavity).any(),
-        SCAR: (masks.scar != _whole(analysis, analysis.scar_box)).any(),
-        PLANES: not same_planes(masks.planes, analysis.planes),
+        CAVITY: (masks.cavity != old[CAVITY]).any(),
+        WALL: ((masks.wall != old[WALL]) & ~masks.cavity).any(),
+        SCAR: (masks.scar != old[SCAR]).any(),
+        PLANES: not same_planes(planes, analysis.planes),
     }
     return frozenset(name for name, is_so in changed.items() if is_so)
 
 
-def repaired(drawn: Drawn, analysis: Analysis) -> Drawn:
+def repaired(drawn: Drawn, analysis: Analysis) -> Masks:
     """The masks without the side effects of Segment Editor's other settings; a removed segment is as it was.
 
     "Overwrite all" takes voxels off the other segments where one is painted; erasing inside another segment gives that one
     what was erased (vtkSlicerSegmentEditorLogic::ModifySegmentByLabelmap).
     """
-    old = {name: _whole(analysis, box) for name, box in _boxes(analysis).items()}
-    cavity, wall, scar = (old[n] if m is None else m for n, m in ((CAVITY, drawn.cavity), (WALL, drawn.wall), (SCAR, drawn.scar)))
+    frame = _frame(drawn, analysis)
+    old = {name: _pasted(mask, analysis.box, frame) for name, mask in _boxes(analysis).items()}
+    cavity, wall, scar = (old[name] if mask is None else mask[frame.slices] for name, mask in _segments(drawn).items())
     new_scar, lost_scar = scar & ~old[SCAR], old[SCAR] & ~scar
-    return replace(
-        drawn,
+    return Masks(
+        box=frame,
+        shape=analysis.geometry.shape,
         cavity=cavity | (old[CAVITY] & ~cavity & new_scar),
         wall=(wall | (old[WALL] & ~wall & new_scar)) & ~(wall & ~old[WALL] & lost_scar),
         scar=scar | (lost_scar & cavity & ~old[CAVITY]),
     )
+
+
+def _frame(drawn: Drawn, analysis: Analysis) -> Box:
+    """Where to look: the analysis's box and a wall's thickness around it; the whole grid when something was drawn outside that box.
+
+    After every stroke somebody waits for this, and the box is a tenth of the grid.
+    """
+    shape, box = analysis.geometry.shape, analysis.box
+    if not all(mask is None or _inside(mask, box) for mask in _segments(drawn).values()):
+        return Box((0, 0, 0), shape)
+    margins = [int(analysis.settings.wall_outside_mm / s) + 2 for s in analysis.geometry.spacing_kji]
+    start = tuple(max(0, first - margin) for first, margin in zip(box.start, margins))
+    return Box(start, tuple(min(size, last + margin) for size, last, margin in zip(shape, box.stop, margins)))
 
 
 def measure_again(drawn: Drawn, current: Analysis, original: Analysis, ranges: bool) -> Analysis:
@@ -94,52 +124,52 @@ def measure_again(drawn: Drawn, current: Analysis, original: Analysis, ranges: b
         as `pipeline.analyse`: an empty cavity, a plane that cuts nothing off …
     """
     masks = repaired(drawn, current)
-    changed = _changes(masks, current)
+    changed = _changes(masks, drawn.planes, current)
     ranges = ranges and current.settings.perturbation
     if not changed and (not ranges or _has_ranges(current)):
         return current
-    if changed <= {SCAR} and not ranges and _inside(masks.scar, current.box):
-        return _finished(_only_scar(masks.scar, drawn, current, original), current, original)
-    wall = masks.wall if _wall_is_drawn(drawn, masks, changed, current, original) else None
+    if changed <= {SCAR} and not ranges and _inside(masks.whole(SCAR), current.box):
+        return _finished(_only_scar(masks, drawn, current, original), current, original)
+    wall = masks.whole(WALL) if _wall_is_drawn(drawn, masks, changed, current, original) else None
     keeps_scar = current.method.name not in RULES or SCAR in changed
     if SCAR in changed and original.method.name in RULES:
-        found = _analysed(masks, current, wall, None, ranges)
+        found = _analysed(masks, drawn, current, wall, None, ranges)
         if _is_scar_of(found, drawn, masks):
             return _finished(found, current, original)
-    found = _analysed(masks, current, wall, masks.scar if keeps_scar else None, ranges)
+    found = _analysed(masks, drawn, current, wall, masks.whole(SCAR) if keeps_scar else None, ranges)
     if keeps_scar:
-        found = _with_scar_of(found, masks.scar, current, original, SCAR in changed)
+        found = _with_scar_of(found, masks.whole(SCAR), current, original, SCAR in changed)
     return _finished(found, current, original)
 
 
-def _analysed(masks: Drawn, current: Analysis, wall: np.ndarray | None, scar: np.ndarray | None, ranges: bool) -> Analysis:
-    given = {name: Volume(mask, current.geometry) for name, mask in ((WALL, wall), (SCAR, scar)) if mask is not None}
-    return analyse(
-        current.volume, current.settings, cavity=Volume(masks.cavity, current.geometry), planes=masks.planes, ranges=ranges, **given
-    )
+def _analysed(
+    masks: Masks, drawn: Drawn, current: Analysis, wall: np.ndarray | None, scar: np.ndarray | None, ranges: bool
+) -> Analysis:
+    given = {CAVITY: masks.whole(CAVITY), WALL: wall, SCAR: scar}
+    volumes = {name: Volume(mask, current.geometry) for name, mask in given.items() if mask is not None}
+    return analyse(current.volume, current.settings, planes=drawn.planes, ranges=ranges, **volumes)
 
 
-def _only_scar(scar: np.ndarray, drawn: Drawn, current: Analysis, original: Analysis) -> Analysis:
+def _only_scar(masks: Masks, drawn: Drawn, current: Analysis, original: Analysis) -> Analysis:
     """Another scar in the same wall: nothing but map and numbers is computed."""
     if original.method.name in RULES:
         found = change_threshold(current, original.settings.rule, original.settings.threshold)
-        if _is_scar_of(found, drawn, drawn):
+        if _is_scar_of(found, drawn, masks):
             return found
-    found = change_scar(current, np.ascontiguousarray(scar[current.box.slices]))
-    return _with_scar_of(found, scar, current, original, True)
+    found = change_scar(current, _pasted(masks.scar, masks.box, current.box))
+    return _with_scar_of(found, masks.whole(SCAR), current, original, True)
 
 
-def _is_scar_of(found: Analysis, drawn: Drawn, masks: Drawn) -> bool:
+def _is_scar_of(found: Analysis, drawn: Drawn, masks: Masks) -> bool:
     """Whether the drawn scar is the found one, so that nobody's hand is in it."""
-    whole = _whole(found, found.scar_box)
-    return any(mask is not None and np.array_equal(mask, whole) for mask in (drawn.scar, masks.scar))
+    return any(mask is not None and _holds(mask, found.scar_box, found.box) for mask in (drawn.scar, masks.whole(SCAR)))
 
 
 def _with_scar_of(found: Analysis, scar: np.ndarray, current: Analysis, original: Analysis, edited: bool) -> Analysis:
     """`found`, which was given a scar mask, with the words and the probability of the method that the scar comes from."""
     method = current.method
     if edited:
-        unedited = original.method.name not in RULES and np.array_equal(scar, _whole(original, original.scar_box))
+        unedited = original.method.name not in RULES and _holds(scar, original.scar_box, original.box)
         words = original.method.words
         method = original.method if unedited else ScarMethod("mask", words + BY_HAND, source=original.method.source)
     found = replace(found, method=replace(method, wall_given=found.method.wall_given))
@@ -154,16 +184,16 @@ def with_probability(found: Analysis, whole: Volume) -> Analysis:
     return replace(found, scar_probability_box=probability, surface=found.surface.with_arrays(scar_probability=along))
 
 
-def _wall_is_drawn(drawn: Drawn, masks: Drawn, changed: frozenset[str], current: Analysis, original: Analysis) -> bool:
+def _wall_is_drawn(drawn: Drawn, masks: Masks, changed: frozenset[str], current: Analysis, original: Analysis) -> bool:
     """Whether the wall is somebody's drawing and not what the cavity's distance gives."""
     if WALL not in changed or original.method.wall_given:
         return current.method.wall_given or WALL in changed
-    box = Box.around(masks.cavity | masks.wall, 1.0, (1.0, 1.0, 1.0)).slices
+    near = Box.around(masks.cavity | masks.wall, 1.0, (1.0, 1.0, 1.0)).slices
     thickness = current.settings.wall_outside_mm
-    outside = distance_to(masks.cavity[box], current.geometry.spacing_kji, 2 * thickness)
+    outside = distance_to(masks.cavity[near], current.geometry.spacing_kji, 2 * thickness)
     automatic = measured_wall(outside, thickness)
-    walls = [mask for mask in (drawn.wall, masks.wall) if mask is not None]
-    return not any(np.array_equal(mask[box] & ~masks.cavity[box], automatic) for mask in walls)
+    walls = [masks.wall] if drawn.wall is None else [masks.wall, drawn.wall[masks.box.slices]]
+    return not any(np.array_equal(wall[near] & ~masks.cavity[near], automatic) for wall in walls)
 
 
 def _finished(found: Analysis, current: Analysis, original: Analysis) -> Analysis:
@@ -192,14 +222,27 @@ def _boxes(analysis: Analysis) -> dict[str, np.ndarray]:
     return {CAVITY: analysis.cavity_box, WALL: analysis.wall_box, SCAR: analysis.scar_box}
 
 
-def _whole(analysis: Analysis, mask_box: np.ndarray) -> np.ndarray:
-    whole = np.zeros(analysis.geometry.shape, dtype=bool)
-    whole[analysis.box.slices] = mask_box
-    return whole
+def _segments(drawn: Drawn) -> dict[str, np.ndarray | None]:
+    return {CAVITY: drawn.cavity, WALL: drawn.wall, SCAR: drawn.scar}
+
+
+def _pasted(mask: np.ndarray, box: Box, frame: Box) -> np.ndarray:
+    """A mask that lies in `box` as it is in `frame`: cut off, and False beyond its own box; both boxes of the same grid."""
+    pasted = np.zeros(frame.shape, dtype=bool)
+    start = [max(a, b) for a, b in zip(box.start, frame.start)]
+    stop = [min(a, b) for a, b in zip(box.stop, frame.stop)]
+    there, here = (tuple(slice(a - o, b - o) for a, b, o in zip(start, stop, whose.start)) for whose in (frame, box))
+    pasted[there] = mask[here]
+    return pasted
 
 
 def _inside(mask: np.ndarray, box: Box) -> bool:
     return np.count_nonzero(mask) == np.count_nonzero(mask[box.slices])
+
+
+def _holds(mask: np.ndarray, part: np.ndarray, box: Box) -> bool:
+    """Whether `mask`, on the whole grid, is `part` in `box` and empty elsewhere."""
+    return np.array_equal(mask[box.slices], part) and _inside(mask, box)
 
 
 def _has_ranges(analysis: Analysis) -> bool:
@@ -208,9 +251,8 @@ def _has_ranges(analysis: Analysis) -> bool:
 
 def differing(drawn: Drawn, analysis: Analysis) -> tuple[str, ...]:
     """Which of the three segments don't hold the analysis's masks, voxel by voxel."""
-    now = {CAVITY: drawn.cavity, WALL: drawn.wall, SCAR: drawn.scar}
-    then = {name: _whole(analysis, box) for name, box in _boxes(analysis).items()}
-    return tuple(name for name, mask in now.items() if mask is None or not np.array_equal(mask, then[name]))
+    then = _boxes(analysis)
+    return tuple(name for name, mask in _segments(drawn).items() if mask is None or not _holds(mask, then[name], analysis.box))
 
 
 def same_anatomy(one: Analysis, other: Analysis) -> bool:
