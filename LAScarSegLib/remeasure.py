@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from .analysis import Analysis
 from .errors import InputError
@@ -57,8 +58,9 @@ def remeasure(folder: Path, changes: Changes, output: Path | None, force: bool, 
         image, settings, cavity=stored.cavity, wall=stored.wall if stored.wall_given or _was_edited(stored, "wall") else None, scar=scar,
         planes=read_plane_files(changes.planes) or stored.planes, progress=progress.part(0.1, 1.0 if output is None else 0.5),
     )  # fmt: skip
-    inputs = {"image": describe_file(image_path)}
-    analysis = replace(analysis, provenance=analysis.provenance | {"inputs": inputs, "remeasured": str(folder.resolve())})
+    origin = _cavity_origin(stored)
+    origin["inputs"]["image"] = describe_file(image_path)
+    analysis = replace(analysis, provenance=analysis.provenance | origin | {"remeasured": str(folder.resolve())})
     if output is not None:
         write_results(analysis, output, force=force, progress=progress.part(0.5, 1.0))
     return analysis
@@ -81,6 +83,17 @@ def _scar_and_settings(stored: StoredResult, changes: Changes) -> tuple[Volume |
     if isinstance(method, Path):
         return read_volume(method), settings
     return None, replace(settings, rule=method, threshold=threshold)
+
+
+def _cavity_origin(stored: StoredResult) -> dict[str, Any]:
+    """What the new provenance keeps of the old one: which model or file the cavity came from, and whether a person changed it."""
+    kept: dict[str, Any] = {"inputs": {}}
+    for entry in ("inputs", "models"):
+        if (found := stored.provenance.get(entry, {}).get("cavity")) is not None:
+            kept[entry] = {"cavity": found}
+    if "cavity" in stored.provenance.get("edited", ()) or _was_edited(stored, "cavity"):
+        kept["edited"] = ["cavity"]
+    return kept
 
 
 def _was_edited(stored: StoredResult, name: str) -> bool:

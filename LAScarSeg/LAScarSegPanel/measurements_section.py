@@ -39,7 +39,7 @@ class MeasurementsSection(Section):
 
         scan = self.widget.session.nodes.volume.GetName()
         headline, method = html.escape(numbers.headline(analysis)), html.escape(f"{scan}: {numbers.method_line(analysis)}")
-        say(self.ui.headlineLabel, f"<b>{headline}</b><br>{method}")
+        say(self.ui.headlineLabel, f"<b>{headline}</b><br>{method}<br>{html.escape(numbers.cavity_line(analysis))}")
         self._showRows(analysis, numbers)
 
     def _showRows(self, analysis, numbers) -> None:

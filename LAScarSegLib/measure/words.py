@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 from .quantities import Quantity, QuantityName
 
 DASH = "–"
@@ -26,3 +30,18 @@ def range_words(name: QuantityName, quantity: Quantity) -> str:
     if quantity.value is None or quantity.low is None or quantity.high is None:
         return ""
     return f"{number_words(name, quantity.low)} {DASH} {number_words(name, quantity.high)}"
+
+
+def cavity_words(provenance: Mapping[str, Any]) -> str:
+    """Where the cavity of a result comes from: the model that found it, with what its card says of its use, or whoever gave it."""
+    edited = "cavity" in provenance.get("edited", ())
+    model = provenance.get("models", {}).get("cavity")
+    if model is None:
+        path = provenance.get("inputs", {}).get("cavity", {}).get("path", "")
+        # In Slicer it is a node, whose name may hold a slash.
+        name = path if path.startswith("node ") else Path(path).name
+        given = f"The cavity was given ({name})" if name else "The cavity was given"
+        return f"{given} and then edited by hand." if edited else f"{given}; no model found it."
+    found = f"The cavity was found by the model {model['name']} {model['version']}"
+    simulated = " The model was trained on simulated scans, so it says nothing about a patient." if model["simulated"] else ""
+    return f"{found}{' and then edited by hand' if edited else ''}.{simulated} Its card says: {model['intended_use']}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError
 from ..settings import Settings
@@ -28,6 +29,7 @@ class StoredResult:
     image_path: Path
     image_sha256: str
     digests: dict[str, str]
+    provenance: dict[str, Any]
 
 
 def read_result(folder: str | Path) -> StoredResult:
@@ -48,6 +50,7 @@ def read_result(folder: str | Path) -> StoredResult:
             image_path=Path(image["path"]),
             image_sha256=image["sha256"],
             digests=provenance["masks"],
+            provenance=provenance,
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"The result {folder} is damaged or of another version ({error!r}). Run the analysis again.") from error

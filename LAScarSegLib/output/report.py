@@ -13,7 +13,7 @@ from ..errors import ProcessingError
 from ..flags import QualityFlag
 from ..intensity.rules import RULES
 from ..measure.quantities import QUANTITIES, Quantity, QuantityName
-from ..measure.words import DASH, number_words, range_words, unit_words
+from ..measure.words import DASH, cavity_words, number_words, range_words, unit_words
 from ..resources import resource_path
 from .figures import FIGURES
 from .figures.words import shares_at
@@ -58,6 +58,7 @@ def render_report(analysis: Analysis, figures: Path, notes: Sequence[QualityFlag
     return environment.get_template(TEMPLATE).render(
         title=_title(analysis),
         headline=_headline(analysis),
+        cavity=cavity_words(analysis.provenance),
         method=_method(analysis),
         flags=[flag for flag in (*analysis.flags, *notes) if flag.code != SAID_ELSEWHERE],
         planes=analysis.planes,

@@ -10,7 +10,7 @@ from ..analysis import Analysis
 from ..errors import InputError
 from ..flags import QualityFlag
 from ..measure.quantities import QUANTITIES
-from ..measure.words import DASH, number_words, range_words, unit_words
+from ..measure.words import DASH, cavity_words, number_words, range_words, unit_words
 
 FLAG_TITLES = {
     "blood_pool_uneven": "Uneven blood pool",
@@ -96,6 +96,11 @@ def method_line(analysis: Analysis) -> str:
     level = f", grey level {method.threshold_intensity:.4g}" if method.threshold_intensity is not None else ""
     preset = f" ({method.source}, published for {method.published_for})" if method.published_for else ""
     return f"{method.words}{level}{preset}"
+
+
+def cavity_line(analysis: Analysis) -> str:
+    """Where the cavity comes from: the model that found it, or whoever gave or edited it."""
+    return cavity_words(analysis.provenance)
 
 
 def rows(analysis: Analysis) -> tuple[NumberRow, ...]:

@@ -36,6 +36,7 @@ def test_a_scan_with_a_cavity_becomes_a_result(ready, scene):
     wait(lambda: not ready.runSection.running, "the run")
     share = ready.analysis.measurements["scar_area_pct"].value
     assert f"{share:.1f} %" in ready.ui.headlineLabel.text
+    assert "The cavity was given (node " in ready.ui.headlineLabel.text
     assert scene.GetFirstNodeByName("scan LA scar map") is not None
     assert ready.ui.measurementsTable.rowCount > 8
     assert ready.ui.applyButton.text == "Apply" and "Done" in ready.ui.statusLabel.text

@@ -46,6 +46,16 @@ def test_the_method_is_named_with_its_number_its_grey_level_and_whose_it_is():
     assert line.startswith("Image intensity ratio > 1.32, grey level ") and "Benito et al., Europace 2017" in line
 
 
+def test_a_line_says_where_the_cavity_comes_from():
+    assert numbers.cavity_line(analysed()) == "The cavity was given; no model found it."
+    model = {"name": "la-net", "version": "2.1", "simulated": True, "intended_use": "Tests only."}
+    found = replace(analysed(), provenance=analysed().provenance | {"models": {"cavity": model}, "edited": ["cavity"]})
+    assert numbers.cavity_line(found) == (
+        "The cavity was found by the model la-net 2.1 and then edited by hand. The model was trained on simulated scans, so it says "
+        "nothing about a patient. Its card says: Tests only."
+    )
+
+
 def test_rows_carry_value_unit_and_range_rounded_for_reading():
     shown = {row.key: row for row in numbers.rows(with_numbers(analysed(), scar_area_cm2=Quantity(4.567, "cm2", 4.0, 5.04)))}
     row = shown["scar_area_cm2"]

@@ -150,6 +150,27 @@ def test_a_result_measured_again_can_be_measured_again(folder, capfd):
     assert values(measure(capfd)) == values(first)
 
 
+def provenance_of(result: str) -> dict:
+    return json.loads((Path(result) / "provenance.json").read_text(encoding="utf-8"))
+
+
+def test_where_the_cavity_came_from_is_kept_and_that_it_was_edited(folder, capfd):
+    run(capfd)
+    made = provenance_of("out")
+    model = {"name": "la-net", "version": "2.1", "simulated": True, "intended_use": "Tests only."}
+    Path("out/provenance.json").write_text(json.dumps(made | {"models": {"cavity": model, "scar": model}}), encoding="utf-8")
+    measure(capfd)
+    kept = provenance_of("again")
+    assert kept["models"] == {"cavity": model} and kept["inputs"] == made["inputs"] and "edited" not in kept
+    edit("cavity", lambda cavity: ndimage.binary_erosion(cavity))
+    for _ in range(2):
+        # The second time nothing was edited since, but a hand is still in it.
+        measure(capfd)
+        assert provenance_of("again")["models"] == {"cavity": model} and provenance_of("again")["edited"] == ["cavity"]
+        shutil.rmtree("out")
+        shutil.move("again", "out")
+
+
 def test_a_result_may_replace_itself(folder, capfd):
     run(capfd)
     half = edit("scar", lambda scar: scar & (np.arange(49) < 24))
@@ -172,8 +193,7 @@ def test_a_scan_that_moved_is_asked_for(folder, capfd):
     Path("image.nrrd").rename("moved.nrrd")
     assert "image.nrrd is no longer there. Say where it is with --image" in refusal(capfd, "out")
     assert values(measure(capfd, "--image", "moved.nrrd")) == before
-    provenance = json.loads(Path("again/provenance.json").read_text(encoding="utf-8"))
-    assert provenance["inputs"]["image"]["path"].endswith("moved.nrrd")
+    assert provenance_of("again")["inputs"]["image"]["path"].endswith("moved.nrrd")
 
 
 def test_another_scan_is_noticed(folder, capfd):

@@ -78,6 +78,32 @@ def test_the_range_is_called_what_it_is(page):
     assert "not a confidence interval" in page.text
 
 
+MODEL = {
+    "name": "la-net", "version": "2.1", "simulated": False,
+    "intended_use": "Finding the cavity for research, to be corrected by a person.",
+}  # fmt: skip
+SAYS_OF_USE = "Its card says: Finding the cavity for research, to be corrected by a person."
+FILE = {"inputs": {"image": {"path": "/data/scan.nrrd"}, "cavity": {"path": "/data/endo.nrrd"}}}
+
+
+@pytest.mark.parametrize(
+    ("provenance", "says"),
+    [
+        ({"models": {"cavity": MODEL}}, f"The cavity was found by the model la-net 2.1. {SAYS_OF_USE}"),
+        ({"models": {"cavity": MODEL}, "edited": ["cavity"]}, f"found by the model la-net 2.1 and then edited by hand. {SAYS_OF_USE}"),
+        ({"models": {"cavity": MODEL | {"simulated": True}}}, "trained on simulated scans, so it says nothing about a patient."),
+        (FILE, "The cavity was given (endo.nrrd); no model found it."),
+        (FILE | {"models": {"scar": MODEL}}, "The cavity was given (endo.nrrd); no model found it."),
+        (FILE | {"edited": ["cavity", "scar"]}, "The cavity was given (endo.nrrd) and then edited by hand."),
+        ({"inputs": {"cavity": {"path": "node left/atrium"}}}, "The cavity was given (node left/atrium); no model found it."),
+        ({}, "The cavity was given; no model found it."),
+    ],
+)
+def test_beside_the_headline_it_says_where_the_cavity_comes_from(pictures, provenance, says):
+    text = Page(render_report(sample_analysis(provenance={"lascarseg": "0.1.0"} | provenance), pictures)).text
+    assert says in text.split("How scar was found")[0]
+
+
 def test_nothing_is_fetched_from_anywhere(html, page):
     without_pictures = re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]+", "", html)
     assert not re.search(r"(?i)https?:|//[a-z]|@import|url\(|<script|<link|<iframe", without_pictures)
