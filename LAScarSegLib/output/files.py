@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from ..errors import LAScarSegError, ProcessingError
 from ..flags import QualityFlag
 from ..progress import Progress
+from ..volume import Volume
 from ..volume_files import write_volume
 from ..whole_folder import disk_error, disk_is_full
 from .folder import MARKER, check_output, whole_folder
@@ -29,7 +30,7 @@ __all__ = ["check_output", "write_results"]
 
 STAGE = "output"
 MASKS = ("cavity", "wall", "scar")
-VOLUMES = (*MASKS, "sdm_cavity", "sdm_wall", "scar_probability")
+VOLUMES = (*MASKS, "sdm_cavity", "sdm_wall")
 """Properties of `Analysis` that are written, each as NAME.nii.gz."""
 GZIP_LENGTH_MODULUS = 1 << 32
 """A gzip file ends with its uncompressed length modulo this (RFC 1952, ISIZE)."""
@@ -124,9 +125,9 @@ class _Writer:
         from ..surface.polydata import write_vtp
 
         analysis = self._analysis
-        names = [name for name in VOLUMES if name != "scar_probability" or analysis.scar_probability_box is not None]
         return [
-            *[_Job(f"{name}.nii.gz", self._volume_writer(name), 0.1 if name in MASKS else 0.7) for name in names],
+            *[_Job(f"{name}.nii.gz", self._volume_writer(name), 0.1 if name in MASKS else 0.7) for name in VOLUMES],
+            *self._network_jobs(),
             _Job("surface.vtp", lambda path: write_vtp(analysis.surface, path)),
             _Job("measurements.json", lambda path: write_json(analysis.measurements_json(), path)),
             _Job("measurements.csv", lambda path: write_measurements_csv(analysis, path)),
@@ -144,13 +145,25 @@ class _Writer:
         drawable = [kind for kind in FIGURES if problem is None or not kind.needs_rendering]
         return [_Job(f"figures/{kind.file_name}", lambda path, kind=kind: kind.draw(self._analysis, path), 1.0) for kind in drawable]
 
-    def _volume_writer(self, name: str) -> Callable[[Path], None]:
-        def write(path: Path) -> None:
-            volume = getattr(self._analysis, name)
-            write_volume(volume, path)
-            _check_complete(path, volume.array.nbytes)
+    def _network_jobs(self) -> list[_Job]:
+        """What a network says voxel by voxel: probability, and how sure it is."""
+        inside = self._analysis.scar_probability_box
+        if inside is None:
+            return []
+        from ..inference.entropy import entropy
 
-        return write
+        probability = Volume(inside, self._analysis.box_geometry)
+        return [
+            _Job("scar_probability.nii.gz", lambda path: self._write_box(probability, path), 0.7),
+            _Job("scar_entropy.nii.gz", lambda path: self._write_box(entropy(probability), path), 0.7),
+        ]
+
+    def _volume_writer(self, name: str) -> Callable[[Path], None]:
+        return lambda path: _write_whole(getattr(self._analysis, name), path)
+
+    def _write_box(self, inside: Volume, path: Path) -> None:
+        """A map of the analysis's box on the whole grid, 0 around it."""
+        _write_whole(inside.expand(self._analysis.box, self._analysis.geometry), path)
 
     def _write_scene(self, path: Path) -> None:
         from ..scene import write_mrb
@@ -192,6 +205,11 @@ def _naming(path: Path) -> Iterator[None]:
         raise
     except (OSError, RuntimeError) as error:
         raise disk_error(error, path) from error
+
+
+def _write_whole(volume: Volume, path: Path) -> None:
+    write_volume(volume, path)
+    _check_complete(path, volume.array.nbytes)
 
 
 def _check_complete(path: Path, voxel_bytes: int) -> None:

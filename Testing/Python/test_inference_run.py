@@ -97,6 +97,19 @@ def test_a_model_finds_the_scar_and_its_probability_goes_with_the_result(folder,
     assert result["scar_area_pct"]["value"] == pytest.approx(11.7, abs=1.5)
 
 
+def test_where_the_folds_of_an_ensemble_disagree_its_entropy_is_a_whole_bit(folder, capfd, monkeypatch):
+    """One fold takes everything for scar, the other nothing: their mean is one half, and 0 beyond the system's region around the wall."""
+    never, always = (Contrast(level=level, gain=20.0) for level in (9.0, -9.0))
+    monkeypatch.setattr(bundle_models, "bundle_networks", lambda bundle: lambda spec, fold: (never, always)[fold])
+    install(folder, "scar", folds=2)
+    assert lascarseg(capfd, "run", "image.nrrd", "--cavity", "cavity.nrrd", "--scar", "scar-net", "-o", "out").code == 0
+    probability, entropy = (read_volume(folder / "out" / f"scar_{name}.nii.gz").array for name in ("probability", "entropy"))
+    asked = probability > 0
+    assert 1000 < asked.sum() < asked.size / 2
+    np.testing.assert_allclose(probability[asked], 0.5, atol=1e-3)
+    np.testing.assert_allclose(entropy, asked, atol=1e-3)
+
+
 def test_a_model_and_the_rule_that_it_imitates_give_the_same_scar_and_numbers(folder, capfd):
     """One definition of scar for every method: voxels of the wall that pass. This network passes what is above 250.5."""
     install(folder, "scar")
