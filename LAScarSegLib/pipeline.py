@@ -186,7 +186,7 @@ def _anatomy(case: Case) -> Anatomy:
 
 def _surface(case: Case, anatomy: Anatomy) -> Surface:
     """The surface with its regions."""
-    surface = cavity_surface(anatomy.cavity, case.geometry, case.settings.mesh_edge_mm)
+    surface = cavity_surface(anatomy.cavity, case.geometry, case.settings.mesh_edge_mm, anatomy.depth_mm)
     return surface.with_arrays(region=label_regions(surface, case.planes, anatomy.deepest_point))
 
 

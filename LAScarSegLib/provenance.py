@@ -58,6 +58,7 @@ def mask_digest(mask: np.ndarray, offset: tuple[int, int, int] = (0, 0, 0), shap
 
     mask (k, j, i) bool, either on the whole grid or the part at `offset` of a grid of `shape`.
     """
-    kji = np.argwhere(mask) + offset
-    flat = np.ravel_multi_index(tuple(kji.T), shape or mask.shape)
-    return hashlib.sha256(np.sort(flat).astype("<i8").tobytes()).hexdigest()
+    kji = tuple(axis + first for axis, first in zip(np.nonzero(mask), offset))
+    # Voxel numbers in ascending order, as `nonzero` gives them.
+    flat = np.ravel_multi_index(kji, shape or mask.shape)
+    return hashlib.sha256(flat.astype("<i8", copy=False)).hexdigest()

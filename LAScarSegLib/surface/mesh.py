@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from vtkmodules.vtkCommonCore import vtkPoints
 from vtkmodules.vtkCommonDataModel import vtkImageData, vtkPolyData
 from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D, vtkWindowedSincPolyDataFilter
 
-from ..anatomy.distance import signed_distance
+from ..anatomy.distance import depth_inside, distance_to
 from ..volume import Box, Geometry
 from .interpolation import resample_cubic
 from .surface import Surface
@@ -21,7 +23,7 @@ SMOOTHING_ITERATIONS = 100
 radii is given back by smoothing the residual too (Tukey's twicing). Measured in Docs/validation.md."""
 
 
-def cavity_surface(cavity: np.ndarray, geometry: Geometry, edge_mm: float) -> Surface:
+def cavity_surface(cavity: np.ndarray, geometry: Geometry, edge_mm: float, depth_mm: np.ndarray | None = None) -> Surface:
     """The closed surface of a cavity mask, in physical space.
 
     Shape-based interpolation (Raya & Udupa 1990): the signed distance map is interpolated with cubic splines to an
@@ -36,11 +38,12 @@ def cavity_surface(cavity: np.ndarray, geometry: Geometry, edge_mm: float) -> Su
         the mask's grid.
     edge_mm
         about the length of a triangle's edge.
+    depth_mm
+        (k, j, i) `depth_inside` of the cavity where it is known, so that it isn't computed again.
     """
     box = Box.around(cavity, 0.0, geometry.spacing_kji)
     padding = [int(np.ceil(PADDING_MM / s)) + 1 for s in geometry.spacing_kji]
-    padded = np.pad(cavity[box.slices], [(p, p) for p in padding])
-    sdm = signed_distance(padded, geometry.spacing_kji, clip_mm=np.inf)
+    sdm = _padded_distance(cavity, box, padding, geometry.spacing_kji, depth_mm)
     steps = [edge_mm / s for s in geometry.spacing_kji]
     polydata = _smooth(_zero_level(resample_cubic(sdm, steps)))
     kji = vtk_to_numpy(polydata.GetPoints().GetData())[:, ::-1].astype(np.float64) * steps
@@ -61,6 +64,19 @@ def oriented_surface(points: np.ndarray, triangles: np.ndarray) -> Surface:
     )
     lengths = np.linalg.norm(normals, axis=1, keepdims=True)
     return Surface(points, triangles, normals / np.maximum(lengths, np.finfo(float).tiny))
+
+
+def _padded_distance(
+    cavity: np.ndarray, box: Box, padding: list[int], spacing_kji: Sequence[float], depth_mm: np.ndarray | None
+) -> np.ndarray:
+    """The signed distance map in the cavity's box with background around; float32 mm, positive inside, not clipped."""
+    widths = [(p, p) for p in padding]
+    padded = np.pad(cavity[box.slices], widths)
+    at_border = 0 in box.start or any(stop == size for stop, size in zip(box.stop, cavity.shape))
+    # What lies beyond the image's border is background here, and not for `depth_inside`.
+    known = depth_mm is not None and not at_border
+    depth = np.pad(depth_mm[box.slices], widths) if known else depth_inside(padded, spacing_kji)
+    return depth - distance_to(padded, spacing_kji)
 
 
 def _zero_level(field: np.ndarray) -> vtkPolyData:

@@ -56,9 +56,10 @@ class NormalProbe:
     def along(cls, geometry: Geometry, surface: Surface, reach_mm: float) -> NormalProbe:
         """The voxels within ±`reach_mm` of every vertex along its normal."""
         steps = max(1, int(np.ceil(reach_mm / PROBE_STEP_MM)))
-        kji = np.rint(_indices_along_normals(geometry, surface, np.linspace(-reach_mm, reach_mm, 2 * steps + 1))).astype(np.int32)
+        indices = _indices_along_normals(geometry, surface, np.linspace(-reach_mm, reach_mm, 2 * steps + 1))
+        kji = np.rint(indices, out=indices).astype(np.int32)
         shape = geometry.shape
-        inside = np.all([(axis >= 0) & (axis < n) for axis, n in zip(kji, shape)], axis=0)
+        inside = np.logical_and.reduce([(axis >= 0) & (axis < n) for axis, n in zip(kji, shape)])
         flat = np.where(inside, (kji[0] * shape[1] + kji[1]) * shape[2] + kji[2], -1)
         return cls(flat.reshape(len(surface.points), -1))
 
@@ -76,5 +77,8 @@ def _indices_along_normals(geometry: Geometry, surface: Surface, distances_mm: n
     """(3, N·S) continuous array indices (k, j, i) of the points at `distances_mm` along every normal."""
     start = geometry.lps_to_index(surface.points)
     direction = geometry.lps_to_index(surface.points + surface.normals) - start
-    ijk = start[:, None, :] + distances_mm[None, :, None] * direction[:, None, :]
-    return ijk.reshape(-1, 3).T[::-1]
+    kji = np.empty((3, len(start), len(distances_mm)))
+    for axis, column in enumerate((2, 1, 0)):
+        np.multiply(direction[:, column, None], distances_mm, out=kji[axis])
+        kji[axis] += start[:, column, None]
+    return kji.reshape(3, -1)

@@ -36,6 +36,15 @@ def test_signed_distance_is_scipys_difference_of_transforms():
     np.testing.assert_allclose(signed_distance(mask, spacing, 12.0), np.clip(expected, -12, 12), atol=1e-4)
 
 
+@pytest.mark.parametrize("radius_mm", [2.0, 3.0, 4.5, 9.0, 16.0])
+def test_signed_distance_of_thin_and_thick_masks_is_scipys(radius_mm):
+    """Thinner than the short reach, thicker, and deeper than the clip."""
+    grid = Grid.around(THIN_SLICES, radius_mm + 6.0)
+    mask, spacing = grid.ball(radius_mm).array, grid.geometry.spacing_kji
+    expected = ndimage.distance_transform_edt(mask, sampling=spacing) - ndimage.distance_transform_edt(~mask, sampling=spacing)
+    np.testing.assert_allclose(signed_distance(mask, spacing, 12.0), np.clip(expected, -12, 12), atol=1e-4)
+
+
 def test_signed_distance_of_a_half_space_counts_from_voxel_to_voxel():
     mask = np.zeros((4, 5, 10), dtype=bool)
     mask[..., :4] = True

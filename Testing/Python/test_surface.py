@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from analytic import ISOTROPIC, THIN_SLICES, Grid, ellipsoid_area_mm2, ellipsoid_volume_ml, oblique, sphere_area_mm2
-
 from scipy import ndimage
 
+from LAScarSegLib.anatomy.distance import depth_inside
 from LAScarSegLib.surface.distance import signed_distance_to_surface
 from LAScarSegLib.surface.interpolation import resample_cubic
 from LAScarSegLib.surface.mesh import cavity_surface
@@ -95,6 +95,18 @@ def test_cavity_at_the_image_border_is_closed_with_a_lid():
     cut = (0.5 - 0.2) * 1.25
     expected = np.pi * (2 / 3 * 25.0**3 + 25.0**2 * cut - cut**3 / 3) / 1000
     assert surface.volume_ml == pytest.approx(expected, rel=0.02)
+
+
+@pytest.mark.parametrize("cut", [False, True], ids=["inside the image", "cut off by its border"])
+def test_with_its_depth_given_the_surface_is_the_same(cut):
+    grid = Grid.around(THIN_SLICES, 20.0)
+    mask = grid.ball(15.0).array
+    mask = mask[:, :, : mask.shape[2] // 2] if cut else mask
+    geometry = grid.geometry.crop(_whole_box(mask))
+    depth = depth_inside(mask, geometry.spacing_kji)
+    with_depth, without = cavity_surface(mask, geometry, 1.0, depth), cavity_surface(mask, geometry, 1.0)
+    np.testing.assert_array_equal(with_depth.points, without.points)
+    np.testing.assert_array_equal(with_depth.triangles, without.triangles)
 
 
 def test_vertex_areas_sum_to_the_mesh():
