@@ -5,8 +5,9 @@ from slicer.i18n import tr as _
 
 from LAScarSegPanel.section import Section, attempt, makeTimer, say
 
-POLL_MS = 20
-"""Slicer's event loop keeps Python's lock: a measurement goes on in another thread only while this timer's function gives way."""
+POLL_MS, BUSY_POLL_MS = 20, 5
+"""Slicer's event loop keeps Python's lock: a measurement goes on in another thread only while this timer's function gives way, so
+it is called again as soon as the windows have had their turn."""
 EDITOR_TAG = "LAScarSeg"
 """Singleton tag of the editor's parameter node: the Segment Editor module keeps its own."""
 UNDO_STATES = 10
@@ -146,6 +147,7 @@ class EditSection(Section):
         if not worked:
             self._timer.stop()  # else the message would come again and again
             return
+        self._timer.setInterval(BUSY_POLL_MS if state.busy else POLL_MS)
         say(self.ui.editLabel, state.error or state.words)
         self.ui.updateButton.enabled = not state.busy
         if state.changed:

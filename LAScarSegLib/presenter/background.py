@@ -58,19 +58,27 @@ class Background:
 
     def poll(self) -> Outcome | None:
         """The outcome of the latest work once it is there, else None; returns within `GIVE_WAY_S`."""
-        if self._thread is not None:
-            self._thread.join(GIVE_WAY_S)
-            if self._thread.is_alive():
-                return None
-            self._thread = None
-            if not self._overtaken:
-                return self._outcome
-        if self._wish is not None and time.monotonic() >= self._due:
-            work, self._wish, self._overtaken = self._wish, None, False
-            # A daemon: Slicer must be able to quit while it works.
-            self._thread = Thread(target=self._run, args=(work,), name="LAScarSeg", daemon=True)
-            self._thread.start()
+        self._start()
+        if self._thread is None:
+            return None
+        # New work too: the lock it waits for is given back only here.
+        self._thread.join(GIVE_WAY_S)
+        if self._thread.is_alive():
+            return None
+        self._thread = None
+        if not self._overtaken:
+            return self._outcome
+        self._start()
         return None
+
+    def _start(self) -> None:
+        """Begin with the wish when its time has come and nothing else runs."""
+        if self._thread is not None or self._wish is None or time.monotonic() < self._due:
+            return
+        work, self._wish, self._overtaken = self._wish, None, False
+        # A daemon: Slicer must be able to quit while it works.
+        self._thread = Thread(target=self._run, args=(work,), name="LAScarSeg", daemon=True)
+        self._thread.start()
 
     def _run(self, work: Callable[[], Any]) -> None:
         try:

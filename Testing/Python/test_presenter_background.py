@@ -111,6 +111,14 @@ def test_work_goes_on_in_an_event_loop_that_keeps_pythons_lock():
     assert outcome == Outcome(5000)
 
 
+def test_new_work_gets_pythons_lock_in_the_poll_that_starts_it(monkeypatch):
+    """Else it would stand still until the next one."""
+    monkeypatch.setattr(background_module, "GIVE_WAY_S", PATIENCE_S)
+    background = Background(pause_s=0.0)
+    background.submit(lambda: "done")
+    assert background.poll() == Outcome("done")
+
+
 def test_polling_does_not_wait_for_the_work_to_end():
     background, go_on = Background(pause_s=0.0), threading.Event()
     background.submit(lambda: go_on.wait(PATIENCE_S))
