@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..analysis import Analysis
@@ -53,16 +53,25 @@ class EditSession:
     Undo stays Segment Editor's: it takes back strokes, one at a time, with the wall and scar that went with them, and the
     next update brings map and numbers back. Redo lasts until an update writes into a segment. Thresholds and planes aren't
     strokes: nothing undoes them but setting them back.
+
+    `original` is the result before the first edit, where that is not `analysis`: what was edited is told from it.
     """
 
-    def __init__(self, scene: Any, nodes: SceneNodes, analysis: Analysis) -> None:
+    def __init__(self, scene: Any, nodes: SceneNodes, analysis: Analysis, original: Analysis | None = None) -> None:
         self._scene, self.nodes = scene, nodes
-        self.analysis = self._original = analysis
+        self.analysis = analysis
+        self._original = analysis if original is None else original
         self._has_plane_nodes = False
 
     def rebase(self, analysis: Analysis) -> None:
-        """Another threshold or method was chosen for the same nodes: from here on, this is the result without any edit."""
-        self.analysis = self._original = analysis
+        """Another threshold or method was chosen for the same nodes: from here on, this is the scar that nobody edited.
+
+        Cavity and wall stay edited, if they were.
+        """
+        before, now = self._original.provenance["masks"], analysis.provenance["masks"]
+        masks = now | {name: before[name] for name in (edits.CAVITY, edits.WALL)}
+        self.analysis = analysis
+        self._original = replace(analysis, provenance=analysis.provenance | {"masks": masks})
 
     def prepare_editor(self, what: str) -> EditorSetup:
         """What Segment Editor needs to correct the `"cavity"` or the `"scar"`.

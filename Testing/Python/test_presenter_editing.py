@@ -218,6 +218,16 @@ def test_another_threshold_starts_anew(made):
     assert made.session.edited() == frozenset()
 
 
+def test_after_another_threshold_an_edited_cavity_is_still_an_edited_one(made):
+    from LAScarSegLib.pipeline import change_threshold
+
+    made.draw("cavity", made.held("cavity") | BULGE)
+    edited = made.session.update(full=False)
+    made.session.rebase(change_threshold(edited, "iir", 1.3))
+    made.draw("scar", made.held("wall") & BULGE)
+    assert made.session.update(full=False).provenance["edited"] == ["cavity", "scar"]
+
+
 def test_what_was_drawn_while_it_was_measured_is_not_overwritten(made):
     made.draw("cavity", made.held("cavity") | BULGE)
     drawn = made.session.snapshot()

@@ -15,6 +15,7 @@ from scene_cases import GRIDS, RADIUS_MM, analysed, scan  # noqa: E402
 from LAScarSegLib import scene as mrml  # noqa: E402
 from LAScarSegLib.analysis import Analysis, ScarMethod  # noqa: E402
 from LAScarSegLib.errors import InputError  # noqa: E402
+from LAScarSegLib.flags import QualityFlag  # noqa: E402
 from LAScarSegLib.pipeline import analyse, change_scar  # noqa: E402
 from LAScarSegLib.presenter import review  # noqa: E402
 from LAScarSegLib.presenter.edits import with_probability  # noqa: E402
@@ -101,6 +102,78 @@ def test_a_models_scar_comes_back_with_its_probability(tmp_path):
     assert analysis.method == model.method and numbers(analysis) == same_as(model)
     np.testing.assert_array_equal(analysis.scar_probability_box, model.scar_probability_box)
     np.testing.assert_array_equal(analysis.surface.scar_probability, model.surface.scar_probability)
+
+
+def test_erasing_an_edit_brings_the_rules_scar_back_as_before_the_scene_was_closed(tmp_path):
+    made = bench()
+    found, before = made.held("scar"), numbers(made.session.analysis)
+    made.draw("scar", found | (made.held("wall") & BULGE))
+    made.session.update(full=False)
+    again = stored_and_loaded(made, tmp_path)
+    assert again.session.analysis.method.name == "mask" and again.session.analysis.provenance["edited"] == ["scar"]
+    again.draw("scar", found)
+    analysis = again.session.update(full=False)
+    assert (analysis.method.name, analysis.method.words) == ("iir", "Image intensity ratio > 1.20")
+    assert analysis.provenance["edited"] == [] and numbers(analysis) == pytest.approx(before, rel=1e-9)
+    # And it is a rule's scar again: it follows the cavity, and the threshold can be moved.
+    again.draw("cavity", again.held("cavity") | BULGE)
+    assert again.session.update(full=False).method.name == "iir"
+    assert review.can_change_threshold(again.session.analysis) == ""
+
+
+@pytest.mark.parametrize("measured", [True, False])
+def test_what_was_edited_before_stays_edited_whatever_is_drawn_next(tmp_path, measured):
+    """Apply asks before it replaces what a person drew: it must know."""
+    made = bench()
+    made.draw("scar", made.held("scar") | (made.held("wall") & BULGE))
+    if measured:
+        made.session.update(full=False)
+    again = stored_and_loaded(made, tmp_path)
+    again.draw("cavity", again.held("cavity") | ball("oblique", RIGHT * RADIUS_MM, 3.0))
+    assert again.session.update(full=False).provenance["edited"] == ["cavity", "scar"]
+    last = stored_and_loaded(again, tmp_path)
+    last.draw("scar", last.held("scar") & ~ball("oblique", RIGHT * RADIUS_MM, 4.0))
+    analysis = last.session.update(full=False)
+    assert analysis.provenance["edited"] == ["cavity", "scar"]
+    assert analysis.method.words == "Image intensity ratio > 1.20, edited by hand"
+
+
+def test_what_is_known_of_files_and_models_outlives_an_edit_that_was_not_measured(tmp_path):
+    model, remark = {"name": "la-net", "version": "2.1"}, QualityFlag("simulated", "The model la-net was trained on simulated scans.")
+    known = {"models": {"cavity": model}, "inputs": {"image": {"path": "/data/scan.nrrd"}}}
+    first = replace(analysed(), flags=(*analysed().flags, remark), provenance=analysed().provenance | known)
+    made = bench(first)
+    made.draw("cavity", made.held("cavity") | BULGE)
+    analysis = stored_and_loaded(made, tmp_path).session.analysis
+    assert {key: analysis.provenance[key] for key in known} == known and analysis.provenance["edited"] == ["cavity"]
+    assert [flag for flag in analysis.flags if flag.code == "simulated"] == [remark]
+
+
+def test_a_models_scar_that_was_edited_stays_edited_when_a_later_stroke_is_taken_back(tmp_path):
+    base = analysed()
+    model = with_probability(change_scar(base, base.scar_box), base.volume.like(np.full(base.geometry.shape, 0.5, dtype=np.float32)))
+    provenance = base.provenance | {"models": {"scar": {"name": "net", "version": "1.0"}}}
+    made = bench(replace(model, method=ScarMethod("net@1.0", "Network net 1.0", source="somebody"), provenance=provenance))
+    made.draw("scar", made.held("scar") | (made.held("wall") & BULGE))
+    made.session.update(full=False)
+    again = stored_and_loaded(made, tmp_path)
+    edited = again.held("scar")
+    for scar in (edited & ~BULGE, edited):
+        again.draw("scar", scar)
+        assert again.session.update(full=False).method.words == "Network net 1.0, edited by hand"
+    again.draw("cavity", again.held("cavity") | ball("oblique", RIGHT * RADIUS_MM, 3.0))
+    assert "scar_older_than_cavity" in [flag.code for flag in again.session.update(full=False).flags]
+
+
+def test_a_wall_that_was_drawn_and_is_taken_back_is_automatic_again(tmp_path):
+    made = bench()
+    automatic = made.held("wall")
+    made.draw("wall", automatic & ~ball("oblique", RIGHT * RADIUS_MM, 6.0))
+    assert made.session.update(full=False).method.wall_given
+    again = stored_and_loaded(made, tmp_path)
+    again.draw("wall", automatic)
+    analysis = again.session.update(full=False)
+    assert not analysis.method.wall_given and analysis.provenance["edited"] == []
 
 
 def test_a_scene_that_the_command_line_wrote_gets_planes_to_drag(tmp_path):
