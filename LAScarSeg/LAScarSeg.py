@@ -146,6 +146,8 @@ class LAScarSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         # Of observers of the same priority VTK calls the latest first; the selectors must have read the scene before.
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose, priority=AFTER_SELECTORS)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndImport, priority=AFTER_SELECTORS)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndUndoEvent, self.onSceneEndUndo)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndRedoEvent, self.onSceneEndUndo)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self.onNodeRemoved)
         self.initializeParameterNode()
 
@@ -231,6 +233,11 @@ class LAScarSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onSceneEndImport(self, caller, event) -> None:
         """The parameter node may hold other choices now, of nodes that were not there yet when it was read."""
         self.onSceneEndClose(caller, event)
+
+    def onSceneEndUndo(self, caller, event) -> None:
+        """Where somebody switched the scene's own undo on, the nodes may hold an earlier result now, to be taken up anew."""
+        if self.session is None or not self.session.is_shown():
+            self.setResult(None)
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeRemoved(self, caller, event, node) -> None:

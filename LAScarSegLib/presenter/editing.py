@@ -10,6 +10,7 @@ from ..errors import InputError
 from ..scene import segmentation as segments
 from ..scene.build import SceneNodes, still_there, update_scene
 from ..scene.mrml import slicer_classes
+from ..scene.provenance import MEASUREMENTS, measurements_text
 from ..surface.planes import CutPlane
 from . import edits
 from .planes import read_planes
@@ -72,6 +73,11 @@ class EditSession:
         masks = now | {name: before[name] for name in (edits.CAVITY, edits.WALL)}
         self.analysis = analysis
         self._original = replace(analysis, provenance=analysis.provenance | {"masks": masks})
+
+    def is_shown(self) -> bool:
+        """Whether the table still holds these numbers: Slicer's own undo of a scene, where it is switched on, puts earlier ones there."""
+        table = self.nodes.measurements
+        return table.GetScene() is self._scene and table.GetAttribute(MEASUREMENTS) == measurements_text(self.analysis)
 
     def prepare_editor(self, what: str) -> EditorSetup:
         """What Segment Editor needs to correct the `"cavity"` or the `"scar"`.

@@ -44,4 +44,9 @@ def annotate(analysis: Analysis, nodes: Iterable[Any], measurements_node: Any) -
             else:
                 node.SetAttribute(name, value)
     measurements_node.SetAttribute(PROVENANCE, json.dumps(analysis.provenance, ensure_ascii=False))
-    measurements_node.SetAttribute(MEASUREMENTS, json.dumps(analysis.measurements_json(), ensure_ascii=False))
+    measurements_node.SetAttribute(MEASUREMENTS, measurements_text(analysis))
+
+
+def measurements_text(analysis: Analysis) -> str:
+    """The content of measurements.json as a node keeps it."""
+    return json.dumps(analysis.measurements_json(), ensure_ascii=False)

@@ -73,6 +73,21 @@ def snapshot(scene: Any) -> dict[str, tuple[str, int]]:
     return {node.GetID(): (node.GetClassName(), node.GetMTime()) for node in nodes}
 
 
+RESULT_CLASSES = (
+    "Segmentation", "SegmentationDisplay", "Model", "ModelDisplay", "ScalarVolume", "ScalarVolumeDisplay", "Table", "PlotSeries",
+    "PlotChart",
+)  # fmt: skip
+
+
+def undo_switched_on(scene: Any) -> None:
+    """As Slicer's script repository does it: for the scene, and for what is made of these classes from now on."""
+    scene.SetUndoOn()
+    for name in RESULT_CLASSES:
+        default = scene.CreateNodeByClass(f"vtkMRML{name}Node")
+        default.UndoEnabledOn()
+        scene.AddDefaultNode(default)
+
+
 def wait_until(condition, seconds: float = WAIT_SECONDS) -> None:
     start = time.monotonic()
     while not condition():

@@ -10,6 +10,7 @@ import time
 
 import pytest
 from panel_cases import apply, dialogs, panel, put_mask, ready, scene, wait  # noqa: F401
+from presenter_cases import undo_switched_on
 from slicer_stand_in import open_panel
 
 from LAScarSegLib import sample_data
@@ -40,6 +41,25 @@ def test_a_scan_with_a_cavity_becomes_a_result(ready, scene):
     assert scene.GetFirstNodeByName("scan LA scar map") is not None
     assert ready.ui.measurementsTable.rowCount > 8
     assert ready.ui.applyButton.text == "Apply" and "Done" in ready.ui.statusLabel.text
+
+
+def test_after_an_undo_of_apply_the_earlier_result_is_offered(ready, scene):
+    undo_switched_on(scene)
+    shares = []
+    for threshold in (1.3, 0.7):
+        ready.parameterNode.threshold = threshold
+        ready.ui.applyButton.click()
+        wait(lambda: not ready.runSection.running, "the run")
+        shares.append(f"{ready.analysis.measurements['scar_area_pct'].value:.1f} %")
+    assert shares[1] in ready.ui.headlineLabel.text and shares[0] != shares[1]
+    scene.Undo()
+    assert ready.session is None and ready.ui.headlineLabel.text == "No result yet."
+    assert ready.ui.reopenButton.isVisibleTo(ready.ui.reviewCollapsibleButton)
+    ready.ui.reopenButton.click()
+    assert shares[0] in ready.ui.headlineLabel.text
+    scene.Redo()
+    ready.ui.reopenButton.click()
+    assert shares[1] in ready.ui.headlineLabel.text
 
 
 def test_choices_come_back_with_the_parameter_node(ready, scene):

@@ -13,13 +13,15 @@ import pytest
 
 pytest.importorskip("slicer", reason="needs slicer-core")
 
-from presenter_cases import PYTHON, add_bend, ball_nodes, left_in, snapshot, wait_until  # noqa: E402
+from presenter_cases import PYTHON, add_bend, ball_nodes, left_in, snapshot, undo_switched_on, wait_until  # noqa: E402
 from processes import group_members  # noqa: E402
 from scene_cases import CENTRE_LPS, GRIDS, scan  # noqa: E402
 
 from LAScarSegLib import pipeline, scene as mrml  # noqa: E402
 from LAScarSegLib.presenter.choices import read_choices  # noqa: E402
+from LAScarSegLib.presenter.editing import EditSession  # noqa: E402
 from LAScarSegLib.presenter.planes import read_planes  # noqa: E402
+from LAScarSegLib.presenter.reopen import has_result, reopen  # noqa: E402
 from LAScarSegLib.presenter.run import GONE, Run, RunState  # noqa: E402
 from LAScarSegLib.scene.mrml import results_of  # noqa: E402
 from LAScarSegLib.volume_files import write_volume  # noqa: E402
@@ -122,6 +124,25 @@ def test_a_second_run_updates_the_nodes_of_the_first(scene, runs, temporary):
     assert set(snapshot(scene)) == nodes and second.nodes.surface is first.nodes.surface
     assert second.nodes.surface.GetAttribute("LAScarSeg.method") == "nsd"
     assert camera.GetPosition() == (1.0, 2.0, 3.0)
+
+
+def test_where_scene_undo_is_switched_on_every_apply_is_one_step_of_it(scene, runs, temporary):
+    undo_switched_on(scene)
+    volume, _, choices = ball_nodes(scene)
+    first = started(runs, scene, dataclasses.replace(choices, threshold=1.3), temporary)
+    assert finished(first).error == "" and scene.GetNumberOfUndoLevels() == 1
+    second = started(runs, scene, dataclasses.replace(choices, threshold=0.7), temporary)
+    assert finished(second).error == "" and scene.GetNumberOfUndoLevels() == 2
+    session = EditSession(scene, second.nodes, second.analysis)
+    assert session.is_shown() and session.edited() == frozenset()
+    scene.Undo()
+    assert not session.is_shown()
+    again = reopen(scene, volume)
+    assert again.analysis.measurements == first.analysis.measurements and again.analysis.method == first.analysis.method
+    np.testing.assert_array_equal(again.snapshot().scar, first.analysis.scar.array > 0)
+    assert read_choices(scene, again.nodes.measurements) == dataclasses.replace(choices, threshold=1.3)
+    scene.Undo()
+    assert not has_result(scene, volume) and volume.GetImageData() is not None
 
 
 def test_under_a_bending_transform_the_result_belongs_to_a_hardened_copy(scene, runs, temporary):
