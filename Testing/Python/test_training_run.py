@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from model_cases import small_card, weights_for
-from training_data import tiny_settings
+from training_data import one_thread, tiny_settings  # noqa: F401
 from typer.testing import CliRunner
 
 from LAScarSegLib.cli import app
@@ -36,15 +35,6 @@ from LAScarSegLib.volume_files import read_volume
 
 MACHINE = Machine(device="cpu", precision="32", workers=0, validate_every=1)
 """In full precision: bfloat16 would be as repeatable, but not on every processor there is."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this small are faster on one core, much so where others work too."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

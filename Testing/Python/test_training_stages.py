@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="networks need torch")
 pytest.importorskip("lightning", reason="training needs Lightning")
 
-from training_data import tiny_settings  # noqa: E402
+from training_data import one_thread, tiny_settings  # noqa: E402, F401
 
 from LAScarSegLib.inference import device as device_module  # noqa: E402
 from LAScarSegLib.inference.apply import find  # noqa: E402
@@ -41,14 +40,6 @@ class Trained:
     cohort: Path
     cavities: tuple[Run, ...]
     scar: Run
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from LAScarSegLib.networks import NetworkPlan
 from LAScarSegLib.systems import SYSTEMS, Preset
@@ -16,6 +17,17 @@ from LAScarSegLib.volume_files import write_volume
 SPACING = (2.0, 2.0, 4.0)
 SIZE = (24, 20, 12)
 CUBE = ((1, 1, 1), (2, 2, 2), (2, 2, 2))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks this small are faster on one core, much so where others work too. For the modules that import it."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def scan(seed: int) -> Volume:
