@@ -90,6 +90,9 @@ class Analysis:
     samples: tuple[Sample, ...]
     """What was counted: the cavity as it is, then perturbed; `pipeline.change_threshold` starts from here."""
     scar_probability_box: np.ndarray | None = None
+    """(k, j, i) float32 0…1, when a model found the scar."""
+    cavity_probability_box: np.ndarray | None = None
+    """(k, j, i) float32 0…1, when a model found the cavity and nobody edited it since."""
 
     @property
     def blood_pool(self) -> BloodPool:

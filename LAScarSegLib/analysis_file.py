@@ -30,7 +30,9 @@ VERSION = 1
 """Of the format: worker and reader are the same installation, so another one is refused."""
 JSON_NAME = "json"
 """The member that holds everything but arrays, as UTF-8 bytes."""
-BOX_ARRAYS = ("lge_box", "cavity_box", "wall_box", "scar_box", "sdm_cavity_box", "sdm_wall_box", "scar_probability_box")
+BOX_ARRAYS = (
+    "lge_box", "cavity_box", "wall_box", "scar_box", "sdm_cavity_box", "sdm_wall_box", "scar_probability_box", "cavity_probability_box",
+)  # fmt: skip
 SAMPLE_ARRAYS = ("wall_intensity", "cavity_intensity", "wall_peak", "vertex_area_mm2", "is_wall")
 SAMPLE_VALUES = ("has_planes", "la_volume_ml", "voxel_volume_ml")
 

@@ -23,10 +23,11 @@ CAVITY_SHARE = 0.7
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What models found in a scan: masks by name (`cavity`, `scar`) on its grid, with their flags; the scar's probability."""
+    """What models found in a scan: masks by name (`cavity`, `scar`) on its grid, with their flags, and the probabilities behind them."""
 
     masks: dict[str, Volume]
     scar_probability: Volume | None = None
+    cavity_probability: Volume | None = None
 
 
 def find(
@@ -52,10 +53,12 @@ def find(
     progress = progress or Progress()
     share = CAVITY_SHARE if "scar" in models else 1.0
     masks: dict[str, Volume] = {}
+    of_cavity: Volume | None = None
     if "cavity" in models:
-        masks["cavity"] = BundleCavityModel.from_bundle(models["cavity"], options, progress.part(0.0, share)).predict_mask(scan)
+        model = BundleCavityModel.from_bundle(models["cavity"], options, progress.part(0.0, share))
+        of_cavity, masks["cavity"] = model.predict_with_mask(scan)
     if "scar" not in models:
-        return Found(masks)
+        return Found(masks, cavity_probability=of_cavity)
     given = masks.get("cavity")
     if given is None:
         given = scan.like(mask_on_grid(cavity, scan.geometry, "cavity", cavity_label)[0])
@@ -64,15 +67,17 @@ def find(
     # A region of interest is drawn for the cavity; the scar's follows from it.
     probability = BundleScarModel.from_bundle(bundle, replace(options, roi=None), part).predict(scan, given)
     masks["scar"] = Volume((probability.array > bundle.card.threshold).astype(np.uint8), scan.geometry, probability.flags)
-    return Found(masks, probability)
+    return Found(masks, probability, of_cavity)
 
 
 def with_models(analysis: Analysis, models: Mapping[str, Bundle], found: Found, options: InferenceOptions) -> Analysis:
-    """The analysis with what models gave it: the scar's probability, the method's name, provenance."""
+    """The analysis with what models gave it: probabilities, the method's name, provenance."""
     described = {
         name: bundle.describe() | {"mirror": options.mirror, "region_first": options.region_first} for name, bundle in models.items()
     }
     analysis = replace(analysis, flags=_once(analysis.flags), provenance=analysis.provenance | {"models": described})
+    if found.cavity_probability is not None:
+        analysis = replace(analysis, cavity_probability_box=np.ascontiguousarray(found.cavity_probability.array[analysis.box.slices]))
     if found.scar_probability is None:
         return analysis
     card = models["scar"].card

@@ -164,12 +164,16 @@ class BundleCavityModel(_BundleModel):
 
         The largest part above the threshold, without holes, which would be measured as wall.
         """
+        return self.predict_with_mask(volume)[1]
+
+    def predict_with_mask(self, volume: Volume) -> tuple[Volume, Volume]:
+        """Both `predict` and `predict_mask`, from one run of the networks."""
         probability, threshold = self._predict(volume)
         found = probability.array > threshold
         box = Box.around(found, 0.0, (1.0, 1.0, 1.0)).slices
         mask = np.zeros(found.shape, dtype=np.uint8)
         mask[box] = binary_fill_holes(largest_component(found[box]))
-        return Volume(mask, volume.geometry, probability.flags)
+        return probability, Volume(mask, volume.geometry, probability.flags)
 
     def _predict(self, volume: Volume) -> tuple[Volume, float]:
         """The probability and the threshold to read it with."""

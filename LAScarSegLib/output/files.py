@@ -146,17 +146,16 @@ class _Writer:
         return [_Job(f"figures/{kind.file_name}", lambda path, kind=kind: kind.draw(self._analysis, path), 1.0) for kind in drawable]
 
     def _network_jobs(self) -> list[_Job]:
-        """What a network says voxel by voxel: probability, and how sure it is."""
-        inside = self._analysis.scar_probability_box
-        if inside is None:
-            return []
+        """What networks say voxel by voxel: probability, and how sure they are."""
         from ..inference.entropy import entropy
 
-        probability = Volume(inside, self._analysis.box_geometry)
-        return [
-            _Job("scar_probability.nii.gz", lambda path: self._write_box(probability, path), 0.7),
-            _Job("scar_entropy.nii.gz", lambda path: self._write_box(entropy(probability), path), 0.7),
-        ]
+        jobs = []
+        for name, inside in (("cavity", self._analysis.cavity_probability_box), ("scar", self._analysis.scar_probability_box)):
+            if inside is not None:
+                found = Volume(inside, self._analysis.box_geometry)
+                jobs.append(_Job(f"{name}_probability.nii.gz", lambda path, found=found: self._write_box(found, path), 0.7))
+                jobs.append(_Job(f"{name}_entropy.nii.gz", lambda path, found=found: self._write_box(entropy(found), path), 0.7))
+        return jobs
 
     def _volume_writer(self, name: str) -> Callable[[Path], None]:
         return lambda path: _write_whole(getattr(self._analysis, name), path)

@@ -14,8 +14,8 @@ RESULT = FolderKind(
     title="LAScarSeg result",
     markers=frozenset({MARKER}),
     names=frozenset(
-        {"cavity.nii.gz", "wall.nii.gz", "scar.nii.gz", "scar_probability.nii.gz", "scar_entropy.nii.gz", "sdm_cavity.nii.gz", "sdm_wall.nii.gz",
-         "surface.vtp", "measurements.json", "measurements.csv", "threshold_curve.csv", MARKER, "report.html", "figures", "scene.mrb"}
+        {"cavity.nii.gz", "wall.nii.gz", "scar.nii.gz", "cavity_probability.nii.gz", "cavity_entropy.nii.gz", "scar_probability.nii.gz",
+         "scar_entropy.nii.gz", "sdm_cavity.nii.gz", "sdm_wall.nii.gz", "surface.vtp", "measurements.json", "measurements.csv", "threshold_curve.csv", MARKER, "report.html", "figures", "scene.mrb"}
     ),
 )  # fmt: skip
 """ARCHITECTURE, "Results on disk", and the entropy beside the probability."""

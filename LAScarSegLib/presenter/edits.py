@@ -207,7 +207,9 @@ def _finished(found: Analysis, current: Analysis, original: Analysis) -> Analysi
     by_model = original.method.name not in RULES and original.method.name != "mask" and found.method.name not in RULES
     older = (_older_than_cavity(original.method.name),) if by_model and CAVITY in edited else ()
     provenance = {**current.provenance, **found.provenance, "inputs": current.provenance["inputs"], "edited": edited}
-    return replace(found, flags=kept + carried + older, provenance=provenance)
+    same_cavity = digests[CAVITY] == current.provenance["masks"][CAVITY] and found.box == current.box
+    of_cavity = current.cavity_probability_box if same_cavity else None
+    return replace(found, flags=kept + carried + older, provenance=provenance, cavity_probability_box=of_cavity)
 
 
 def _older_than_cavity(model: str) -> QualityFlag:

@@ -60,7 +60,8 @@ def test_a_rule_with_planes_and_perturbation_range(path):
 def test_a_given_scar_and_a_probability(path):
     image, cavity = scan(GRIDS["axial"])
     analysis = analyse(image, Settings(perturbation=False), cavity=cavity, scar=analysed("axial").scar)
-    analysis = dataclasses.replace(analysis, scar_probability_box=analysis.scar_box.astype(np.float32) * 0.7)
+    of_scar, of_cavity = analysis.scar_box.astype(np.float32) * 0.7, analysis.cavity_box.astype(np.float32) * 0.6
+    analysis = dataclasses.replace(analysis, scar_probability_box=of_scar, cavity_probability_box=of_cavity)
     assert_equal(analysis, back(analysis, path))
 
 

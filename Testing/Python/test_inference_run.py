@@ -19,11 +19,13 @@ pytest.importorskip("safetensors", reason="networks need safetensors")
 from model_cases import Contrast, small_card, weights_for  # noqa: E402
 from small_scan import flag_codes, lascarseg, numbers, only_data_files, small_scan, write_scan  # noqa: E402
 
+from scipy.ndimage import binary_fill_holes  # noqa: E402
 from vtkmodules.util.numpy_support import vtk_to_numpy  # noqa: E402
 from vtkmodules.vtkIOXML import vtkXMLPolyDataReader  # noqa: E402
 
 from LAScarSegLib.anatomy.distance import depth_inside  # noqa: E402
 from LAScarSegLib.inference import bundle_models  # noqa: E402
+from LAScarSegLib.inference.region import largest_component  # noqa: E402
 from LAScarSegLib.models.bundle import write_bundle  # noqa: E402
 from LAScarSegLib.models.card import Preprocessing  # noqa: E402
 from LAScarSegLib.models.store import ModelStore  # noqa: E402
@@ -84,6 +86,10 @@ def test_a_model_finds_the_cavity_that_is_measured(folder, capfd):
     assert 2 * (found.array & truth.array).sum() / (found.array.sum() + truth.array.sum()) > 0.93
     model = json.loads((folder / "out" / "provenance.json").read_text())["models"]["cavity"]
     assert (model["name"], model["version"], model["sha256"]) == ("cavity-net", "1.0", ModelStore().find("cavity-net").card.sha256)
+    probability, entropy = (read_volume(folder / "out" / f"cavity_{name}.nii.gz").array for name in ("probability", "entropy"))
+    np.testing.assert_array_equal(binary_fill_holes(largest_component(probability > 0.5)), found.array > 0)
+    sure = np.abs(probability - 0.5) > 0.499
+    assert entropy[sure].max() < 0.02 and entropy.max() <= 1.0 and (entropy > 0.1).any()
 
 
 def test_a_model_finds_the_scar_and_its_probability_goes_with_the_result(folder, capfd):

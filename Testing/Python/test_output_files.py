@@ -71,18 +71,20 @@ def test_distance_maps_are_positive_inside_and_clipped(result):
     assert np.abs(sdm).max() == 12.0
 
 
-def test_a_networks_probability_comes_with_its_entropy(analysis, tmp_path):
+@pytest.mark.parametrize("what", ["cavity", "scar"])
+def test_a_networks_probability_comes_with_its_entropy(analysis, tmp_path, what):
     """In bits: 1 where the network can't decide, H(¼) = 2 − ¾ log2 3 = 0.8113, 0 where it is sure; around the box it is not asked."""
     probability = np.zeros(analysis.box.shape, dtype=np.float32)
     probability[0, 0, :4] = (0.5, 0.25, 0.75, 1.0)
-    write_results(replace(analysis, scar_probability_box=probability), tmp_path / "out", figures=False, report=False, scene=False)
-    written, entropy = (read_volume(tmp_path / "out" / f"scar_{name}.nii.gz") for name in ("probability", "entropy"))
+    found = replace(analysis, **{f"{what}_probability_box": probability})
+    write_results(found, tmp_path / "out", figures=False, report=False, scene=False)
+    written, entropy = (read_volume(tmp_path / "out" / f"{what}_{name}.nii.gz") for name in ("probability", "entropy"))
     assert entropy.geometry.same_grid(analysis.geometry) and entropy.array.dtype == np.float32
     np.testing.assert_array_equal(written.array[analysis.box.slices], probability)
     np.testing.assert_allclose(entropy.array[analysis.box.slices][0, 0, :4], [1.0, 0.8113, 0.8113, 0.0], atol=1e-4)
     assert np.count_nonzero(entropy.array) == 3
     listed = json.loads((tmp_path / "out" / "provenance.json").read_text(encoding="utf-8"))["files"]
-    assert {"scar_probability.nii.gz", "scar_entropy.nii.gz"} <= set(listed)
+    assert set(listed) == DATA_FILES | {f"{what}_probability.nii.gz", f"{what}_entropy.nii.gz"}
 
 
 def test_measurements_json_keeps_its_contract(result):

@@ -210,6 +210,16 @@ def test_a_models_scar_that_was_edited_says_so_and_taking_it_back_gives_the_mode
     assert back.method.name == "net@1.0" and "scar_older_than_cavity" not in {flag.code for flag in back.flags}
 
 
+def test_a_networks_map_of_the_cavity_outlives_an_edit_of_the_scar_not_one_of_the_cavity():
+    probability = np.full(analysed().box.shape, 0.75, dtype=np.float32)
+    made = bench(replace(analysed(), cavity_probability_box=probability))
+    made.draw("scar", made.held("scar") | (made.held("wall") & BULGE))
+    for full in (False, True):
+        np.testing.assert_array_equal(made.session.update(full).cavity_probability_box, probability)
+    made.draw("cavity", made.held("cavity") | BULGE)
+    assert made.session.update(full=False).cavity_probability_box is None
+
+
 def test_another_threshold_starts_anew(made):
     from LAScarSegLib.pipeline import change_threshold
 
