@@ -58,7 +58,7 @@ def mask_digest(mask: np.ndarray, offset: tuple[int, int, int] = (0, 0, 0), shap
 
     mask (k, j, i) bool, either on the whole grid or the part at `offset` of a grid of `shape`.
     """
-    kji = tuple(axis + first for axis, first in zip(np.nonzero(mask), offset))
-    # Voxel numbers in ascending order, as `nonzero` gives them.
-    flat = np.ravel_multi_index(kji, shape or mask.shape)
+    inside = np.unravel_index(np.flatnonzero(mask), mask.shape)
+    # Voxel numbers of the whole grid, in ascending order as `flatnonzero` gives those of the part.
+    flat = np.ravel_multi_index(tuple(axis + first for axis, first in zip(inside, offset)), shape or mask.shape)
     return hashlib.sha256(flat.astype("<i8", copy=False)).hexdigest()
