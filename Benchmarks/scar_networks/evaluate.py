@@ -3,8 +3,9 @@
     python Benchmarks/scar_networks/evaluate.py --out DIR [--preset tiny]
 
 Every scan goes through the job of `lascarseg run` (without pictures), once with its true cavity and once with the cavity that the
-system's own network finds; what is there already is not run again. Writes scores-PRESET.json beside
-this script, from which `document.py` makes a table of Docs/ablation.md.
+system's own network finds, or the other system's while there is none; a cavity network without a coarse network gets a region of interest,
+as a user would draw it. What is there already is not run again. Writes scores-PRESET.json beside this script, from which `document.py`
+makes tables of Docs/ablation.md.
 Needs `rules.py` and at least one `train.py` before.
 """
 
@@ -17,6 +18,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 from layout import PRESETS, ROOT, SYSTEMS, Layout, case_folders
 
 sys.path.insert(0, str(ROOT))
@@ -30,10 +32,14 @@ from LAScarSegLib.models.bundle import read_bundle
 from LAScarSegLib.models.store import SIMULATED_VARIABLE, STORE_VARIABLE
 from LAScarSegLib.request import Request, run_request
 from LAScarSegLib.settings import Settings
+from LAScarSegLib.volume import Box, Volume
+from LAScarSegLib.volume_files import read_volume, write_volume
 
 
 TRUTH = "truth"
 """A cavity that nobody had to find."""
+ROI_MARGIN_MM = 15.0
+"""Around the true cavity, as cavity networks are trained."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +61,9 @@ def methods(layout: Layout, preset: str) -> list[Method]:
     best = {f"{b['rule']} {b['threshold']:g}" if b["threshold"] is not None else b["rule"]: b for b in rules(layout).values()}
     found = []
     for system in SYSTEMS:
-        cavity = layout.bundle(preset, system, "cavity")
+        cavities = [layout.bundle(preset, other, "cavity") for other in (system, *SYSTEMS)]
         scar = layout.bundle(preset, system, "scar")
-        for source in (TRUTH, *([cavity.name] if cavity.is_dir() else [])):
+        for source in (TRUTH, *[cavity.name for cavity in cavities if cavity.is_dir()][:1]):
             tried = best.items() if source == TRUTH else list(best.items())[:1]
             found += [Method(source, name, b["rule"], b["threshold"]) for name, b in tried]
             found += [Method(source, scar.name, scar.name)] if scar.is_dir() else []
@@ -77,27 +83,45 @@ def marked(layout: Layout, name: str) -> str:
 
 def run_method(layout: Layout, method: Method) -> Path:
     """Every held-out phantom through the whole job; returns the folder of the results."""
-    folder = layout.out / "results" / marked(layout, method.cavity) / marked(layout, method.name)
+    in_region = method.cavity != TRUTH and needs_region(layout, method.cavity)
+    folder = layout.out / "results" / (marked(layout, method.cavity) + "-roi" * in_region) / marked(layout, method.name)
     for case in case_folders(layout.heldout):
         if (folder / case.name).is_dir():
             continue
         folder.mkdir(parents=True, exist_ok=True)
         cavity = case / "atriumSegImgMO.nii.gz" if method.cavity == TRUTH else Path(method.cavity)
+        roi = region_of_interest(layout, case) if in_region else None
         print(f"{method.cavity}, {method.name}: {case.name}", flush=True)
         run_request(
             Request(
-                image=case / "enhanced.nii.gz", output=folder / case.name, cavity=cavity, scar=method.scar, device="cpu",
+                image=case / "enhanced.nii.gz", output=folder / case.name, cavity=cavity, roi=roi, scar=method.scar, device="cpu",
                 settings=Settings(threshold=method.threshold, perturbation=False), figures=False, report=False, scene=False,
             )
         )  # fmt: skip
     return folder
 
 
+def needs_region(layout: Layout, cavity: str) -> bool:
+    """Whether a cavity model knows the atrium's surroundings only and has no coarse network that finds them."""
+    return read_bundle(layout.out / "bundles" / cavity).card.coarse is None
+
+
+def region_of_interest(layout: Layout, case: Path) -> Path:
+    """A mask of the box around the true cavity, with a margin; written once."""
+    file = layout.out / "roi" / f"{case.name}.nii.gz"
+    if not file.is_file():
+        cavity = read_volume(case / "atriumSegImgMO.nii.gz")
+        mask = np.zeros(cavity.array.shape, dtype=np.uint8)
+        mask[Box.around(cavity.array > 0, ROI_MARGIN_MM, cavity.geometry.spacing_kji).slices] = 1
+        file.parent.mkdir(exist_ok=True)
+        write_volume(Volume(mask, cavity.geometry), file)
+    return file
+
+
 def main(layout: Layout, preset: str) -> None:
     os.environ |= {STORE_VARIABLE: str(layout.out / "bundles"), SIMULATED_VARIABLE: "1"}
     scores, cavities = {}, {}
-    for method in methods(layout, preset):
-        folder = run_method(layout, method)
+    for method, folder in {method: run_method(layout, method) for method in methods(layout, preset)}.items():
         scores[method] = score_folder(folder, layout.heldout, SCAR)
         if method.cavity != TRUTH and method.cavity not in cavities:
             cavities[method.cavity] = score_folder(folder, layout.heldout, CAVITY)
@@ -136,10 +160,12 @@ def described_cavities(layout: Layout, scores: dict[str, list[CaseScore]]) -> li
 
 
 def training_of(layout: Layout, name: str) -> dict[str, object]:
-    """From a model's card: cases, steps, patch, and the steps of its coarse network."""
+    """From a model's card: cases, steps and patch, and of a cavity model how it is told where the atrium is."""
     card = read_bundle(layout.out / "bundles" / name).card
     about = {key: card.training[key] for key in ("cases", "steps", "planned_steps")} | {"patch_kji": card.fine.patch}
-    return about | ({"coarse_steps": card.training["coarse"]["steps"]} if card.coarse else {})
+    if card.stage == "cavity":
+        about |= {"roi_margin_mm": ROI_MARGIN_MM} if card.coarse is None else {"coarse_steps": card.training["coarse"]["steps"]}
+    return about
 
 
 def summaries(cases: list[CaseScore], structure: str) -> dict[str, dict]:

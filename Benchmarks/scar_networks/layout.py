@@ -75,7 +75,8 @@ def lascarseg_train(system: str, stage: str, data: Path, folder: Path, *options:
     """`lascarseg train` into `folder`: from the start, on from where it stopped, or nothing when every step is done."""
     if not is_finished(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        lascarseg("train", system, stage, "--data", data, "-o", folder, *options, *(["--resume"] if (folder / "run.json").is_file() else []))
+        resume = ["--resume"] if (folder / "run.json").is_file() else []
+        lascarseg("train", system, stage, "--data", data, "-o", folder, *options, *resume)
 
 
 def is_finished(folder: Path) -> bool:
