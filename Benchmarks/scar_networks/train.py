@@ -24,7 +24,8 @@ STEPS_PER_EPOCH = 20
 EPOCHS = {
     ("two_stage_sdm", "cavity"): 30, ("boundary_focused", "cavity"): 60, ("two_stage_sdm", "scar"): 75, ("boundary_focused", "scar"): 75,
 }  # fmt: skip
-"""A few minutes on a processor; both papers train some hundred times longer. boundary_focused's cavity wants another patch than `tiny`'s (README.md)."""
+"""A few minutes on a processor; both papers train some hundred times longer. boundary_focused's cavity wants another patch than `tiny`'s
+(README.md)."""
 COARSE_EPOCHS = 20
 """Of the network that only tells where the atrium is; its loss was still falling after 160 steps, with nothing found yet."""
 DATA = "simulated LGE-MRI: post-ablation phantoms of LAScarSeg"
