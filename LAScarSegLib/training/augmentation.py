@@ -41,7 +41,7 @@ LOW_RESOLUTION_SHARE, LOW_RESOLUTION = 0.125, (0.5, 1.0)
 """0.25 of the samples, each channel with 0.5."""
 SHADING_SHARE, SHADING_LOG_GAIN, SHADING_KNOTS = 0.3, 0.8, 4
 """Largest standard deviation of the gain's logarithm at the field's knots, of which there are 4 along each axis of a patch."""
-DARK_BLOOD_SHARE, DARK_BLOOD_DEPTH, DARK_BLOOD_WIDTH = 0.25, 2.0, 0.5
+DARK_BLOOD_SHARE, DARK_BLOOD_DEPTH, DARK_BLOOD_WIDTH = 0.4, 2.0, 0.5
 """Largest depth, and width (one standard deviation) of the range of grey levels that is darkened, in SDs of the patch."""
 GAMMA, INVERTED_GAMMA_SHARE, GAMMA_SHARE = (0.7, 1.5), 0.1, 0.3
 MIRROR_SHARE = 0.5
@@ -115,7 +115,7 @@ class Shade(Randomizable, MapTransform):
 
 
 class DarkenBlood(Randomizable, MapTransform):
-    """Blood as dark as muscle, or darker, as late after the contrast agent or at another inversion time: with probability 0.25.
+    """Blood as dark as muscle, or darker, as late after the contrast agent or at another inversion time: with probability 0.4.
 
     Grey levels around the cavity's mean are lowered, in every chamber and vessel alike. Not nnU-Net's: for few scans. Mean and
     standard deviation of the patch stay as they were; a patch without cavity stays as it is.
