@@ -2,7 +2,8 @@
 
 The bundle's fine network (its first fold) is written out as a finished nnU-Net training, and that is imported again: nnUNetPredictor
 and our whole scan then do the same, nnU-Net's preprocessing included. Region first adds the bundle's coarse network to the imported
-bundle. The last row is the bundle as it is, with its own preprocessing and all its folds.
+bundle. The last row is the bundle as it is, with its own preprocessing and all its folds. `--bundle` takes another model, such as the
+one that `nnunet_import.py --keep` leaves: a real nnU-Net training, which knows whole fields of view.
 
 Each run is a process of its own; the sides take turns. Start is Python, imports and, for nnU-Net, building its network; inference is
 from the scan's file to the mask on the scan's grid; the first tile is counted from the start of the process. Dice is between
@@ -13,14 +14,13 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from common.children import Measured, apart, measure
+from common.children import Measured, apart, has_nnunet, measure
 from common.scans import SIZE_88, SPACING_88
 from common.timing import Bar, judge, print_table, ratio
 
@@ -68,7 +68,7 @@ def make_scan(image: Path, cavity: Path) -> None:
     write_volume(phantom.cavity, cavity)
 
 
-def make_models(path: Path, folder: Path) -> None:
+def make_models(path: Path, coarse_path: Path, folder: Path) -> None:
     """The bundle's fine network as an nnU-Net training, as a bundle that was imported from it, and that with the coarse network."""
     from common.nnunet_results import write_results
 
@@ -83,14 +83,11 @@ def make_models(path: Path, folder: Path) -> None:
     card, files = convert_results(results, request)
     card = replace(card, threshold=bundle.card.threshold)
     write_bundle(card, files, folder / "imported")
-    coarse = bundle.card.coarse
+    finder = bundle if bundle.card.coarse is not None else read_bundle(coarse_path, stage="cavity")
+    coarse = finder.card.coarse
     if coarse is not None:
-        files = files | {name: bundle.read(name) for name in coarse.weights}
+        files = files | {name: finder.read(name) for name in coarse.weights}
         write_bundle(replace(card, coarse=coarse), files, folder / "with_coarse")
-
-
-def has_nnunet(python: str) -> bool:
-    return subprocess.run([python, "-c", "import nnunetv2"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
 
 
 def measure_in_turn(commands: dict[str, list[str]], repetitions: int) -> dict[str, list[Measured]]:
@@ -157,6 +154,7 @@ def bars(files: Files, runs: dict[str, list[Measured]]) -> list[Bar]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", type=Path, default=BUNDLE, help="a cavity model's folder or zip")
+    parser.add_argument("--coarse", type=Path, default=BUNDLE, help="the model whose coarse network goes first where that one has none")
     parser.add_argument("--image", type=Path, help="a scan instead of the simulated one, with --cavity")
     parser.add_argument("--cavity", type=Path)
     parser.add_argument("--nnunet-python", default=sys.executable, help="the Python that has nnunetv2")
@@ -171,7 +169,7 @@ def main() -> int:
         files = Files(folder, arguments.bundle, *scan)
         if not given:
             apart(make_scan, files.image, files.cavity)
-        apart(make_models, files.bundle, folder)
+        apart(make_models, files.bundle, arguments.coarse, folder)
         commands = files.commands(arguments.nnunet_python if has_nnunet(arguments.nnunet_python) else None)
         if NNUNET not in commands:
             print(f"{arguments.nnunet_python} has no nnunetv2: nothing is compared with nnU-Net (see --nnunet-python).")

@@ -48,6 +48,11 @@ def measure(command: Sequence[str]) -> Measured:
     return Measured(moments, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * GB_PER_MAXRSS)
 
 
+def has_nnunet(python: str) -> bool:
+    """Whether nnunetv2 is installed for this Python."""
+    return subprocess.run([python, "-c", "import nnunetv2"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+
+
 def announce(event: str) -> None:
     """What a measured command says when it gets somewhere."""
     print(json.dumps({"event": event}), flush=True)
