@@ -61,7 +61,8 @@ def methods(layout: Layout, preset: str) -> list[Method]:
     best = {f"{b['rule']} {b['threshold']:g}" if b["threshold"] is not None else b["rule"]: b for b in rules(layout).values()}
     found = []
     for system in SYSTEMS:
-        cavities = [layout.bundle(preset, other, "cavity") for other in (system, *SYSTEMS)]
+        # The system's own before another's; a cavity of another size is still a cavity.
+        cavities = [layout.bundle(size, other, "cavity") for other in (system, *SYSTEMS) for size in (preset, *PRESETS)]
         scar = layout.bundle(preset, system, "scar")
         for source in (TRUTH, *[cavity.name for cavity in cavities if cavity.is_dir()][:1]):
             tried = best.items() if source == TRUTH else list(best.items())[:1]
