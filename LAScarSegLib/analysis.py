@@ -19,6 +19,10 @@ from .surface.surface import Surface
 from .volume import Box, Geometry, Volume
 
 
+GIVEN = "mask"
+"""The method's name when somebody gave or edited the scar."""
+
+
 @dataclass(frozen=True)
 class ScarMethod:
     """How scar was found, in the words a report needs.

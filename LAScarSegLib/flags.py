@@ -19,3 +19,8 @@ class QualityFlag:
 
     def to_json(self) -> dict[str, str]:
         return asdict(self)
+
+
+def simulated_model(name: str) -> QualityFlag:
+    """The warning that goes with every result of a model that was trained on simulated scans."""
+    return QualityFlag("simulated", f"The model {name} was trained on simulated scans: its result says nothing about a patient.")

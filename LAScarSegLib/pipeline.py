@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .analysis import Analysis, ScarMethod
+from .analysis import GIVEN, Analysis, ScarMethod
 from .anatomy.anatomy import Anatomy, build_anatomy
 from .case import Case, prepare_case
 from .errors import InputError
@@ -280,7 +280,7 @@ def _digests(case: Case, anatomy: Anatomy, scar: np.ndarray, shape: tuple[int, i
 
 def _describe_method(rule: Rule | None, parameter: float | None, level: float | None, wall_given: bool) -> ScarMethod:
     if rule is None:
-        return ScarMethod("mask", "A scar mask that was given", wall_given=wall_given)
+        return ScarMethod(GIVEN, "A scar mask that was given", wall_given=wall_given)
     preset = rule.preset(parameter)
     return ScarMethod(
         name=rule.name,

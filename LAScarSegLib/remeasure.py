@@ -8,6 +8,7 @@ from typing import Any
 
 from .analysis import Analysis
 from .errors import InputError
+from .flags import simulated_model
 from .intensity.rules import RULES
 from .output.files import check_output, write_results
 from .output.reading import StoredResult, read_result
@@ -55,12 +56,17 @@ def remeasure(folder: Path, changes: Changes, output: Path | None, force: bool, 
     image = _read_same_scan(image_path, stored)
     scar, settings = _scar_and_settings(stored, changes)
     analysis = analyse(
-        image, settings, cavity=stored.cavity, wall=stored.wall if stored.wall_given or _was_edited(stored, "wall") else None, scar=scar,
+        image, settings, cavity=stored.cavity, wall=stored.wall if stored.method.wall_given or _was_edited(stored, "wall") else None, scar=scar,
         planes=read_plane_files(changes.planes) or stored.planes, progress=progress.part(0.1, 1.0 if output is None else 0.5),
     )  # fmt: skip
-    origin = _cavity_origin(stored)
+    kept = ("cavity", "scar") if scar is stored.scar else ("cavity",)
+    origin = _origin(stored, kept)
     origin["inputs"]["image"] = describe_file(image_path)
-    analysis = replace(analysis, provenance=analysis.provenance | origin | {"remeasured": str(folder.resolve())})
+    if "scar" in kept and not _was_edited(stored, "scar"):
+        analysis = replace(analysis, method=replace(stored.method, wall_given=analysis.method.wall_given))
+    flags = dict.fromkeys(simulated_model(model["name"]) for model in origin.get("models", {}).values() if model["simulated"])
+    provenance = analysis.provenance | origin | {"remeasured": str(folder.resolve())}
+    analysis = replace(analysis, flags=(*analysis.flags, *flags), provenance=provenance)
     if output is not None:
         write_results(analysis, output, force=force, progress=progress.part(0.5, 1.0))
     return analysis
@@ -70,7 +76,7 @@ def _scar_and_settings(stored: StoredResult, changes: Changes) -> tuple[Volume |
     """The scar mask (None: a rule finds it) and the settings, with the changes made."""
     settings = replace(stored.settings, native=stored.settings.native or changes.native, staging=changes.staging or stored.settings.staging)
     # A mask that was given, or a model's: neither is found again by a rule.
-    if changes.scar is None and (stored.method not in RULES or _was_edited(stored, "scar")):
+    if changes.scar is None and (stored.method.name not in RULES or _was_edited(stored, "scar")):
         if changes.threshold is not None:
             raise InputError(
                 f"The scar of this result is a mask, or was edited; a threshold ({changes.threshold}) would replace it. Name "
@@ -79,21 +85,21 @@ def _scar_and_settings(stored: StoredResult, changes: Changes) -> tuple[Volume |
         return stored.scar, settings
     if changes.scar is None and changes.threshold is None:
         return None, settings
-    method, threshold = choose_scar(stored.method if changes.scar is None else changes.scar, changes.threshold)
+    method, threshold = choose_scar(stored.method.name if changes.scar is None else changes.scar, changes.threshold)
     if isinstance(method, Path):
         return read_volume(method), settings
     return None, replace(settings, rule=method, threshold=threshold)
 
 
-def _cavity_origin(stored: StoredResult) -> dict[str, Any]:
-    """What the new provenance keeps of the old one: which model or file the cavity came from, and whether a person changed it."""
-    kept: dict[str, Any] = {"inputs": {}}
+def _origin(stored: StoredResult, kept: tuple[str, ...]) -> dict[str, Any]:
+    """What the new provenance has of the old one: the models or files that the masks named in `kept` came from, and which a person changed."""
+    origin: dict[str, Any] = {"inputs": {}}
     for entry in ("inputs", "models"):
-        if (found := stored.provenance.get(entry, {}).get("cavity")) is not None:
-            kept[entry] = {"cavity": found}
-    if "cavity" in stored.provenance.get("edited", ()) or _was_edited(stored, "cavity"):
-        kept["edited"] = ["cavity"]
-    return kept
+        if found := {name: value for name, value in stored.provenance.get(entry, {}).items() if name in kept}:
+            origin[entry] = found
+    if edited := [name for name in kept if name in stored.provenance.get("edited", ()) or _was_edited(stored, name)]:
+        origin["edited"] = edited
+    return origin
 
 
 def _was_edited(stored: StoredResult, name: str) -> bool:

@@ -11,7 +11,7 @@ from scipy.ndimage import binary_fill_holes
 
 from ..anatomy.anatomy import build_anatomy
 from ..errors import InputError
-from ..flags import QualityFlag
+from ..flags import QualityFlag, simulated_model
 from ..models.bundle import Bundle, check_use
 from ..models.card import ModelCard, NetworkSpec
 from ..progress import Progress
@@ -126,7 +126,7 @@ class _BundleModel:
         if part.shape != orientation.of_axes(volume.array.shape):
             whole = np.zeros(orientation.of_axes(volume.array.shape), dtype=np.float32)
             whole[box.slices] = part
-        flags = (*self._notes, *simulated_flag(self.card))
+        flags = (*self._notes, *([simulated_model(self.card.name)] if self.card.simulated else ()))
         return Volume(np.ascontiguousarray(orientation.undo(whole)), volume.geometry, flags)
 
 
@@ -328,10 +328,3 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
     from scipy.special import expit
 
     return expit(logits, out=logits)
-
-
-def simulated_flag(card: ModelCard) -> tuple[QualityFlag, ...]:
-    """The warning that goes with a model trained on simulated scans."""
-    if not card.simulated:
-        return ()
-    return (QualityFlag("simulated", f"The model {card.name} was trained on simulated scans: its result says nothing about a patient."),)

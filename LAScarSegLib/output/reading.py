@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..analysis import ScarMethod
 from ..errors import InputError
 from ..settings import Settings
 from ..surface.planes import CutPlane
@@ -23,8 +24,7 @@ class StoredResult:
     wall: Volume
     scar: Volume
     settings: Settings
-    method: str
-    wall_given: bool
+    method: ScarMethod
     planes: tuple[CutPlane, ...]
     image_path: Path
     image_sha256: str
@@ -39,13 +39,12 @@ def read_result(folder: str | Path) -> StoredResult:
         raise InputError(f"{folder} is not a result of LAScarSeg (it has no {MARKER}). Give a folder that `lascarseg run` made.")
     try:
         provenance = json.loads((folder / MARKER).read_text(encoding="utf-8"))
-        method = json.loads((folder / "measurements.json").read_text(encoding="utf-8"))["method"]
+        method = ScarMethod(**json.loads((folder / "measurements.json").read_text(encoding="utf-8"))["method"])
         image = provenance["inputs"]["image"]
         return StoredResult(
             *(read_volume(folder / f"{name}.nii.gz") for name in ("cavity", "wall", "scar")),
             settings=Settings.from_json(provenance["settings"]),
-            method=method["name"],
-            wall_given=method["wall_given"],
+            method=method,
             planes=tuple(map(CutPlane.from_json, provenance["planes"])),
             image_path=Path(image["path"]),
             image_sha256=image["sha256"],

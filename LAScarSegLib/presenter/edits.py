@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..analysis import Analysis, ScarMethod
+from ..analysis import GIVEN, Analysis, ScarMethod
 from ..anatomy.distance import distance_to
 from ..anatomy.wall import measured_wall
 from ..flags import QualityFlag
@@ -171,7 +171,7 @@ def _with_scar_of(found: Analysis, scar: np.ndarray, current: Analysis, original
     if edited:
         unedited = original.method.name not in RULES and _holds(scar, original.scar_box, original.box)
         words = original.method.words
-        method = original.method if unedited else ScarMethod("mask", words + BY_HAND, source=original.method.source)
+        method = original.method if unedited else ScarMethod(GIVEN, words + BY_HAND, source=original.method.source)
     found = replace(found, method=replace(method, wall_given=found.method.wall_given))
     return found if current.scar_probability_box is None else with_probability(found, current.scar_probability)
 
@@ -204,7 +204,7 @@ def _finished(found: Analysis, current: Analysis, original: Analysis) -> Analysi
     # A wall and a scar that were computed follow the cavity; only a person's are called edited.
     drawn = {CAVITY: True, WALL: found.method.wall_given, SCAR: found.method.title.endswith(BY_HAND)}
     edited = [name for name in (CAVITY, WALL, SCAR) if drawn[name] and digests[name] != before[name]]
-    by_model = original.method.name not in RULES and original.method.name != "mask" and found.method.name not in RULES
+    by_model = original.method.name not in RULES and original.method.name != GIVEN and found.method.name not in RULES
     older = (_older_than_cavity(original.method.name),) if by_model and CAVITY in edited else ()
     provenance = {**current.provenance, **found.provenance, "inputs": current.provenance["inputs"], "edited": edited}
     same_cavity = digests[CAVITY] == current.provenance["masks"][CAVITY] and found.box == current.box

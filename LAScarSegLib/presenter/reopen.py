@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..analysis import Analysis, ScarMethod
+from ..analysis import GIVEN, Analysis, ScarMethod
 from ..errors import InputError
 from ..flags import QualityFlag
 from ..intensity.rules import RULES
@@ -87,7 +87,7 @@ def _measured(image: Volume, drawn: Drawn, by_hand: set[str], settings: Settings
     if "scar" not in given:
         return found
     if "scar" in by_hand and not method.title.endswith(BY_HAND):
-        method = ScarMethod("mask", method.words + BY_HAND, source=method.source)
+        method = ScarMethod(GIVEN, method.words + BY_HAND, source=method.source)
     return replace(found, method=replace(method, wall_given=found.method.wall_given))
 
 
@@ -130,7 +130,7 @@ def _unedited_method(analysis: Analysis) -> ScarMethod:
         words = method.title.removesuffix(BY_HAND)
         rule = change_threshold(analysis, settings.rule, settings.threshold).method
         model = analysis.provenance.get("models", {}).get(SCAR)
-        name = f"{model['name']}@{model['version']}" if model else "mask"
+        name = f"{model['name']}@{model['version']}" if model else GIVEN
         method = rule if rule.words == words else ScarMethod(name, words, source=method.source)
     return replace(method, wall_given=wall_given)
 

@@ -240,6 +240,25 @@ def test_a_simulated_model_is_not_found_until_simulation_is_switched_on_and_then
     monkeypatch.setenv("LASCARSEG_SIMULATED", "1")
     assert lascarseg(capfd, "run", "image.nrrd", "--cavity", "cavity-net", "-o", "out").code == 0
     assert "simulated" in flag_codes(folder / "out")
+    # Measured again, with a rule for the scar, it is still that model's cavity.
+    assert lascarseg(capfd, "measure", "out", "--threshold", "1.4", "-o", "again").code == 0
+    assert "simulated" in flag_codes(folder / "again")
+
+
+def test_measured_again_a_models_scar_is_that_models_until_somebody_edits_it(folder, capfd, monkeypatch):
+    monkeypatch.setenv("LASCARSEG_SIMULATED", "1")
+    install(folder, "scar", simulated=True)
+    assert lascarseg(capfd, "run", "image.nrrd", "--cavity", "cavity.nrrd", "--scar", "scar-net", "-o", "out").code == 0
+    assert lascarseg(capfd, "measure", "out", "-o", "again").code == 0
+    first, again = (numbers(folder / name) for name in ("out", "again"))
+    assert again["method"] == first["method"] and again["scar_volume_ml"]["value"] == first["scar_volume_ml"]["value"]
+    assert "simulated" in flag_codes(folder / "again")
+    scar = read_volume(folder / "out" / "scar.nii.gz")
+    write_volume(scar.like(np.roll(scar.array, 1, axis=2)), folder / "out" / "scar.nii.gz")
+    assert lascarseg(capfd, "measure", "out", "-o", "edited").code == 0
+    # A person's now, though the model began it: both are said.
+    assert numbers(folder / "edited")["method"]["name"] == "mask" and "simulated" in flag_codes(folder / "edited")
+    assert json.loads((folder / "edited" / "provenance.json").read_text())["edited"] == ["scar"]
 
 
 def test_a_region_of_interest_is_where_the_model_looks(folder, capfd):
