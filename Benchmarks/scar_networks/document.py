@@ -60,12 +60,7 @@ compared with the rule in the same cavity, and with the rules in the true one, w
 NO_CAVITY = """
 There is no cavity network of {systems} yet; its scar network works in the other system's cavities.
 """
-NO_SHORT = """So short a training asks how soon a variant learns as much as what it can learn: cross-entropy + Dice over the whole patch calls
-everything healthy for the first hundreds of steps (a network that found nothing has a Dice of 0 in the table of seeds), losses within
-the wall do not. That distance maps and region would still be ahead by as much after the paper's training is not shown here.
-"""
-"""Of a few hundred steps."""
-ABLATION = """## The ablation of two_stage_sdm
+NO_ABLATION = """## The ablation of two_stage_sdm
 
 Not run yet; the README says what it takes. Nothing on this page says what the distance maps, the losses in the wall and the uncertainty
 band of two_stage_sdm add.
@@ -81,6 +76,11 @@ Written by `python Benchmarks/scar_networks/document.py` from the JSON files bes
 method changes on phantoms; it says nothing about patients, and is not put beside scores on patients. How to repeat it, and what is still
 missing: [Benchmarks/scar_networks](../Benchmarks/scar_networks/README.md).
 """
+SHORT = """So short a training asks how soon a variant learns as much as what it can learn: cross-entropy + Dice over the whole patch calls
+everything healthy for the first hundreds of steps (a network that found nothing has a Dice of 0 in the table of seeds), losses within
+the wall do not. That distance maps and region would still be ahead by as much after the paper's training is not shown here.
+"""
+"""Of a few hundred steps."""
 ABLATION = "## The ablation of two_stage_sdm\n\n"
 PAPER_STEPS = 350 * 250
 """Epochs of the scar stage, and nnU-Net's steps of each."""
