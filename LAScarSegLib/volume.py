@@ -132,6 +132,12 @@ class Box:
             stop.append(min(mask.shape[axis], int(used[-1]) + 1 + margin))
         return cls(tuple(start), tuple(stop))
 
+    def grown(self, margin_mm: float, spacing_kji: Sequence[float], shape: Sequence[int]) -> Box:
+        """With `margin_mm` more on every side, within an array of `shape`."""
+        margins = [int(np.ceil(margin_mm / s)) for s in spacing_kji]
+        start = tuple(max(0, a - m) for a, m in zip(self.start, margins))
+        return Box(start, tuple(min(n, b + m) for b, m, n in zip(self.stop, margins, shape)))
+
 
 @dataclass(frozen=True, eq=False)
 class Volume:

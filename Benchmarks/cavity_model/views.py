@@ -10,6 +10,8 @@ Writes OUT/views.csv, a manifest of `lascarseg train two_stage_sdm cavity --pres
 - the phantoms themselves,
 
 all with every second voxel in the plane: the coarse network works at 4 mm. Nothing of this is a patient's whole scan: the model's card says so.
+
+Writes OUT/fine.csv, too, a manifest for `--preset small`: the scans themselves, every second one in its thorax, too, and every sixth in its frame.
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ FRAMED_OF, AS_IT_IS_OF = 2, 3
 """Every which scan is also framed, or taken as it is."""
 THINNED = 2
 """Every which voxel in the plane is kept."""
+FINE_THORAX_OF, FINE_FRAME_OF = 2, 6
+"""Every which scan the fine network sees in a thorax, or in a frame, too: three fifths of what it sees are scans as they are."""
 LARGEST_FRAME_MM = (60.0, 120.0, 120.0)
 """Black on either side, along k, j and i."""
 
@@ -101,13 +105,14 @@ def _volume(array: np.ndarray, like: Volume) -> Volume:
 def main(manifest: Path, out: Path) -> None:
     out.mkdir(parents=True)
     random = np.random.default_rng(0)
-    rows = []
+    rows, fine = [], []
 
-    def add(name: str, group: str, image: Volume, cavity: Volume) -> None:
+    def add(name: str, group: str, image: Volume, cavity: Volume) -> list[str]:
         # Grey values alone: a phantom's own mark would keep it out of a training with scans.
         write_volume(_thinned(image), out / f"{name}.nrrd")
         write_volume(_thinned(cavity), out / f"{name}-cavity.nrrd")
         rows.append([name, f"{name}.nrrd", f"{name}-cavity.nrrd", group])
+        return rows[-1]
 
     thoraces = []
     for number in range(BACKGROUNDS):
@@ -119,14 +124,18 @@ def main(manifest: Path, out: Path) -> None:
         cases = list(csv.DictReader(file))
     for number, case in enumerate(cases):
         scan, cavity = read_volume(Path(case["image"])), read_volume(Path(case["cavity"]))
+        fine.append([case["name"], *(str((manifest.parent / case[key]).resolve()) for key in ("image", "cavity")), case["group"]])
         if number % FRAMED_OF == 0:
-            add(f"{case['name']}_frame", case["group"], *framed(scan, cavity, random))
+            row = add(f"{case['name']}_frame", case["group"], *framed(scan, cavity, random))
+            fine += [row] if number % FINE_FRAME_OF == 0 else []
         if number % AS_IT_IS_OF == 0:
             add(f"{case['name']}_crop", case["group"], scan, cavity)
-        add(f"{case['name']}_thorax", case["group"], *pasted(scan, cavity, *thoraces[number % BACKGROUNDS]))
+        row = add(f"{case['name']}_thorax", case["group"], *pasted(scan, cavity, *thoraces[number % BACKGROUNDS]))
+        fine += [row] if number % FINE_THORAX_OF == 0 else []
         print(f"{case['name']} ({number + 1} of {len(cases)})", flush=True)
-    with (out / "views.csv").open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([["name", "image", "cavity", "group"], *rows])
+    for name, lines in (("views.csv", rows), ("fine.csv", fine)):
+        with (out / name).open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([["name", "image", "cavity", "group"], *lines])
 
 
 if __name__ == "__main__":

@@ -41,6 +41,9 @@ LOW_RESOLUTION_SHARE, LOW_RESOLUTION = 0.125, (0.5, 1.0)
 """0.25 of the samples, each channel with 0.5."""
 SHADING_SHARE, SHADING_LOG_GAIN, SHADING_KNOTS = 0.3, 0.8, 4
 """Largest standard deviation of the gain's logarithm at the field's knots, of which there are 4 along each axis of a patch."""
+CONTRAST_NETWORK_SHARE, CONTRAST_NETWORK_CHANNELS, CONTRAST_NETWORK_KERNELS, CONTRAST_NETWORK_SLOPE = 0.3, (1, 2, 2, 2, 1), (1, 1, 1, 3), 0.01
+"""Channels between the layers of the random network, sizes to draw its kernels from (1 and 3 alike leave little but noise of half of
+the scans), and what its activation leaves of values below 0."""
 DARK_BLOOD_SHARE, DARK_BLOOD_DEPTH, DARK_BLOOD_WIDTH = 0.4, 2.0, 0.5
 """Largest depth, and width (one standard deviation) of the range of grey levels that is darkened, in SDs of the patch."""
 GAMMA, INVERTED_GAMMA_SHARE, GAMMA_SHARE = (0.7, 1.5), 0.1, 0.3
@@ -144,6 +147,46 @@ class DarkenBlood(Randomizable, MapTransform):
         return darkened
 
 
+class AnotherContrast(Randomizable, MapTransform):
+    """A contrast that no scanner gave, the anatomy as it was, with probability 0.3: what is brighter than what becomes uncertain.
+
+    Global intensity non-linear augmentation (Ouyang et al., IEEE TMI 2023, section III-C): the patch goes through four convolutions
+    of random weights and size with leaky ReLUs between them, and is mixed with itself in a random share. Not nnU-Net's: for scans of
+    few scanners. Mean and standard deviation of the patch stay as they were.
+    """
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        super().__init__(keys)
+        self.kernels: list[torch.Tensor] = []
+        self.shifts: list[torch.Tensor] = []
+        self.share = 0.0
+
+    def randomize(self, data: object = None) -> None:
+        self.kernels = []
+        if self.R.random() >= CONTRAST_NETWORK_SHARE:
+            return
+        for inner, outer in zip(CONTRAST_NETWORK_CHANNELS, CONTRAST_NETWORK_CHANNELS[1:]):
+            size = int(self.R.choice(CONTRAST_NETWORK_KERNELS))
+            self.kernels.append(torch.from_numpy(self.R.normal(size=(outer, inner, size, size, size)).astype(np.float32)))
+        self.shifts = [torch.from_numpy(self.R.normal(size=len(kernel)).astype(np.float32)) for kernel in self.kernels]
+        self.share = float(self.R.random())
+
+    def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
+        self.randomize()
+        changed = dict(data)
+        if not self.kernels:
+            return changed
+        for key in self.key_iterator(changed):
+            scan = changed[key]
+            other = ((scan - scan.mean()) / (scan.std() + 1e-8))[None]
+            for kernel, shift in zip(self.kernels, self.shifts):
+                if kernel is not self.kernels[0]:
+                    other = torch.nn.functional.leaky_relu(other, CONTRAST_NETWORK_SLOPE)
+                other = torch.nn.functional.conv3d(other, kernel, shift, padding="same")
+            changed[key] = _as_spread(self.share * _as_spread(other[0], scan) + (1.0 - self.share) * scan, scan)
+        return changed
+
+
 def _as_spread(changed: torch.Tensor, scan: torch.Tensor) -> torch.Tensor:
     """`changed` with the mean and the standard deviation of `scan`."""
     return (changed - changed.mean()) / (changed.std() + 1e-8) * scan.std() + scan.mean()
@@ -171,7 +214,7 @@ def room_for(patch: Sequence[int]) -> tuple[int, int, int]:
 
 
 def training_transforms(patch: Sequence[int], mirror: bool = True, vary_appearance: bool = False) -> Compose:
-    """All of it, for patches (k, j, i); mirroring, and coil shading and dark blood, only if asked for.
+    """All of it, for patches (k, j, i); mirroring, and other contrasts, dark blood and coil shading, only if asked for.
 
     `set_random_state` before each sample makes it repeatable.
     """
@@ -179,7 +222,7 @@ def training_transforms(patch: Sequence[int], mirror: bool = True, vary_appearan
     return Compose(
         [
             Move(everything, patch),
-            *([DarkenBlood((SCAN,), LABELS), Shade((SCAN,))] if vary_appearance else []),
+            *([AnotherContrast((SCAN,)), DarkenBlood((SCAN,), LABELS), Shade((SCAN,))] if vary_appearance else []),
             RandGaussianNoised(SCAN, prob=NOISE_SHARE, std=NOISE_SD),
             RandGaussianSmoothd(SCAN, BLUR_SIGMA, BLUR_SIGMA, BLUR_SIGMA, prob=BLUR_SHARE),
             RandScaleIntensityd(SCAN, factors=CHANGE, prob=BRIGHTNESS_SHARE),

@@ -63,6 +63,10 @@ def train(
     cavity: Annotated[
         Optional[list[str]], typer.Option(help="A stage-1 run (one for each fold), a cavity model or its bundle; may be repeated.")
     ] = None,
+    start_from: Annotated[
+        Optional[str], typer.Option(help="A run, a bundle or a model's name: start with its weights.", show_default="random weights")
+    ] = None,
+    learning_rate: Annotated[Optional[float], typer.Option(help="The first one.", show_default="0.01")] = None,
     epochs: Annotated[Optional[int], typer.Option(help="The learning rate falls to 0 over them.", show_default="the preset's")] = None,
     steps_per_epoch: Annotated[Optional[int], typer.Option(help="Optimiser steps of an epoch.", show_default="250")] = None,
     max_steps: Annotated[Optional[int], typer.Option(help="Stop after so many steps in all; --resume goes on.")] = None,
@@ -92,6 +96,7 @@ def train(
             size=replace(size, epochs=size.epochs if epochs is None else epochs), fold=fold, folds=folds, seed=seed,
             steps_per_epoch=described.optimiser.iterations_per_epoch if steps_per_epoch is None else steps_per_epoch,
             anatomy=anatomy.value, cavities=tuple(map(_source, cavity or ())), exclude=_excluded(exclude or []),
+            start_from=_source(start_from) if start_from else "", learning_rate=learning_rate,
         )  # fmt: skip
         machine = Machine(device, devices, nodes, precision.value, workers, max_steps, validate_every)
         # Before minutes of preparation.

@@ -138,6 +138,8 @@ def _training(runs: Sequence[Run], scores: Sequence[dict[str, Any]], request: Ex
         "planned_steps": runs[0].total_steps, "preset": settings.preset, "seed": settings.seed, "program": f"LAScarSeg {__version__}",
         "date": date.today().isoformat(), TRAINED_ON: sorted(frozenset().union(*(run.trained_on for run in runs))),
     }  # fmt: skip
+    if settings.start_from:
+        about["started_from"] = Path(settings.start_from).name
     return about | ({"anatomy": settings.anatomy} if settings.stage == "scar" else {})
 
 

@@ -37,13 +37,13 @@ class TrainingModule(lightning.LightningModule):
     def learning_rate(self) -> float:
         """The learning rate of the step that comes next."""
         epochs = self.settings.size.epochs
-        return self.stage.optimiser.learning_rate_at(min(self.trainer.global_step // self.settings.steps_per_epoch, epochs - 1), epochs)
+        return self.settings.optimiser.learning_rate_at(min(self.trainer.global_step // self.settings.steps_per_epoch, epochs - 1), epochs)
 
     def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> torch.Tensor:
         return self.loss(self.network(batch["channels"]), batch["target"], batch.get("region"))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        recipe = self.stage.optimiser
+        recipe = self.settings.optimiser
         return torch.optim.SGD(
             self.network.parameters(),
             recipe.learning_rate,

@@ -29,6 +29,8 @@ from .cases import LABELS_OF_STAGE, TrainingCase, voxel_hash
 
 FOREGROUND_POINTS = 10_000
 """Voxels of the foreground kept for oversampling; nnU-Net keeps as many."""
+SURROUNDINGS_MM = 30.0
+"""Kept beyond the box that a cavity network will see: the box that a coarse pass finds is not the label's, and a whole scan may be asked for."""
 TARGET, REGION = 0, 1
 """Rows of a prepared case's labels."""
 
@@ -112,6 +114,8 @@ def prepare(
     spacing = turned.of_axes(image.geometry.spacing_kji)
     box = _box(card, scan, cavity if cavity is not None else target, spacing)
     normalisation = Normalisation.of(scan, card.preprocessing.statistics, box)
+    if stage.key == "cavity":
+        box = box.grown(SURROUNDINGS_MM, spacing, scan.shape)
     channels = channels_at(card, stage, scan, cavity, spacing, normalisation, box)
     shape = channels.shape[1:]
     labels = [_small(target[box.slices], shape, case, card)]

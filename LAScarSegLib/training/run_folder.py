@@ -36,6 +36,8 @@ class Run:
     split: Split
     simulated: bool
     notes: tuple[str, ...] = ()
+    seen_before: frozenset[str] = frozenset()
+    """Voxel hashes of what the weights that it started from were trained on."""
 
     @property
     def prepared(self) -> Path:
@@ -53,14 +55,15 @@ class Run:
 
     @property
     def trained_on(self) -> frozenset[str]:
-        """Voxel hashes of the training cases."""
-        return frozenset(case.sha256 for case in self.part(self.split.training))
+        """Voxel hashes of every scan that the weights come from."""
+        return self.seen_before | frozenset(case.sha256 for case in self.part(self.split.training))
 
     def write(self, folder: Path) -> None:
         """Write `run.json` into `folder`."""
         content = {
             "format": FORMAT, "program": __version__, "settings": self.settings.to_json(), "split": self.split.to_json(),
             "simulated": self.simulated, "notes": list(self.notes), "cases": [asdict(case) for case in self.cases],
+            "seen_before": sorted(self.seen_before),
         }  # fmt: skip
         (folder / RUN_CARD).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
@@ -99,8 +102,9 @@ def read_run(folder: str | Path) -> Run:
         if data["format"] > FORMAT:
             raise InputError(f"{folder} was made by a later version of LAScarSeg ({data['program']}). Update to continue it.")
         cases = tuple(PreparedCase(**(case | {"spacing_kji": tuple(case["spacing_kji"])})) for case in data["cases"])
+        seen = frozenset(data.get("seen_before", ()))
         split = Split(tuple(data["split"]["training"]), tuple(data["split"]["validation"]))
-        return Run(folder, TrainingSettings.from_json(data["settings"]), cases, split, data["simulated"], tuple(data["notes"]))
+        return Run(folder, TrainingSettings.from_json(data["settings"]), cases, split, data["simulated"], tuple(data["notes"]), seen)
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{folder / RUN_CARD} is damaged ({type(error).__name__}: {error}). Start the training again with --force."

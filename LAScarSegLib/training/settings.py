@@ -11,12 +11,13 @@ from ..errors import InputError
 from ..models.card import Channel, ModelCard, NetworkSpec, Preprocessing
 from ..networks.plan import NetworkPlan
 from ..settings import require_choice
-from ..systems import Preset, Stage, find_system
+from ..systems import Optimiser, Preset, Stage, find_system
 from .defaults import FOLDS
 
 ANATOMIES = ("predicted", "truth")
 """What a scar network's distance maps and region come from: predicted cavities, which it will see, or the manual ones."""
 MIRROR_AXES = (0, 1, 2)
+LARGEST_LEARNING_RATE = 1.0
 BEST, LAST = "best.ckpt", "last.ckpt"
 
 
@@ -45,6 +46,10 @@ class TrainingSettings:
     cavities: tuple[str, ...] = ()
     """The stage-1 runs or bundles that predict the cavities."""
     exclude: tuple[str, ...] = ()
+    start_from: str = ""
+    """The run or model whose weights it starts with; empty: random ones."""
+    learning_rate: float | None = None
+    """The first; None: the stage's."""
 
     def __post_init__(self) -> None:
         described = self.described
@@ -54,6 +59,8 @@ class TrainingSettings:
         for name, value in (("epochs", self.size.epochs), ("steps per epoch", self.steps_per_epoch)):
             if value < 1:
                 raise InputError(f"The number of {name} is {value}; it must be at least 1.")
+        if self.learning_rate is not None and not 0.0 < self.learning_rate <= LARGEST_LEARNING_RATE:
+            raise InputError(f"The learning rate is {self.learning_rate:g}; it must be above 0 and at most {LARGEST_LEARNING_RATE:g}.")
         if self.uses_predictions and not self.cavities:
             raise InputError(
                 "A scar network trains on predicted cavities: give the stage-1 run of every fold, or a cavity bundle, with --cavity. "
@@ -64,6 +71,12 @@ class TrainingSettings:
     def described(self) -> Stage:
         """The stage of the system; `InputError` for an unknown system, stage or variant."""
         return find_system(self.system).stage(self.stage, self.variant)
+
+    @property
+    def optimiser(self) -> Optimiser:
+        """The stage's recipe with this training's learning rate."""
+        recipe = self.described.optimiser
+        return recipe if self.learning_rate is None else dataclasses.replace(recipe, learning_rate=self.learning_rate)
 
     @property
     def uses_predictions(self) -> bool:

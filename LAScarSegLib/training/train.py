@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import Cancelled, InputError, ProcessingError
+from ..evaluation.cases import listed
 from ..progress import Progress
 from ..whole_folder import check_folder, whole_folder
 from .cases import TrainingCase, find_training_cases
@@ -22,6 +23,7 @@ from .folds import split
 from .preparation import CavityOf, PreparedCase, check_cases, not_simulated_together, prepare
 from .run_folder import PREPARED, RUN, Run, check_same, is_run, read_run
 from .settings import LAST, TrainingSettings
+from .start import StartingPoint, open_start
 
 if TYPE_CHECKING:
     import lightning
@@ -76,6 +78,7 @@ def start_run(settings: TrainingSettings, folder: str | Path, force: bool = Fals
     progress = progress or Progress()
     check_folder(folder, force, RUN)
     described = settings.described
+    begun = _start_of(settings)
     cases = find_training_cases(settings.data, described.key, settings.exclude)
     sources = [open_source(path) for path in settings.cavities] if settings.uses_predictions else []
     hashes, notes = check_cases(cases, described.key, progress.part(0.0, CHECKING_SHARE))
@@ -86,9 +89,32 @@ def start_run(settings: TrainingSettings, folder: str | Path, force: bool = Fals
     with whole_folder(Path(folder), force, RUN) as partial:
         (partial / PREPARED).mkdir()
         prepared = _prepare_all(used, hashes, settings, partial / PREPARED, cavity_of, progress.part(CHECKING_SHARE, 1.0))
-        run = Run(Path(folder), settings, prepared, cut, not_simulated_together(prepared), tuple(notes))
+        simulated = not_simulated_together(prepared)
+        if begun is not None:
+            notes += _notes_of_start(begun, {name: hashes[name] for name in cut.validation}, simulated)
+        run = Run(Path(folder), settings, prepared, cut, simulated, tuple(notes), begun.trained_on if begun else frozenset())
         run.write(partial)
     return read_run(folder)
+
+
+def _start_of(settings: TrainingSettings) -> StartingPoint | None:
+    """What the training starts from; `InputError` when it can't."""
+    if not settings.start_from:
+        return None
+    start = open_start(settings.start_from)
+    start.check(settings.size.plan, settings.stage)
+    return start
+
+
+def _notes_of_start(start: StartingPoint, validation: dict[str, str], simulated: bool) -> list[str]:
+    """What whoever reads the scores must know; `InputError` for real weights of simulated scans."""
+    if start.simulated and not simulated:
+        raise InputError(f"{start.title} was trained on simulated scans, these are real. Start from random weights, or from a model of real scans.")
+    notes = [f"Started from {start.title}: its terms hold for what comes out, too."]
+    seen = [name for name, sha256 in validation.items() if sha256 in start.trained_on]
+    if seen:
+        notes.append(f"{start.title} was trained on {listed(seen)}: the validation scores are too good there.")
+    return notes
 
 
 def _prepare_all(
@@ -148,11 +174,13 @@ def train(run: Run, machine: Machine = Machine(), progress: Progress | None = No
         recorder = Recorder(run, progress, total, machine.validate_every)
         # Steps alone end a training: Lightning would count an epoch that was stopped half-way as a whole one.
         trainer = lightning.Trainer(
-            **_hardware(machine), max_steps=total, max_epochs=-1, gradient_clip_val=module.stage.optimiser.gradient_clip,
+            **_hardware(machine), max_steps=total, max_epochs=-1, gradient_clip_val=run.settings.optimiser.gradient_clip,
             callbacks=[recorder], use_distributed_sampler=False, logger=False, enable_checkpointing=False,
             enable_progress_bar=False, enable_model_summary=False, default_root_dir=run.folder,
         )  # fmt: skip
         last = run.folder / LAST
+        if not last.is_file() and (start := _start_of(run.settings)) is not None:
+            start.load_into(module.network)
         try:
             trainer.fit(module, _loader(run, trainer, machine), ckpt_path=str(last) if last.is_file() else None)
         except (SystemExit, KeyboardInterrupt):

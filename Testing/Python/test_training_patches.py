@@ -14,7 +14,7 @@ from training_data import tiny_settings, write_cases
 
 from LAScarSegLib.inference.preparation import Normalisation, channels_at
 from LAScarSegLib.models.card import Preprocessing
-from LAScarSegLib.training.augmentation import DarkenBlood, Move, Shade, room_for, training_transforms
+from LAScarSegLib.training.augmentation import AnotherContrast, DarkenBlood, Move, Shade, room_for, training_transforms
 from LAScarSegLib.training.patches import PatchDataset, SampleStream, Window, place_patch
 from LAScarSegLib.training.run_folder import Run
 from LAScarSegLib.training.train import start_run
@@ -72,11 +72,11 @@ def in_a_bright_room(folder: Path, voxels: int) -> None:
 
 
 def test_a_network_of_a_region_is_trained_on_what_it_will_see_there(tmp_path):
-    """The box around the cavity, with the box's own mean and SD, as `BundleCavityModel` gives it once the atrium is found."""
+    """The box around the cavity and 30 mm more, with the box's own mean and SD, as `BundleCavityModel` gives it once the atrium is found."""
     write_cases(tmp_path / "data", 2)
     sources = sorted((tmp_path / "data" / "task1" / "train_data").iterdir())
     for source in sources:
-        in_a_bright_room(source, 10)
+        in_a_bright_room(source, 20)
     settings = tiny_settings(tmp_path / "data", folds=2)
     settings = replace(settings, size=replace(settings.size, statistics="region", mirror=False, patch_kji=(16, 16, 16)))
     assert settings.card().preprocessing == Preprocessing(statistics="region", mirror_axes=())
@@ -87,7 +87,9 @@ def test_a_network_of_a_region_is_trained_on_what_it_will_see_there(tmp_path):
     inside = scan[box.slices]
     assert inside.size < scan.size / 4 and inside.mean() < scan.mean() - 100
     normalisation = Normalisation(float(inside.mean()), float(inside.std()), Box((0, 0, 0), scan.shape))
-    expected = channels_at(settings.card(), settings.described, scan, None, (4.0, 2.0, 2.0), normalisation, box)
+    more = Box.around(cavity, 45.0, (4.0, 2.0, 2.0))
+    assert all(a > b > 0 for a, b in zip(box.start[1:], more.start[1:])), "neither box ends where the scan does"
+    expected = channels_at(settings.card(), settings.described, scan, None, (4.0, 2.0, 2.0), normalisation, more)
     np.testing.assert_allclose(run.cases[0].channels(run.prepared), expected, rtol=1e-3, atol=1e-3)
 
 
@@ -203,8 +205,44 @@ def test_a_patch_without_cavity_keeps_its_blood():
 
 
 def test_only_the_presets_for_few_scans_vary_the_appearance():
-    kinds = [[type(step) for step in training_transforms((16, 16, 16), vary_appearance=vary).transforms] for vary in (False, True)]
-    assert [(Shade in kind, DarkenBlood in kind) for kind in kinds] == [(False, False), (True, True)]
+    kinds = [{type(step) for step in training_transforms((16, 16, 16), vary_appearance=vary).transforms} for vary in (False, True)]
+    assert kinds[1] - kinds[0] == {Shade, DarkenBlood, AnotherContrast}
+
+
+def test_another_contrast_reorders_the_tissues_and_moves_no_border():
+    """Four tissues in blocks: the middle of each stays of one grey, mean and spread stay, and which is brighter becomes uncertain."""
+    tissues = (0.0, 1.0, 2.0, 4.0)
+    scan = torch.zeros((1, 16, 16, 40))
+    for n, grey in enumerate(tissues):
+        scan[..., 10 * n : 10 * n + 10] = grey
+    contrast, changed, orders = AnotherContrast(("scan",)), 0, set()
+    for seed in range(200):
+        contrast.set_random_state(seed=seed)
+        out = contrast({"scan": scan.clone(), "labels": scan.clone()})
+        assert torch.equal(out["labels"], scan)
+        assert float(out["scan"].mean()) == pytest.approx(float(scan.mean()), abs=1e-4)
+        if torch.equal(out["scan"], scan):
+            continue
+        changed += 1
+        assert float(out["scan"].std()) == pytest.approx(float(scan.std()), rel=1e-3)
+        # Four kernels of 3 voxels reach 4 voxels far: less than from a block's middle to its faces.
+        middles = [out["scan"][0, 5:11, 5:11, 10 * n + 5] for n in range(4)]
+        assert max(float(middle.max() - middle.min()) for middle in middles) < 1e-3 * float(scan.std())
+        orders.add(tuple(np.argsort([float(middle.mean()) for middle in middles])))
+    # 0.3 of the samples; four standard deviations of a share of 200 are 0.13.
+    assert changed / 200 == pytest.approx(0.3, abs=0.13)
+    assert (0, 1, 2, 3) in orders and len(orders) > 3
+
+
+def test_another_contrast_is_mixed_with_the_scan_in_its_share():
+    """With one layer of weight −1 the other contrast is the negative; half of each is grey, a quarter of it is half the contrast."""
+    scan = torch.linspace(-1.0, 1.0, 9).reshape(1, 1, 1, 9)
+    contrast = AnotherContrast(("scan",))
+    contrast.randomize = lambda data=None: None
+    contrast.kernels, contrast.shifts = [-torch.ones((1, 1, 1, 1, 1))], [torch.zeros(1)]
+    for share, sign in ((0.0, 1.0), (0.25, 1.0), (0.75, -1.0), (1.0, -1.0)):
+        contrast.share = share
+        torch.testing.assert_close(contrast({"scan": scan})["scan"], sign * scan)
 
 
 def test_patches_are_turned_and_scaled_as_often_and_as_far_as_nnu_nets():
