@@ -14,7 +14,7 @@ from .anatomy.masks import mask_on_grid
 from .errors import InputError
 from .inference.options import InferenceOptions
 from .intensity.rules import RULES, find_rule, parse_threshold
-from .measure.quality import check_image, check_not_labels
+from .measure.quality import check_image, check_is_scan
 from .models.bundle import Bundle, check_use
 from .models.source import CARD
 from .output.files import check_output, write_results
@@ -297,5 +297,5 @@ def _read_all(files: dict[str, Path], progress: Progress) -> dict[str, Volume]:
         progress.report("read", step / len(files), f"Reading {path.name}")
         volumes[name] = read_volume(path)
         if name == "image":
-            check_not_labels(volumes[name].array, str(path))
+            check_is_scan(volumes[name], str(path))
     return volumes

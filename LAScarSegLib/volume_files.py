@@ -21,6 +21,10 @@ NOTE_KEY = "ITK_FileNotes"
 """ITK's name for the free text of a header: NIfTI's `descrip`, a key of its own in NRRD and MetaImage."""
 SIMULATED_NOTE = "LAScarSeg phantom: simulated, not a patient"
 SIMULATED = QualityFlag("simulated", "This is a simulated scan (a phantom of LAScarSeg), not a patient's.", "note")
+COMPUTED_NOTE = "LAScarSeg map: computed, no scan"
+COMPUTED = QualityFlag("computed_map", "This is a map that LAScarSeg computed (a distance, a probability), not a scan.", "note")
+HEADER_NOTES = {SIMULATED_NOTE: SIMULATED, COMPUTED_NOTE: COMPUTED}
+"""What a header can say of the voxels, and the flag that a volume then has. Together they fit into NIfTI's 79 characters."""
 LARGEST_INTENSITY = float(np.finfo(np.float32).max)
 """The analysis computes with float32."""
 
@@ -51,13 +55,12 @@ def read_volume(path: str | Path) -> Volume:
         flags = check_file(path)
         with quiet_itk():
             image = _read_with_itk(path)
-        simulated = _notes_simulation(image)
-        volume = Volume.from_sitk(image, (*flags, SIMULATED) if simulated else flags)
+        volume = Volume.from_sitk(image, (*flags, *_noted(image)))
     return check_finite(volume, path)
 
 
 def write_volume(volume: Volume, path: str | Path) -> None:
-    """Write to `path` (the format follows its extension), compressed at the fastest level. A simulated scan says so in its header.
+    """Write to `path` (the format follows its extension), compressed at the fastest level; the header says what it is (`HEADER_NOTES`).
 
     Raises `InputError` for an unknown format, `OSError` when the disk doesn't take it.
     """
@@ -66,8 +69,9 @@ def write_volume(volume: Volume, path: str | Path) -> None:
         raise InputError(f"{path.name}: unknown image format; use one of {', '.join(EXTENSIONS)}.")
     compress = not path.name.lower().endswith(".nii")
     image = volume.to_sitk()
-    if SIMULATED in volume.flags:
-        image.SetMetaData(NOTE_KEY, SIMULATED_NOTE)
+    notes = [note for note, flag in HEADER_NOTES.items() if flag in volume.flags]
+    if notes:
+        image.SetMetaData(NOTE_KEY, "; ".join(notes))
     try:
         sitk.WriteImage(image, str(path), useCompression=compress, compressionLevel=COMPRESSION_LEVEL)
     except RuntimeError as error:
@@ -75,22 +79,23 @@ def write_volume(volume: Volume, path: str | Path) -> None:
         raise OSError(_itk_reason(error, path)) from error
 
 
-def says_simulated(path: Path) -> bool:
-    """Whether a volume file's header notes that it is a phantom; False for a file that is gone or can't be read."""
+def header_flags(path: Path) -> tuple[QualityFlag, ...]:
+    """What a volume file's header notes of its voxels (`HEADER_NOTES`); nothing for a file that is gone or can't be read."""
     if not path.is_file() or not path.name.lower().endswith(EXTENSIONS):
-        return False
+        return ()
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     with quiet_itk():
         try:
             reader.ReadImageInformation()
         except RuntimeError:
-            return False
-    return _notes_simulation(reader)
+            return ()
+    return _noted(reader)
 
 
-def _notes_simulation(header: sitk.Image | sitk.ImageFileReader) -> bool:
-    return header.HasMetaDataKey(NOTE_KEY) and header.GetMetaData(NOTE_KEY).startswith(SIMULATED_NOTE)
+def _noted(header: sitk.Image | sitk.ImageFileReader) -> tuple[QualityFlag, ...]:
+    text = header.GetMetaData(NOTE_KEY) if header.HasMetaDataKey(NOTE_KEY) else ""
+    return tuple(flag for note, flag in HEADER_NOTES.items() if note in text)
 
 
 def check_finite(volume: Volume, name: str | Path) -> Volume:

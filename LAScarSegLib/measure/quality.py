@@ -7,7 +7,8 @@ import numpy as np
 from ..errors import InputError
 from ..flags import QualityFlag
 from ..intensity.blood_pool import BloodPool
-from ..volume import Geometry
+from ..volume import Geometry, Volume
+from ..volume_files import COMPUTED
 
 MAX_FIELD_OF_VIEW_MM = 500.0
 """No cardiac scan is wider: a header that claims 1 mm for a 640² matrix is wrong (SCIENCE section 6)."""
@@ -85,11 +86,14 @@ def check_image(intensities: np.ndarray, geometry: Geometry) -> tuple[QualityFla
     return (*flags, *_check_grey_levels(intensities))
 
 
-def check_not_labels(intensities: np.ndarray, name: str) -> None:
-    """Refuse a mask or label map that was given as the scan `name`; for what people choose, not for images made by calculation.
+def check_is_scan(volume: Volume, name: str) -> None:
+    """Refuse a mask, a label map or one of our own maps that was given as the scan `name`; for what people choose.
 
     A constant image passes: `check_image` has words for it.
     """
+    if COMPUTED in volume.flags:
+        raise InputError(f"{name} is a map that LAScarSeg computed (a distance, a probability), not a scan. Give the LGE-MRI as the scan.")
+    intensities = volume.array
     step = max(1, round((intensities.size / FIRST_LOOK_VOXELS) ** (1 / 3)))
     if np.unique(intensities[::step, ::step, ::step]).size > MOST_LABELS:
         return

@@ -8,7 +8,7 @@ import os
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from ..errors import LAScarSegError, ProcessingError
 from ..flags import QualityFlag
 from ..progress import Progress
 from ..volume import Volume
-from ..volume_files import write_volume
+from ..volume_files import COMPUTED, write_volume
 from ..whole_folder import disk_error, disk_is_full
 from .folder import MARKER, check_output, whole_folder
 from .tables import write_curve_csv, write_json, write_measurements_csv
@@ -158,11 +158,11 @@ class _Writer:
         return jobs
 
     def _volume_writer(self, name: str) -> Callable[[Path], None]:
-        return lambda path: _write_whole(getattr(self._analysis, name), path)
+        return lambda path: (_write_whole if name in MASKS else _write_map)(getattr(self._analysis, name), path)
 
     def _write_box(self, inside: Volume, path: Path) -> None:
         """A map of the analysis's box on the whole grid, 0 around it."""
-        _write_whole(inside.expand(self._analysis.box, self._analysis.geometry), path)
+        _write_map(inside.expand(self._analysis.box, self._analysis.geometry), path)
 
     def _write_scene(self, path: Path) -> None:
         from ..scene import write_mrb
@@ -204,6 +204,11 @@ def _naming(path: Path) -> Iterator[None]:
         raise
     except (OSError, RuntimeError) as error:
         raise disk_error(error, path) from error
+
+
+def _write_map(volume: Volume, path: Path) -> None:
+    """A map says in its header that it is none of the scans that can be measured."""
+    _write_whole(replace(volume, flags=(*volume.flags, COMPUTED)), path)
 
 
 def _write_whole(volume: Volume, path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..intensity.rules import RULES
-from ..measure.quality import check_not_labels
+from ..measure.quality import check_is_scan
 from ..models.bundle import check_use
 from ..scene.segmentation import segment_from_node
 from ..scene.volumes import LPS_TO_RAS, hardened_from_node, matrix_from_vtk
@@ -58,7 +58,7 @@ def write_inputs(scene: Any, choices: Choices, folder: Path) -> Inputs:
     _check_models(choices)
     node = chosen_node(scene, choices.volume_id)
     volume, hardened = hardened_from_node(node)
-    check_not_labels(volume.array, f"The volume {node.GetName()!r}")
+    check_is_scan(volume, f"The volume {node.GetName()!r}")
     check_not_ct(volume, node.GetName())
     planes = tuple(cut_plane(_plane_node(scene, plane)) for plane in choices.planes)
     masks = _masks(scene, choices, volume)

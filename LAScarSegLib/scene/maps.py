@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..analysis import SDM_CLIP_MM, Analysis
 from ..volume import Volume
+from ..volume_files import COMPUTED
 from .colours import distance_table
 from .mrml import find_or_add, remove_result
 from .volumes import set_node_geometry, volume_to_node, voxels_of
@@ -36,7 +38,8 @@ def _add_distance_map(scene: Any, name: str, what: str, values: np.ndarray, anal
     if new:
         _show_as(node, distance_table(scene).GetID(), 2 * SDM_CLIP_MM, 0.0)
     if not _written_in_place(node, values, analysis):
-        volume_to_node(Volume(values, analysis.box_geometry).expand(analysis.box, analysis.geometry, -SDM_CLIP_MM), node)
+        whole = Volume(values, analysis.box_geometry).expand(analysis.box, analysis.geometry, -SDM_CLIP_MM)
+        volume_to_node(replace(whole, flags=(COMPUTED,)), node)
     words = _SDM_WORDS.format(what=what, clip=SDM_CLIP_MM)
     node.SetDescription(words)
     node.SetAttribute("LAScarSeg.description", words)
@@ -71,7 +74,7 @@ def add_probability(scene: Any, analysis: Analysis, source: Any) -> Any | None:
     node, new = find_or_add(scene, "vtkMRMLScalarVolumeNode", "scar_probability", "Scar probability", source)
     if new:
         _show_as(node, PROBABILITY_COLOURS, 1.0, 0.5)
-    volume_to_node(volume, node)
+    volume_to_node(replace(volume, flags=(COMPUTED,)), node)
     node.SetDescription("Probability of scar, 0 to 1.")
     return node
 

@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..flags import QualityFlag
 from ..sample_data import is_sample
 from ..volume import Geometry, Volume
-from ..volume_files import SIMULATED, says_simulated
+from ..volume_files import SIMULATED, header_flags
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """Both frames share the superior axis; left and posterior change sign. Its own inverse."""
@@ -84,18 +84,15 @@ def voxels_of(image: Any) -> np.ndarray:
 
 
 def _flags(node: Any, array: np.ndarray) -> tuple[QualityFlag, ...]:
-    """What the reader of the file noted. Slicer's own readers note nothing, so whether a scan is simulated is looked up."""
+    """What the reader of the file noted. Slicer's own readers note nothing, so the header, if the file is still there, is looked at."""
     noted = node.GetAttribute(FLAGS)
     if noted is not None:
         return tuple(QualityFlag(**flag) for flag in json.loads(noted))
-    return (SIMULATED,) if is_sample(array) or _comes_from_a_phantom(node) else ()
-
-
-def _comes_from_a_phantom(node: Any) -> bool:
-    """Whether the header of the file that Slicer read, if it is still there, says so."""
+    if is_sample(array):
+        return (SIMULATED,)
     storage = node.GetStorageNode()
     file = None if storage is None or not storage.GetFileName() else storage.GetFullNameFromFileName()
-    return bool(file) and says_simulated(Path(file))
+    return header_flags(Path(file)) if file else ()
 
 
 def hardened_from_node(node: Any | None) -> tuple[Volume, bool]:

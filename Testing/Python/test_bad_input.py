@@ -19,7 +19,7 @@ from small_scan import NOISE, flag_codes, lascarseg, numbers, only_data_files, s
 from LAScarSegLib.pipeline import analyse
 from LAScarSegLib.settings import Settings
 from LAScarSegLib.volume import Geometry, Volume
-from LAScarSegLib.volume_files import read_volume, write_volume
+from LAScarSegLib.volume_files import COMPUTED, read_volume, write_volume
 
 SCAN, CAVITY = small_scan()
 MASK = CAVITY.array > 0
@@ -81,6 +81,11 @@ def text_file(name: str, text: str = "hello") -> str:
     return name
 
 
+def computed() -> str:
+    write_volume(Volume(SCAN.array.astype(np.float32), GRID, (COMPUTED,)), "sdm.nrrd")
+    return "sdm.nrrd"
+
+
 def truncated() -> str:
     content = Path("image.nrrd").read_bytes()
     Path("short.nrrd").write_bytes(content[: len(content) // 2])
@@ -114,6 +119,7 @@ IMAGES: dict[str, tuple[Callable[[], str], str]] = {
         lambda: save((MASK * (420 + 10 * (np.arange(49) // 10))).astype(np.float32), "labels.nrrd"),
         "only 6 different values (0, 420, 430, 440, 450, 460). Give the LGE-MRI itself",
     ),
+    "a map of ours": (computed, "sdm.nrrd is a map that LAScarSeg computed (a distance, a probability), not a scan"),
     "z-scored": (lambda: save((SCAN.array - 1000).astype(np.int16), "z.nrrd"), "blood pool's mean intensity is -800"),
     "in another unit": (lambda: save(SCAN.array, "cm.nrrd", replace(GRID, spacing=(12.5, 12.5, 19.0))), "more than any atrium"),
     "in metres": (

@@ -8,11 +8,11 @@ from LAScarSegLib.errors import InputError
 from LAScarSegLib.intensity.blood_pool import BloodPool
 from LAScarSegLib.intensity.curve import share_above
 from LAScarSegLib.measure.numbers import utah_stage
-from LAScarSegLib.measure.quality import check_level, check_lge_like, check_not_labels
+from LAScarSegLib.measure.quality import check_is_scan, check_level, check_lge_like
 from LAScarSegLib.measure.quantities import QUANTITIES
 from LAScarSegLib.pipeline import analyse, change_threshold
 from LAScarSegLib.settings import Settings
-from LAScarSegLib.volume import Volume
+from LAScarSegLib.volume import Geometry, Volume
 
 RADIUS_MM = 25.0
 
@@ -173,14 +173,14 @@ def test_a_dull_scan_of_38_grey_levels_is_no_label_map(dtype):
     """The fewest among 80 scans of the 2018 challenge; most of it may be padding that the first look falls into."""
     dull = np.zeros((60, 200, 200), dtype=dtype)
     dull[30:33, 101:120, 101:120] = np.random.default_rng(0).integers(0, 38, (3, 19, 19))
-    check_not_labels(dull, "scan.nrrd")
+    check_is_scan(Volume(dull, Geometry((200, 200, 60))), "scan.nrrd")
 
 
 @pytest.mark.parametrize("labels", [(0, 1), (0.0, 0.5), (-1, 1), (0, 205, 420, 500, 550, 600, 820, 850)], ids=str)
 def test_a_label_map_is_told_by_its_few_values(labels):
     image = np.random.default_rng(0).choice(labels, (20, 30, 30))
     with pytest.raises(InputError, match=f"scan.nrrd is a mask or label map.*only {len(labels)} different values"):
-        check_not_labels(image, "scan.nrrd")
+        check_is_scan(Volume(image, Geometry((30, 30, 20))), "scan.nrrd")
 
 
 def test_quality_flags_of_the_geometry(grid):

@@ -22,7 +22,7 @@ from LAScarSegLib.output.files import write_results
 from LAScarSegLib.output.reading import read_result
 from LAScarSegLib.output.tables import write_json
 from LAScarSegLib.progress import Progress
-from LAScarSegLib.volume_files import read_volume
+from LAScarSegLib.volume_files import COMPUTED, header_flags, read_volume
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -69,6 +69,11 @@ def test_distance_maps_are_positive_inside_and_clipped(result):
     assert sdm.dtype == np.float32
     assert ((sdm > 0) == (cavity > 0)).all()
     assert np.abs(sdm).max() == 12.0
+
+
+def test_a_map_says_that_it_is_no_scan_and_a_mask_does_not(result):
+    names = ("sdm_cavity", "sdm_wall", "cavity", "wall", "scar")
+    assert [header_flags(result / f"{name}.nii.gz") for name in names] == [(COMPUTED,), (COMPUTED,), (), (), ()]
 
 
 @pytest.mark.parametrize("what", ["cavity", "scar"])

@@ -21,7 +21,7 @@ from LAScarSegLib.scene import new_scene  # noqa: E402
 from LAScarSegLib.scene.volumes import hardened_from_node  # noqa: E402
 from LAScarSegLib.surface.planes import read_planes  # noqa: E402
 from LAScarSegLib.volume import Volume  # noqa: E402
-from LAScarSegLib.volume_files import read_volume  # noqa: E402
+from LAScarSegLib.volume_files import COMPUTED, read_volume  # noqa: E402
 
 
 @pytest.fixture
@@ -183,6 +183,15 @@ def test_a_label_map_is_no_scan(scene, tmp_path):
     labels = add_volume(scene, cavity, "labels", "vtkMRMLLabelMapVolumeNode")
     with pytest.raises(InputError, match="'labels' is a label map, not a scan"):
         write_inputs(scene, changed(choices, volume_id=labels.GetID()), tmp_path)
+
+
+def test_a_distance_map_of_ours_is_no_scan(scene, tmp_path):
+    _, cavity = scan(GRIDS["axial"])
+    _, _, choices = ball_nodes(scene)
+    whole = Volume(np.linspace(-12.0, 12.0, cavity.array.size, dtype=np.float32).reshape(cavity.array.shape), cavity.geometry)
+    distance = add_volume(scene, dataclasses.replace(whole, flags=(COMPUTED,)), "SDM cavity (mm)")
+    with pytest.raises(InputError, match=r"'SDM cavity \(mm\)' is a map that LAScarSeg computed"):
+        write_inputs(scene, changed(choices, volume_id=distance.GetID()), tmp_path)
 
 
 def test_a_mask_that_was_loaded_as_a_volume_is_no_scan_either(scene, tmp_path):

@@ -10,7 +10,7 @@ from scene_cases import GRIDS, scan
 from LAScarSegLib.errors import InputError
 from LAScarSegLib.flags import QualityFlag
 from LAScarSegLib.volume import Volume
-from LAScarSegLib.volume_files import SIMULATED, write_volume
+from LAScarSegLib.volume_files import COMPUTED, SIMULATED, write_volume
 
 slicer = pytest.importorskip("slicer", reason="the scene layer needs slicer-core")
 
@@ -127,9 +127,10 @@ def test_what_the_reader_of_the_file_remarked_stays_with_the_node(scene):
     assert mrml.volume_from_node(node).flags == (flag,)
 
 
-def test_a_phantom_that_slicers_own_reader_loaded_is_known_as_simulated(scene, tmp_path):
+def test_a_phantom_that_slicers_own_reader_loaded_is_known_as_simulated_and_a_map_as_a_map(scene, tmp_path):
     image, _ = scan(GRIDS["axial"])
-    files = {"phantom.nrrd": (SIMULATED,), "phantom.nii.gz": (SIMULATED,), "scan.nrrd": ()}
+    both = {"both.nrrd": (SIMULATED, COMPUTED), "both.nii.gz": (SIMULATED, COMPUTED)}
+    files = {"phantom.nrrd": (SIMULATED,), "phantom.nii.gz": (SIMULATED,), "map.nii.gz": (COMPUTED,), "scan.nrrd": ()} | both
     for name, flags in files.items():
         write_volume(Volume(image.array, image.geometry, flags), tmp_path / name)
         node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
