@@ -132,6 +132,10 @@ class Box:
             stop.append(min(mask.shape[axis], int(used[-1]) + 1 + margin))
         return cls(tuple(start), tuple(stop))
 
+    def within(self, other: Box) -> Box:
+        """What both have in common."""
+        return Box(tuple(map(max, self.start, other.start)), tuple(map(min, self.stop, other.stop)))
+
     def grown(self, margin_mm: float, spacing_kji: Sequence[float], shape: Sequence[int]) -> Box:
         """With `margin_mm` more on every side, within an array of `shape`."""
         margins = [int(np.ceil(margin_mm / s)) for s in spacing_kji]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -24,8 +24,18 @@ from .memory import with_less_memory
 from .options import InferenceOptions
 from .orientation import Orientation
 from .preparation import Normalisation, channels_at
-from .region import REGION_MARGIN_MM, check_found, is_cropped, largest_component, region_of, widened
-from .resampling import resample_logits, resample_mask, resample_scan, shape_at, true_spacing, working_geometry
+from .region import REGION_MARGIN_MM, atrium_in, check_found, is_cropped, largest_component, region_of, voxels_around, widened
+from .resampling import (
+    resample_logits,
+    resample_logits_part,
+    resample_mask,
+    resample_scan,
+    resample_scan_part,
+    shape_at,
+    true_spacing,
+    working_geometry,
+)
+from .tiles import BACKGROUND, Corner, predict_tiles, tiles_with_a_say
 
 if TYPE_CHECKING:
     from torch import nn
@@ -41,6 +51,20 @@ COARSE_RESAMPLING = "linear"
 
 DEEP_SUPERVISION_PREFIX = "deep_supervision_heads."
 """Weights used in training only; a bundle may hold them."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What the fine network is given, and the way back.
+
+    `channels` (C, k, j, i) at its spacing; `corners`: where its tiles start in them, None for tiles all over; `back` makes the
+    logits of the channels those of the scan's own voxels inside `box`.
+    """
+
+    channels: np.ndarray
+    box: Box
+    back: Callable[[np.ndarray], np.ndarray]
+    corners: list[Corner] | None = None
 
 
 class _BundleModel:
@@ -77,11 +101,16 @@ class _BundleModel:
         return turned.then(how.axes)
 
     def _logits(
-        self, spec: NetworkSpec, channels: np.ndarray, padding: Sequence[float], fold: int, stage: str, progress: Progress
+        self,
+        spec: NetworkSpec,
+        channels: np.ndarray,
+        padding: Sequence[float],
+        fold: int,
+        stage: str,
+        progress: Progress,
+        corners: list[Corner] | None = None,
     ) -> np.ndarray:
         """Foreground minus background logit (k, j, i) of one fold."""
-        from .tiles import predict_tiles
-
         axes = self.card.preprocessing.mirror_axes if self._options.mirror else ()
 
         def work(device: Device, patch: tuple[int, int, int]) -> np.ndarray:
@@ -89,6 +118,7 @@ class _BundleModel:
             with deterministic():
                 return predict_tiles(
                     network, channels, patch, padding=padding, device=device.key, mirror_axes=axes, step=self._options.step,
+                    corners=corners if patch == spec.patch else None,
                     report=lambda done: progress.report(stage, done, f"Network on {device}"),
                 )  # fmt: skip
 
@@ -97,28 +127,29 @@ class _BundleModel:
         self._notes += tuple(note for note in notes if note.code not in {known.code for known in self._notes})
         return logits
 
-    def _probability(
-        self, channels: np.ndarray, shape: tuple[int, int, int], spacing_mm: Sequence[float], stage: str, progress: Progress
-    ) -> np.ndarray:
-        """The folds' mean probability (k, j, i) on `shape` voxels of `spacing_mm`, from channels at the fine network's spacing."""
+    def _seen(self, channels: np.ndarray, box: Box, spacing_mm: Sequence[float]) -> _Seen:
+        """Channels of all of `box`, on the scan's voxels of `spacing_mm`."""
         how, spec = self.card.preprocessing, self.card.fine
-        folds = len(spec.weights)
+        return _Seen(channels, box, lambda logits: resample_logits(logits, box.shape, spec.spacing_mm, spacing_mm, how.resampling))
+
+    def _probability(self, seen: _Seen, stage: str, progress: Progress) -> np.ndarray:
+        """The folds' mean probability (k, j, i) on the scan's own voxels."""
+        by_probability = self.card.preprocessing.ensemble == "probability"
+        folds = len(self.card.fine.weights)
         padding = [channel.padding for channel in self.card.channels]
         total: np.ndarray | None = None
         for fold in range(folds):
             part = progress.part(fold / folds, (fold + 1) / folds)
-            value = self._logits(spec, channels, padding, fold, stage, part)
-            if how.ensemble == "probability":
-                value = sigmoid(resample_logits(value, shape, spec.spacing_mm, spacing_mm, how.resampling))
+            value = self._logits(self.card.fine, seen.channels, padding, fold, stage, part, seen.corners)
+            if by_probability:
+                value = sigmoid(seen.back(value))
             if total is None:
                 total = value
             else:
                 total += value
         mean = total
         mean /= folds
-        if how.ensemble == "probability":
-            return mean
-        return sigmoid(resample_logits(mean, shape, spec.spacing_mm, spacing_mm, how.resampling))
+        return mean if by_probability else sigmoid(seen.back(mean))
 
     def _volume(self, volume: Volume, part: np.ndarray, box: Box, orientation: Orientation) -> Volume:
         """The network's array inside `box` as a volume on the scan's grid, with what the user should know about it."""
@@ -182,14 +213,11 @@ class BundleCavityModel(_BundleModel):
         scan = orientation.apply(volume.array)
         spacing = orientation.of_axes(volume.geometry.spacing_kji)
         normalisation = Normalisation.of(scan, self.card.preprocessing.statistics)
-        box, progress = self._box(volume, scan, spacing, normalisation, orientation)
-        if self.card.preprocessing.statistics == "region":
-            normalisation = Normalisation.of(scan, "region", box)
-        channels = channels_at(self.card, self.stage, scan, None, spacing, normalisation, box)
-        probability = self._probability(channels, box.shape, spacing, "cavity", progress)
+        seen, progress = self._look(volume, scan, spacing, normalisation, orientation)
+        probability = self._probability(seen, "cavity", progress)
         threshold = self._threshold(probability, spacing)
         check_found(largest_component(probability > threshold), spacing, "network")
-        return self._volume(volume, probability, box, orientation), threshold
+        return self._volume(volume, probability, seen.box, orientation), threshold
 
     def _threshold(self, probability: np.ndarray, spacing: Sequence[float]) -> float:
         """The card's, or a lower one where the system has one for unusually uncertain cases and the card says what is usual."""
@@ -200,24 +228,65 @@ class BundleCavityModel(_BundleModel):
         self._notes += (uncertainty_flag(value, self._reference, threshold),)
         return threshold
 
-    def _box(
+    def _look(
         self, volume: Volume, scan: np.ndarray, spacing: Sequence[float], normalisation: Normalisation, orientation: Orientation
-    ) -> tuple[Box, Progress]:
+    ) -> tuple[_Seen, Progress]:
         """What the fine pass sees, in the network's axes, and the progress that is left for it."""
-        whole = normalisation.box
-        least = shape_at(self.card.fine.patch, self.card.fine.spacing_mm, spacing)
+        whole, fine, coarse = normalisation.box, self.card.fine, self.card.coarse
+        least = shape_at(fine.patch, fine.spacing_mm, spacing)
         if self._options.roi is not None:
             roi = orientation.box(check_roi(self._options.roi, volume), volume.array.shape)
-            return widened(roi, scan.shape, least), self._progress
-        coarse = self.card.coarse
+            return self._all_of(widened(roi, scan.shape, least), scan, spacing, normalisation), self._progress
         if coarse is None or not self._options.region_first or is_cropped(scan.shape, spacing):
-            return whole, self._progress
+            return self._all_of(whole, scan, spacing, normalisation), self._progress
         shape = shape_at(scan.shape, spacing, coarse.spacing_mm)
         rough = normalisation.apply(resample_scan(scan, shape, spacing, coarse.spacing_mm, COARSE_RESAMPLING))
-        finding = self._progress.part(0.0, FINDING_SHARE)
-        probability = sigmoid(self._logits(coarse, rough[None], (0.0,), 0, "find", finding))
-        box = region_of(probability, true_spacing(scan.shape, spacing, shape), scan.shape, spacing, self.card.threshold)
-        return widened(box, scan.shape, least), self._progress.part(FINDING_SHARE, 1.0)
+        finding, left = self._progress.part(0.0, FINDING_SHARE), self._progress.part(FINDING_SHARE, 1.0)
+        coarse_mm = true_spacing(scan.shape, spacing, shape)
+        atrium = atrium_in(sigmoid(self._logits(coarse, rough[None], (0.0,), 0, "find", finding)), coarse_mm, self.card.threshold)
+        box = region_of(atrium, coarse_mm, scan.shape, spacing)
+        # A network of boxes wants a box; a z-score of some voxels only can't follow the interpolation.
+        if self.card.preprocessing.statistics != "region" and normalisation.inside is None:
+            return self._tiles_at(atrium, box, scan, spacing, normalisation), left
+        return self._all_of(widened(box, scan.shape, least), scan, spacing, normalisation), left
+
+    def _all_of(self, box: Box, scan: np.ndarray, spacing: Sequence[float], normalisation: Normalisation) -> _Seen:
+        """A box of the scan: what a network that was trained on boxes wants."""
+        if self.card.preprocessing.statistics == "region":
+            normalisation = Normalisation.of(scan, "region", box)
+        return self._seen(channels_at(self.card, self.stage, scan, None, spacing, normalisation, box), box, spacing)
+
+    def _tiles_at(self, atrium: np.ndarray, box: Box, scan: np.ndarray, spacing: Sequence[float], normalisation: Normalisation) -> _Seen:
+        """Some of the whole scan's tiles, those that decide what comes out in the atrium: for a network that was trained on whole scans.
+
+        Their voxels and weights are the whole scan's, so what comes out is what comes out there.
+
+        Parameters
+        ----------
+        atrium
+            (k, j, i) bool, the coarse mask of the whole scan.
+        box
+            what is wanted, in the scan's voxels.
+        """
+        how, spec, whole = self.card.preprocessing, self.card.fine, normalisation.box
+        shape = shape_at(whole.shape, spacing, spec.spacing_mm)
+        points = voxels_around(atrium, whole, scan.shape, shape)
+        corners = tiles_with_a_say(points, shape, spec.patch, self._options.step)
+        first = np.min(corners, axis=0)
+        last = np.minimum(np.max(corners, axis=0) + spec.patch, shape)
+        block = Box(tuple(map(int, first)), tuple(map(int, last)))
+        part = normalisation.apply(resample_scan_part(scan[whole.slices], shape, block, spacing, spec.spacing_mm, how.resampling))
+        channels = self.stage.inputs(part, None)
+        box = box.within(whole)
+        wanted = Box(*(tuple(n - w for n, w in zip(corner, whole.start)) for corner in (box.start, box.stop)))
+
+        def back(logits: np.ndarray) -> np.ndarray:
+            def read(place: tuple[slice, ...]) -> np.ndarray:
+                return part_of(logits, block, place, BACKGROUND)
+
+            return resample_logits_part(read, shape, whole.shape, wanted, spec.spacing_mm, spacing, how.resampling)
+
+        return _Seen(channels, box, back, [tuple(int(c - f) for c, f in zip(corner, first)) for corner in corners])
 
 
 class BundleScarModel(_BundleModel):
@@ -249,7 +318,7 @@ class BundleScarModel(_BundleModel):
         if self.card.preprocessing.statistics == "region":
             normalisation = Normalisation.of(scan, "region", box)
         channels = channels_at(self.card, self.stage, scan, mask, spacing, normalisation, box)
-        probability = self._probability(channels, box.shape, spacing, "scar", self._progress)
+        probability = self._probability(self._seen(channels, box, spacing), "scar", self._progress)
         if self._masks_prediction():
             probability = probability * self._region(mask[box.slices], spacing)
         return self._volume(volume, probability, box, orientation)
@@ -275,6 +344,16 @@ class BundleScarModel(_BundleModel):
         geometry = working_geometry(shape, true_spacing(mask.shape, spacing, shape))
         region = self.stage.region(build_anatomy(resample_mask(mask, shape), geometry, Settings.wall_outside_mm))
         return resample_mask(region, mask.shape)
+
+
+def part_of(values: np.ndarray, box: Box, place: tuple[slice, ...], fill: float) -> np.ndarray:
+    """`place` of an array (k, j, i) of which only `box` is known, as `values`; `fill` elsewhere."""
+    out = np.full([s.stop - s.start for s in place], fill, dtype=values.dtype)
+    spans = [(max(s.start, a), min(s.stop, b)) for s, a, b in zip(place, box.start, box.stop)]
+    if all(a < b for a, b in spans):
+        known = tuple(slice(a - start, b - start) for (a, b), start in zip(spans, box.start))
+        out[tuple(slice(a - s.start, b - s.start) for (a, b), s in zip(spans, place))] = values[known]
+    return out
 
 
 def bundle_networks(bundle: Bundle) -> NetworkSource:

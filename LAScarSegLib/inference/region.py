@@ -43,27 +43,35 @@ def is_cropped(shape: Sequence[int], spacing_mm: Sequence[float]) -> bool:
     return all(n * s <= CROPPED_MM for n, s in zip(shape, spacing_mm))
 
 
-def region_of(
-    probability: np.ndarray, spacing_mm: Sequence[float], shape: Sequence[int], fine_mm: Sequence[float], threshold: float
-) -> Box:
-    """The box, on the grid of `shape` with spacing `fine_mm`, of what a coarse probability of the same block of space found.
-
-    Parameters
-    ----------
-    probability
-        (k, j, i) of the coarse pass, spacing `spacing_mm`.
-
-    Raises
-    ------
-    InputError
-        nothing as large as a left atrium was found.
-    """
+def atrium_in(probability: np.ndarray, spacing_mm: Sequence[float], threshold: float) -> np.ndarray:
+    """What a coarse probability (k, j, i) of `spacing_mm` found, as a bool mask; `InputError` when it is no left atrium."""
     mask = largest_component(probability > threshold)
     check_found(mask, spacing_mm, "coarse pass")
+    return mask
+
+
+def region_of(mask: np.ndarray, spacing_mm: Sequence[float], shape: Sequence[int], fine_mm: Sequence[float]) -> Box:
+    """The box around a coarse mask (k, j, i) of `spacing_mm` and its margin, on the grid of `shape` with spacing `fine_mm` of the same block."""
     coarse = Box.around(mask, 0.0, spacing_mm)
     start = [int(np.floor((a * s - REGION_MARGIN_MM) / f)) for a, s, f in zip(coarse.start, spacing_mm, fine_mm)]
     stop = [int(np.ceil((b * s + REGION_MARGIN_MM) / f)) for b, s, f in zip(coarse.stop, spacing_mm, fine_mm)]
     return Box(tuple(max(0, a) for a in start), tuple(min(n, b) for n, b in zip(shape, stop)))
+
+
+def voxels_around(mask: np.ndarray, block: Box, scan_shape: Sequence[int], shape: Sequence[int]) -> np.ndarray:
+    """Where a coarse mask of a scan and one voxel around it lie on another grid: (N, 3) voxels (k, j, i).
+
+    Parameters
+    ----------
+    mask
+        (k, j, i) of the whole scan, which has `scan_shape` voxels.
+    block, shape
+        the part of the scan that the other grid divides into `shape` voxels.
+    """
+    scan_shape, shape = np.asarray(scan_shape), np.asarray(shape)
+    centres = (np.argwhere(ndimage.binary_dilation(mask)) + 0.5) * scan_shape / mask.shape
+    voxels = np.floor((centres - block.start) * shape / block.shape).astype(int)
+    return voxels[((voxels >= 0) & (voxels < shape)).all(axis=1)]
 
 
 def widened(box: Box, shape: Sequence[int], least: Sequence[int]) -> Box:

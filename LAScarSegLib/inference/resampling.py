@@ -8,16 +8,18 @@ the nearest slice across.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ..volume import Geometry
+from ..volume import Box, Geometry
 
 NNUNET_THICK = 3.0
 """nnU-Net's ANISO_THRESHOLD: largest by smallest spacing above which the thick axis is treated apart."""
 NNUNET_SCAN_ORDER, NNUNET_LOGIT_ORDER = 3, 1
 """Spline orders of nnU-Net's default plans, in the plane; across thick slices both are 0."""
+NEGLIGIBLE = 1e-9
+"""A spline's weights below this are left out of a part: what float32 can't show."""
 MASK_LEVEL = 0.5
 """A linearly interpolated mask is cut here."""
 
@@ -60,6 +62,29 @@ def resample_logits(array: np.ndarray, shape: Triple, spacing_mm: Spacing, targe
     return _nnunet(array, shape, spacing_mm, target_mm, NNUNET_LOGIT_ORDER)
 
 
+def resample_scan_part(array: np.ndarray, shape: Triple, part: Box, spacing_mm: Spacing, target_mm: Spacing, method: str) -> np.ndarray:
+    """`resample_scan(array, shape, ...)[part.slices]`, from the voxels alone that this takes; equal in float32's accuracy."""
+    matrices = _matrices(array.shape, shape, spacing_mm, target_mm, method, NNUNET_SCAN_ORDER)
+    resampled = _multiplied(lambda place: array[place], matrices, part)
+    if method != "nnunet":
+        return resampled
+    # A cubic spline overshoots; nnU-Net cuts it off at the range of the whole scan, slice by slice where slices are thick.
+    axis = _thick_axis(spacing_mm, target_mm)
+    if axis is None:
+        return np.clip(resampled, array.min(), array.max())
+    others = tuple(a for a in range(3) if a != axis)
+    slices = _nearest(array.shape[axis], shape[axis])[part.start[axis] : part.stop[axis]]
+    low, high = (np.expand_dims(np.take(limit(array, axis=others), slices), others) for limit in (np.min, np.max))
+    return np.clip(resampled, low, high)
+
+
+def resample_logits_part(
+    read: Callable[[tuple[slice, ...]], np.ndarray], shape: Triple, new_shape: Triple, part: Box, spacing_mm: Spacing, target_mm: Spacing, method: str
+) -> np.ndarray:
+    """`resample_logits(values, new_shape, ...)[part.slices]`; `read(place)` gives `values[place]`, which has `shape`."""
+    return _multiplied(read, _matrices(shape, new_shape, spacing_mm, target_mm, method, NNUNET_LOGIT_ORDER), part)
+
+
 def resample_mask(mask: np.ndarray, shape: Triple) -> np.ndarray:
     """A bool mask (k, j, i) on `shape` voxels of the same block: linear, cut at one half."""
     if tuple(mask.shape) == tuple(shape):
@@ -80,10 +105,7 @@ def _nnunet(array: np.ndarray, shape: Triple, spacing_mm: Spacing, target_mm: Sp
         return _resize(array, shape, order)
     in_plane = [n for a, n in enumerate(shape) if a != axis]
     planes = np.stack([_resize(plane, in_plane, order) for plane in np.moveaxis(array, axis, 0)])
-    # The nearest slice, half a slice exactly going up: what SciPy's map_coordinates of order 0 does in nnU-Net.
-    centres = (np.arange(shape[axis]) + 0.5) * array.shape[axis] / shape[axis] - 0.5
-    nearest = np.clip(np.floor(centres + 0.5).astype(int), 0, array.shape[axis] - 1)
-    return np.ascontiguousarray(np.moveaxis(planes[nearest], 0, axis))
+    return np.ascontiguousarray(np.moveaxis(planes[_nearest(array.shape[axis], shape[axis])], 0, axis))
 
 
 def _resize(array: np.ndarray, shape: Sequence[int], order: int) -> np.ndarray:
@@ -95,6 +117,40 @@ def _resize(array: np.ndarray, shape: Sequence[int], order: int) -> np.ndarray:
     factors = [m / n for n, m in zip(array.shape, shape)]
     resized = zoom(array.astype(np.float64), factors, order=order, mode="nearest", grid_mode=True)
     return np.clip(resized, array.min(), array.max()).astype(np.float32)
+
+
+def _matrices(
+    shape: Sequence[int], new_shape: Sequence[int], spacing_mm: Spacing, target_mm: Spacing, method: str, order: int
+) -> list[np.ndarray]:
+    """For each axis (new, old): what the new voxels are made of. Interpolation is linear in the values, and separable."""
+    thick = _thick_axis(spacing_mm, target_mm) if method == "nnunet" else None
+    orders = [0 if axis == thick else order if method == "nnunet" else 1 for axis in range(3)]
+    return [_matrix(n, m, o) for n, m, o in zip(shape, new_shape, orders)]
+
+
+def _matrix(length: int, new_length: int, order: int) -> np.ndarray:
+    from scipy.ndimage import zoom
+
+    unit = np.eye(length)
+    if order == 0:
+        return unit[_nearest(length, new_length)]
+    # Unit vectors through the same function: its prefilter and its edges are in the weights.
+    return unit if length == new_length else zoom(unit, (1.0, new_length / length), order=order, mode="nearest", grid_mode=True).T
+
+
+def _multiplied(read: Callable[[tuple[slice, ...]], np.ndarray], matrices: Sequence[np.ndarray], part: Box) -> np.ndarray:
+    rows = [matrix[a:b] for matrix, a, b in zip(matrices, part.start, part.stop)]
+    used = [np.flatnonzero((np.abs(row) > NEGLIGIBLE).any(axis=0)) for row in rows]
+    place = tuple(slice(int(u[0]), int(u[-1]) + 1) for u in used)
+    by_k, by_j, by_i = (row[:, columns] for row, columns in zip(rows, place))
+    planes = by_j @ (read(place).astype(np.float64) @ by_i.T)
+    return (by_k @ planes.reshape(len(planes), -1)).astype(np.float32).reshape(-1, *planes.shape[1:])
+
+
+def _nearest(length: int, new_length: int) -> np.ndarray:
+    """The old voxel nearest to each new one, half a voxel exactly going up: what SciPy's map_coordinates of order 0 does in nnU-Net."""
+    centres = (np.arange(new_length) + 0.5) * length / new_length - 0.5
+    return np.clip(np.floor(centres + 0.5).astype(int), 0, length - 1)
 
 
 def _thick_axis(spacing_mm: Spacing, target_mm: Spacing) -> int | None:

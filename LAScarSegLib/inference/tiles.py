@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 SIGMA_SHARE = 1 / 8
 """The Gaussian's sigma as a part of the tile (nnU-Net, MONAI)."""
+LEAST_SAY = 0.1
+"""A tile that has no larger part of the weights at any voxel that is wanted is left out."""
+BACKGROUND = -20.0
+"""The logit of what no tile has looked at: a probability of 2e-9."""
+
+Corner = tuple[int, int, int]
 
 
 def tile_starts(length: int, tile: int, step: float) -> list[int]:
@@ -40,6 +46,37 @@ def tile_weights(tile: int) -> np.ndarray:
     return np.maximum(weights, weights[weights > 0].min()).astype(np.float32)
 
 
+def tiles_with_a_say(points: np.ndarray, shape: Sequence[int], patch: Sequence[int], step: float = STANDARD_STEP) -> list[Corner]:
+    """The tiles of a whole scan that decide what comes out at some of its voxels.
+
+    Parameters
+    ----------
+    points
+        (N, 3) voxels (k, j, i) of the scan that are wanted.
+    shape
+        of the whole scan; where it is smaller than `patch`, a tile starts at 0.
+
+    Returns
+    -------
+    where tiles start: of all that `predict_tiles` would take, those with more than `LEAST_SAY` of the weights at one of `points`.
+    """
+    starts, say = [], []
+    for axis, (n, tile) in enumerate(zip(shape, patch)):
+        begins, weights = tile_starts(max(n, tile), tile, step), tile_weights(tile)
+        whole = np.zeros((len(begins), max(n, tile)), dtype=np.float32)
+        for row, begin in zip(whole, begins):
+            row[begin : begin + tile] = weights
+        before = (max(n, tile) - n) // 2
+        starts.append(begins)
+        say.append((whole / whole.sum(axis=0))[:, points[:, axis] + before])
+    corners = []
+    for numbers in product(*(range(len(begins)) for begins in starts)):
+        along_k, along_j, along_i = (part[number] for part, number in zip(say, numbers))
+        if (along_k * along_j * along_i).max() > LEAST_SAY:
+            corners.append(tuple(begins[number] for begins, number in zip(starts, numbers)))
+    return corners
+
+
 def predict_tiles(
     network: nn.Module,
     channels: np.ndarray,
@@ -49,6 +86,7 @@ def predict_tiles(
     device: str = "cpu",
     mirror_axes: Sequence[int] = (),
     step: float = STANDARD_STEP,
+    corners: Sequence[Corner] | None = None,
     report: Callable[[float], None] = lambda fraction: None,
 ) -> np.ndarray:
     """Foreground minus background logit, (k, j, i) float32.
@@ -61,6 +99,9 @@ def predict_tiles(
         (C, k, j, i) float32; where it is smaller than `patch` it is padded on both sides, channel c with `padding[c]`.
     mirror_axes
         average over all mirrorings along these axes.
+    corners
+        where tiles start, of a part of a scan's tiles (`tiles_with_a_say`); what none of them covers becomes `BACKGROUND`.
+        None: tiles all over, at most `step` of a tile apart.
     report
         called with the fraction done before every tile; what it raises (a cancellation) ends the work.
     """
@@ -73,15 +114,21 @@ def predict_tiles(
     weights = [tile_weights(tile) for tile in patch]
     window = torch.from_numpy(weights[0][:, None, None] * weights[1][:, None] * weights[2])
     total = torch.zeros(size, dtype=torch.float32)
-    corners = list(product(*starts))
+    chosen = None if corners is None else torch.zeros(size, dtype=torch.float32)
+    corners = list(product(*starts)) if corners is None else corners
     with torch.inference_mode():
         for number, corner in enumerate(corners):
             report(number / len(corners))
             place = tuple(slice(a, a + tile) for a, tile in zip(corner, patch))
             tile = torch.from_numpy(np.ascontiguousarray(padded[(slice(None), *place)]))[None].to(device)
             total[place] += window * _margin(network, tile, mirror_axes).to("cpu", torch.float32)
-    for axis, (begins, weight) in enumerate(zip(starts, weights)):
-        total /= torch.from_numpy(_covered(size[axis], begins, weight)).reshape([-1 if a == axis else 1 for a in range(3)])
+            if chosen is not None:
+                chosen[place] += window
+    if chosen is not None:
+        total = torch.where(chosen > 0, total / chosen, BACKGROUND)
+    else:
+        for axis, (begins, weight) in enumerate(zip(starts, weights)):
+            total /= torch.from_numpy(_covered(size[axis], begins, weight)).reshape([-1 if a == axis else 1 for a in range(3)])
     inside = tuple(slice(b, b + n) for b, n in zip(before, shape))
     return total.numpy()[inside]
 

@@ -8,7 +8,15 @@ import pytest
 pytest.importorskip("torch", reason="networks need torch")
 
 from LAScarSegLib.inference.orientation import Orientation  # noqa: E402
-from LAScarSegLib.inference.resampling import resample_logits, resample_mask, resample_scan, shape_at, true_spacing  # noqa: E402
+from LAScarSegLib.inference.resampling import (  # noqa: E402
+    resample_logits,
+    resample_logits_part,
+    resample_mask,
+    resample_scan,
+    resample_scan_part,
+    shape_at,
+    true_spacing,
+)
 from LAScarSegLib.volume import Box, Geometry  # noqa: E402
 
 
@@ -85,3 +93,21 @@ def test_a_box_follows_the_orientation():
 
 def test_a_grid_in_lps_is_left_as_it_is():
     assert Orientation.towards_lps(Geometry((4, 5, 6))) == Orientation()
+
+
+@pytest.mark.parametrize("method", ["linear", "nnunet"])
+@pytest.mark.parametrize("target", [(2.0, 2.0, 2.0), (2.5, 1.25, 1.25), (1.25, 0.8, 0.8), (10.0, 0.6, 0.9)])
+def test_a_part_is_the_part_of_the_whole(method, target):
+    """Against SciPy's and torch's own interpolation of everything, at the faces as well as inside, thick slices or not."""
+    spacing, random = (2.5, 0.625, 0.625), np.random.default_rng(2)
+    scan = (random.normal(size=(22, 60, 71)) * 100).astype(np.int16)
+    shape = shape_at(scan.shape, spacing, target)
+    logits = random.normal(size=shape).astype(np.float32)
+    whole, back = resample_scan(scan, shape, spacing, target, method), resample_logits(logits, scan.shape, target, spacing, method)
+    for first, last in ((0.0, 1.0), (0.0, 0.4), (0.3, 0.8), (0.9, 1.0)):
+        part, there = (Box(tuple(int(n * first) for n in grid), tuple(int(np.ceil(n * last)) for n in grid)) for grid in (shape, scan.shape))
+        # torch interpolates in float32: a few parts in 10 million of the largest coordinate times the steepest slope.
+        some = resample_scan_part(scan, shape, part, spacing, target, method)
+        np.testing.assert_allclose(some, whole[part.slices], atol=5e-3 if method == "linear" else 1e-4)
+        some = resample_logits_part(lambda place: logits[place], shape, scan.shape, there, target, spacing, method)
+        np.testing.assert_allclose(some, back[there.slices], atol=5e-5)

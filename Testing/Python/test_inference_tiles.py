@@ -11,7 +11,7 @@ pytest.importorskip("monai", reason="networks need MONAI")
 from model_cases import Blur, Contrast  # noqa: E402
 
 from LAScarSegLib.errors import Cancelled  # noqa: E402
-from LAScarSegLib.inference.tiles import predict_tiles, tile_starts, tile_weights  # noqa: E402
+from LAScarSegLib.inference.tiles import BACKGROUND, LEAST_SAY, predict_tiles, tile_starts, tile_weights, tiles_with_a_say  # noqa: E402
 
 
 def noise(*shape: int) -> np.ndarray:
@@ -97,3 +97,31 @@ def test_a_cancellation_ends_it_between_two_tiles():
         predict_tiles(network, noise(40, 40, 40), (32, 32, 32), padding=[0.0], report=report)
     assert len(network.seen) == 2
     assert calls == [0.0, 1 / 8, 2 / 8]
+
+
+def test_a_tile_has_a_say_where_it_has_more_than_a_tenth_of_the_weights():
+    """Against the weights of all tiles added up voxel by voxel; the last axis is smaller than the tile."""
+    shape, patch = (60, 72, 20), (24, 32, 32)
+    wanted = np.zeros(shape, dtype=bool)
+    wanted[14:30, 20:51, 3:9] = True
+    window = np.einsum("k,j,i->kji", *(tile_weights(n) for n in patch))[..., 6:26]
+    every = [(k, j, 0) for k in tile_starts(60, 24, 0.5) for j in tile_starts(72, 32, 0.5)]
+    places = [(slice(k, k + 24), slice(j, j + 32)) for k, j, _ in every]
+    total = np.zeros(shape)
+    for place in places:
+        total[place] += window
+    expected = [corner for corner, place in zip(every, places) if (window / total[place])[wanted[place]].max(initial=0.0) > LEAST_SAY]
+    assert tiles_with_a_say(np.argwhere(wanted), shape, patch) == expected
+    assert 2 < len(expected) < len(every)
+
+
+def test_some_tiles_give_what_all_give_where_they_decide_and_background_where_none_looked():
+    x = noise(60, 72, 40)
+    points = np.argwhere(np.ones((10, 10, 10))) + (20, 30, 15)
+    corners = tiles_with_a_say(points, x.shape[1:], (24, 32, 32))
+    result = predict_tiles(Contrast(), x, (24, 32, 32), padding=[0.0], corners=corners)
+    covered = np.zeros(x.shape[1:], dtype=bool)
+    for k, j, i in corners:
+        covered[k : k + 24, j : j + 32, i : i + 32] = True
+    assert covered[tuple(points.T)].all() and not covered.all()
+    assert np.allclose(result[covered], x[0][covered], atol=1e-5) and (result[~covered] == BACKGROUND).all()
