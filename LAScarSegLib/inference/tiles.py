@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SIGMA_SHARE = 1 / 8
 """The Gaussian's sigma as a part of the tile (nnU-Net, MONAI)."""
-LEAST_SAY = 0.1
+LEAST_SAY = 0.2
 """A tile that has no larger part of the weights at any voxel that is wanted is left out."""
 BACKGROUND = -20.0
 """The logit of what no tile has looked at: a probability of 2e-9."""

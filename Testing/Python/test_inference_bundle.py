@@ -102,7 +102,7 @@ def test_what_a_network_of_whole_scans_finds_does_not_depend_on_whether_the_regi
     exact, some, all_of_it = sides[0.0, True][0], sides[tiles.LEAST_SAY, True][0], sides[0.0, False][0]
     seen = binary_erosion(exact > 0, iterations=4)
     assert 0.1 < all_of_it[seen].mean() < 0.9 and np.abs(exact - all_of_it)[seen].max() < 1e-3
-    # The tenth that was left out, of opinions this far apart, moves a few voxels in a hundred; here a tile's opinion changes by 16.
+    # The fifth that may be left out moves a few voxels in a hundred of opinions this far apart: within a tile they change by 16.
     assert np.abs(some - all_of_it)[seen].mean() < 0.02
     assert sides[tiles.LEAST_SAY, True][1] < sides[0.0, True][1] < sides[0.0, False][1]
 

@@ -99,7 +99,7 @@ def test_a_cancellation_ends_it_between_two_tiles():
     assert calls == [0.0, 1 / 8, 2 / 8]
 
 
-def test_a_tile_has_a_say_where_it_has_more_than_a_tenth_of_the_weights():
+def test_a_tile_has_a_say_where_it_has_more_than_a_fifth_of_the_weights():
     """Against the weights of all tiles added up voxel by voxel; the last axis is smaller than the tile."""
     shape, patch = (60, 72, 20), (24, 32, 32)
     wanted = np.zeros(shape, dtype=bool)
