@@ -9,9 +9,11 @@ Writes OUT/views.csv, a manifest of `lascarseg train two_stage_sdm cavity --pres
 - every second one in a black frame of random size, every third one as it is,
 - the phantoms themselves,
 
-all with every second voxel in the plane: the coarse network works at 4 mm. Nothing of this is a patient's whole scan: the model's card says so.
+all with every second voxel in the plane: the coarse network works at 4 mm. Nothing of this is a patient's whole scan: the model's card
+says so.
 
-Writes OUT/fine.csv, too, a manifest for `--preset small`: the scans themselves, every second one in its thorax, too, and every sixth in its frame.
+Writes OUT/fine.csv, too, a manifest for `--preset small`: the scans themselves, every second one in its thorax as well, and every
+sixth in its frame.
 """
 
 from __future__ import annotations

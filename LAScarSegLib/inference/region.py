@@ -51,7 +51,7 @@ def atrium_in(probability: np.ndarray, spacing_mm: Sequence[float], threshold: f
 
 
 def region_of(mask: np.ndarray, spacing_mm: Sequence[float], shape: Sequence[int], fine_mm: Sequence[float]) -> Box:
-    """The box around a coarse mask (k, j, i) of `spacing_mm` and its margin, on the grid of `shape` with spacing `fine_mm` of the same block."""
+    """The box around a coarse mask (k, j, i) of `spacing_mm`, with its margin, on the grid of `shape` and `fine_mm` of the same block."""
     coarse = Box.around(mask, 0.0, spacing_mm)
     start = [int(np.floor((a * s - REGION_MARGIN_MM) / f)) for a, s, f in zip(coarse.start, spacing_mm, fine_mm)]
     stop = [int(np.ceil((b * s + REGION_MARGIN_MM) / f)) for b, s, f in zip(coarse.stop, spacing_mm, fine_mm)]

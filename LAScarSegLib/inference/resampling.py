@@ -79,7 +79,13 @@ def resample_scan_part(array: np.ndarray, shape: Triple, part: Box, spacing_mm: 
 
 
 def resample_logits_part(
-    read: Callable[[tuple[slice, ...]], np.ndarray], shape: Triple, new_shape: Triple, part: Box, spacing_mm: Spacing, target_mm: Spacing, method: str
+    read: Callable[[tuple[slice, ...]], np.ndarray],
+    shape: Triple,
+    new_shape: Triple,
+    part: Box,
+    spacing_mm: Spacing,
+    target_mm: Spacing,
+    method: str,
 ) -> np.ndarray:
     """`resample_logits(values, new_shape, ...)[part.slices]`; `read(place)` gives `values[place]`, which has `shape`."""
     return _multiplied(read, _matrices(shape, new_shape, spacing_mm, target_mm, method, NNUNET_LOGIT_ORDER), part)

@@ -41,9 +41,10 @@ LOW_RESOLUTION_SHARE, LOW_RESOLUTION = 0.125, (0.5, 1.0)
 """0.25 of the samples, each channel with 0.5."""
 SHADING_SHARE, SHADING_LOG_GAIN, SHADING_KNOTS = 0.3, 0.8, 4
 """Largest standard deviation of the gain's logarithm at the field's knots, of which there are 4 along each axis of a patch."""
-CONTRAST_NETWORK_SHARE, CONTRAST_NETWORK_CHANNELS, CONTRAST_NETWORK_KERNELS, CONTRAST_NETWORK_SLOPE = 0.3, (1, 2, 2, 2, 1), (1, 1, 1, 3), 0.01
-"""Channels between the layers of the random network, sizes to draw its kernels from (1 and 3 alike leave little but noise of half of
-the scans), and what its activation leaves of values below 0."""
+CONTRAST_NETWORK_SHARE, CONTRAST_NETWORK_SLOPE = 0.3, 0.01
+CONTRAST_NETWORK_CHANNELS, CONTRAST_NETWORK_KERNELS = (1, 2, 2, 2, 1), (1, 1, 1, 3)
+"""Channels between the layers of the random network, and sizes to draw its kernels from (1 and 3 equally often leave little but noise of
+half of the scans)."""
 DARK_BLOOD_SHARE, DARK_BLOOD_DEPTH, DARK_BLOOD_WIDTH = 0.4, 2.0, 0.5
 """Largest depth, and width (one standard deviation) of the range of grey levels that is darkened, in SDs of the patch."""
 GAMMA, INVERTED_GAMMA_SHARE, GAMMA_SHARE = (0.7, 1.5), 0.1, 0.3

@@ -30,7 +30,7 @@ from .cases import LABELS_OF_STAGE, TrainingCase, voxel_hash
 FOREGROUND_POINTS = 10_000
 """Voxels of the foreground kept for oversampling; nnU-Net keeps as many."""
 SURROUNDINGS_MM = 30.0
-"""Kept beyond the box that a cavity network will see: the box that a coarse pass finds is not the label's, and a whole scan may be asked for."""
+"""Kept beyond the box that a cavity network will see: the one that a coarse pass finds is another, and a whole scan may be asked for."""
 TARGET, REGION = 0, 1
 """Rows of a prepared case's labels."""
 

@@ -109,7 +109,9 @@ def _start_of(settings: TrainingSettings) -> StartingPoint | None:
 def _notes_of_start(start: StartingPoint, validation: dict[str, str], simulated: bool) -> list[str]:
     """What whoever reads the scores must know; `InputError` for real weights of simulated scans."""
     if start.simulated and not simulated:
-        raise InputError(f"{start.title} was trained on simulated scans, these are real. Start from random weights, or from a model of real scans.")
+        raise InputError(
+            f"{start.title} was trained on simulated scans, these are real. Start from random weights, or from a model of real scans."
+        )
     notes = [f"Started from {start.title}: its terms hold for what comes out, too."]
     seen = [name for name, sha256 in validation.items() if sha256 in start.trained_on]
     if seen:

@@ -97,7 +97,8 @@ def test_what_a_network_of_whole_scans_finds_does_not_depend_on_whether_the_regi
         monkeypatch.setattr(tiles, "LEAST_SAY", least)
         for first in (True, False):
             network = PlaceInTile(level=1.5, gain=8.0)
-            model = cavity_model(network, InferenceOptions(region_first=first), Contrast(level=1.0, gain=8.0), preprocessing=Preprocessing(**how))
+            coarse, options = Contrast(level=1.0, gain=8.0), InferenceOptions(region_first=first)
+            model = cavity_model(network, options, coarse, preprocessing=Preprocessing(**how))
             sides[least, first] = model.predict(volume).array, len(network.seen)
     exact, some, all_of_it = sides[0.0, True][0], sides[tiles.LEAST_SAY, True][0], sides[0.0, False][0]
     seen = binary_erosion(exact > 0, iterations=4)

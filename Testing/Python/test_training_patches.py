@@ -72,7 +72,7 @@ def in_a_bright_room(folder: Path, voxels: int) -> None:
 
 
 def test_a_network_of_a_region_is_trained_on_what_it_will_see_there(tmp_path):
-    """The box around the cavity and 30 mm more, with the box's own mean and SD, as `BundleCavityModel` gives it once the atrium is found."""
+    """The box around the cavity and 30 mm more, with the box's own mean and SD, as `BundleCavityModel` gives it in use."""
     write_cases(tmp_path / "data", 2)
     sources = sorted((tmp_path / "data" / "task1" / "train_data").iterdir())
     for source in sources:
