@@ -21,6 +21,7 @@ FLAG_TITLES = {
     "cavity_touches_border": "Atrium cut off by the image border",
     "cavity_uncertain": "Network unsure of the cavity",
     "cavity_uncertainty": "How sure the network is of the cavity",
+    "computed_map": "A map, not a scan",
     "ct_like_values": "Looks like CT",
     "device_changed": "Ran on the processor instead",
     "field_of_view": "Impossible field of view",
