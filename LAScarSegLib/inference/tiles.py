@@ -58,7 +58,8 @@ def tiles_with_a_say(points: np.ndarray, shape: Sequence[int], patch: Sequence[i
 
     Returns
     -------
-    where tiles start: of all that `predict_tiles` would take, those with more than `LEAST_SAY` of the weights at one of `points`.
+    where tiles start: of all that `predict_tiles` would take, those with the most, or more than `LEAST_SAY`, of the weights at one of
+    `points`.
     """
     starts, say = [], []
     for axis, (n, tile) in enumerate(zip(shape, patch)):
@@ -69,10 +70,12 @@ def tiles_with_a_say(points: np.ndarray, shape: Sequence[int], patch: Sequence[i
         before = (max(n, tile) - n) // 2
         starts.append(begins)
         say.append((whole / whole.sum(axis=0))[:, points[:, axis] + before])
+    # Where many tiles share the weights none may have enough: the one with the most is always taken.
+    nearest = set(zip(*(part.argmax(axis=0).tolist() for part in say)))
     corners = []
     for numbers in product(*(range(len(begins)) for begins in starts)):
         along_k, along_j, along_i = (part[number] for part, number in zip(say, numbers))
-        if (along_k * along_j * along_i).max() > LEAST_SAY:
+        if numbers in nearest or (along_k * along_j * along_i).max() > LEAST_SAY:
             corners.append(tuple(begins[number] for begins, number in zip(starts, numbers)))
     return corners
 
