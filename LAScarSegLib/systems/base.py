@@ -63,8 +63,8 @@ class Preset:
     """What the scan's z-score is taken over, of `models.card.STATISTICS`: the whole image, or the region that the network sees."""
     mirror: bool = True
     """Train on mirrored patches, which makes mirroring possible in use."""
-    vary_appearance: bool = False
-    """Train on patches with the shading of surface coils and with darker blood, too: for scans of few scanners."""
+    few_scans: bool = False
+    """Train on what nnU-Net's augmentation lacks, too: bent atria, other contrasts, dark blood, the shading of coils."""
 
     def __post_init__(self) -> None:
         if any(size % step for size, step in zip(self.patch_kji, self.plan.divisor)):

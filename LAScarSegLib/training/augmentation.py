@@ -39,6 +39,9 @@ BLUR_SHARE, BLUR_SIGMA = 0.1, (0.5, 1.0)
 BRIGHTNESS_SHARE, CONTRAST_SHARE, CHANGE = 0.15, 0.15, (-0.25, 0.25)
 LOW_RESOLUTION_SHARE, LOW_RESOLUTION = 0.125, (0.5, 1.0)
 """0.25 of the samples, each channel with 0.5."""
+BEND_SHARE, BEND_KNOTS, BEND, STRETCH = 0.5, 5, 0.15, 0.15
+"""Largest standard deviation of the displacement of the knots, of which there are 5 along each axis of a patch, in distances between
+knots; largest stretching of each axis, as a logarithm."""
 SHADING_SHARE, SHADING_LOG_GAIN, SHADING_KNOTS = 0.3, 0.8, 4
 """Largest standard deviation of the gain's logarithm at the field's knots, of which there are 4 along each axis of a patch."""
 CONTRAST_NETWORK_SHARE, CONTRAST_NETWORK_SLOPE = 0.3, 0.01
@@ -88,6 +91,42 @@ class Move(Randomizable, MapTransform):
             affine = Affine(self.angles, None, None, self.scales, spatial_size=self.patch, mode=mode, padding_mode="zeros", image_only=True)
             moved[key] = affine(moved[key])
         return moved
+
+
+class Bend(Randomizable, MapTransform):
+    """An atrium of another shape, with probability 0.5: each axis stretched by itself, and a smooth displacement.
+
+    Not nnU-Net's (its first version had elastic deformation): for few scans.
+    """
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        super().__init__(keys, allow_missing_keys=True)
+        self.displacements: np.ndarray | None = None
+        self.stretch = np.ones(3)
+
+    def randomize(self, data: object = None) -> None:
+        bent = self.R.random() < BEND_SHARE
+        # In the coordinates of grid_sample: a patch is 2 wide, a distance between knots 2 / (knots − 1).
+        largest = 2.0 / (BEND_KNOTS - 1) * BEND
+        displacements = self.R.normal(0.0, self.R.uniform(0.0, largest), (3,) + (BEND_KNOTS,) * 3)
+        self.stretch = np.exp(self.R.uniform(-STRETCH, STRETCH, 3)) if bent else np.ones(3)
+        self.displacements = displacements.astype(np.float32) if bent else None
+
+    def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
+        self.randomize()
+        bent = dict(data)
+        if self.displacements is None:
+            return bent
+        knots = torch.from_numpy(self.displacements)[None]
+        affine = torch.diag(torch.as_tensor(self.stretch, dtype=torch.float32))
+        affine = torch.cat([affine, torch.zeros(3, 1)], dim=1)[None]
+        for key in self.key_iterator(bent):
+            patch = torch.as_tensor(bent[key]).float()[None]
+            shift = torch.nn.functional.interpolate(knots, patch.shape[2:], mode="trilinear", align_corners=True)
+            grid = torch.nn.functional.affine_grid(affine, [1, 1, *patch.shape[2:]], align_corners=True) + shift.permute(0, 2, 3, 4, 1)
+            mode = "nearest" if key == LABELS else "bilinear"
+            bent[key] = torch.nn.functional.grid_sample(patch, grid, mode=mode, align_corners=True)[0]
+        return bent
 
 
 class Shade(Randomizable, MapTransform):
@@ -214,8 +253,8 @@ def room_for(patch: Sequence[int]) -> tuple[int, int, int]:
     return tuple(int(np.ceil(n - 1e-9)) for n in grown)
 
 
-def training_transforms(patch: Sequence[int], mirror: bool = True, vary_appearance: bool = False) -> Compose:
-    """All of it, for patches (k, j, i); mirroring, and other contrasts, dark blood and coil shading, only if asked for.
+def training_transforms(patch: Sequence[int], mirror: bool = True, few_scans: bool = False) -> Compose:
+    """All of it, for patches (k, j, i); only if asked for, mirroring, and for `few_scans` other shapes and contrasts, dark blood, shading.
 
     `set_random_state` before each sample makes it repeatable.
     """
@@ -223,7 +262,7 @@ def training_transforms(patch: Sequence[int], mirror: bool = True, vary_appearan
     return Compose(
         [
             Move(everything, patch),
-            *([AnotherContrast((SCAN,)), DarkenBlood((SCAN,), LABELS), Shade((SCAN,))] if vary_appearance else []),
+            *([Bend(everything), AnotherContrast((SCAN,)), DarkenBlood((SCAN,), LABELS), Shade((SCAN,))] if few_scans else []),
             RandGaussianNoised(SCAN, prob=NOISE_SHARE, std=NOISE_SD),
             RandGaussianSmoothd(SCAN, BLUR_SIGMA, BLUR_SIGMA, BLUR_SIGMA, prob=BLUR_SHARE),
             RandScaleIntensityd(SCAN, factors=CHANGE, prob=BRIGHTNESS_SHARE),

@@ -63,7 +63,7 @@ class PatchDataset(Dataset):
     def __init__(self, cases: Sequence[PreparedCase], folder: Path, stage: Stage, size: Preset, seed: int) -> None:
         self.cases, self.folder, self.stage, self.size, self.seed = tuple(cases), Path(folder), stage, size, seed
         self.room = room_for(size.patch_kji)
-        self.transforms = training_transforms(size.patch_kji, size.mirror, size.vary_appearance)
+        self.transforms = training_transforms(size.patch_kji, size.mirror, size.few_scans)
         self.padding = torch.tensor(stage.padding, dtype=torch.float32).reshape(-1, 1, 1, 1)
         self.scans = [n for n, channel in enumerate(stage.channels) if channel.augment_intensity]
         self.maps = [n for n, channel in enumerate(stage.channels) if not channel.augment_intensity]

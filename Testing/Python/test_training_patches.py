@@ -14,7 +14,7 @@ from training_data import tiny_settings, write_cases
 
 from LAScarSegLib.inference.preparation import Normalisation, channels_at
 from LAScarSegLib.models.card import Preprocessing
-from LAScarSegLib.training.augmentation import AnotherContrast, DarkenBlood, Move, Shade, room_for, training_transforms
+from LAScarSegLib.training.augmentation import AnotherContrast, Bend, DarkenBlood, Move, Shade, room_for, training_transforms
 from LAScarSegLib.training.patches import PatchDataset, SampleStream, Window, place_patch
 from LAScarSegLib.training.run_folder import Run
 from LAScarSegLib.training.train import start_run
@@ -204,9 +204,46 @@ def test_a_patch_without_cavity_keeps_its_blood():
         assert torch.equal(darken({"scan": scan.clone(), "labels": torch.zeros((1, 8, 8, 8))})["scan"], scan)
 
 
-def test_only_the_presets_for_few_scans_vary_the_appearance():
-    kinds = [{type(step) for step in training_transforms((16, 16, 16), vary_appearance=vary).transforms} for vary in (False, True)]
-    assert kinds[1] - kinds[0] == {Shade, DarkenBlood, AnotherContrast}
+def test_only_the_presets_for_few_scans_vary_more_than_nnu_net():
+    kinds = [{type(step) for step in training_transforms((16, 16, 16), few_scans=few).transforms} for few in (False, True)]
+    assert kinds[1] - kinds[0] == {Bend, Shade, DarkenBlood, AnotherContrast}
+
+
+def test_half_of_the_atria_are_stretched_along_each_axis_and_bent():
+    """A ramp along each axis, 0 in the middle, shows where every voxel came from."""
+    shape = (33, 41, 49)
+    ramps = torch.stack(torch.meshgrid(*(torch.linspace(-1.0, 1.0, n) for n in shape), indexing="ij"))
+    bend, bent, stretches, shifts = Bend(("scan",)), 0, [], []
+    for seed in range(200):
+        bend.set_random_state(seed=seed)
+        out = bend({"scan": ramps.clone()})["scan"]
+        if torch.equal(out, ramps):
+            continue
+        bent += 1
+        inside = (slice(6, -6),) * 3
+        for axis in range(3):
+            ramp, moved = ramps[axis][inside].flatten().numpy(), out[axis][inside].flatten().numpy()
+            slope, offset = np.polyfit(ramp, moved, 1)
+            stretches.append(slope)
+            shifts.append(np.std(moved - slope * ramp - offset))
+    # Four standard deviations of a share of 200 are 0.14.
+    assert bent / 200 == pytest.approx(0.5, abs=0.14)
+    # Stretched by up to 15 %, the slope of a displacement (up to 0.075 at each of five knots over a width of 2) included.
+    assert 0.8 < min(stretches) < 0.92 and 1.08 < max(stretches) < 1.3
+    assert np.corrcoef(stretches[::3], stretches[1::3])[0, 1] < 0.4
+    assert 0.01 < np.mean(shifts) < 0.075 / 2 ** 0.5
+
+
+def test_scan_maps_and_labels_are_bent_alike():
+    block = torch.zeros((1, 32, 32, 32))
+    block[:, 8:24, 10:22, 6:26] = 1.0
+    bend = Bend(("scan", "maps", "labels"))
+    for seed in range(20):
+        bend.set_random_state(seed=seed)
+        out = bend({"scan": block.clone(), "maps": block.clone(), "labels": block.clone()})
+        assert set(out["labels"].unique().tolist()) <= {0.0, 1.0}
+        assert torch.equal(out["scan"], out["maps"])
+        assert float(((out["scan"] > 0.5) == (out["labels"] > 0)).float().mean()) > 0.985
 
 
 def test_another_contrast_reorders_the_tissues_and_moves_no_border():
