@@ -231,7 +231,11 @@ class LAScarSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.setParameterNode(None)
 
     def onSceneEndImport(self, caller, event) -> None:
-        """The parameter node may hold other choices now, of nodes that were not there yet when it was read."""
+        """The parameter node may hold other choices now, of nodes that were not there yet when it was read.
+
+        A scene from elsewhere may bring an editor with an active effect.
+        """
+        self.editSection.close()
         self.onSceneEndClose(caller, event)
 
     def onSceneEndUndo(self, caller, event) -> None:
@@ -241,8 +245,8 @@ class LAScarSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeRemoved(self, caller, event, node) -> None:
-        """A result of which a node was deleted can't be edited any more."""
-        if self.session and node in (self.session.nodes.volume, *self.session.nodes.results()):
+        """A result of which a node was deleted can't be edited any more; an update itself takes away what it no longer needs."""
+        if self.session and node in (self.session.nodes.volume, *self.session.nodes.needed()):
             self.setResult(None)
 
     def initializeParameterNode(self) -> None:

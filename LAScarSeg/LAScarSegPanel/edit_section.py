@@ -83,6 +83,7 @@ class EditSection(Section):
     def _open(self, setup) -> None:
         """The widget selects a segmentation's first segment when it meets it, so it comes first and the setup has the last word."""
         self._makeEditor()
+        self.editor.autoShowSourceVolumeNode = True
         setup.apply(self._editorNode())
         self.editor.setupViewObservations()
         self.editor.installKeyboardShortcuts()
@@ -96,6 +97,7 @@ class EditSection(Section):
             node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSegmentEditorNode")
             node.UnRegister(None)
             node.SetSingletonTag(EDITOR_TAG)
+            node.SetSaveWithScene(False)  # a loaded scene would paint on, with no editor to be seen
             node = slicer.mrmlScene.AddNode(node)
         return node
 
@@ -103,6 +105,7 @@ class EditSection(Section):
         if self.editor is None:
             self.editor = slicer.qMRMLSegmentEditorWidget()
             self.editor.setMaximumNumberOfUndoStates(UNDO_STATES)
+            self.editor.autoShowSourceVolumeNode = False
             # the parameter node first, so that what the widget selects when it gets the scene is kept (as in Segment Editor)
             self.editor.setMRMLSegmentEditorNode(self._editorNode())
             self.editor.setMRMLScene(slicer.mrmlScene)
@@ -117,6 +120,8 @@ class EditSection(Section):
         self.ui.editorFrame.setVisible(False)
         if self.editor is not None:
             self.editor.setActiveEffect(None)
+            # closed, it still meets the segmentations of scenes that are loaded, and would change the slice views for them
+            self.editor.autoShowSourceVolumeNode = False
             self.editor.uninstallKeyboardShortcuts()
             self.editor.removeViewObservations()
 
@@ -143,11 +148,13 @@ class EditSection(Section):
         attempt(_("The result can't be updated."), self._live.update_now)
 
     def onPoll(self) -> None:
-        worked, state = attempt(_("The result can't be updated."), self._live.poll)
-        if not worked:
-            self._timer.stop()  # else the message would come again and again
+        self._timer.stop()  # else it would fail again while its message is shown, and the messages pile up
+        live = self._live
+        worked, state = attempt(_("The result can't be updated."), live.poll)
+        if not worked or self._live is not live:
             return
         self._timer.setInterval(BUSY_POLL_MS if state.busy else POLL_MS)
+        self._timer.start()
         say(self.ui.editLabel, state.error or state.words)
         self.ui.updateButton.enabled = not state.busy
         if state.changed:

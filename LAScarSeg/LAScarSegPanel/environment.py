@@ -1,14 +1,17 @@
 """What only Slicer knows: its real interpreter, and how packages get into its Python."""
 
+import importlib.metadata
 import importlib.util
 import os
 import shutil
+import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import slicer
 from slicer.i18n import tr as _
 
-TORCH_REQUIREMENT = ">=2.4"
+TORCH_MINIMUM = "2.4"
 
 
 def workerPython() -> list[str]:
@@ -44,7 +47,7 @@ def ensureNetworks() -> None:
     Raises
     ------
     ProcessingError
-        the extension is missing, the user said no, or the installation failed; the message says what to do.
+        the extension is missing, its PyTorch is too old, the user said no, or the installation failed; the message says what to do.
     """
     from LAScarSegLib.errors import ProcessingError
 
@@ -59,7 +62,7 @@ def ensureNetworks() -> None:
                 )
             ) from None
         try:
-            torch = PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=TORCH_REQUIREMENT)
+            torch = PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=f">={TORCH_MINIMUM}")
         except Exception as error:  # light-the-torch and pip fail in many ways
             raise ProcessingError(
                 _("PyTorch could not be installed ({error}). Try again in the module PyTorch Utils, which shows what happens.").format(
@@ -68,7 +71,17 @@ def ensureNetworks() -> None:
             ) from error
         if torch is None:
             raise ProcessingError(_("PyTorch was not installed, so no model can run. Choose an intensity rule, or press Apply again."))
+    elif _release(importlib.metadata.version("torch")) < _release(TORCH_MINIMUM):
+        raise ProcessingError(
+            _("Slicer's Python has PyTorch {version}; models need {minimum} or newer. Module PyTorch Utils: Uninstall PyTorch, "
+              "restart Slicer, and press Apply again.").format(version=importlib.metadata.version("torch"), minimum=TORCH_MINIMUM)
+        )  # fmt: skip
     ensurePackages("requirements.txt")
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """The first two numbers of a version."""
+    return tuple(int(number) for number in version.split(".")[:2])
 
 
 def ensureReport() -> None:
@@ -86,9 +99,11 @@ def ensurePackages(fileName: str) -> None:
         try:
             import slicer.packaging
         except ImportError:
-            _ensureInOlderSlicer(path.read_text(encoding="utf-8").split())
+            with _torchKept() as constraints:
+                _ensureInOlderSlicer(path.read_text(encoding="utf-8").split(), constraints)
             return
-        slicer.packaging.pip_ensure(slicer.packaging.load_requirements(path), requester="LAScarSeg")
+        with _torchKept() as constraints:
+            slicer.packaging.pip_ensure(slicer.packaging.load_requirements(path), constraints=constraints, requester="LAScarSeg")
     except Exception as error:  # pip fails in many ways: no network, a proxy, a read-only folder, no disk; or the user said no
         raise ProcessingError(
             _(
@@ -98,7 +113,20 @@ def ensurePackages(fileName: str) -> None:
         ) from error
 
 
-def _ensureInOlderSlicer(requirements: list[str]) -> None:
+@contextmanager
+def _torchKept():
+    """A constraints file that holds PyTorch at the version there is, None without: pip would put its own build in place of the
+    PyTorch extension's, which fits the graphics card, where the newest MONAI asks for a newer one."""
+    if importlib.util.find_spec("torch") is None:
+        yield None
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "constraints.txt"
+        path.write_text(f"torch=={importlib.metadata.version('torch')}\n", encoding="utf-8")
+        yield path
+
+
+def _ensureInOlderSlicer(requirements: list[str], constraints: Path | None) -> None:
     """Slicer before 5.12 has no `slicer.packaging`: ask, then install what can't be imported."""
     missing = [requirement for requirement in requirements if importlib.util.find_spec(requirement.partition(">=")[0]) is None]
     if not missing:
@@ -106,5 +134,5 @@ def _ensureInOlderSlicer(requirements: list[str]) -> None:
     question = _("LAScarSeg needs these Python packages: {packages}. Install them into Slicer now?").format(packages=", ".join(missing))
     if not slicer.util.confirmOkCancelDisplay(question):
         raise RuntimeError(_("you chose not to"))
-    for requirement in missing:
-        slicer.util.pip_install(requirement)
+    options = [] if constraints is None else ["-c", str(constraints)]
+    slicer.util.pip_install([*missing, *options])

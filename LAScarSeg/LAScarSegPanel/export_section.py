@@ -37,15 +37,19 @@ class ExportSection(Section):
             say(self.ui.exportLabel, " ".join([_("Written to {folder}.").format(folder=folder), *notes]))
 
     def _export(self) -> tuple[Path, tuple[str, ...]]:
+        from LAScarSegLib.errors import ProcessingError
         from LAScarSegLib.presenter import export
 
-        report = self.ui.exportReportCheckBox.checked
+        report, refused = self.ui.exportReportCheckBox.checked, ()
         if report:
-            environment.ensureReport()
+            try:
+                environment.ensureReport()
+            except ProcessingError as error:  # the numbers are worth writing without figures
+                refused = (str(error),)
         folder = export.new_folder(Path(self.ui.exportFolderEdit.currentPath), self.widget.session.nodes.volume.GetName())
         slicer.app.setOverrideCursor(qt.Qt.WaitCursor)
         try:
             notes = export.write(self.widget.analysis, folder, report=report, scene=self.ui.exportSceneCheckBox.checked)
         finally:
             slicer.app.restoreOverrideCursor()
-        return folder, notes
+        return folder, (*refused, *notes)

@@ -72,6 +72,7 @@ class RunSection(Section):
         self._timer.start()
 
     def onPoll(self) -> None:
+        self._timer.stop()  # else it would fail again while its message is shown, and the messages pile up
         worked, state = attempt(_("The analysis was stopped."), self._run.poll)
         if not worked:
             self._stop()
@@ -80,6 +81,8 @@ class RunSection(Section):
         say(self.ui.statusLabel, progressWords(state))
         if state.done:
             self._finish(state)
+        else:
+            self._timer.start()
 
     def _finish(self, state) -> None:
         from LAScarSegLib.presenter.editing import EditSession

@@ -43,6 +43,10 @@ class SceneNodes:
         nodes = [getattr(self, field.name) for field in fields(self) if field.name != "volume"]
         return [node for node in nodes if node is not None]
 
+    def needed(self) -> list[Any]:
+        """The results that an update doesn't take away and make anew by itself."""
+        return [node for node in self.results() if node not in (self.left_out, self.scar_probability)]
+
 
 def build_scene(
     scene: Any,

@@ -5,6 +5,10 @@
 from __future__ import annotations
 
 import os
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 import pythonqt_stand_in
@@ -105,6 +109,88 @@ def test_without_torch_a_model_says_where_torch_comes_from(dialogs, monkeypatch)
     monkeypatch.setattr(environment.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ProcessingError, match="PyTorch extension.*Extensions Manager.*need nothing"):
         environment.ensureNetworks()
+
+
+def test_packages_come_without_another_torch(dialogs, monkeypatch):
+    """Slicer 5.12's pip_ensure is told to leave the PyTorch extension's build alone; so is pip_install in an older one."""
+    import slicer.util
+    from LAScarSegPanel import environment
+
+    told = []
+    monkeypatch.setattr(environment.importlib.metadata, "version", lambda name: "2.6.0+cu124")
+    packaging = ModuleType("slicer.packaging")
+    packaging.load_requirements = lambda path: path.read_text().split()
+    packaging.pip_ensure = lambda needed, constraints, requester: told.append((needed, Path(constraints).read_text()))
+    monkeypatch.setitem(sys.modules, "slicer.packaging", packaging)
+    monkeypatch.setattr(slicer, "packaging", packaging, raising=False)
+    monkeypatch.setattr(environment.importlib.util, "find_spec", lambda name: object())
+    environment.ensureNetworks()
+    assert told == [(["monai>=1.4", "safetensors>=0.4"], "torch==2.6.0+cu124\n")]
+    monkeypatch.setitem(sys.modules, "slicer.packaging", None)
+    monkeypatch.setattr(environment.importlib.util, "find_spec", lambda name: object() if name == "torch" else None)
+    install = lambda words: told.append((words[:2], Path(words[3]).read_text(), words[2]))  # noqa: E731
+    monkeypatch.setattr(slicer.util, "pip_install", install, raising=False)
+    environment.ensureNetworks()
+    assert told[1] == (["monai>=1.4", "safetensors>=0.4"], "torch==2.6.0+cu124\n", "-c") and dialogs[-1][0] == "question"
+
+
+def test_an_old_torch_is_said_in_words(dialogs, monkeypatch):
+    from LAScarSegPanel import environment
+
+    from LAScarSegLib.errors import ProcessingError
+
+    monkeypatch.setattr(environment.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(environment.importlib.metadata, "version", lambda name: "2.3.1+cpu")
+    with pytest.raises(ProcessingError, match="2.3.1.*2.4 or newer.*PyTorch Utils"):
+        environment.ensureNetworks()
+
+
+def test_without_the_report_s_packages_the_rest_is_exported(ready, dialogs, tmp_path, monkeypatch):
+    from LAScarSegPanel import environment
+
+    from LAScarSegLib.errors import ProcessingError
+    from LAScarSegLib.presenter import export
+
+    def refuse():
+        raise ProcessingError("Python packages could not be installed (User declined package installation).")
+
+    apply(ready)
+    monkeypatch.setattr(environment, "ensureReport", refuse)
+    monkeypatch.setattr(export, "missing_packages", lambda: ("matplotlib", "jinja2"))
+    ready.ui.exportFolderEdit.currentPath = str(tmp_path)
+    ready.ui.exportSceneCheckBox.checked = False
+    assert ready.ui.exportReportCheckBox.checked
+    ready.ui.exportButton.click()
+    assert dialogs == [] and (tmp_path / "scan" / "measurements.json").is_file()
+    assert "declined" in ready.ui.exportLabel.text and "matplotlib" in ready.ui.exportLabel.text
+
+
+@pytest.mark.parametrize("what", ["run", "edit"])
+def test_a_failure_that_nobody_expected_is_said_once(ready, monkeypatch, what):
+    """A message box has an event loop of its own, in which timers go on."""
+    import slicer.util
+
+    said = []
+
+    def box(text, **details):
+        said.append(text)
+        end = time.monotonic() + 0.5
+        while time.monotonic() < end and len(said) < 3:
+            pythonqt_stand_in.application().processEvents()
+
+    def fail():
+        raise RuntimeError("out of order")
+
+    if what == "edit":
+        apply(ready)
+        section, failing = ready.editSection, ready.editSection._live
+    else:
+        ready.ui.applyButton.click()
+        section, failing = ready.runSection, ready.runSection._run
+    monkeypatch.setattr(slicer.util, "errorDisplay", box)
+    monkeypatch.setattr(failing, "poll", fail)
+    section.onPoll()
+    assert len(said) == 1 and "out of order" in said[0]
 
 
 def test_a_folder_that_cannot_be_written_is_said_in_words(ready, dialogs, tmp_path):

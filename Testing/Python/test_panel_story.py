@@ -278,3 +278,37 @@ def test_a_plane_is_placed_watched_and_taken_away(ready, scene):
     assert ready.planesSection.nodeIds() == (plane.GetID(),) and "MV" in ready.ui.planesLabel.text
     ready.ui.removePlaneButton.click()
     assert ready.planesSection.nodes() == []
+
+
+def test_a_result_stays_when_its_last_plane_goes(ready, scene):
+    """The grey cover beyond the plane goes with it: the update itself takes it out of the scene."""
+    apply(ready)
+    bounds = [0.0] * 6
+    ready.session.nodes.surface.GetRASBounds(bounds)
+    ready.ui.placePlaneButton.click()
+    plane = ready.planesSection.nodes()[0]
+    plane.SetPlaneType(plane.PlaneTypePointNormal)
+    plane.SetOriginWorld(*(sum(bounds[n : n + 2]) / 2 for n in (0, 2, 4)))
+    plane.SetNormalWorld(0.0, 0.0, 1.0)
+    plane.InvokeEvent(plane.PointEndInteractionEvent)
+    wait(lambda: ready.session.nodes.left_out is not None, "the cover")
+    assert not ready.analysis.surface.is_wall.all()
+    ready.ui.removePlaneButton.click()
+    wait(lambda: ready.analysis is None or ready.analysis.surface.is_wall.all(), "the whole wall")
+    assert ready.session is not None and ready.session.nodes.left_out is None and ready.ui.editScarButton.enabled
+
+
+def test_an_editor_that_is_closed_leaves_the_views_alone_and_is_not_saved(ready):
+    ready.ui.drawCavityButton.click()
+    editor = ready.editSection.editor
+    assert editor.autoShowSourceVolumeNode and not editor.node.GetSaveWithScene()
+    ready.ui.drawCavityButton.click()
+    assert not editor.autoShowSourceVolumeNode
+
+
+def test_a_scene_that_is_added_closes_the_editor(ready, scene, tmp_path):
+    save_scene(mrml.new_scene(), tmp_path / "other.mrb")
+    ready.ui.drawCavityButton.click()
+    assert ready.editSection.editor.effect == "Paint"
+    mrml.read_mrb(scene, tmp_path / "other.mrb")
+    assert ready.editSection.editor.effect is None and not ready.ui.drawCavityButton.checked
