@@ -3,8 +3,8 @@
 The bundle's fine network (its first fold) is written out as a finished nnU-Net training, and that is imported again: nnUNetPredictor
 and our whole scan then do the same, nnU-Net's preprocessing included. Region first adds the bundle's coarse network to the imported
 bundle. The last row is the bundle as it is, with its own preprocessing and all its folds. `--bundle` takes another model: a network of
-whole scans, such as that of `whole_scan_network.py`, is needed to compare what region first finds with the whole scan, since la-cavity's
-knows the atrium's surroundings only; its Dice is shown and not judged.
+whole scans, such as that of `cavity_model/whole_scans.py`, is needed to compare what region first finds with the whole scan, since
+la-cavity's knows the atrium's surroundings only; its Dice is shown and not judged.
 
 Each run is a process of its own; the sides take turns. Start is Python, imports and, for nnU-Net, building its network; inference is
 from the scan's file to the mask on the scan's grid; the first tile is counted from the start of the process. Dice is between
@@ -187,7 +187,7 @@ def main() -> int:
         if REGION not in commands:
             print(f"{arguments.bundle} has no coarse network: region first is not measured.")
         elif not files.knows_whole_scans:
-            print(f"{arguments.bundle} was trained on regions: its Dice is not judged (see whole_scan_network.py).")
+            print(f"{arguments.bundle} was trained on regions: its Dice is not judged (see cavity_model/whole_scans.py).")
         runs = measure_in_turn(commands, arguments.repetitions)
         headings = ["", "all, s", "inference, s", "best, s", "processor s", "peak, GB", "first tile, s", "faster", "Dice"]
         print_table(headings, [row(files, name, runs) for name in runs])
