@@ -22,6 +22,7 @@ from LAScarSegLib.systems import find_system
 from LAScarSegLib.training.export import ExportRequest, export_runs
 from LAScarSegLib.training.run_folder import is_run, read_run
 from LAScarSegLib.training.settings import TrainingSettings
+from LAScarSegLib.training.start import open_start
 from LAScarSegLib.training.train import Machine, start_run, train
 from LAScarSegLib.volume_files import write_volume
 
@@ -58,6 +59,7 @@ def write_phantoms(folder: Path, count: int) -> Path:
 
 
 def main(out: Path, count: int, steps: int) -> None:
+    open_start(START)  # its terms, before minutes of phantoms
     manifest = write_phantoms(out / "phantoms", count)
     small = find_system(SYSTEM).stage(STAGE).preset("small")
     size = replace(small, statistics="image", few_scans=False, epochs=-(-steps // STEPS_PER_EPOCH))
