@@ -39,7 +39,8 @@ def list_models(context: typer.Context, store: StoreOption = None, simulated: Si
 
         table = Table()
         for heading in ("model", "finds", "system", "terms", "place"):
-            table.add_column(heading)
+            # a name is there to be copied
+            table.add_column(heading, no_wrap=heading == "model", overflow="fold")
         for model in found:
             if model.bundle is None:
                 table.add_row(model.folder.name, "can't be used", "", "", "project" if model.shipped else "yours")

@@ -213,6 +213,17 @@ def test_the_commands_take_a_model_from_file_to_store_and_out_again(tmp_path, mo
     assert "No models" in models("list")
 
 
+def test_a_long_name_is_listed_whole(tmp_path, monkeypatch, capfd):
+    """In a terminal of 80 characters, the width that is taken where there is none, too: it is there to be copied."""
+    monkeypatch.setenv("LASCARSEG_MODELS", str(tmp_path / "store"))
+    monkeypatch.setenv("COLUMNS", "80")
+    name = "boundary_focused-cavity-of-the-second-hospital"
+    bundle_at(tmp_path / "a.zip", name=name)
+    assert lascarseg(capfd, "models", "add", tmp_path / "a.zip").code == 0
+    listed = lascarseg(capfd, "models", "list").out
+    assert f"{name}@1.0" in listed and "…" not in listed
+
+
 def test_a_card_is_told_in_words_and_long_lists_by_their_length(tmp_path):
     training = {"data": "80 scans", "steps": [3000, 2750], "trained_on": [f"{n:064x}" for n in range(64)]}
     scores = {"dice_mean": 0.91234567, "measured": {"crop": {"dice": 0.9, "cases": 16}}}
