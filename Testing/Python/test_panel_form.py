@@ -26,7 +26,7 @@ NARROW = 400
 DECLARED = {
     "qMRMLWidget": set(),
     "ctkCollapsibleButton": {"text", "collapsed"},
-    "ctkSliderWidget": {"decimals", "singleStep", "minimum", "maximum", "value", "tracking"},
+    "ctkSliderWidget": {"decimals", "singleStep", "pageStep", "minimum", "maximum", "value", "tracking"},
     "ctkPathLineEdit": {"filters", "settingKey", "currentPath"},
     "qMRMLNodeComboBox": {
         "nodeTypes", "showHidden", "showChildNodeTypes", "noneEnabled", "addEnabled", "removeEnabled", "renameEnabled", "noneDisplay",

@@ -8,17 +8,22 @@ import json
 import sys
 import time
 
+import numpy as np
 import pytest
 from panel_cases import apply, dialogs, panel, put_mask, ready, scene, wait  # noqa: F401
 from presenter_cases import undo_switched_on
 from slicer_stand_in import open_panel
+from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from LAScarSegLib import sample_data
 from LAScarSegLib import scene as mrml
 from LAScarSegLib.scene.bundle import save_scene
 from LAScarSegLib.scene.mrml import slicer_classes
 from LAScarSegLib.scene.sample import load_sample
-from LAScarSegLib.scene.segmentation import SCAR
+from LAScarSegLib.scene.segmentation import CAVITY, SCAR, segment_voxels
+
+PLACES = (1.56, 1.6, 1.64)
+"""Where the threshold is dragged to: about the IIR of the small scan's scar, so that each leaves less of it than the one before."""
 
 
 def test_opening_the_panel_loads_no_torch_and_takes_less_than_half_a_second_of_computing(dialogs):
@@ -121,6 +126,122 @@ def test_look_correct_compare_and_export_a_result(ready, scene, dialogs, tmp_pat
     ready.ui.exportButton.click()
     assert json.loads((tmp_path / "scan" / "measurements.json").read_text())["scar_volume_ml"]["value"] == 0
     assert dialogs == []
+
+
+def scar_segment(panel) -> np.ndarray:
+    return segment_voxels(panel.session.nodes.segmentation, SCAR.segment_id, panel.analysis.geometry)
+
+
+def scar_map(panel) -> np.ndarray:
+    return vtk_to_numpy(panel.session.nodes.surface.GetPolyData().GetPointData().GetArray("Scar")).astype(bool)
+
+
+def test_map_numbers_and_curve_follow_the_dragged_threshold_at_every_place(ready, scene):
+    apply(ready)
+    share = ready.analysis.measurements["scar_area_pct"].value
+    for place in PLACES:
+        ready.ui.thresholdSlider.drag(place)
+        before, share = share, ready.analysis.measurements["scar_area_pct"].value
+        assert share < before and ready.analysis.method.parameter == pytest.approx(place)
+        assert np.array_equal(scar_map(ready), ready.analysis.surface.scar)
+        assert f"{share:.1f} %" in ready.ui.headlineLabel.text and f"{place:.2f}" in ready.ui.headlineLabel.text
+        assert ready.ui.measurementsTable.item(0, 1).text() == f"{share:.1f} %"
+        assert ready.session.nodes.measurements.GetTable().GetValueByName(0, "Value").ToString() == f"{share:.1f}"
+        assert scene.GetFirstNodeByName("scan this result").GetTable().GetValueByName(0, "iir").ToDouble() == pytest.approx(place)
+
+
+def test_the_scar_segment_and_the_method_s_threshold_wait_until_the_handle_is_let_go(ready):
+    apply(ready)
+    before = scar_segment(ready)
+    ready.ui.thresholdSlider.drag(*PLACES)
+    assert np.array_equal(scar_segment(ready), before) and ready.parameterNode.threshold == 1.2
+    ready.ui.thresholdSlider.release()
+    assert np.array_equal(scar_segment(ready), ready.analysis.scar.array) and scar_segment(ready).sum() < before.sum()
+    assert ready.parameterNode.threshold == pytest.approx(PLACES[-1]) and ready.ui.thresholdSpinBox.value == PLACES[-1]
+
+
+def shown_thresholds(panel) -> list[float]:
+    """The threshold of the result at every time that the sections are told of one, from now on."""
+    shown, show = [], panel.resultChanged
+    panel.resultChanged = lambda: shown.append(panel.analysis.method.parameter) or show()
+    return shown
+
+
+def said_of_edits(panel, seconds: float = 0.5) -> set[str]:
+    """What the line about edits says while the event loop goes on."""
+    said, end = set(), time.monotonic() + seconds
+    wait(lambda: said.add(panel.ui.editLabel.text) or time.monotonic() > end, "what might come after")
+    return said
+
+
+def test_a_drag_is_shown_once_a_place_and_set_once_and_is_no_edit(ready):
+    apply(ready)
+    slider, shown, told = ready.ui.thresholdSlider, shown_thresholds(ready), []
+    slider.valueIsChanging.connect(lambda value: told.append("moves"))
+    slider.valueChanged.connect(lambda value: told.append("set"))
+    slider.drag(*PLACES)
+    assert shown == pytest.approx(PLACES)
+    slider.release()
+    assert said_of_edits(ready) == {""}
+    assert shown == pytest.approx([*PLACES, PLACES[-1]]) and told == ["moves"] * len(PLACES) + ["set"]
+    assert slider.value == pytest.approx(PLACES[-1])
+
+
+def test_a_new_result_moves_the_slider_which_sets_nothing_back(ready):
+    apply(ready)
+    shown = shown_thresholds(ready)
+    ready.parameterNode.threshold = 2.6
+    apply(ready)
+    assert said_of_edits(ready) == {""} and shown == [2.6]
+    assert (ready.ui.thresholdSlider.value, ready.ui.thresholdSlider.maximum) == (2.6, 2.6)
+
+
+def test_an_edit_after_a_drag_keeps_the_threshold(ready):
+    apply(ready)
+    ready.ui.thresholdSlider.drag(1.6)
+    ready.ui.thresholdSlider.release()
+    half = ready.analysis.cavity.array.copy()
+    half[: len(half) // 2] = 0
+    put_mask(half, ready.session.nodes.segmentation, CAVITY.segment_id, ready.session.nodes.volume)
+    wait(lambda: np.array_equal(ready.analysis.cavity.array, half), "the numbers after the edit")
+    assert ready.analysis.method.parameter == pytest.approx(1.6) and ready.ui.thresholdSlider.enabled
+
+
+def test_the_other_sections_follow_a_dragged_threshold(ready):
+    apply(ready)
+    ready.ui.keepButton.click()
+    ready.ui.editScarButton.click()
+    unchanged = ready.ui.measurementsTable.item(0, 3).text()
+    ready.ui.thresholdSlider.drag(1.61)
+    assert ready.ui.measurementsTable.item(0, 3).text() != unchanged
+    ready.ui.thresholdSlider.release()
+    assert ready.ui.presetSelector.itemData(ready.ui.presetSelector.currentIndex) == 1.61
+    assert ready.editSection.editor.effect == "Paint" and ready.ui.editScarButton.checked
+
+
+def test_a_handle_put_back_leaves_the_result_as_it_was(ready):
+    apply(ready)
+    before, shown, written = ready.analysis.measurements["scar_area_pct"].value, scar_map(ready).copy(), scar_segment(ready)
+    ready.ui.thresholdSlider.drag(*PLACES, 1.2)
+    ready.ui.thresholdSlider.release()
+    assert ready.analysis.measurements["scar_area_pct"].value == before and ready.parameterNode.threshold == 1.2
+    assert np.array_equal(scar_map(ready), shown) and np.array_equal(scar_segment(ready), written)
+
+
+def test_a_threshold_that_is_typed_is_kept(ready):
+    apply(ready)
+    ready.ui.thresholdSlider.type("1.64")
+    assert ready.analysis.method.parameter == ready.parameterNode.threshold == pytest.approx(1.64)
+    assert np.array_equal(scar_segment(ready), ready.analysis.scar.array)
+
+
+def test_a_scene_that_closes_under_a_held_handle_ends_the_drag(ready, scene, dialogs):
+    apply(ready)
+    ready.ui.thresholdSlider.drag(1.56)
+    scene.Clear()
+    ready.ui.thresholdSlider.drag(1.6)
+    ready.ui.thresholdSlider.release()
+    assert dialogs == [] and ready.analysis is None and not ready.ui.thresholdSlider.enabled
 
 
 def test_a_cavity_can_be_drawn_on_the_scan(ready):
