@@ -1,129 +1,288 @@
 """What slicer.parameterNodeWrapper does for this module: typed attributes kept on a MRML node, connected with widgets.
 
-Only the pairs of type and widget that Slicer's guiConnectors.py accepts are accepted here; anything else raises, as there.
+The panel's tests take the real one where it is to be had (slicer_stand_in.real_wrapper); slicer-core does not bring it, up to
+5.13. test_panel_stand_ins.py expects the same of both. What this one can't do, and the real one can:
+
+- types other than bool, int, float, str, enums and MRML nodes; annotations other than WithinRange;
+- pairs of type and widget other than bool and QCheckBox, float and QDoubleSpinBox or ctkSliderWidget, an enum and QComboBox, a
+  node and qMRMLNodeComboBox; `connectGui` on a widget instead of a namespace of widgets; `connectParametersToGui`;
+- `default`, `isCached`, `dataType`, and dotted names in `getValue` and `setValue`.
+
+All of these raise here; the texts of errors are not Slicer's.
 """
 
 from __future__ import annotations
 
 import enum
+import itertools
+import math
 import typing
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import slicer
+import slicer.util
 
-NUMBERS, SELECTORS = ("QDoubleSpinBox", "ctkSliderWidget"), ("qMRMLNodeComboBox",)
+FORM_PROPERTY = "SlicerParameterName"
+PLAIN = (bool, int, float, str)
+RESERVED = ("default", "isCached", "dataType", "connectParametersToGui", "allParameters")
+"""Names that the real one takes besides the methods below."""
+
+
+@dataclass(frozen=True)
+class WithinRange:
+    """Both ends belong to it; a widget that is connected gets them."""
+
+    minimum: float
+    maximum: float
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One attribute: what may be assigned to it, and how it is kept on the node."""
+
+    name: str
+    kind: type
+    span: WithinRange | None
+    default: Any
+
+    @property
+    def is_node(self) -> bool:
+        return issubclass(self.kind, slicer.vtkMRMLNode)
+
+    def check(self, value: Any) -> None:
+        if value is None and self.kind in PLAIN:
+            raise ValueError(f"{self.name} must not be None")
+        if value is not None and not isinstance(value, (int, float) if self.kind is float else self.kind):
+            raise TypeError(f"{self.name} must be {self.kind.__name__}, not {value!r}")
+        if self.span and not self.span.minimum <= value <= self.span.maximum:
+            raise ValueError(f"{self.name} must be within {self.span}, not {value!r}")
+
+    def write(self, node: Any, value: Any) -> None:
+        self.check(value)
+        if self.is_node:
+            node.SetParameter(self.name, "")  # says that a choice was made, which may be none
+            node.SetNodeReferenceID(self.name, value.GetID() if value is not None else None)
+        else:
+            node.SetParameter(self.name, value.name if issubclass(self.kind, enum.Enum) else str(value))
+
+    def read(self, node: Any) -> Any:
+        """What the node has is not checked for its range; what can't be read at all raises ValueError."""
+        if not node.HasParameter(self.name):
+            self.write(node, self.default)
+        if self.is_node:
+            return node.GetNodeReference(self.name)
+        text = node.GetParameter(self.name)
+        if issubclass(self.kind, enum.Enum):
+            if text not in self.kind.__members__:
+                raise ValueError(f"{self.name}: {text!r} is none of {self.kind}")
+            return self.kind[text]
+        return text == "True" if self.kind is bool else self.kind(text)
+
+
+class Cached:
+    """A parameter's value, read anew when the node says that it changed.
+
+    Each has an observer of its own, so an observer that VTK calls before this one still reads the old value when somebody else
+    changed the node. Of observers of the same priority VTK calls the first one last.
+    """
+
+    def __init__(self, parameter: Parameter, node: Any) -> None:
+        self._parameter, self._node, self._writing, self._tag = parameter, node, False, None
+        self.value = parameter.read(node)
+        changed = weakref.WeakMethod(self._changed)  # else VTK would keep this object
+        self._tag = node.AddObserver("ModifiedEvent", lambda *unused: changed()())
+
+    def __del__(self) -> None:
+        if self._tag is not None:
+            self._node.RemoveObserver(self._tag)
+
+    def _changed(self) -> None:
+        if not self._writing:
+            self.value = self._parameter.read(self._node)
+
+    def write(self, value: Any) -> None:
+        """The new value is here before anybody hears of it."""
+        self._writing = True
+        try:
+            with slicer.util.NodeModify(self._node):
+                self._parameter.write(self._node, value)
+                self.value = self._parameter.read(self._node)
+        finally:
+            self._writing = False
+
+
+class Connector:
+    """How to read and write one widget, and which signal says that it changed."""
+
+    def __init__(self, widget: Any, attribute: str, signal: Any) -> None:
+        self.widget, self._attribute, self._signal, self._callback = widget, attribute, signal, None
+
+    def read(self) -> Any:
+        return getattr(self.widget, self._attribute)
+
+    def write(self, value: Any) -> None:
+        setattr(self.widget, self._attribute, value)
+
+    def connect(self, callback: Callable[[], None]) -> None:
+        self._callback = callback
+        self._signal.connect(self._changed)
+
+    def disconnect(self) -> None:
+        self._signal.disconnect(self._changed)
+
+    def _changed(self) -> None:
+        self._callback()
+
+
+class EnumConnector(Connector):
+    """The box is filled with the members' labels; what was selected by number before stays so."""
+
+    def __init__(self, box: Any, kind: type[enum.Enum]) -> None:
+        super().__init__(box, "currentIndex", box.currentIndexChanged)
+        self._members = list(kind)
+        selected = self.read()
+        box.clear()
+        for member in self._members:
+            box.addItem(kind.label(member) if hasattr(kind, "label") else member.name)
+        self.write(selected)
+
+    def read(self) -> enum.Enum:
+        return self._members[super().read()]
+
+    def write(self, value: enum.Enum) -> None:
+        super().write(self._members.index(value))
+
+
+class NodeConnector(Connector):
+    """The selector offers the parameter's class, whatever the form says."""
+
+    def __init__(self, selector: Any, kind: type) -> None:
+        super().__init__(selector, "currentNode", selector.currentNodeChanged)
+        selector.nodeTypes = [kind.__name__]
+
+    def read(self) -> Any:
+        return self.widget.currentNode()
+
+    def write(self, value: Any) -> None:
+        self.widget.setCurrentNode(value)
+
+
+def _connector(widget: Any, parameter: Parameter) -> Connector:
+    name = getattr(type(widget), "slicer_class", "") or type(widget).__name__
+    if parameter.kind is bool and name == "QCheckBox":
+        return Connector(widget, "checked", widget.stateChanged)
+    if parameter.kind is float and name in ("QDoubleSpinBox", "ctkSliderWidget"):
+        if parameter.span is None and name == "ctkSliderWidget":
+            raise RuntimeError(f"{parameter.name} needs WithinRange to be connected with a slider")
+        span = parameter.span or WithinRange(-math.inf, math.inf)
+        widget.minimum, widget.maximum = span.minimum, span.maximum
+        return Connector(widget, "value", widget.valueChanged)
+    if parameter.is_node and name == "qMRMLNodeComboBox":
+        return NodeConnector(widget, parameter.kind)
+    if issubclass(parameter.kind, enum.Enum) and name == "QComboBox":
+        return EnumConnector(widget, parameter.kind)
+    raise RuntimeError(f"Unable to connect {parameter.kind} with {name}")
+
+
+class ParameterNode:
+    """What `parameterNodeWrapper` makes of a class, besides its attributes."""
+
+    allParameters: dict[str, Parameter]
+
+    def __init__(self, node: Any) -> None:
+        self.parameterNode, self._guis, self._showing, self._tags = node, {}, False, itertools.count()
+        self._cached = {}
+        for name, parameter in self.allParameters.items():
+            self._cached[name] = Cached(parameter, node)
+
+    def getValue(self, name: str) -> Any:
+        return self._cached[name].value
+
+    def setValue(self, name: str, value: Any) -> None:
+        self._cached[name].write(value)
+
+    def connectGui(self, ui: Any) -> int:
+        found = [(widget.property(FORM_PROPERTY), widget) for widget in vars(ui).values()]
+        widgets = {name: widget for name, widget in found if name}
+        unknown = widgets.keys() - self.allParameters.keys()
+        if unknown:
+            raise ValueError(f"No such parameters: {unknown}")
+        connectors = {name: _connector(widget, self.allParameters[name]) for name, widget in widgets.items()}
+        for name, connector in connectors.items():
+            connector.write(self.getValue(name))
+            connector.connect(lambda name=name, connector=connector: self._store(name, connector))
+        tag = next(self._tags)
+        self._guis[tag] = connectors, self.AddObserver("ModifiedEvent", lambda *unused: self._show())
+        return tag
+
+    def disconnectGui(self, tag: int) -> None:
+        connectors, observer = self._guis.pop(tag, ({}, None))
+        for connector in connectors.values():
+            connector.disconnect()
+        if observer is not None:
+            self.RemoveObserver(observer)
+
+    def _store(self, name: str, connector: Connector) -> None:
+        with slicer.util.NodeModify(self):
+            if not self._showing:
+                self.setValue(name, connector.read())
+
+    def _show(self) -> None:
+        """Every widget, also the one that was just changed; what they say meanwhile is nobody's choice."""
+        if self._showing:
+            return
+        self._showing = True
+        try:
+            with slicer.util.NodeModify(self):
+                for connectors, _observer in self._guis.values():
+                    for name, connector in connectors.items():
+                        connector.write(self.getValue(name))
+        finally:
+            self._showing = False
+
+    def StartModify(self) -> int:
+        return self.parameterNode.StartModify()
+
+    def EndModify(self, before: int) -> None:
+        self.parameterNode.EndModify(before)
+
+    def Modified(self) -> None:
+        self.parameterNode.Modified()
+
+    def AddObserver(self, event: Any, callback: Any, priority: float = 0.0) -> int:
+        return self.parameterNode.AddObserver(event, callback, priority)
+
+    def RemoveObserver(self, tag: int) -> None:
+        self.parameterNode.RemoveObserver(tag)
 
 
 def parameterNodeWrapper(cls: type) -> type:
-    hints = {name: _plain(hint) for name, hint in typing.get_type_hints(cls, include_extras=True).items()}
-    defaults = {name: getattr(cls, name, _default(kind)) for name, kind in hints.items()}
-    for name, kind in hints.items():
-        setattr(cls, name, _property(name, kind, defaults[name]))
-    cls.names = tuple(hints)
-    cls.kinds = hints
-    for method in (__init__, connectGui, disconnectGui, StartModify, EndModify, AddObserver, RemoveObserver):
-        setattr(cls, method.__name__, method)
+    parameters = {name: _parameter(cls, name, hint) for name, hint in typing.get_type_hints(cls, include_extras=True).items()}
+    methods = {name: method for name, method in vars(ParameterNode).items() if callable(method) and not name.endswith("__")}
+    taken = parameters.keys() & {*methods, *RESERVED}
+    if taken:
+        raise ValueError(f"Names that are taken: {taken}")
+    for name in parameters:
+        setattr(cls, name, property(lambda self, n=name: self.getValue(n), lambda self, value, n=name: self.setValue(n, value)))
+    for name, method in methods.items():
+        setattr(cls, name, method)
+    cls.__init__, cls.allParameters = ParameterNode.__init__, parameters
     return cls
 
 
-def _plain(hint: Any) -> type:
-    return hint.__origin__ if hasattr(hint, "__metadata__") else hint
+def _parameter(cls: type, name: str, hint: Any) -> Parameter:
+    kind, *annotations = (hint.__origin__, *hint.__metadata__) if hasattr(hint, "__metadata__") else (hint,)
+    spans = [annotation for annotation in annotations if isinstance(annotation, WithinRange)]
+    known = isinstance(kind, type) and (kind in PLAIN or issubclass(kind, (enum.Enum, slicer.vtkMRMLNode)))
+    if not known or len(spans) != len(annotations) or len(spans) > 1:
+        raise NotImplementedError(f"{name}: {hint} is not among what this stand-in can do")
+    return Parameter(name, kind, spans[0] if spans else None, getattr(cls, name, _default(kind)))
 
 
 def _default(kind: type) -> Any:
-    return None if _is_node(kind) else next(iter(kind)) if issubclass(kind, enum.Enum) else kind()
-
-
-def _is_node(kind: type) -> bool:
-    return issubclass(kind, slicer.vtkMRMLNode)
-
-
-def _property(name: str, kind: type, default: Any) -> property:
-    def read(self: Any) -> Any:
-        node = self.parameterNode
-        if _is_node(kind):
-            return node.GetNodeReference(name)
-        text = node.GetParameter(name) if node.HasParameter(name) else None
-        if text is None:
-            return default
-        return kind[text] if issubclass(kind, enum.Enum) else text == "True" if kind is bool else kind(text)
-
-    def write(self: Any, value: Any) -> None:
-        if _is_node(kind):
-            self.parameterNode.SetNodeReferenceID(name, value.GetID() if value else None)
-            self.parameterNode.Modified()
-        else:
-            assert isinstance(value, (float, int) if kind is float else kind), f"{name} = {value!r}"
-            self.parameterNode.SetParameter(name, value.name if isinstance(value, enum.Enum) else str(value))
-
-    return property(read, write)
-
-
-def __init__(self: Any, node: Any) -> None:
-    self.parameterNode, self._tag, self._bound, self._updating = node, None, {}, False
-
-
-def connectGui(self: Any, ui: Any) -> int:
-    for widget in vars(ui).values():
-        name = widget.property("SlicerParameterName")
-        if name:
-            self._bound[name] = (*_accessors(widget, self.kinds[name]), widget)
-    _show(self)
-    for name, (_read, _write, signal, _widget) in self._bound.items():
-        signal.connect(lambda *unused, name=name: _store(self, name))
-    self._tag = self.parameterNode.AddObserver("ModifiedEvent", lambda *unused: _show(self))
-    return 1
-
-
-def _accessors(widget: Any, kind: type) -> tuple[Any, Any, Any]:
-    """How to read and write the widget, and which signal says that it changed."""
-    name = type(widget).__name__ if type(widget).__name__.startswith("Q") else widget.slicer_class
-    if kind is bool and name == "QCheckBox":
-        return lambda: widget.checked, lambda value: setattr(widget, "checked", value), widget.toggled
-    if kind is float and name in NUMBERS:
-        return lambda: widget.value, lambda value: setattr(widget, "value", value), widget.valueChanged
-    if _is_node(kind) and name in SELECTORS:
-        return widget.currentNode, widget.setCurrentNode, widget.currentNodeChanged
-    if issubclass(kind, enum.Enum) and name == "QComboBox":
-        members = list(kind)
-        widget.clear()
-        for member in members:
-            widget.addItem(kind.label(member))
-        return lambda: members[widget.currentIndex], lambda value: setattr(widget, "currentIndex", members.index(value)), (
-            widget.currentIndexChanged
-        )
-    raise RuntimeError(f"Unable to create GUI connector from {kind} to {name}")
-
-
-def _show(self: Any) -> None:
-    if not self._updating:
-        self._updating = True
-        for name, (_read, write, _signal, _widget) in self._bound.items():
-            write(getattr(self, name))
-        self._updating = False
-
-
-def _store(self: Any, name: str) -> None:
-    if name in self._bound and not self._updating:
-        setattr(self, name, self._bound[name][0]())
-
-
-def disconnectGui(self: Any, tag: int) -> None:
-    self.parameterNode.RemoveObserver(self._tag)
-    self._bound = {}
-
-
-def StartModify(self: Any) -> int:
-    return self.parameterNode.StartModify()
-
-
-def EndModify(self: Any, before: int) -> None:
-    self.parameterNode.EndModify(before)
-
-
-def AddObserver(self: Any, event: Any, callback: Any, priority: float = 0.0) -> int:
-    return self.parameterNode.AddObserver(event, callback, priority)
-
-
-def RemoveObserver(self: Any, tag: int) -> None:
-    self.parameterNode.RemoveObserver(tag)
+    if issubclass(kind, slicer.vtkMRMLNode):
+        return None
+    return next(iter(kind)) if issubclass(kind, enum.Enum) else 0 if kind is float else kind()

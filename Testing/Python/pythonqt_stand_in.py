@@ -44,7 +44,7 @@ class PythonQtLike:
     def __setattr__(self, name: str, value: Any) -> None:
         if self.metaObject().indexOfProperty(name) >= 0:
             assert self.metaObject().property(self.metaObject().indexOfProperty(name)).isWritable(), f"{name} can't be written"
-            self.setProperty(name, value)
+            self.setProperty(name, list(value) if isinstance(value, tuple) else value)
         else:
             super().__setattr__(name, value)
 
@@ -67,8 +67,14 @@ class Nodes(QtWidgets.QComboBox):
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
+        self._types: list[str] = []
         self._scene = None
         self._node = None
+
+    def _set_types(self, types: list[str]) -> None:
+        self._types = list(types)
+
+    nodeTypes = Property("QStringList", lambda self: self._types, _set_types)
 
     def setMRMLScene(self, scene: Any) -> None:
         """As qMRMLSceneModel, reads the scene anew after an import, and loses what was selected."""
@@ -497,3 +503,24 @@ def qt_module() -> ModuleType:
                 setattr(qt, name, getattr(module, name))
     qt.__dict__.update(QT_CLASSES)
     return qt
+
+
+def ctk_module() -> ModuleType:
+    """The module `ctk`: of a class that has no stand-in, no widget is an instance."""
+    ctk = ModuleType("ctk")
+    ctk.__dict__.update({name: cls for name, cls in CLASSES.items() if name.startswith("ctk")})
+    ctk.__getattr__ = _unknown_class
+    return ctk
+
+
+def _unknown_class(name: str) -> type:
+    if not name.startswith("ctk"):
+        raise AttributeError(name)
+    return type(name, (), {})
+
+
+def slicer_classes() -> dict[str, type]:
+    """The widgets that Slicer's Python finds in `slicer`; the parameter node wrapper asks of some whether a widget is one."""
+    unknown = {name: type(name, (), {}) for name in ("qMRMLSliderWidget", "qMRMLSpinBox", "qMRMLRangeWidget", "qSlicerWidget")}
+    known = {name: cls for name, cls in CLASSES.items() if name.startswith("qMRML")}
+    return {**unknown, **known, "qMRMLSegmentEditorWidget": SegmentEditor}

@@ -1,22 +1,30 @@
 """Slicer's application around the real MRML of slicer-core: what LAScarSeg.py meets when it is opened, without Slicer.
 
-Real: the scene, its nodes and logics, Qt. Stand-ins: PythonQt, ctk and MRML widgets (pythonqt_stand_in), the parameter node
-wrapper, the base classes of scripted modules, dialogs (they are written down, and answered with yes).
+Real: the scene, its nodes and logics, Qt; the parameter node wrapper where it is to be had (`real_wrapper`). Stand-ins: PythonQt,
+ctk and MRML widgets (pythonqt_stand_in), else the parameter node wrapper (parameter_node_stand_in), the base classes of scripted
+modules, dialogs (they are written down, and answered with yes).
 """
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
+import os
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MODULES = ("LAScarSeg", "LAScarSegPanel")
+OF_SLICER = ("qt", "ctk", "slicer.i18n", "slicer.ScriptedLoadableModule", "slicer.parameterNodeWrapper")
+"""Modules that are there inside only."""
+WRAPPER = "slicer.parameterNodeWrapper"
+SLICER_SOURCE = "LASCARSEG_SLICER_SOURCE"
+"""Environment variable: a checkout of Slicer/Slicer, whose parameter node wrapper the tests then take."""
 
 
 class Dialogs(list):
@@ -37,9 +45,10 @@ def slicer_application(scene: Any) -> Iterator[Dialogs]:
     """Inside, `import LAScarSeg` works as in Slicer, on `scene`; yields what dialogs would have said."""
     import slicer
     import slicer.util
+    from pythonqt_stand_in import slicer_classes
 
     before, path, dialogs = dict(sys.modules), list(sys.path), Dialogs()
-    attributes = {name: getattr(slicer, name, None) for name in ("mrmlScene", "app", "modules", "qMRMLSegmentEditorWidget")}
+    attributes = {name: getattr(slicer, name, None) for name in ("mrmlScene", "app", "modules", *slicer_classes())}
     helpers = {name: getattr(slicer.util, name, None) for name in _helpers(dialogs)}
     slicer.mrmlScene, slicer.app, slicer.modules = scene, _application(), _modules()
     for name, function in _helpers(dialogs).items():
@@ -56,9 +65,8 @@ def slicer_application(scene: Any) -> Iterator[Dialogs]:
                 setattr(owner, name, value)
         sys.path[:] = path
         for name in set(sys.modules) - set(before):
-            if name in ("qt", "slicer.i18n", "slicer.ScriptedLoadableModule", "slicer.parameterNodeWrapper") or name.startswith(MODULES):
-                if not name.startswith("LAScarSegLib"):
-                    del sys.modules[name]
+            if name in OF_SLICER or name.startswith((*MODULES, WRAPPER)) and not name.startswith("LAScarSegLib"):
+                del sys.modules[name]
 
 
 def _application() -> SimpleNamespace:
@@ -113,7 +121,6 @@ class Parent:
 def _install_modules(slicer: Any) -> None:
     import unittest
 
-    import parameter_node_stand_in
     import pythonqt_stand_in
 
     pythonqt_stand_in.application()
@@ -144,13 +151,36 @@ def _install_modules(slicer: Any) -> None:
         def delayDisplay(self, message: str, *unused: Any) -> None:
             pass
 
-    slicer.qMRMLSegmentEditorWidget = pythonqt_stand_in.SegmentEditor
+    for name, cls in pythonqt_stand_in.slicer_classes().items():
+        setattr(slicer, name, cls)
     sys.modules["qt"] = pythonqt_stand_in.qt_module()
+    sys.modules["ctk"] = pythonqt_stand_in.ctk_module()
     _module("slicer.i18n", tr=str, translate=lambda context, text: text)
-    _module("slicer.parameterNodeWrapper", WithinRange=lambda low, high: (low, high),
-            parameterNodeWrapper=parameter_node_stand_in.parameterNodeWrapper)  # fmt: skip
+    sys.modules[WRAPPER] = real_wrapper() or importlib.import_module("parameter_node_stand_in")
     _module("slicer.ScriptedLoadableModule", ScriptedLoadableModule=Base, ScriptedLoadableModuleWidget=Widget,
             ScriptedLoadableModuleLogic=Logic, ScriptedLoadableModuleTest=Test)  # fmt: skip
+
+
+def real_wrapper() -> ModuleType | None:
+    """Slicer's own slicer.parameterNodeWrapper, for use inside `slicer_application`; None where there is none."""
+    spec = _wrapper_spec()
+    if spec is None:
+        return None
+    module = sys.modules[WRAPPER] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def has_real_wrapper() -> bool:
+    return _wrapper_spec() is not None
+
+
+def _wrapper_spec() -> ModuleSpec | None:
+    """Plain Python that needs no more of Slicer than the stand-ins give: in Slicer's source, or in slicer-core should it bring it."""
+    if os.environ.get(SLICER_SOURCE):
+        folder = Path(os.environ[SLICER_SOURCE], "Base", "Python", "slicer", "parameterNodeWrapper")
+        return importlib.util.spec_from_file_location(WRAPPER, folder / "__init__.py", submodule_search_locations=[str(folder)])
+    return PathFinder.find_spec(WRAPPER, importlib.import_module("slicer").__path__)
 
 
 def _module(name: str, **attributes: Any) -> None:
