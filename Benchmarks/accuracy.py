@@ -15,7 +15,7 @@ from analytic import (  # noqa: E402
 )  # fmt: skip
 
 from LAScarSegLib.anatomy.distance import signed_distance  # noqa: E402
-from LAScarSegLib.pipeline import analyse  # noqa: E402
+from LAScarSegLib.analysis import analyse  # noqa: E402
 from LAScarSegLib.settings import Settings  # noqa: E402
 from LAScarSegLib.surface.distance import subvoxel_signed_distance  # noqa: E402
 from LAScarSegLib.surface.mesh import cavity_surface  # noqa: E402

@@ -18,7 +18,7 @@ from common.timing import Bar, judge, median_seconds, print_table, ratio
 from scipy.ndimage import distance_transform_edt
 
 from LAScarSegLib.anatomy.anatomy import SDM_CLIP_MM, build_anatomy
-from LAScarSegLib.case import BOX_MARGIN_MM
+from LAScarSegLib.analysis.path import BOX_MARGIN_MM
 from LAScarSegLib.settings import Settings
 from LAScarSegLib.volume import Box, Geometry, Volume
 from LAScarSegLib.volume_files import read_volume

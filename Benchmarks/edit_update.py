@@ -23,7 +23,7 @@ from common.timing import Bar, judge, print_table, ratio
 from scipy import ndimage
 
 from LAScarSegLib import scene as mrml
-from LAScarSegLib.pipeline import analyse
+from LAScarSegLib.analysis import analyse
 from LAScarSegLib.presenter.editing import EditSession
 from LAScarSegLib.presenter.live import LiveUpdate
 from LAScarSegLib.presenter.review import set_threshold_live

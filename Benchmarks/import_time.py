@@ -15,7 +15,7 @@ STATEMENTS = {
     "import LAScarSegLib": "import LAScarSegLib",
     "import numpy (for comparison)": "import numpy",
     "import LAScarSegLib.worker": "import LAScarSegLib.worker",
-    "import LAScarSegLib.pipeline": "import LAScarSegLib.pipeline",
+    "import LAScarSegLib.analysis": "import LAScarSegLib.analysis",
     "lascarseg --help": "import sys; sys.argv[1:] = ['--help']; from LAScarSegLib.cli import app; app(standalone_mode=False)",
 }
 

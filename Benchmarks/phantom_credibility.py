@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 from LAScarSegLib.analysis import Analysis
 from LAScarSegLib.phantom import HEART_FIELD_OF_VIEW, Phantom, PhantomSettings, make_phantom
-from LAScarSegLib.pipeline import analyse, change_threshold
+from LAScarSegLib.analysis import ByRule, Change, analyse, revise
 from LAScarSegLib.settings import Settings
 from LAScarSegLib.volume import Volume
 from LAScarSegLib.volume_files import read_volume
@@ -78,7 +78,7 @@ def measure(phantom: Phantom) -> Measured:
     truth, area = analysis.surface.scar, analysis.surface.vertex_area_mm2
     dice = {}
     for rule, threshold in METHODS:
-        found = change_threshold(analysis, rule, threshold).surface.scar
+        found = revise(analysis, Change(scar=ByRule(rule, threshold))).surface.scar
         dice[rule if threshold is None else f"{rule} {threshold:g}"] = surface_dice(found, truth, area)
     return Measured(phantom.settings.kind, look(phantom, analysis), dice)
 

@@ -13,8 +13,7 @@ import numpy as np
 from common.scans import SIZE_44, SPACING_44, left_atrium, scan_of
 from common.timing import Bar, judge, median_seconds, print_table, ratio
 
-from LAScarSegLib.anatomy.anatomy import build_anatomy
-from LAScarSegLib.case import Case, prepare_case
+from LAScarSegLib.analysis import Analysis, analyse
 from LAScarSegLib.settings import Settings
 from LAScarSegLib.surface.mesh import cavity_surface
 from LAScarSegLib.surface.projection import PROBE_STEP_MM, NormalProbe, project_intensity
@@ -28,20 +27,20 @@ SETTINGS = Settings()
 DISTANCES_MM = np.arange(SETTINGS.projection_from_mm, SETTINGS.projection_to_mm + 1e-9, SETTINGS.projection_step_mm)
 
 
-def intensity(case: Case, surface: Surface) -> np.ndarray:
+def intensity(case: Analysis, surface: Surface) -> np.ndarray:
     """(N,) projected intensity, ours."""
     s = SETTINGS
     return project_intensity(
-        case.lge, case.geometry, surface, s.projection_from_mm, s.projection_to_mm, s.projection_step_mm, s.projection_statistic
+        case.lge_box, case.box_geometry, surface, s.projection_from_mm, s.projection_to_mm, s.projection_step_mm, s.projection_statistic
     )
 
 
-def brightest_wall(case: Case, surface: Surface, wall: np.ndarray) -> np.ndarray:
+def brightest_wall(case: Analysis, surface: Surface, wall: np.ndarray) -> np.ndarray:
     """(N,) brightest wall voxel, ours."""
-    return NormalProbe.along(case.geometry, surface, SETTINGS.scar_reach_mm).maximum(case.lge, wall)
+    return NormalProbe.along(case.box_geometry, surface, SETTINGS.scar_reach_mm).maximum(case.lge_box, wall)
 
 
-def probe_filter(case: Case, surface: Surface) -> np.ndarray:
+def probe_filter(case: Analysis, surface: Surface) -> np.ndarray:
     """(N,) projected intensity with VTK."""
     from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
     from vtkmodules.vtkCommonCore import vtkPoints
@@ -49,9 +48,9 @@ def probe_filter(case: Case, surface: Surface) -> np.ndarray:
     from vtkmodules.vtkFiltersCore import vtkProbeFilter
 
     image = vtkImageData()
-    image.SetDimensions(*case.geometry.size)
-    image.SetSpacing(*case.geometry.spacing)
-    image.SetOrigin(*case.geometry.origin)
+    image.SetDimensions(*case.box_geometry.size)
+    image.SetSpacing(*case.box_geometry.spacing)
+    image.SetOrigin(*case.box_geometry.origin)
     image.GetPointData().SetScalars(numpy_to_vtk(case.lge.ravel()))
     positions = surface.points[:, None, :] + DISTANCES_MM[None, :, None] * surface.normals[:, None, :]
     points, cloud, probe = vtkPoints(), vtkPolyData(), vtkProbeFilter()
@@ -63,13 +62,13 @@ def probe_filter(case: Case, surface: Surface) -> np.ndarray:
     return vtk_to_numpy(probe.GetOutput().GetPointData().GetScalars()).reshape(len(surface.points), -1).max(axis=1)
 
 
-def loop(case: Case, surface: Surface, wall: np.ndarray) -> np.ndarray:
+def loop(case: Analysis, surface: Surface, wall: np.ndarray) -> np.ndarray:
     """(N,) brightest wall voxel, one vertex after the other."""
     steps = int(np.ceil(SETTINGS.scar_reach_mm / PROBE_STEP_MM))
     distances = np.linspace(-SETTINGS.scar_reach_mm, SETTINGS.scar_reach_mm, 2 * steps + 1)[:, None]
     brightest = np.full(len(surface.points), -np.inf)
     for n, (point, normal) in enumerate(zip(surface.points, surface.normals)):
-        k, j, i = np.rint(case.geometry.lps_to_index(point + distances * normal)).astype(int).T[::-1]
+        k, j, i = np.rint(case.box_geometry.lps_to_index(point + distances * normal)).astype(int).T[::-1]
         inside = (k >= 0) & (k < wall.shape[0]) & (j >= 0) & (j < wall.shape[1]) & (i >= 0) & (i < wall.shape[2])
         k, j, i = k[inside], j[inside], i[inside]
         brightest[n] = case.lge[k, j, i].max(initial=-np.inf, where=wall[k, j, i])
@@ -82,9 +81,8 @@ def main() -> int:
     parser.add_argument("--loop-repetitions", type=int, default=1, help="of the plain loop, which takes seconds")
     arguments = parser.parse_args()
     cavity = left_atrium(SIZE_44, SPACING_44)
-    case, _ = prepare_case(scan_of(cavity), SETTINGS, {"cavity": cavity}, (), {})
-    wall = build_anatomy(case.cavity, case.geometry, SETTINGS.wall_outside_mm).wall
-    mesh = cavity_surface(case.cavity, case.geometry, EDGE_MM)
+    case = analyse(scan_of(cavity), SETTINGS, cavity=cavity, ranges=False)
+    wall, mesh = case.wall_box, cavity_surface(case.cavity_box, case.box_geometry, EDGE_MM)
     surface = Surface(mesh.points[:VERTICES], mesh.triangles[:0], mesh.normals[:VERTICES])
     lge_seconds, lge = median_seconds(lambda: intensity(case, surface), arguments.repetitions)
     vtk_seconds, vtk_lge = median_seconds(lambda: probe_filter(case, surface), arguments.repetitions)

@@ -1,4 +1,4 @@
-"""Another threshold for a finished analysis of a 576×576×44 scan: `change_threshold` against `analyse` from the start.
+"""Another threshold for a finished analysis of a 576×576×44 scan: `revise` against `analyse` from the start.
 
 Both must give the same numbers and the same scar voxels.
 """
@@ -14,7 +14,7 @@ from common.timing import Bar, judge, median_seconds, print_table, ratio
 
 from LAScarSegLib.analysis import Analysis
 from LAScarSegLib.intensity.rules import RULES
-from LAScarSegLib.pipeline import analyse, change_threshold
+from LAScarSegLib.analysis import ByRule, Change, analyse, revise
 from LAScarSegLib.settings import Settings
 from LAScarSegLib.volume import Volume
 
@@ -48,13 +48,13 @@ def main() -> int:
     finished = analyse(scan, cavity=cavity)
     rows, slowest, different = [], 0.0, []
     for rule, threshold in (*CHANGES, *OTHER_RULES):
-        seconds, changed = median_seconds(lambda: change_threshold(finished, rule, threshold), arguments.repetitions)
+        seconds, changed = median_seconds(lambda: revise(finished, Change(scar=ByRule(rule, threshold))), arguments.repetitions)
         anew_seconds, reference = median_seconds(lambda: anew(scan, cavity, rule, threshold), 1)
         name = rule if threshold is None else f"{rule} {threshold:g}"
         rows.append([name, f"{1000 * seconds:.1f}", f"{1000 * anew_seconds:.0f}", ratio(anew_seconds, seconds)])
         slowest = max(slowest, seconds) if threshold is not None else slowest
         different += [] if same_result(changed, reference) else [name]
-    print_table(["rule", "change_threshold, ms", "analyse, ms", "faster"], rows)
+    print_table(["rule", "revise, ms", "analyse, ms", "faster"], rows)
     return judge(
         [
             Bar("slowest change of a threshold", 1000 * slowest, 1000 * BAR_SECONDS, "ms"),

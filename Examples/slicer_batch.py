@@ -34,8 +34,8 @@ from LAScarSegLib import scene as mrml
 from LAScarSegLib.errors import InputError, LAScarSegError
 from LAScarSegLib.intensity.rules import find_rule
 from LAScarSegLib.output.files import MARKER, check_output, write_results
-from LAScarSegLib.pipeline import analyse
-from LAScarSegLib.provenance import describe_file
+from LAScarSegLib.analysis import analyse
+from LAScarSegLib.analysis.provenance import describe_file
 from LAScarSegLib.scene.inputs import file_stem
 from LAScarSegLib.scene.mrml import remove_node
 from LAScarSegLib.settings import Settings

@@ -285,14 +285,15 @@ class LAScarSegLogic(ScriptedLoadableModuleLogic):
         :return: LAScarSegLib.presenter.editing.EditSession: its `analysis` has the numbers, its `nodes` are in the scene.
         :raises LAScarSegLib.errors.InputError: when the nodes can't be used; the message says why and what to do.
         """
-        from LAScarSegLib import pipeline, scene
+        from LAScarSegLib import scene
+        from LAScarSegLib.analysis import analyse
         from LAScarSegLib.presenter.editing import EditSession
         from LAScarSegLib.presenter.inputs import cut_plane
         from LAScarSegLib.settings import Settings
 
         volume = scene.volume_from_node(inputVolume)
         cavity = scene.segment_from_node(cavitySegmentation, cavitySegment, volume)
-        analysis = pipeline.analyse(volume, settings or Settings(), cavity=cavity, planes=tuple(map(cut_plane, planes)))
+        analysis = analyse(volume, settings or Settings(), cavity=cavity, planes=tuple(map(cut_plane, planes)))
         nodes = scene.build_scene(slicer.mrmlScene, analysis, volume_node=inputVolume)
         return EditSession(slicer.mrmlScene, nodes, analysis)
 

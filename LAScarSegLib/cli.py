@@ -113,10 +113,10 @@ def measure(
 ) -> None:
     """Measure a result again: with corrected masks, another threshold, another rule, or planes."""
     with reported_errors(context.obj), shown_progress(progress, context.obj) as shown:
-        from .remeasure import Changes, remeasure
+        from .remeasure import Request, remeasure
 
-        changes = Changes(image=image, scar=scar, threshold=threshold, planes=tuple(planes or ()), native=native, staging=staging)
-        analysis = remeasure(result, changes, output, force, shown)
+        request = Request(image=image, scar=scar, threshold=threshold, planes=tuple(planes or ()), native=native, staging=staging)
+        analysis = remeasure(result, request, output, force, shown)
     _print_numbers(analysis, output, out(progress))
 
 
@@ -214,6 +214,7 @@ def _print_numbers(analysis: Analysis, output: Path | None, file: TextIO) -> Non
     from rich.table import Table
 
     from .measure.quantities import QUANTITIES
+    from .measure.words import number_words, range_words, unit_words
 
     table = Table(title=f"{analysis.method.words}. For research use only.", title_justify="left")
     for heading, justify in (("", "left"), ("value", "right"), ("unit", "left"), ("perturbation range", "right")):
@@ -221,8 +222,7 @@ def _print_numbers(analysis: Analysis, output: Path | None, file: TextIO) -> Non
     for name in QUANTITIES:
         q = analysis.measurements[name.key]
         if q.value is not None:
-            span = "" if q.low is None else f"{q.low:.{name.decimals}f} – {q.high:.{name.decimals}f}"
-            table.add_row(name.label, f"{q.value:.{name.decimals}f}", q.unit.replace("cm2", "cm²"), span)
+            table.add_row(name.label, number_words(name, q.value), unit_words(q.unit), range_words(name, q))
     console = Console(file=file)
     console.print(table)
     for flag in analysis.flags:

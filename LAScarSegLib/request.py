@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .analysis import Analysis
-from .analysis_file import check_analysis_folder, write_analysis_folder
+from .analysis import Analysis, ByRule, ToRun, analyse
+from .analysis.archive import check_analysis_folder, write_analysis_folder
+from .analysis.provenance import describe_file
 from .anatomy.masks import mask_on_grid
 from .errors import InputError
 from .inference.options import InferenceOptions
 from .intensity.rules import RULES, find_rule, parse_threshold
-from .measure.quality import check_image, check_is_scan
+from .measure.quality import check_is_scan
 from .models.bundle import Bundle, check_use
 from .models.source import CARD
 from .output.files import check_output, write_results
-from .pipeline import analyse
 from .progress import Progress
-from .provenance import describe_file
 from .settings import Settings
 from .surface.planes import CutPlane, read_planes
 from .volume import Box, Volume
 from .volume_files import read_volume
-
-if TYPE_CHECKING:
-    from .inference.apply import Found
 
 MODELS_SHARE = 0.6
 """Where models end, when there are some: on a CPU they take most of the time."""
@@ -126,29 +122,24 @@ def run_request(request: Request, progress: Progress | None = None) -> Analysis:
     InputError, ProcessingError, Cancelled
     """
     progress = progress or Progress()
-    sources = _checked_sources(request)
-    models = {name: source for name, source in sources.items() if isinstance(source, Bundle)}
-    _check_models(models, request)
-    settings = request.settings if sources["scar"] else dataclasses.replace(request.settings, rule=find_rule(_method(request)).name)
-    files = {"image": request.image, "wall": request.wall, "roi": request.roi, **sources}
+    chosen = _checked_sources(request)
+    bundles = [source for source in chosen.values() if isinstance(source, Bundle)]
+    _check_models(bundles, request)
+    files = {"image": request.image, "wall": request.wall, "roi": request.roi, **chosen}
     files = {name: path for name, path in files.items() if isinstance(path, Path)}
-    volumes = _read_all(files, progress.part(0.0, READING_SHARE / 2 if models else READING_SHARE))
-    planes = read_plane_files(request.planes)
-    start = MODELS_SHARE if models else READING_SHARE
-    options, found = _run_models(models, request, volumes, progress.part(READING_SHARE / 2, start))
-    masks = volumes | (found.masks if found else {})
+    reading = READING_SHARE / 2 if bundles else READING_SHARE
+    volumes = _read_all(files, progress.part(0.0, reading))
+    options = InferenceOptions(request.device, request.region_first, _region_of_interest(volumes), request.mirror)
+    sources = {name: ToRun(source, options) if isinstance(source, Bundle) else volumes.get(name) for name, source in chosen.items()}
+    if chosen["scar"] is None:
+        sources["scar"] = ByRule(_method(request), request.settings.threshold)
+    start = MODELS_SHARE if bundles else READING_SHARE
     end = start + (1.0 - start) * (ANALYSIS_SHARE - READING_SHARE) / (1.0 - READING_SHARE)
     analysis = analyse(
-        volumes["image"], settings, cavity=masks["cavity"], wall=masks.get("wall"), scar=masks.get("scar"), planes=planes,
-        labels={name: label for name, label in request.labels.items() if name not in models}, scar_predicted="scar" in models,
-        progress=progress.part(start, end),
+        volumes["image"], request.settings, cavity=sources["cavity"], wall=volumes.get("wall"), scar=sources["scar"],
+        planes=read_plane_files(request.planes), labels=request.labels, files={name: describe_file(path) for name, path in files.items()},
+        progress=progress.part(reading, end),
     )  # fmt: skip
-    if found:
-        from .inference.apply import with_models
-
-        analysis = with_models(analysis, models, found, options)
-    inputs = {name: describe_file(path) for name, path in files.items()}
-    analysis = dataclasses.replace(analysis, provenance=analysis.provenance | {"inputs": inputs})
     if request.analysis:
         write_analysis_folder(analysis, request.output, request.force, progress.part(end, 1.0))
         return analysis
@@ -180,25 +171,17 @@ def _method(request: Request) -> str:
     return request.settings.rule if request.scar is None else request.scar
 
 
-def _run_models(
-    models: dict[str, Bundle], request: Request, volumes: dict[str, Volume], progress: Progress
-) -> tuple[InferenceOptions, Found | None]:
-    """Let the models find what they are asked for; None without models."""
-    scan, roi = volumes["image"], volumes.get("roi")
-    box = Box.around(mask_on_grid(roi, scan.geometry, "region of interest")[0], 0.0, scan.geometry.spacing_kji) if roi is not None else None
-    options = InferenceOptions(request.device, request.region_first, box, request.mirror)
-    if not models:
-        return options, None
-    from .inference.apply import find
-
-    # The analysis would refuse it as well, but only after a network has looked for an atrium in it.
-    check_image(scan.array, scan.geometry)
-    return options, find(scan, models, options, volumes.get("cavity"), request.labels.get("cavity"), progress)
+def _region_of_interest(volumes: dict[str, Volume]) -> Box | None:
+    """The box of the region of interest, on the scan's grid."""
+    if "roi" not in volumes:
+        return None
+    grid = volumes["image"].geometry
+    return Box.around(mask_on_grid(volumes["roi"], grid, "region of interest")[0], 0.0, grid.spacing_kji)
 
 
-def _check_models(models: dict[str, Bundle], request: Request) -> None:
+def _check_models(bundles: Sequence[Bundle], request: Request) -> None:
     """Terms and device, before anybody waits for a scan to be read."""
-    if not models:
+    if not bundles:
         if request.device not in ("auto", "cpu"):
             raise InputError(f"The device '{request.device}' is for models; none was chosen. Leave it out.")
         if request.roi is not None:
@@ -207,7 +190,7 @@ def _check_models(models: dict[str, Bundle], request: Request) -> None:
     from .inference.device import choose_device
     from .models.store import ModelStore
 
-    for bundle in models.values():
+    for bundle in bundles:
         ModelStore().require_terms(bundle, request.accept_terms)
     choose_device(request.device)
 

@@ -1,20 +1,21 @@
 """Scar numbers in Slicer's Segment Statistics: which numbers a segment of a result has, their codes, and the plugin itself.
 
-The numbers are the analysis's own as long as the segments are as it left them. After an edit they are measured on the
-segments as they are drawn now, and no rule or network moves them.
+The numbers are the analysis's own as long as the segments are as it left them. After an edit they are those that the panel shows
+for what is drawn; no network runs.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass, replace
-from typing import Any
-
-import numpy as np
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from .errors import LAScarSegError
 from .measure.quantities import QUANTITIES
+
+if TYPE_CHECKING:
+    from .analysis.content import Stored
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +95,7 @@ class ResultNumbers:
             return {}
         state = (source.GetID(), source.GetImageData().GetMTime(), table.GetMTime(), *_segment_times(segmentation))
         if state != self._state:
-            self._numbers, self._state = _numbers(segmentation, source, table), state
+            self._numbers, self._state = _numbers(scene, segmentation, source, table), state
         return self._numbers
 
 
@@ -112,10 +113,10 @@ def _source_of(segmentation: Any) -> Any | None:
 def _table_of(scene: Any, source: Any | None) -> Any | None:
     """The measurements table of the result, with what it was measured with."""
     from .scene.mrml import find_result
-    from .scene.provenance import MEASUREMENTS, PROVENANCE
+    from .scene.stored import is_result
 
     table = None if source is None else find_result(scene, "vtkMRMLTableNode", "measurements", source)
-    return table if table is not None and table.GetAttribute(MEASUREMENTS) and table.GetAttribute(PROVENANCE) else None
+    return table if is_result(table) else None
 
 
 def _segment_times(segmentation: Any) -> list[tuple[str, int]]:
@@ -129,42 +130,20 @@ def _segment_times(segmentation: Any) -> list[tuple[str, int]]:
     return times
 
 
-def _numbers(segmentation: Any, source: Any, table: Any) -> dict[str, float]:
-    """Stored numbers where the segments are those of the analysis, else measured anew."""
-    from .provenance import mask_digest
-    from .scene.provenance import MEASUREMENTS, PROVENANCE
-    from .scene.volumes import volume_from_node
+def _numbers(scene: Any, segmentation: Any, source: Any, table: Any) -> dict[str, float]:
+    """Stored numbers where the segments are those of the analysis, else those of what is drawn."""
+    from .scene.provenance import MEASUREMENTS
+    from .scene.stored import read_result
 
-    volume = volume_from_node(source)
-    masks = {name: _mask(segmentation, segment_id, volume) for name, segment_id in zip(("cavity", "wall", "scar"), STATISTICS)}
-    provenance = json.loads(table.GetAttribute(PROVENANCE))
-    if all(mask_digest(mask.array > 0) == provenance["masks"][name] for name, mask in masks.items()):
-        stored = json.loads(table.GetAttribute(MEASUREMENTS))
-        return {key: stored[key]["value"] for key in BY_KEY}
-    return _measured(volume, masks, provenance)
+    stored = read_result(scene, source, table, segmentation)
+    if stored.drawn:
+        return _measured(stored)
+    numbers = json.loads(table.GetAttribute(MEASUREMENTS))
+    return {key: numbers[key]["value"] for key in BY_KEY}
 
 
-def _mask(segmentation: Any, segment_id: str, volume: Any) -> Any:
-    """One segment on the scan's grid; scar may have been erased altogether."""
-    from .errors import InputError
-    from .scene.segmentation import segment_from_node
-
-    try:
-        return segment_from_node(segmentation, segment_id, volume)
-    except InputError:
-        if segment_id == "LA_scar" and segmentation.GetSegmentation().GetSegment(segment_id) is not None:
-            return volume.like(np.zeros(volume.array.shape, np.uint8))
-        raise
-
-
-def _measured(volume: Any, masks: dict[str, Any], provenance: dict[str, Any]) -> dict[str, float]:
-    from .pipeline import analyse
-    from .settings import Settings
-    from .surface.planes import CutPlane
-
-    settings = replace(Settings.from_json(provenance["settings"]), perturbation=False)
-    planes = [CutPlane.from_json(plane) for plane in provenance["planes"]]
-    analysis = analyse(volume, settings, planes=planes, **masks)
+def _measured(stored: Stored) -> dict[str, float]:
+    analysis = stored.analyse(ranges=False)
     return {key: analysis.measurements[key].value for key in BY_KEY}
 
 

@@ -100,6 +100,12 @@ class Geometry:
         corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.size])).reshape(3, -1).T
         return bool(np.abs(self.index_to_lps(corners) - other.index_to_lps(corners)).max() <= SAME_GRID_TOLERANCE_MM)
 
+    def start_of(self, part: Geometry) -> tuple[int, int, int] | None:
+        """The index (k, j, i) in this grid, which may lie outside it, of the first voxel of `part`; None when voxels don't coincide."""
+        start = np.rint(self.lps_to_index(np.array([part.origin]))[0])
+        origin = tuple(self.index_to_lps(start[None])[0])
+        return tuple(int(n) for n in start[::-1]) if replace(self, size=part.size, origin=origin).same_grid(part) else None
+
     def to_json(self) -> dict[str, list[float]]:
         return {key: list(getattr(self, key)) for key in ("size", "spacing", "origin", "direction")}
 
@@ -135,6 +141,22 @@ class Box:
     def within(self, other: Box) -> Box:
         """What both have in common."""
         return Box(tuple(map(max, self.start, other.start)), tuple(map(min, self.stop, other.stop)))
+
+    def of_values(self, values: np.ndarray, wanted: Box, fill: float = 0) -> np.ndarray:
+        """An array (k, j, i) known in this box as it is in the box `wanted` of the same grid: `fill` where it isn't known."""
+        out = np.full(wanted.shape, fill, dtype=values.dtype)
+        common = self.within(wanted)
+        if all(a < b for a, b in zip(common.start, common.stop)):
+            out[common.seen_from(wanted).slices] = values[common.seen_from(self).slices]
+        return out
+
+    def around_both(self, other: Box) -> Box:
+        """The smallest box that holds both."""
+        return Box(tuple(map(min, self.start, other.start)), tuple(map(max, self.stop, other.stop)))
+
+    def seen_from(self, other: Box) -> Box:
+        """This box in the voxels of an array that begins where `other` begins."""
+        return Box(*(tuple(a - first for a, first in zip(corner, other.start)) for corner in (self.start, self.stop)))
 
     def grown(self, margin_mm: float, spacing_kji: Sequence[float], shape: Sequence[int]) -> Box:
         """With `margin_mm` more on every side, within an array of `shape`."""

@@ -23,7 +23,7 @@ from views import BACKGROUNDS, background, framed, pasted
 from LAScarSegLib.errors import InputError
 from LAScarSegLib.evaluation.scores import score_masks
 from LAScarSegLib.evaluation.statistics import summarise
-from LAScarSegLib.inference.apply import find
+from LAScarSegLib.analysis.networks import find_cavity
 from LAScarSegLib.inference.options import InferenceOptions
 from LAScarSegLib.models.bundle import Bundle, read_bundle
 from LAScarSegLib.volume import Box, Volume
@@ -58,7 +58,7 @@ def segment(bundle: Bundle, name: str, view: str, scan: Volume, reference: Volum
     begin = perf_counter()
     truth = reference.array > 0
     try:
-        mask = find(scan, {"cavity": bundle}, InferenceOptions()).masks["cavity"].array > 0
+        mask = find_cavity(scan, bundle, InferenceOptions()).mask.whole()
     except InputError as error:
         return Result(name, view, scan, truth, np.zeros_like(truth), {}, perf_counter() - begin, str(error))
     seconds = perf_counter() - begin

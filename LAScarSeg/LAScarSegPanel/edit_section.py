@@ -140,9 +140,18 @@ class EditSection(Section):
         if self._live:
             self._live.touch()
 
+    @property
+    def pending(self) -> bool:
+        """Whether something was drawn that isn't measured yet."""
+        return self._live is not None and self._live.pending
+
     def rebase(self, analysis) -> None:
-        """The nodes show another threshold: what was being measured for the old one is dropped."""
+        """The map shows another threshold; the segments follow later."""
         self._live.rebase(analysis)
+
+    def written(self, analysis) -> None:
+        """The segments were written to show the result: that is no edit."""
+        self._live.written(analysis)
 
     def onUpdate(self) -> None:
         attempt(_("The result can't be updated."), self._live.update_now)

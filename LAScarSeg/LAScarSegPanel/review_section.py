@@ -58,7 +58,6 @@ class ReviewSection(Section):
         self.ui.scalarSelector.currentIndex = names.index(shown) if shown in names else -1
 
     def _showThreshold(self, analysis) -> None:
-        from LAScarSegLib.intensity.rules import RULES
         from LAScarSegLib.presenter import review
 
         reason = review.can_change_threshold(analysis)
@@ -67,7 +66,7 @@ class ReviewSection(Section):
             "Drag: the scar map and the numbers follow. The scar segment follows when you let go."
         )
         if not reason:
-            rule, value = RULES[analysis.method.name], analysis.method.parameter
+            rule, value = analysis.sources.scar.rule, analysis.sources.scar.parameter
             highest = min(max(SPAN_OF_USUAL * rule.default, value), rule.highest)
             # 0.01, 0.1 …: with other steps the slider would use more decimals than it shows
             step = 10.0 ** math.floor(math.log10(highest / STEPS))
@@ -104,7 +103,9 @@ class ReviewSection(Section):
 
         slicer.app.setOverrideCursor(qt.Qt.WaitCursor)
         try:
-            worked, session = attempt(_("The result can't be taken up."), reopen, slicer.mrmlScene, self.widget.parameterNode.inputVolume)
+            scan = self.widget.parameterNode.inputVolume
+            # The perturbation range follows beside the windows: it takes most of the time.
+            worked, session = attempt(_("The result can't be taken up."), reopen, slicer.mrmlScene, scan, False)
         finally:
             slicer.app.restoreOverrideCursor()
         if worked:
@@ -143,7 +144,8 @@ class ReviewSection(Section):
 
         self._setThreshold(value)
         session, node = self.widget.session, self.widget.parameterNode
-        session.nodes = review.commit_threshold(session.nodes, session.analysis)
-        self.widget.editSection.rebase(session.analysis)
+        if not self.widget.editSection.pending:  # what was drawn meanwhile is measured first, and the segments follow from that
+            session.nodes = review.commit_threshold(session.nodes, session.analysis)
+            self.widget.editSection.written(session.analysis)
         if node.method == session.analysis.method.name:
             node.threshold = value  # Apply would give what is shown

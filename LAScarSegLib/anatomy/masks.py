@@ -1,6 +1,10 @@
-"""A label volume as a mask on the scan's grid, with what is odd about it said."""
+"""Masks: voxels of a grid, and a label volume as such, with what is odd about it said."""
 
 from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import ndimage
@@ -15,6 +19,62 @@ MAXIMUM_CAVITY_ML = 2000.0
 """Larger than any giant left atrium: the spacing in the header is wrong, and a surface of it would take hours."""
 FULL_SHARE = 0.9
 """A cavity that fills more of the image than this is an inverted or foreign label."""
+EMPTY = "The {name} mask is empty: it has no voxel above 0. Give a mask that holds the {name}."
+
+
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """Some voxels of a grid of `shape`: `inside` (k, j, i) bool in `box`, none elsewhere. Made with `of`, the box is tight.
+
+    Equal to another one with the same voxels, however each was made.
+    """
+
+    inside: np.ndarray
+    box: Box
+    shape: tuple[int, int, int]
+
+    @classmethod
+    def of(cls, array: np.ndarray, start: tuple[int, int, int] = (0, 0, 0), shape: tuple[int, int, int] | None = None) -> Mask:
+        """The voxels of `array` (k, j, i) that aren't 0: a whole grid, or the part of a grid of `shape` that begins at `start`.
+
+        What lies beyond the grid is left out.
+        """
+        shape = array.shape if shape is None else shape
+        cut = tuple(slice(max(0, -first), max(0, size - first)) for first, size in zip(start, shape))
+        array, start = array[cut], tuple(max(0, first) for first in start)
+        if not array.any():
+            return cls(np.zeros((0, 0, 0), dtype=bool), Box((0, 0, 0), (0, 0, 0)), shape)
+        tight = Box.around(array, 0.0, (1.0, 1.0, 1.0))
+        corners = (tuple(a + first for a, first in zip(corner, start)) for corner in (tight.start, tight.stop))
+        return cls(np.array(array[tight.slices], dtype=bool, order="C"), Box(*corners), shape)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Mask):
+            return NotImplemented
+        return self is other or (self.shape == other.shape and self.box == other.box and np.array_equal(self.inside, other.inside))
+
+    def __hash__(self) -> int:
+        return hash((self.shape, self.box))
+
+    @property
+    def voxels(self) -> int:
+        """How many there are."""
+        return int(np.count_nonzero(self.inside))
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the voxels' numbers in the whole grid, whatever file they are in."""
+        inside = np.unravel_index(np.flatnonzero(self.inside), self.inside.shape)
+        flat = np.ravel_multi_index(tuple(axis + first for axis, first in zip(inside, self.box.start)), self.shape)
+        return hashlib.sha256(flat.astype("<i8", copy=False)).hexdigest()
+
+    def within(self, box: Box) -> np.ndarray:
+        """(k, j, i) bool: the part in `box`, a new array."""
+        return self.box.of_values(self.inside, box)
+
+    def whole(self) -> np.ndarray:
+        """(k, j, i) bool on the whole grid."""
+        return self.within(Box((0, 0, 0), self.shape))
 
 
 def mask_on_grid(labels: Volume, grid: Geometry, name: str, label: int | None = None) -> tuple[np.ndarray, tuple[QualityFlag, ...]]:
@@ -35,7 +95,7 @@ def mask_on_grid(labels: Volume, grid: Geometry, name: str, label: int | None = 
     values = _positive_values(labels.array)
     flags = list(labels.flags)
     if values.size == 0 and name != "scar":
-        raise InputError(f"The {name} mask is empty: it has no voxel above 0. Give a mask that holds the {name}.")
+        raise InputError(EMPTY.format(name=name))
     if values.size > 1 and not np.equal(np.mod(values, 1), 0).all():
         raise InputError(
             f"The {name} mask holds fractions such as {values[0]:.3g}, so it is a probability map. Cut it at a threshold (0.5) first."
@@ -64,10 +124,12 @@ def mask_on_grid(labels: Volume, grid: Geometry, name: str, label: int | None = 
     return mask, tuple(flags)
 
 
-def check_cavity(cavity: np.ndarray, grid: Geometry) -> tuple[QualityFlag, ...]:
+def check_cavity(cavity: Mask, grid: Geometry) -> tuple[QualityFlag, ...]:
     """Refuse a mask that can't be an atrium; flag one that may be cut off, in pieces or with holes."""
-    voxels = int(np.count_nonzero(cavity))
-    volume_ml, share = voxels * grid.voxel_volume_ml, voxels / cavity.size
+    voxels = cavity.voxels
+    if voxels == 0:
+        raise InputError(EMPTY.format(name="cavity"))
+    volume_ml, share = voxels * grid.voxel_volume_ml, voxels / np.prod(grid.size)
     if volume_ml < MINIMUM_CAVITY_ML:
         raise InputError(f"The cavity mask holds {voxels} voxels ({volume_ml:.3g} mL), too few for an atrium. Check the mask or its label.")
     if share > FULL_SHARE:
@@ -80,12 +142,11 @@ def check_cavity(cavity: np.ndarray, grid: Geometry) -> tuple[QualityFlag, ...]:
             "the header is wrong."
         )
     flags = []
-    sides = [side for side, plane in _border_planes(cavity).items() if plane.any()]
+    sides = _touched_sides(cavity)
     if sides:
         message = f"The cavity touches the image border ({', '.join(sides)}): the atrium is cut off there, and its lid counts as surface."
         flags.append(QualityFlag("cavity_touches_border", message))
-    boxed = cavity[Box.around(cavity, 0.0, grid.spacing_kji).slices]
-    pieces, count = ndimage.label(boxed)
+    pieces, count = ndimage.label(cavity.inside)
     if count > 1:
         sizes = np.sort(np.bincount(pieces.ravel())[1:])[::-1] * grid.voxel_volume_ml
         message = (
@@ -93,7 +154,7 @@ def check_cavity(cavity: np.ndarray, grid: Geometry) -> tuple[QualityFlag, ...]:
             "All were measured."
         )
         flags.append(QualityFlag("cavity_in_pieces", message))
-    enclosed = _enclosed_voxels(boxed)
+    enclosed = _enclosed_voxels(cavity.inside)
     if enclosed:
         message = (
             f"The cavity has holes of {enclosed * grid.voxel_volume_ml:.2g} mL together, and blood inside them was measured as wall. "
@@ -120,8 +181,10 @@ def _listed(values: np.ndarray, most: int = 8) -> str:
     return ", ".join(f"{v:g}" for v in values[:most]) + (f" and {values.size - most} more" if values.size > most else "")
 
 
-def _border_planes(mask: np.ndarray) -> dict[str, np.ndarray]:
-    return {
-        "first slice": mask[0], "last slice": mask[-1], "first row": mask[:, 0], "last row": mask[:, -1],
-        "first column": mask[:, :, 0], "last column": mask[:, :, -1],
-    }  # fmt: skip
+def _touched_sides(mask: Mask) -> list[str]:
+    """On which sides of the image the mask goes to the border."""
+    sides = []
+    for axis, first, last, size in zip(("slice", "row", "column"), mask.box.start, mask.box.stop, mask.shape):
+        sides += [f"first {axis}"] if first == 0 else []
+        sides += [f"last {axis}"] if last == size else []
+    return sides

@@ -22,7 +22,7 @@ from ..volume import Box, Volume
 from .device import Device, choose_device, deterministic
 from .memory import with_less_memory
 from .options import InferenceOptions
-from .orientation import Orientation
+from ..orientation import Orientation
 from .preparation import Normalisation, channels_at
 from .region import REGION_MARGIN_MM, atrium_in, check_found, is_cropped, largest_component, region_of, voxels_around, widened
 from .resampling import (
@@ -278,11 +278,11 @@ class BundleCavityModel(_BundleModel):
         part = normalisation.apply(resample_scan_part(scan[whole.slices], shape, block, spacing, spec.spacing_mm, how.resampling))
         channels = self.stage.inputs(part, None)
         box = box.within(whole)
-        wanted = Box(*(tuple(n - w for n, w in zip(corner, whole.start)) for corner in (box.start, box.stop)))
+        wanted = box.seen_from(whole)
 
         def back(logits: np.ndarray) -> np.ndarray:
             def read(place: tuple[slice, ...]) -> np.ndarray:
-                return part_of(logits, block, place, BACKGROUND)
+                return block.of_values(logits, Box(tuple(s.start for s in place), tuple(s.stop for s in place)), BACKGROUND)
 
             return resample_logits_part(read, shape, whole.shape, wanted, spec.spacing_mm, spacing, how.resampling)
 
@@ -344,16 +344,6 @@ class BundleScarModel(_BundleModel):
         geometry = working_geometry(shape, true_spacing(mask.shape, spacing, shape))
         region = self.stage.region(build_anatomy(resample_mask(mask, shape), geometry, Settings.wall_outside_mm))
         return resample_mask(region, mask.shape)
-
-
-def part_of(values: np.ndarray, box: Box, place: tuple[slice, ...], fill: float) -> np.ndarray:
-    """`place` of an array (k, j, i) of which only `box` is known, as `values`; `fill` elsewhere."""
-    out = np.full([s.stop - s.start for s in place], fill, dtype=values.dtype)
-    spans = [(max(s.start, a), min(s.stop, b)) for s, a, b in zip(place, box.start, box.stop)]
-    if all(a < b for a, b in spans):
-        known = tuple(slice(a - start, b - start) for (a, b), start in zip(spans, box.start))
-        out[tuple(slice(a - s.start, b - s.start) for (a, b), s in zip(spans, place))] = values[known]
-    return out
 
 
 def bundle_networks(bundle: Bundle) -> NetworkSource:

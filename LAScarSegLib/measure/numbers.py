@@ -26,31 +26,32 @@ def grey_level_of(sample: Sample, rule: Rule | None, parameter: float | None) ->
 
 
 def measurements(
-    sample: Sample, perturbed: Sequence[Sample], rule: Rule | None, parameter: float | None, staging: str | None
+    samples: Sequence[Sample], grey_levels: Sequence[float | None], parameter: float | None, staging: str | None
 ) -> dict[str, Quantity]:
     """Every key of measurements.json with its value and its perturbation range.
 
     Parameters
     ----------
-    sample, perturbed
-        the cavity as it is, and shifted or with another blood pool; `low` and `high` are the extremes over all of them.
-    rule, parameter
-        how scar was found; None for a given mask.
+    samples
+        the cavity as it is, then shifted or with another blood pool; `low` and `high` are the extremes over all of them.
+    grey_levels
+        above which wall is scar, for each sample; None where the scar is a mask.
+    parameter
+        the rule's number, None without one.
     staging
         which Utah stages; None when the scan was not declared native.
     """
-    every = [_with_thresholds(s, rule, parameter, staging) for s in (sample, *perturbed)]
+    every = [_with_thresholds(sample, level, parameter, staging) for sample, level in zip(samples, grey_levels, strict=True)]
     result = {}
     for name in QUANTITIES:
         value = every[0][name.key]
         known = [numbers[name.key] for numbers in every if numbers[name.key] is not None]
-        ranged = perturbed and value is not None and name.key != "threshold"
+        ranged = len(every) > 1 and value is not None and name.key != "threshold"
         result[name.key] = Quantity(value, name.unit, min(known) if ranged else None, max(known) if ranged else None)
     return result
 
 
-def _with_thresholds(sample: Sample, rule: Rule | None, parameter: float | None, staging: str | None) -> dict[str, float | None]:
-    level = grey_level_of(sample, rule, parameter)
+def _with_thresholds(sample: Sample, level: float | None, parameter: float | None, staging: str | None) -> dict[str, float | None]:
     numbers = sample.numbers(level)
     stage = utah_stage(numbers["scar_pct_of_wall_volume"], staging) if staging is not None else None
     return numbers | {"utah_stage": stage, "threshold": parameter, "threshold_intensity": level}

@@ -45,14 +45,6 @@ MOST_LABELS = 16
 """Label maps of the heart have up to 8 values (MM-WHS); the plainest of 80 scans of the 2018 challenge, 8-bit and cropped, has 38."""
 FIRST_LOOK_VOXELS = 1e5
 """So many, evenly spread, show more than `MOST_LABELS` values in any scan; only what doesn't is looked at whole."""
-DEPENDS_ON_SCAR = ("no_scar", "scar_inside_cavity", "scar_outside_wall", "prediction_beside_wall", "threshold_near_blood")
-"""Codes of the flags that another threshold makes void."""
-FOUND_BY_ANALYSIS = DEPENDS_ON_SCAR + (
-    "field_of_view", "small_field_of_view", "ct_like_values", "not_lge_like", "thick_slices", "blood_pool_uneven", "low_wall_contrast",
-    "la_volume_unusual", "surface_without_wall", "no_planes",
-    "planes_cut_most", "leak_through_mitral_plane", "cavity_touches_border", "cavity_in_pieces", "cavity_has_holes",
-)  # fmt: skip
-"""Codes that `pipeline.analyse` finds anew every time; any other came from a reader or a model and outlives an edit."""
 MAX_SCAR_IN_CAVITY_PCT = 5.0
 MAX_SCAR_OUTSIDE_WALL_PCT = 5.0
 MAX_PREDICTION_CUT_PCT = 50.0

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import InputError, ProcessingError
-from ..intensity.rules import RULES
 from ..resources import RESOURCE_FOLDERS
 from .bundle import Bundle, read_bundle, with_files, write_bundle
 from .card import ModelCard
@@ -99,7 +98,7 @@ class ModelStore:
         Raises
         ------
         InputError
-            the bundle is refused, its name is a rule's, or the store has another bundle of that name and version.
+            the bundle is refused, or the store has another bundle of that name and version.
         ProcessingError
             the store can't be written to.
         """
@@ -108,8 +107,6 @@ class ModelStore:
 
     def keep_new(self, card: ModelCard, files: Mapping[str, bytes], force: bool = False) -> Bundle:
         """Write a model that was just made into the store; errors as in `add`."""
-        if card.name in RULES:
-            raise InputError(f"A model can't be called '{card.name}': that is an intensity rule's name. Give it another name.")
         folder = self.folder / folder_name(card.name, card.version)
         if folder.exists() and not force:
             there = self._look(folder, False).bundle

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 from ..errors import LAScarSegError, ProcessingError
 from ..flags import QualityFlag
 from ..progress import Progress
-from ..volume import Volume
+from ..volume import Box, Volume
 from ..volume_files import COMPUTED, write_volume
 from ..whole_folder import disk_error, disk_is_full
-from .folder import MARKER, check_output, whole_folder
+from .folder import MARKER, SOURCES, check_output, whole_folder
 from .tables import write_curve_csv, write_json, write_measurements_csv
 
 if TYPE_CHECKING:
@@ -147,22 +147,22 @@ class _Writer:
 
     def _network_jobs(self) -> list[_Job]:
         """What networks say voxel by voxel: probability, and how sure they are."""
+        from ..analysis.content import probabilities_of
         from ..inference.entropy import entropy
 
         jobs = []
-        for name, inside in (("cavity", self._analysis.cavity_probability_box), ("scar", self._analysis.scar_probability_box)):
-            if inside is not None:
-                found = Volume(inside, self._analysis.box_geometry)
-                jobs.append(_Job(f"{name}_probability.nii.gz", lambda path, found=found: self._write_box(found, path), 0.7))
-                jobs.append(_Job(f"{name}_entropy.nii.gz", lambda path, found=found: self._write_box(entropy(found), path), 0.7))
+        for name, probability in probabilities_of(self._analysis).items():
+            box, inside = probability.box, Volume(probability.values, self._analysis.geometry.crop(probability.box))
+            jobs.append(_Job(f"{name}_probability.nii.gz", lambda path, box=box, inside=inside: self._write_box(inside, box, path), 0.7))
+            jobs.append(_Job(f"{name}_entropy.nii.gz", lambda path, box=box, inside=inside: self._write_box(entropy(inside), box, path), 0.7))
         return jobs
 
     def _volume_writer(self, name: str) -> Callable[[Path], None]:
         return lambda path: (_write_whole if name in MASKS else _write_map)(getattr(self._analysis, name), path)
 
-    def _write_box(self, inside: Volume, path: Path) -> None:
-        """A map of the analysis's box on the whole grid, 0 around it."""
-        _write_map(inside.expand(self._analysis.box, self._analysis.geometry), path)
+    def _write_box(self, inside: Volume, box: Box, path: Path) -> None:
+        """A map of a box on the whole grid, 0 around it."""
+        _write_map(inside.expand(box, self._analysis.geometry), path)
 
     def _write_scene(self, path: Path) -> None:
         from ..scene import write_mrb
@@ -182,9 +182,12 @@ class _Writer:
         write_report(self._analysis, path, self._folder / "figures", tuple(self._notes))
 
     def _write_provenance(self, path: Path) -> None:
+        from ..analysis.content import describe
+
         files = sorted(file.relative_to(self._folder).as_posix() for file in self._folder.rglob("*") if file.is_file())
         notes = [note.to_json() for note in self._notes]
-        write_json({**self._analysis.provenance, "files": [*files, MARKER], "notes": notes}, path)
+        more = {"files": [*files, MARKER], "notes": notes, SOURCES: describe(self._analysis)}
+        write_json(self._analysis.provenance | more, path)
 
     def _note(self, code: str, message: str) -> None:
         logger.warning(message)

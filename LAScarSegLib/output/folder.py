@@ -10,6 +10,8 @@ from ..whole_folder import FolderKind
 
 MARKER = "provenance.json"
 """The file by which a folder is known as a result of ours; it is written last."""
+SOURCES = "sources"
+"""The entry of that file that says what the result follows from, beside the scan and the networks' probabilities (`analysis.content`)."""
 RESULT = FolderKind(
     title="LAScarSeg result",
     markers=frozenset({MARKER}),

@@ -1,55 +1,85 @@
-"""A result folder read back: its masks, which a person may have corrected, and how it was made."""
+"""A result folder read back: its masks, which a person may have corrected, and what it follows from."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..analysis import ScarMethod
+from ..analysis.content import Stored, on_its_grid, read_description
+from ..analysis.legacy import legacy_sources
+from ..analysis.provenance import describe_file
+from ..analysis.sources import CAVITY, MASKS, SCAR, Given, Probability
 from ..errors import InputError
-from ..settings import Settings
-from ..surface.planes import CutPlane
 from ..volume import Volume
 from ..volume_files import read_volume
-from .folder import MARKER
+from .folder import MARKER, SOURCES
 
 
-@dataclass(frozen=True, eq=False)
-class StoredResult:
-    """`cavity`, `wall` and `scar` as they are on disk now; `digests` of the masks as they were written, by name."""
+def read_result(folder: str | Path, image: Path | None = None) -> Stored:
+    """Read what `write_results` wrote, and the scan it was made from.
 
-    cavity: Volume
-    wall: Volume
-    scar: Volume
-    settings: Settings
-    method: ScarMethod
-    planes: tuple[CutPlane, ...]
-    image_path: Path
-    image_sha256: str
-    digests: dict[str, str]
-    provenance: dict[str, Any]
+    Parameters
+    ----------
+    image
+        where the scan is now; None: where it was.
 
-
-def read_result(folder: str | Path) -> StoredResult:
-    """Read what `write_results` wrote. `InputError` when `folder` is not such a result or lacks a file."""
+    Raises
+    ------
+    InputError
+        `folder` is not such a result, or lacks a file; the scan is gone, or is another one.
+    """
     folder = Path(folder)
     if not (folder / MARKER).is_file():
         raise InputError(f"{folder} is not a result of LAScarSeg (it has no {MARKER}). Give a folder that `lascarseg run` made.")
     try:
-        provenance = json.loads((folder / MARKER).read_text(encoding="utf-8"))
-        method = ScarMethod(**json.loads((folder / "measurements.json").read_text(encoding="utf-8"))["method"])
-        image = provenance["inputs"]["image"]
-        return StoredResult(
-            *(read_volume(folder / f"{name}.nii.gz") for name in ("cavity", "wall", "scar")),
-            settings=Settings.from_json(provenance["settings"]),
-            method=method,
-            planes=tuple(map(CutPlane.from_json, provenance["planes"])),
-            image_path=Path(image["path"]),
-            image_sha256=image["sha256"],
-            digests=provenance["masks"],
-            provenance=provenance,
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"The result {folder} is damaged or of another version ({error!r}). Run the analysis again.") from error
+        provenance, measured = _json(folder / MARKER), _json(folder / "measurements.json")
+        method, made_from = measured["method"], provenance["inputs"]["image"]
+        scan_path, sha256 = Path(made_from["path"]), made_from["sha256"]
+        description = provenance.get(SOURCES)
+    except OSError as error:
+        name = Path(error.filename).name
+        raise InputError(f"The result {folder} is damaged: {name} can't be read ({error.strerror}). Run the analysis again.") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _damaged(folder, error) from error
+    masks = {name: read_volume(folder / f"{name}.nii.gz") for name in MASKS}
+    scan = _read_same_scan(image or scan_path, sha256)
+    probabilities = {name: _probability(folder / f"{name}_probability.nii.gz", scan) for name in (CAVITY, SCAR)}
+    held = {name: Given.of(mask, scan.geometry, name) for name, mask in masks.items()}
+    now, remarks = ({name: getattr(given, part) for name, given in held.items()} for part in ("mask", "flags"))
+    probabilities = {name: found for name, found in probabilities.items() if found is not None}
+    try:
+        if description is None:
+            scan = on_its_grid(scan, provenance["geometry"])
+            settings, sources = legacy_sources(provenance, method, now, probabilities)
+        else:
+            scan, settings, sources = read_description(description, scan, probabilities)
+        digests = {name: provenance["masks"][name] for name in MASKS}
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(folder, error) from error
+    return Stored(scan, settings, sources, now, digests, provenance, remarks)
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _damaged(folder: Path, error: Exception) -> InputError:
+    return InputError(f"The result {folder} is damaged or of another version ({error!r}). Run the analysis again.")
+
+
+def _probability(path: Path, scan: Volume) -> Probability | None:
+    if not path.is_file():
+        return None
+    volume = read_volume(path)
+    if not volume.geometry.same_grid(scan.geometry):
+        raise InputError(f"{path} is on another grid than the scan. Run the analysis again.")
+    return Probability.of(volume.array)
+
+
+def _read_same_scan(path: Path, sha256: str) -> Volume:
+    if not path.exists():
+        raise InputError(f"The scan {path} is no longer there. Say where it is with --image.")
+    if describe_file(path)["sha256"] != sha256:
+        raise InputError(f"{path} is not the scan this result was made from (its content differs). Give the original with --image.")
+    return read_volume(path)

@@ -141,7 +141,7 @@ def _method(analysis: Analysis) -> dict[str, str | bool]:
         "preset": method.preset or "",
         "source": method.source,
         "calibrated": method.calibrated,
-        "is_rule": method.name in RULES,
+        "is_rule": method.is_rule,
         "published_for": method.published_for or "",
         "wall": "the wall mask that was given" if method.wall_given else f"0–{analysis.settings.wall_outside_mm:g} mm outside the cavity",
     }
@@ -164,14 +164,14 @@ def _pictures(analysis: Analysis, folder: Path) -> list[Picture]:
 
 def _presets(analysis: Analysis) -> list[PresetRow]:
     """Every published preset of the two families that are relative to blood, by the ratio it means on this scan."""
-    blood, level = analysis.blood_pool, analysis.method.threshold_intensity
+    blood, method, level = analysis.blood_pool, analysis.method, analysis.method.threshold_intensity
     rows = []
     for family in ("iir", "nsd"):
         for preset in RULES[family].presets:
             ratio = preset.value if family == "iir" else 1 + preset.value * blood.sd / blood.mean
             name = f"IIR {preset.value:.2f}" if family == "iir" else f"mean + {preset.value:g} SD"
             area, volume = shares_at(analysis, ratio)
-            chosen = analysis.method.name == family and level is not None and abs(level - ratio * blood.mean) < 1e-6 * blood.mean
+            chosen = method.is_rule and method.name == family and level is not None and abs(level - ratio * blood.mean) < 1e-6 * blood.mean
             numbers = (f"{ratio:.2f}", f"{area:.1f}", f"{volume:.2f}")
             rows.append((ratio, PresetRow(name, preset.source, preset.published_for, *numbers, chosen)))
     return [row for _, row in sorted(rows, key=lambda pair: pair[0])]

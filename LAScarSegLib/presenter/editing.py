@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from ..analysis import Analysis
+from ..analysis.sources import CAVITY, SCAR
 from ..errors import InputError
 from ..scene import segmentation as segments
 from ..scene.build import SceneNodes, still_there, update_scene
 from ..scene.mrml import slicer_classes
 from ..scene.provenance import MEASUREMENTS, measurements_text
+from ..scene.stored import KINDS
 from ..surface.planes import CutPlane
 from . import edits
 from .planes import read_planes
 
-KINDS = {edits.CAVITY: segments.CAVITY, edits.WALL: segments.WALL, edits.SCAR: segments.SCAR}
+MOST_STATES = 30
+"""So many states are known again: Segment Editor goes ten steps back (UNDO_STATES of LAScarSegPanel.edit_section), and forth."""
 
 
 @dataclass(frozen=True)
@@ -55,24 +58,28 @@ class EditSession:
     next update brings map and numbers back. Redo lasts until an update writes into a segment. Thresholds and planes aren't
     strokes: nothing undoes them but setting them back.
 
-    `original` is the result before the first edit, where that is not `analysis`: what was edited is told from it.
+    A state that was shown before and comes back (undo, redo, put back) is that state.
     """
 
-    def __init__(self, scene: Any, nodes: SceneNodes, analysis: Analysis, original: Analysis | None = None) -> None:
+    def __init__(self, scene: Any, nodes: SceneNodes, analysis: Analysis) -> None:
         self._scene, self.nodes = scene, nodes
         self.analysis = analysis
-        self._original = analysis if original is None else original
+        self._shown: list[edits.Shown] = []
+        self._unwritten = False
         self._has_plane_nodes = False
+        self._show(analysis, self._stamp())
 
     def rebase(self, analysis: Analysis) -> None:
-        """Another threshold or method was chosen for the same nodes: from here on, this is the scar that nobody edited.
+        """Another threshold or method was chosen for the same nodes; while a slider is dragged the segments still show the one before."""
+        stamp = self._stamp()
+        if self._unwritten:
+            self._shown.pop()
+        self._unwritten = stamp == self._written
+        self._show(analysis, stamp)
 
-        Cavity and wall stay edited, if they were.
-        """
-        before, now = self._original.provenance["masks"], analysis.provenance["masks"]
-        masks = now | {name: before[name] for name in (edits.CAVITY, edits.WALL)}
-        self.analysis = analysis
-        self._original = replace(analysis, provenance=analysis.provenance | {"masks": masks})
+    def _show(self, analysis: Analysis, stamp: tuple[int, ...]) -> None:
+        self.analysis, self._written = analysis, stamp
+        self._shown = [*self._shown, edits.Shown.of(analysis)][-MOST_STATES:]
 
     def is_shown(self) -> bool:
         """Whether the table still holds these numbers: Slicer's own undo of a scene, where it is switched on, puts earlier ones there."""
@@ -84,7 +91,7 @@ class EditSession:
 
         No stroke changes another segment; scar is painted inside the wall only.
         """
-        if what not in (edits.CAVITY, edits.SCAR):
+        if what not in (CAVITY, SCAR):
             raise InputError(f"{what!r} can't be edited here; choose 'cavity' or 'scar'.")
         slicer = slicer_classes()
         self._check_nodes()
@@ -93,7 +100,7 @@ class EditSession:
             if node.GetSegmentation().GetSegment(needed.segment_id) is None:
                 segments.set_segment(node, needed, self.analysis)
         modes = slicer.vtkMRMLSegmentationNode
-        inside = what == edits.SCAR
+        inside = what == SCAR
         return EditorSetup(
             segmentation=node,
             volume=self.nodes.volume,
@@ -103,13 +110,13 @@ class EditSession:
             mask_segment_id=segments.WALL.segment_id if inside else None,
         )
 
-    def snapshot(self) -> edits.Drawn:
+    def snapshot(self) -> edits.Segments:
         """What the segments and the plane markups hold now."""
         self._check_nodes()
         node, grid = self.nodes.segmentation, self.analysis.geometry
-        masks = {name: segments.segment_voxels(node, kind.segment_id, grid) for name, kind in KINDS.items()}
+        masks = {name: segments.segment_mask(node, kind.segment_id, grid) for name, kind in KINDS.items()}
         stamp, planes = self.state()
-        return edits.Drawn(**masks, planes=planes, stamp=stamp)
+        return edits.Segments(**masks, planes=planes, stamp=stamp)
 
     def state(self) -> tuple[tuple[int, ...], tuple[CutPlane, ...]]:
         """Differs from an earlier state when a segment was written or a plane moved in between; takes no time."""
@@ -120,20 +127,21 @@ class EditSession:
         """Which of "cavity", "wall", "scar" and "planes" somebody changed since the analysis that is shown."""
         return edits.edits(self.snapshot(), self.analysis)
 
-    def measure(self, drawn: edits.Drawn, full: bool) -> Analysis:
+    def measure(self, drawn: edits.Segments, full: bool) -> Analysis:
         """The analysis of what is drawn (`edits.measure_again`); with `full` its perturbation range too. Touches no node."""
-        return edits.measure_again(drawn, self.analysis, self._original, full)
+        return edits.measure_again(drawn, self.analysis, tuple(self._shown), full)
 
-    def apply(self, analysis: Analysis, drawn: edits.Drawn) -> bool:
+    def apply(self, analysis: Analysis, drawn: edits.Segments) -> bool:
         """Show an analysis that was made from `drawn`, in the nodes there are.
 
         False, and nothing is touched, when somebody drew on since: what they drew must not be overwritten.
         """
         if (drawn.stamp, drawn.planes) != self.state():
             return False
-        wrong = [KINDS[name] for name in edits.differing(drawn, analysis)]
+        wrong = [KINDS[name] for name in edits.Shown.of(analysis).differing(drawn)]
         self.nodes = update_scene(self._scene, analysis, self.nodes, wrong, edits.same_anatomy(analysis, self.analysis))
-        self.analysis = analysis
+        self._unwritten = False
+        self._show(analysis, self._stamp())
         return True
 
     def update(self, full: bool = True) -> Analysis:

@@ -11,7 +11,7 @@ from ..analysis import Analysis
 from ..errors import InputError, LAScarSegError
 from .background import PAUSE_S, Background
 from .editing import EditSession
-from .edits import Drawn
+from .edits import Segments
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,15 @@ class LiveUpdate:
         self._pause_s = pause_s
         self._background = Background(pause_s=0.0)
         self._due: float | None = None
-        self._drawn: Drawn | None = None
+        self._drawn: Segments | None = None
         self._full = False
         self._error = ""
         self._seen = session.state()
         self._segmentation = session.nodes.segmentation.GetSegmentation()
         # A stroke is told as the one, undo and redo (vtkSegmentationHistory) only as the other.
         events = (self._segmentation.SourceRepresentationModified, self._segmentation.SegmentModified)
+        if not session.analysis.has_ranges and session.analysis.settings.perturbation:
+            self._measure(full=True)
         self._observers = [self._segmentation.AddObserver(event, lambda *_: self.touch()) for event in events]
 
     def touch(self) -> None:
@@ -66,12 +68,26 @@ class LiveUpdate:
         self._error = ""
         self._begin()
 
+    @property
+    def pending(self) -> bool:
+        """Whether something was drawn that isn't measured yet."""
+        return self._due is not None or (self._background.busy and not self._full)
+
     def rebase(self, analysis: Analysis) -> None:
-        """Another threshold or method was put into the nodes; what was being computed for the old one is dropped."""
+        """Another threshold or method was chosen; what was being computed for the old one is dropped, and nothing that was drawn."""
+        pending = self.pending
+        self.written(analysis)
+        if pending:
+            self._due = time.monotonic() + self._pause_s
+
+    def written(self, analysis: Analysis) -> None:
+        """The segments were written to show `analysis`: that is no edit, and whatever was being computed is dropped."""
         self._background.drop()
-        self._due, self._error = None, ""
+        self._error = ""
         self.session.rebase(analysis)
-        self._seen = self.session.state()
+        self._due, self._seen = None, self.session.state()
+        if analysis.settings.perturbation and not analysis.has_ranges:
+            self._due = time.monotonic() + self._pause_s
 
     def close(self) -> None:
         """Nothing more is heard, computed or shown."""

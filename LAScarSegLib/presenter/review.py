@@ -9,10 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..analysis import SDM_CLIP_MM, Analysis
+from ..analysis import SDM_CLIP_MM, Analysis, ByRule, Change, revise
 from ..errors import InputError
-from ..intensity.rules import RULES
-from ..pipeline import change_threshold
 from ..scene import colours
 from ..scene.build import SceneNodes, still_there, update_scene
 from ..scene.maps import PROBABILITY_COLOURS
@@ -102,12 +100,11 @@ def set_legend(nodes: SceneNodes, visible: bool) -> None:
 
 def can_change_threshold(analysis: Analysis) -> str:
     """Why the threshold slider has nothing to move, "" when it has."""
-    if analysis.method.name not in RULES:
+    scar = analysis.sources.scar
+    if not isinstance(scar, ByRule):
         words = analysis.method.words
         return f"The scar of this result is no rule's ({words}); a threshold would replace it. Choose a rule and press Apply."
-    if analysis.method.parameter is None:
-        return f"{analysis.method.title} finds its threshold by itself."
-    return ""
+    return f"{analysis.method.title} finds its threshold by itself." if scar.parameter is None else ""
 
 
 def set_threshold_live(nodes: SceneNodes, analysis: Analysis, value: float) -> Analysis:
@@ -124,7 +121,7 @@ def set_threshold_live(nodes: SceneNodes, analysis: Analysis, value: float) -> A
     if reason:
         raise InputError(reason)
     scene, _ = _surface_display(nodes)
-    changed = change_threshold(analysis, analysis.method.name, value)
+    changed = revise(analysis, Change(scar=ByRule(analysis.sources.scar.name, value)), ranges=analysis.has_ranges)
     if not _paint(nodes.surface.GetPolyData(), changed.surface.scar):
         add_surface(scene, changed, nodes.volume)
     add_measurements(scene, changed, nodes.volume)

@@ -14,31 +14,25 @@ from typing import Any
 
 from .. import __version__
 from ..analysis import Analysis
-from ..analysis_file import FILE, read_analysis
-from ..errors import Cancelled, LAScarSegError, ProcessingError, as_lascarseg_error
-from ..provenance import describe_file
+from ..analysis.archive import FILE, read_analysis
+from ..analysis.provenance import describe_file
+from ..errors import Cancelled, InputError, LAScarSegError, ProcessingError, as_lascarseg_error
 from ..scene.build import SceneNodes, build_scene
 from ..scene.mrml import all_or_nothing, find_or_add, find_result, mark
+from ..scene.stored import HARDENED_ROLE
 from ..scene.views import aim_camera
 from ..scene.volumes import volume_to_node
 from .choices import Choices, chosen_node, write_choices
 from .inputs import Inputs, cut_plane, write_inputs
 from .job import WorkerJob
 from .planes import PLANE_NAME, PLANE_ROLE
+from .stake import corrections
 
 logger = logging.getLogger(__name__)
 
-HARDENED_ROLE = "hardened"
-"""The copy of a scan that lies under a transform which bends it."""
 ESTIMATE_FROM = 0.05
 """Share of the work after which the time that remains is worth telling."""
 GONE = "The scan was removed from the scene, or the scene was closed, so the analysis was stopped. Nothing was changed."
-
-
-def analysed_volumes(scene: Any, volume: Any) -> tuple[Any, ...]:
-    """The volume nodes that results of a scan belong to: its own, and the hardened copy, if there is one."""
-    copy = find_result(scene, "vtkMRMLScalarVolumeNode", HARDENED_ROLE, volume)
-    return (volume,) if copy is None else (volume, copy)
 
 
 @dataclass(frozen=True)
@@ -74,6 +68,7 @@ class Run:
         self._inputs: Inputs | None = None
         self._volume: Any | None = None
         self._plane_names: dict[str, str] = {}
+        self._corrections: dict[tuple[str, str], str] = {}
         self._job = WorkerJob()
         self._started = time.monotonic()
         self._log: list[str] = []
@@ -106,6 +101,7 @@ class Run:
             self._volume = chosen_node(self._scene, self._choices.volume_id)
             # Noted now: somebody may rename a plane, or take its points away, while the worker runs.
             self._plane_names = {plane: cut_plane(chosen_node(self._scene, plane)).name for plane in self._choices.planes}
+            self._corrections = corrections(self._scene, self._choices)
             self._job.start(self._inputs.request, self._python, self._folder)
         except Exception as error:
             self._fail(error)
@@ -145,8 +141,9 @@ class Run:
         """The scene gets the result: all of it, or it stays as it was."""
         self.state = replace(self.state, stage="Showing the result", fraction=1.0)
         try:
+            self._check_nothing_was_drawn()
             analysis = read_analysis(folder / FILE, self._inputs.volume)
-            analysis = replace(analysis, provenance=analysis.provenance | {"inputs": self._described(analysis)})
+            analysis = analysis.described(self._described(analysis))
             self._scene.SaveStateForUndo()
             with all_or_nothing(self._scene):
                 volume = self._shown_volume()
@@ -160,6 +157,16 @@ class Run:
             self._fail(error)
             return
         self._end("")
+
+    def _check_nothing_was_drawn(self) -> None:
+        """`InputError` when somebody corrected the earlier result meanwhile: nobody has agreed to replace that."""
+        now = corrections(self._scene, self._choices)
+        new = [name for (source, name), digest in now.items() if self._corrections.get((source, name)) != digest]
+        if new:
+            raise InputError(
+                f"The earlier result was corrected by hand ({', '.join(new)}) while the analysis ran, so the new one was not put in its "
+                "place. Nothing was lost. Press Apply again to replace it."
+            )
 
     def _shown_volume(self) -> Any:
         """The chosen volume, or the hardened copy of it, made now or updated."""

@@ -25,7 +25,7 @@ INPUT_ROLE = "input"
 
 @dataclass(frozen=True)
 class SceneNodes:
-    """The nodes of one result. `left_out` is None without exclusion planes, `scar_probability` for intensity rules."""
+    """The nodes of one result. `left_out` is None without exclusion planes, a probability where no network found the mask."""
 
     volume: Any
     segmentation: Any
@@ -33,6 +33,7 @@ class SceneNodes:
     left_out: Any | None
     sdm_cavity: Any
     sdm_wall: Any
+    cavity_probability: Any | None
     scar_probability: Any | None
     measurements: Any
     curve: Any
@@ -45,7 +46,7 @@ class SceneNodes:
 
     def needed(self) -> list[Any]:
         """The results that an update doesn't take away and make anew by itself."""
-        return [node for node in self.results() if node not in (self.left_out, self.scar_probability)]
+        return [node for node in self.results() if node not in (self.left_out, self.cavity_probability, self.scar_probability)]
 
 
 def build_scene(
@@ -133,11 +134,11 @@ def _add_results(
     surface, left_out = add_surface(scene, analysis, source), add_cover(scene, analysis, source)
     progress.report("scene", 0.5, "Building the scene: distance maps")
     sdm_cavity, sdm_wall = maps or add_distance_maps(scene, analysis, source)
-    probability = add_probability(scene, analysis, source)
+    probabilities = [add_probability(scene, analysis, source, name) for name in ("cavity", "scar")]
     progress.report("scene", 0.8, "Building the scene: tables")
     measurements = add_measurements(scene, analysis, source)
     curve, chart = add_curve(scene, analysis, source)
-    nodes = SceneNodes(source, segmentation, surface, left_out, sdm_cavity, sdm_wall, probability, measurements, curve, chart)
+    nodes = SceneNodes(source, segmentation, surface, left_out, sdm_cavity, sdm_wall, *probabilities, measurements, curve, chart)
     annotate(analysis, nodes.results(), measurements)
     progress.report("scene", 1.0, "The scene is built")
     # Last: a folder in the Data module is no node, and would stay behind when the rest was cancelled.

@@ -12,12 +12,12 @@ from .volumes import volume_from_node, volume_to_node
 
 
 def mask_from_node(node: Any | None, reference: Volume, segment: str | None = None) -> Volume:
-    """A mask for `pipeline.analyse` from a segmentation or a label map node.
+    """A mask for `analysis.analyse` from a segmentation or a label map node.
 
     Parameters
     ----------
     node
-        a vtkMRMLSegmentationNode, or any volume node (voxels > 0 are the mask; the pipeline resamples it).
+        a vtkMRMLSegmentationNode, or any volume node (voxels > 0 are the mask; the analysis resamples it).
     reference
         the LGE volume; a segment comes back on its grid.
     segment

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..analysis import SDM_CLIP_MM, Analysis
+from ..analysis.content import probabilities_of
 from ..volume import Volume
 from ..volume_files import COMPUTED
 from .colours import distance_table
@@ -65,17 +66,20 @@ def _written_in_place(node: Any, values: np.ndarray, analysis: Analysis) -> bool
     return True
 
 
-def add_probability(scene: Any, analysis: Analysis, source: Any) -> Any | None:
-    """The volume node of the scar probability (0…1); None, and an old one removed, when the method gives none."""
-    volume = analysis.scar_probability
-    if volume is None:
-        remove_result(scene, "vtkMRMLScalarVolumeNode", "scar_probability", source)
+def add_probability(scene: Any, analysis: Analysis, source: Any, name: str) -> Any | None:
+    """The volume node of a network's probability (0…1) of `"cavity"` or `"scar"`; None, and an old one removed, without a network.
+
+    Only the part of the grid where the network looked: the probability is 0 elsewhere.
+    """
+    role, found = f"{name}_probability", probabilities_of(analysis).get(name)
+    if found is None:
+        remove_result(scene, "vtkMRMLScalarVolumeNode", role, source)
         return None
-    node, new = find_or_add(scene, "vtkMRMLScalarVolumeNode", "scar_probability", "Scar probability", source)
+    node, new = find_or_add(scene, "vtkMRMLScalarVolumeNode", role, f"{name.capitalize()} probability", source)
     if new:
         _show_as(node, PROBABILITY_COLOURS, 1.0, 0.5)
-    volume_to_node(replace(volume, flags=(COMPUTED,)), node)
-    node.SetDescription("Probability of scar, 0 to 1.")
+    volume_to_node(Volume(found.values, analysis.geometry.crop(found.box), (COMPUTED,)), node)
+    node.SetDescription(f"Probability of {name}, 0 to 1, as the network gave it.")
     return node
 
 

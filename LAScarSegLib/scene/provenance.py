@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import __version__
 from ..analysis import Analysis
+from ..analysis.content import describe
 
 VERSION = "LAScarSeg.version"
 METHOD = "LAScarSeg.method"
@@ -16,6 +17,8 @@ THRESHOLD_INTENSITY = "LAScarSeg.threshold_intensity"
 SETTINGS = "LAScarSeg.settings"
 PROVENANCE = "LAScarSeg.provenance"
 MEASUREMENTS = "LAScarSeg.measurements"
+SOURCES = "LAScarSeg.sources"
+"""What the result follows from, beside the scan and the networks' probabilities (`analysis.content`)."""
 HEADLINE_KEY = "scar_area_pct"
 HEADLINE = f"LAScarSeg.{HEADLINE_KEY}"
 
@@ -35,7 +38,7 @@ def attributes(analysis: Analysis) -> dict[str, str | None]:
 
 
 def annotate(analysis: Analysis, nodes: Iterable[Any], measurements_node: Any) -> None:
-    """Write the attributes on `nodes`; the table of measurements also gets all of provenance and measurements as JSON."""
+    """Write the attributes on `nodes`; the table of measurements also gets provenance, measurements and sources as JSON."""
     common = attributes(analysis)
     for node in nodes:
         for name, value in common.items():
@@ -45,6 +48,7 @@ def annotate(analysis: Analysis, nodes: Iterable[Any], measurements_node: Any) -
                 node.SetAttribute(name, value)
     measurements_node.SetAttribute(PROVENANCE, json.dumps(analysis.provenance, ensure_ascii=False))
     measurements_node.SetAttribute(MEASUREMENTS, measurements_text(analysis))
+    measurements_node.SetAttribute(SOURCES, json.dumps(describe(analysis), ensure_ascii=False))
 
 
 def measurements_text(analysis: Analysis) -> str:

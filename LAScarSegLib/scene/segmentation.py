@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..analysis import Analysis
+from ..anatomy.masks import Mask
 from ..errors import InputError
 from ..volume import Geometry, Volume
 from . import colours
@@ -153,8 +154,8 @@ def segment_from_node(node: Any | None, segment: str, reference: Volume) -> Volu
     return mask.resample(reference.geometry, labels=True)
 
 
-def segment_voxels(node: Any, segment_id: str, grid: Geometry) -> np.ndarray | None:
-    """One segment as bool (k, j, i) on `grid`, all False when it is empty; None when there is no such segment.
+def segment_mask(node: Any, segment_id: str, grid: Geometry) -> Mask | None:
+    """One segment's voxels on `grid`; None when there is no such segment.
 
     Where the segment was drawn on that grid, which Segment Editor sees to, its voxels are copied as they are.
     """
@@ -164,32 +165,12 @@ def segment_voxels(node: Any, segment_id: str, grid: Geometry) -> np.ndarray | N
         return None
     image = slicer.vtkOrientedImageData()
     if not slicer.vtkSlicerSegmentationsModuleLogic.GetSegmentBinaryLabelmapRepresentation(node, segment_id, image, True):
-        return np.zeros(grid.shape, dtype=bool)
-    mask = _mask_of(image, segment.GetLabelValue(), node.GetName())
-    if mask is None or not mask.array.any():
-        return np.zeros(grid.shape, dtype=bool)
-    start = _place_in(mask.geometry, grid)
-    return mask.resample(grid, labels=True).array > 0 if start is None else _pasted(mask.array, start, grid.shape)
-
-
-def _place_in(part: Geometry, grid: Geometry) -> tuple[int, int, int] | None:
-    """The index (k, j, i) in `grid` of the first voxel of `part`; None when their voxels don't coincide."""
-    start = np.rint(grid.lps_to_index(np.array([part.origin]))[0])
-    # outside the grid too: as if the grid went on
-    origin = tuple(grid.index_to_lps(start[None])[0])
-    if not Geometry(part.size, grid.spacing, origin, grid.direction).same_grid(part):
-        return None
-    return tuple(int(n) for n in start[::-1])
-
-
-def _pasted(mask: np.ndarray, start: tuple[int, int, int], shape: tuple[int, int, int]) -> np.ndarray:
-    whole = np.zeros(shape, dtype=bool)
-    low = [max(0, first) for first in start]
-    high = [min(size, first + length) for size, first, length in zip(shape, start, mask.shape)]
-    if all(a < b for a, b in zip(low, high)):
-        inside = tuple(slice(a - first, b - first) for a, b, first in zip(low, high, start))
-        whole[tuple(slice(a, b) for a, b in zip(low, high))] = mask[inside] > 0
-    return whole
+        return Mask.of(np.zeros((0, 0, 0), dtype=bool), shape=grid.shape)
+    part = _mask_of(image, segment.GetLabelValue(), node.GetName())
+    if part is None:
+        return Mask.of(np.zeros((0, 0, 0), dtype=bool), shape=grid.shape)
+    start = grid.start_of(part.geometry)
+    return Mask.of(part.resample(grid, labels=True).array) if start is None else Mask.of(part.array, start, grid.shape)
 
 
 def find_segment(node: Any, segment: str) -> str:

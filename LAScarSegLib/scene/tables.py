@@ -10,6 +10,7 @@ import numpy as np
 from ..analysis import Analysis
 from ..intensity.rules import find_rule
 from ..measure.quantities import QUANTITIES, QuantityName
+from ..measure.words import number_words
 from . import colours
 from .mrml import find_or_add, remove_result
 
@@ -43,7 +44,7 @@ def add_measurements(scene: Any, analysis: Analysis, source: Any) -> Any:
 
 def _row(name: QuantityName, analysis: Analysis) -> tuple[str, ...]:
     quantity = analysis.measurements[name.key]
-    numbers = ["" if number is None else f"{number:.{name.decimals}f}" for number in (quantity.value, quantity.low, quantity.high)]
+    numbers = ["" if number is None else number_words(name, number) for number in (quantity.value, quantity.low, quantity.high)]
     return (name.label, numbers[0], quantity.unit, numbers[1], numbers[2], name.key)
 
 

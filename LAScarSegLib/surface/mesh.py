@@ -11,6 +11,7 @@ from vtkmodules.vtkCommonDataModel import vtkImageData, vtkPolyData
 from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D, vtkWindowedSincPolyDataFilter
 
 from ..anatomy.distance import depth_inside, distance_to
+from ..orientation import Orientation
 from ..volume import Box, Geometry
 from .interpolation import resample_cubic
 from .surface import Surface
@@ -27,8 +28,9 @@ def cavity_surface(cavity: np.ndarray, geometry: Geometry, edge_mm: float, depth
     """The closed surface of a cavity mask, in physical space.
 
     Shape-based interpolation (Raya & Udupa 1990): the signed distance map is interpolated with cubic splines to an
-    isotropic grid of `edge_mm`, its zero level meshed and smoothed with a windowed sinc. Works along the grid's own
-    axes and turns the result into LPS, so that the direction cosines change nothing.
+    isotropic grid of `edge_mm`, its zero level meshed and smoothed with a windowed sinc. Works along axes that follow from the
+    mask itself and turns the result into LPS, so that neither the direction cosines nor the order in which the same voxels are
+    stored change anything.
 
     Parameters
     ----------
@@ -41,15 +43,29 @@ def cavity_surface(cavity: np.ndarray, geometry: Geometry, edge_mm: float, depth
     depth_mm
         (k, j, i) `depth_inside` of the cavity where it is known, so that it isn't computed again.
     """
-    box = Box.around(cavity, 0.0, geometry.spacing_kji)
-    padding = [int(np.ceil(PADDING_MM / s)) + 1 for s in geometry.spacing_kji]
-    sdm = _padded_distance(cavity, box, padding, geometry.spacing_kji, depth_mm)
-    steps = [edge_mm / s for s in geometry.spacing_kji]
+    turned = _orientation_of(cavity, geometry.spacing_kji)
+    mask, spacing = turned.apply(cavity), turned.of_axes(geometry.spacing_kji)
+    box = Box.around(mask, 0.0, spacing)
+    padding = [int(np.ceil(PADDING_MM / s)) + 1 for s in spacing]
+    sdm = _padded_distance(mask, box, padding, spacing, None if depth_mm is None else turned.apply(depth_mm))
+    steps = [edge_mm / s for s in spacing]
     polydata = _smooth(_zero_level(resample_cubic(sdm, steps)))
-    kji = vtk_to_numpy(polydata.GetPoints().GetData())[:, ::-1].astype(np.float64) * steps
-    ijk = (kji - padding + box.start)[:, ::-1]
+    kji = vtk_to_numpy(polydata.GetPoints().GetData())[:, ::-1].astype(np.float64) * steps - padding + box.start
     triangles = vtk_to_numpy(polydata.GetPolys().GetConnectivityArray()).reshape(-1, 3).astype(np.int64)
-    return oriented_surface(geometry.index_to_lps(ijk), triangles)
+    return oriented_surface(geometry.index_to_lps(turned.undo_indices(kji, cavity.shape)[:, ::-1]), triangles)
+
+
+def _orientation_of(mask: np.ndarray, spacing_kji: Sequence[float]) -> Orientation:
+    """Axes that follow from the voxels and not from how they are stored: the thickest slices first, then the longest axis of the
+    mask; each runs from the blunt end to the tapering one. Whole numbers, so that no rounding decides."""
+    lengths, skews = [], []
+    for axis in range(3):
+        counts = [int(n) for n in np.count_nonzero(mask, axis=tuple(a for a in range(3) if a != axis))]
+        n, first, second, third = (sum(count * place**power for place, count in enumerate(counts)) for power in range(4))
+        lengths.append(n * second - first * first)
+        skews.append(n * n * third - 3 * n * first * second + 2 * first**3)
+    axes = sorted(range(3), key=lambda axis: (-round(spacing_kji[axis], 3), -lengths[axis], -abs(skews[axis])))
+    return Orientation(tuple(axes), tuple(skews[axis] < 0 for axis in axes))
 
 
 def oriented_surface(points: np.ndarray, triangles: np.ndarray) -> Surface:

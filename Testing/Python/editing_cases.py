@@ -29,8 +29,8 @@ class Bench:
 
     def held(self, what: str) -> np.ndarray:
         """The voxels of a segment, (k, j, i) bool on the scan's grid."""
-        mask = segments.segment_voxels(self.nodes.segmentation, KINDS[what].segment_id, self.session.analysis.geometry)
-        return np.zeros(self.session.analysis.geometry.shape, dtype=bool) if mask is None else mask
+        mask = segments.segment_mask(self.nodes.segmentation, KINDS[what].segment_id, self.session.analysis.geometry)
+        return np.zeros(self.session.analysis.geometry.shape, dtype=bool) if mask is None else mask.whole()
 
     def draw(self, what: str, mask: np.ndarray) -> None:
         """Replace what a segment holds, as an editor does: by Slicer's own function, on the whole grid."""

@@ -6,17 +6,19 @@ Nothing here calls the pipeline: the outputs are tested against geometry that is
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from scipy import ndimage
 
-from LAScarSegLib.analysis import SDM_CLIP_MM, Analysis, ScarMethod
+from LAScarSegLib.analysis import SDM_CLIP_MM, Analysis, ByRule, Given, Mask, Offset, ScarMethod, Sources
 from LAScarSegLib.flags import QualityFlag
 from LAScarSegLib.intensity.blood_pool import BloodPool
 from LAScarSegLib.intensity.curve import ThresholdCurve
 from LAScarSegLib.measure.quantities import QUANTITIES, Quantity
 from LAScarSegLib.measure.sample import Sample
 from LAScarSegLib.settings import Settings
+from LAScarSegLib.surface.planes import CutPlane
 from LAScarSegLib.surface.surface import Surface
 from LAScarSegLib.volume import Box, Geometry, Volume
 
@@ -79,11 +81,13 @@ def sample_analysis(
         curve=_curve(image[wall], surface, blood), samples=(_sample(image, cavity, wall, surface, blood),),
         method=ScarMethod(
             "iir", "Image intensity ratio", 1.2, "IIR", 1.2 * blood.mean,
-            "barcelona-fibrosis", "a mid-wall surface layer", False, "Benito et al.",
+            "barcelona-fibrosis", "a mid-wall surface layer", False, "Benito et al.", kind="rule",
         ),
         measurements=_measurements(surface, scar, wall, cavity, geometry, blood, excluded_at is not None),
         flags=(QualityFlag("sample_flag", "The atrium is a ball of 20 mm <radius> & nothing else."),),
-        planes=(), provenance=provenance or {"lascarseg": "0.1.0", "inputs": {"image": {"path": "scan.nrrd"}}},
+        sources=Sources(Given(Mask.of(cavity)), Offset(), ByRule("iir", 1.2)),
+        masks={"cavity": Mask.of(cavity), "wall": Mask.of(wall), "scar": Mask.of(scar)},
+        provenance=provenance or {"lascarseg": "0.1.0", "inputs": {"image": {"path": "scan.nrrd"}}},
     )  # fmt: skip
 
 
@@ -133,3 +137,8 @@ def _measurements(surface, scar, wall, cavity, geometry, blood, has_planes) -> d
     headline = measurements["scar_area_pct"]
     measurements["scar_area_pct"] = Quantity(headline.value, "%", headline.value - 3.0, headline.value + 4.0)
     return measurements
+
+
+def with_planes(analysis: Analysis, planes: tuple[CutPlane, ...]) -> Analysis:
+    """The same analysis, as if these planes had been given."""
+    return replace(analysis, sources=replace(analysis.sources, planes=planes))

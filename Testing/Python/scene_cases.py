@@ -6,8 +6,7 @@ import functools
 
 import numpy as np
 
-from LAScarSegLib.analysis import Analysis
-from LAScarSegLib.pipeline import analyse
+from LAScarSegLib.analysis import Analysis, Mask, Network, Probability, analyse
 from LAScarSegLib.settings import Settings
 from LAScarSegLib.surface.planes import CutPlane
 from LAScarSegLib.volume import Geometry, Volume
@@ -51,6 +50,14 @@ def scan(geometry: Geometry) -> tuple[Volume, Volume]:
     image = np.where(distance <= RADIUS_MM, BLOOD, np.where(distance <= RADIUS_MM + 3, wall, 60.0))
     image += np.random.default_rng(3).normal(0, 8, geometry.shape)
     return Volume(image.astype(np.int16), geometry), Volume((distance <= RADIUS_MM).astype(np.uint8), geometry)
+
+
+def network_of(probability: np.ndarray, cavity: np.ndarray | None = None, name: str = "net") -> Network:
+    """What a made-up network found: a scar probability (k, j, i) around `cavity`; without one, the probability of the cavity itself."""
+    model = {"name": name, "version": "1.0", "system": "two_stage_sdm", "stage": "cavity" if cavity is None else "scar",
+             "simulated": True, "intended_use": "Tests only.", "terms": None}  # fmt: skip
+    found = Probability.of(probability.astype(np.float32))
+    return Network(model, 0.5, found.above(0.5), found, "" if cavity is None else Mask.of(cavity).digest)
 
 
 @functools.cache

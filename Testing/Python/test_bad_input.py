@@ -16,7 +16,7 @@ import pytest
 import SimpleITK as sitk
 from small_scan import NOISE, flag_codes, lascarseg, numbers, only_data_files, small_scan, write_scan
 
-from LAScarSegLib.pipeline import analyse
+from LAScarSegLib.analysis import analyse
 from LAScarSegLib.settings import Settings
 from LAScarSegLib.volume import Geometry, Volume
 from LAScarSegLib.volume_files import COMPUTED, read_volume, write_volume

@@ -13,7 +13,7 @@ from LAScarSegLib.cli import app
 from LAScarSegLib.command_line import Session
 from LAScarSegLib.errors import InputError
 from LAScarSegLib.evaluation.voxel import dice
-from LAScarSegLib.inference.apply import find
+from LAScarSegLib.analysis.networks import find_cavity
 from LAScarSegLib.inference.options import InferenceOptions
 from LAScarSegLib.models.bundle import Bundle
 from LAScarSegLib.models.store import ModelStore
@@ -40,7 +40,7 @@ def bundle(store) -> Bundle:
 
 
 def cavity_of(bundle: Bundle, scan: Volume) -> np.ndarray:
-    return find(scan, {"cavity": bundle}, InferenceOptions(device="cpu")).masks["cavity"].array > 0
+    return find_cavity(scan, bundle, InferenceOptions(device="cpu")).mask.whole()
 
 
 def held_out(data_dir: Path, name: str) -> tuple[Volume, np.ndarray]:

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("torch", reason="networks need torch")
 
-from LAScarSegLib.inference.orientation import Orientation  # noqa: E402
+from LAScarSegLib.orientation import Orientation  # noqa: E402
 from LAScarSegLib.inference.resampling import (  # noqa: E402
     resample_logits,
     resample_logits_part,

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scene_cases import network_of
 from analytic import BLOOD, ISOTROPIC, LUNG, Grid, ellipsoid_volume_ml, sphere_area_mm2
 
 from LAScarSegLib.errors import InputError
@@ -10,7 +11,7 @@ from LAScarSegLib.intensity.curve import share_above
 from LAScarSegLib.measure.numbers import utah_stage
 from LAScarSegLib.measure.quality import check_is_scan, check_level, check_lge_like
 from LAScarSegLib.measure.quantities import QUANTITIES
-from LAScarSegLib.pipeline import analyse, change_threshold
+from LAScarSegLib.analysis import ByRule, Change, analyse, revise
 from LAScarSegLib.settings import Settings
 from LAScarSegLib.volume import Geometry, Volume
 
@@ -70,7 +71,7 @@ def test_utah_stage_is_only_for_native_scans(grid, analysis):
 
 
 def test_changing_the_threshold_is_the_same_as_analysing_anew(analysis):
-    changed = change_threshold(analysis, "wall_nsd", 1.0)
+    changed = revise(analysis, Change(scar=ByRule("wall_nsd", 1.0)))
     anew = analyse(analysis.volume, Settings(rule="wall_nsd", threshold=1.0), cavity=analysis.cavity)
     assert changed.measurements == anew.measurements
     assert np.array_equal(changed.scar_box, anew.scar_box)
@@ -84,10 +85,10 @@ def test_provenance_names_the_threshold_that_was_the_default(analysis):
 
 
 def test_threshold_above_everything_gives_zero_and_says_so(analysis):
-    nothing = change_threshold(analysis, "iir", 50.0)
+    nothing = revise(analysis, Change(scar=ByRule("iir", 50.0)))
     assert nothing.measurements["scar_area_pct"].value == 0.0
     assert "no_scar" in [flag.code for flag in nothing.flags]
-    assert "no_scar" not in [flag.code for flag in change_threshold(nothing, "iir", 1.2).flags]
+    assert "no_scar" not in [flag.code for flag in revise(nothing, Change(scar=ByRule("iir", 1.2))).flags]
 
 
 def test_scar_mask_gives_the_same_map_as_the_rule_that_made_it(analysis):
@@ -104,7 +105,7 @@ def test_a_persons_scar_counts_as_it_was_drawn_a_models_as_far_as_it_lies_in_the
     shell = Volume(np.abs(distance - RADIUS_MM) < 2.0, grid.geometry)
     in_wall = shell.array & (analysis.wall.array > 0)
     drawn = analyse(analysis.volume, Settings(), cavity=analysis.cavity, scar=shell)
-    found = analyse(analysis.volume, Settings(), cavity=analysis.cavity, scar=shell, scar_predicted=True)
+    found = analyse(analysis.volume, Settings(), cavity=analysis.cavity, scar=network_of(shell.array, analysis.cavity.array))
     assert np.array_equal(drawn.scar.array > 0, shell.array) and np.array_equal(found.scar.array > 0, in_wall)
     voxel_ml = grid.geometry.voxel_volume_ml
     assert drawn.measurements["scar_volume_ml"].value == pytest.approx(shell.array.sum() * voxel_ml)
@@ -121,11 +122,12 @@ def test_a_persons_scar_counts_as_it_was_drawn_a_models_as_far_as_it_lies_in_the
 def test_what_a_model_puts_beside_the_wall_is_said(grid, analysis, inwards_mm, severity):
     outside_mm = np.linalg.norm(grid.points()[0], axis=-1) - RADIUS_MM
     scar = Volume((outside_mm > -inwards_mm) & (outside_mm < 2.0), grid.geometry)
-    flagged = analyse(analysis.volume, Settings(perturbation=False), cavity=analysis.cavity, scar=scar, scar_predicted=True)
+    network = network_of(scar.array, analysis.cavity.array)
+    flagged = analyse(analysis.volume, Settings(perturbation=False), cavity=analysis.cavity, scar=network)
     flags = {flag.code: flag for flag in flagged.flags}
     assert flags["prediction_beside_wall"].severity == severity and "in the cavity" in flags["prediction_beside_wall"].message
     assert not {"scar_inside_cavity", "scar_outside_wall"} & flags.keys()
-    assert "prediction_beside_wall" not in [flag.code for flag in change_threshold(flagged, "iir", 1.2).flags]
+    assert "prediction_beside_wall" not in [flag.code for flag in revise(flagged, Change(scar=ByRule("iir", 1.2))).flags]
 
 
 def test_scar_mask_inside_the_cavity_is_flagged(grid, analysis):

@@ -84,9 +84,9 @@ def test_a_model_that_broke_in_the_store_is_listed_with_its_reason(store, tmp_pa
     assert store.models() == ()
 
 
-def test_a_model_called_like_a_rule_is_refused(store, tmp_path):
-    with pytest.raises(InputError, match="intensity rule"):
-        store.add(bundle_at(tmp_path / "a", name="iir"))
+def test_a_model_may_be_called_like_a_rule_and_is_found_by_its_whole_name(store, tmp_path):
+    store.add(bundle_at(tmp_path / "a", name="iir"))
+    assert store.find("iir@1.0").card.reference == "iir@1.0"
 
 
 def test_of_several_versions_one_must_be_named_to_remove_it(store, tmp_path):

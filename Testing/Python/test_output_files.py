@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sample_analysis import sample_analysis
+from scene_cases import network_of
 
 from LAScarSegLib.errors import Cancelled, InputError, ProcessingError
 from LAScarSegLib.measure.quantities import QUANTITIES
@@ -79,13 +80,15 @@ def test_a_map_says_that_it_is_no_scan_and_a_mask_does_not(result):
 @pytest.mark.parametrize("what", ["cavity", "scar"])
 def test_a_networks_probability_comes_with_its_entropy(analysis, tmp_path, what):
     """In bits: 1 where the network can't decide, H(¼) = 2 − ¾ log2 3 = 0.8113, 0 where it is sure; around the box it is not asked."""
-    probability = np.zeros(analysis.box.shape, dtype=np.float32)
-    probability[0, 0, :4] = (0.5, 0.25, 0.75, 1.0)
-    found = replace(analysis, **{f"{what}_probability_box": probability})
+    probability = np.zeros(analysis.geometry.shape, dtype=np.float32)
+    inside = analysis.box.slices
+    probability[inside][0, 0, :4] = (0.5, 0.25, 0.75, 1.0)
+    network = network_of(probability, analysis.cavity.array if what == "scar" else None)
+    found = replace(analysis, sources=replace(analysis.sources, **{what: network}))
     write_results(found, tmp_path / "out", figures=False, report=False, scene=False)
     written, entropy = (read_volume(tmp_path / "out" / f"{what}_{name}.nii.gz") for name in ("probability", "entropy"))
     assert entropy.geometry.same_grid(analysis.geometry) and entropy.array.dtype == np.float32
-    np.testing.assert_array_equal(written.array[analysis.box.slices], probability)
+    np.testing.assert_array_equal(written.array, probability)
     np.testing.assert_allclose(entropy.array[analysis.box.slices][0, 0, :4], [1.0, 0.8113, 0.8113, 0.0], atol=1e-4)
     assert np.count_nonzero(entropy.array) == 3
     listed = json.loads((tmp_path / "out" / "provenance.json").read_text(encoding="utf-8"))["files"]

@@ -20,7 +20,7 @@ from LAScarSegLib import scene as mrml
 from LAScarSegLib.scene.bundle import save_scene
 from LAScarSegLib.scene.mrml import slicer_classes
 from LAScarSegLib.scene.sample import load_sample
-from LAScarSegLib.scene.segmentation import CAVITY, SCAR, segment_voxels
+from LAScarSegLib.scene.segmentation import CAVITY, SCAR, segment_mask
 
 PLACES = (1.56, 1.6, 1.64)
 """Where the threshold is dragged to: about the IIR of the small scan's scar, so that each leaves less of it than the one before."""
@@ -129,7 +129,7 @@ def test_look_correct_compare_and_export_a_result(ready, scene, dialogs, tmp_pat
 
 
 def scar_segment(panel) -> np.ndarray:
-    return segment_voxels(panel.session.nodes.segmentation, SCAR.segment_id, panel.analysis.geometry)
+    return segment_mask(panel.session.nodes.segmentation, SCAR.segment_id, panel.analysis.geometry).whole()
 
 
 def scar_map(panel) -> np.ndarray:

@@ -10,7 +10,7 @@ import pytest
 
 from LAScarSegLib.errors import Cancelled, InputError
 from LAScarSegLib.phantom import Phantom, PhantomSettings, make_phantom, write_lascarqs_cohort, write_phantom
-from LAScarSegLib.pipeline import analyse
+from LAScarSegLib.analysis import analyse
 from LAScarSegLib.progress import Progress
 from LAScarSegLib.settings import Settings
 from LAScarSegLib.surface.planes import read_planes

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from scene_cases import CENTRE_LPS, RADIUS_MM, grid, points_of, rotation, scan
 
-from LAScarSegLib.analysis import Analysis
-from LAScarSegLib.pipeline import analyse
-from LAScarSegLib.presenter.edits import Drawn, differing, edits, measure_again
+from LAScarSegLib.analysis import Analysis, Mask, analyse
+from LAScarSegLib.presenter.edits import Segments, Shown, edits, measure_again
 from LAScarSegLib.settings import Settings
 from LAScarSegLib.volume import Volume
 
@@ -29,9 +28,18 @@ def ball(offset_mm: tuple[float, float, float], radius_mm: float) -> np.ndarray:
     return np.linalg.norm(points_of(GRID) - centre, axis=-1) <= radius_mm
 
 
-def drawn(**masks: np.ndarray | None) -> Drawn:
-    held = {name: getattr(before(), name).array > 0 for name in ("cavity", "wall", "scar")} | masks
-    return Drawn(**held, planes=())
+def held(name: str) -> np.ndarray:
+    """What the segment of that name holds before anybody draws."""
+    return getattr(before(), name).array > 0
+
+
+def drawn(**masks: np.ndarray | None) -> Segments:
+    arrays = {name: held(name) for name in ("cavity", "wall", "scar")} | masks
+    return Segments(**{name: None if array is None else Mask.of(array) for name, array in arrays.items()}, planes=())
+
+
+def measured(segments: Segments) -> Analysis:
+    return measure_again(segments, before(), [Shown.of(before())], False)
 
 
 def analysed_anew(**masks: np.ndarray) -> Analysis:
@@ -57,47 +65,48 @@ def test_the_scan_is_larger_than_what_is_looked_at():
     ids=["in the wall", "to the edge of the old box", "outside it", "in the scan's corner"],
 )
 def test_a_stroke_in_the_cavity_gives_what_an_analysis_of_that_cavity_gives(stroke):
-    cavity = drawn().cavity | ball(*stroke)
+    cavity = held("cavity") | ball(*stroke)
     assert edits(drawn(cavity=cavity), before()) == {"cavity"}
-    assert_same(measure_again(drawn(cavity=cavity), before(), before(), False), analysed_anew(cavity=cavity))
+    assert_same(measured(drawn(cavity=cavity)), analysed_anew(cavity=cavity))
 
 
 def test_erasing_in_the_cavity_gives_what_an_analysis_of_that_cavity_gives():
-    cavity = drawn().cavity & ~ball((RADIUS_MM, 0, 0), 9.0)
-    assert_same(measure_again(drawn(cavity=cavity), before(), before(), False), analysed_anew(cavity=cavity))
+    cavity = held("cavity") & ~ball((RADIUS_MM, 0, 0), 9.0)
+    assert_same(measured(drawn(cavity=cavity)), analysed_anew(cavity=cavity))
 
 
 def test_strokes_one_after_the_other_give_what_all_of_them_give():
-    cavity, now = drawn().cavity, before()
+    cavity, now, shown = held("cavity"), before(), [Shown.of(before())]
     for offset in ((RADIUS_MM, 0, 0), (0, RADIUS_MM, 0), (30.0, 8.0, 4.0), (0, 0, -RADIUS_MM)):
         cavity = cavity | ball(offset, 6.0)
-        now = measure_again(Drawn(cavity, now.wall.array > 0, now.scar.array > 0, ()), now, before(), False)
+        now = measure_again(Segments(Mask.of(cavity), now.masks["wall"], now.masks["scar"], ()), now, shown, False)
+        shown.append(Shown.of(now))
     assert_same(now, analysed_anew(cavity=cavity))
 
 
 @pytest.mark.parametrize("far", [False, True])
 def test_what_painting_over_wall_and_scar_took_off_them_is_no_edit(far):
     stroke = ball((RADIUS_MM, 0, 0), 6.0) | (ball((55.0, 0, 0), 3.0) if far else False)
-    painted = drawn(cavity=drawn().cavity | stroke, wall=drawn().wall & ~stroke, scar=drawn().scar & ~stroke)
+    painted = drawn(cavity=held("cavity") | stroke, wall=held("wall") & ~stroke, scar=held("scar") & ~stroke)
     assert edits(painted, before()) == {"cavity"}
-    assert_same(measure_again(painted, before(), before(), False), analysed_anew(cavity=painted.cavity))
+    assert_same(measured(painted), analysed_anew(cavity=held("cavity") | stroke))
 
 
 @pytest.mark.parametrize("far", [False, True])
 def test_segments_that_were_removed_are_as_they_were(far):
-    cavity = drawn().cavity | ball((55.0 if far else RADIUS_MM, 0, 0), 5.0)
+    cavity = held("cavity") | ball((55.0 if far else RADIUS_MM, 0, 0), 5.0)
     assert edits(drawn(wall=None, scar=None), before()) == frozenset()
-    assert_same(measure_again(drawn(cavity=cavity, wall=None, scar=None), before(), before(), False), analysed_anew(cavity=cavity))
+    assert_same(measured(drawn(cavity=cavity, wall=None, scar=None)), analysed_anew(cavity=cavity))
 
 
 def test_wall_drawn_outside_the_old_box_is_kept():
-    wall = drawn().wall | ball((60.0, 0, 0), 4.0)
-    found = measure_again(drawn(wall=wall), before(), before(), False)
+    wall = held("wall") | ball((60.0, 0, 0), 4.0)
+    found = measured(drawn(wall=wall))
     assert found.method.wall_given
-    assert_same(found, analysed_anew(cavity=drawn().cavity, wall=wall))
+    assert_same(found, analysed_anew(cavity=held("cavity"), wall=wall))
 
 
 def test_segments_differ_from_an_analysis_by_what_lies_outside_its_box_too():
-    assert differing(drawn(), before()) == ()
-    assert differing(drawn(scar=drawn().scar | ball((60.0, 0, 0), 3.0), wall=None), before()) == ("wall", "scar")
-    assert differing(drawn(cavity=drawn().cavity & ~ball((0, 0, 0), 3.0)), before()) == ("cavity",)
+    assert Shown.of(before()).differing(drawn()) == ()
+    assert Shown.of(before()).differing(drawn(scar=held("scar") | ball((60.0, 0, 0), 3.0), wall=None)) == ("wall", "scar")
+    assert Shown.of(before()).differing(drawn(cavity=held("cavity") & ~ball((0, 0, 0), 3.0))) == ("cavity",)

@@ -12,7 +12,7 @@ slicer = pytest.importorskip("slicer", reason="edits need slicer-core")
 
 from editing_cases import RIGHT, ball, bench
 
-from LAScarSegLib.pipeline import analyse, change_threshold
+from LAScarSegLib.analysis import ByRule, Change, analyse, revise
 from LAScarSegLib.presenter.live import LiveState, LiveUpdate
 from LAScarSegLib.presenter.planes import add_plane
 from LAScarSegLib.settings import Settings
@@ -151,14 +151,39 @@ def test_a_closed_scene_ends_it_with_words():
     assert "no longer in the scene" in follow(live)[0].error
 
 
-def test_another_threshold_drops_what_was_being_measured():
+def test_another_threshold_while_a_stroke_is_measured_loses_neither():
     made = bench()
     live = LiveUpdate(made.session, pause_s=0.0)
-    made.draw("cavity", made.held("cavity") | BULGE)
+    cavity = made.held("cavity") | BULGE
+    made.draw("cavity", cavity)
     live.poll()
-    other = change_threshold(analysed(), "iir", 0.7)
-    live.rebase(other)
-    assert follow(live) == [] and made.session.analysis is other
+    assert live.pending
+    live.rebase(revise(analysed(), Change(scar=ByRule("iir", 0.7))))
+    follow(live)
+    image, _ = scan(GRIDS["oblique"])
+    expected = analyse(image, Settings(threshold=0.7, perturbation=False), cavity=image.like(cavity))
+    assert made.session.analysis.measurements == expected.measurements
+    assert not live.pending and made.session.edited() == frozenset()
+
+
+def test_scar_that_was_erased_stays_erased_when_the_threshold_is_dragged_at_once():
+    made = bench()
+    live = LiveUpdate(made.session, pause_s=0.0)
+    left = made.held("scar") & ~ball("oblique", -RIGHT * RADIUS_MM, 9.0)
+    made.draw("scar", left)
+    live.rebase(revise(analysed(), Change(scar=ByRule("iir", 1.0))))
+    follow(live)
+    np.testing.assert_array_equal(made.held("scar"), left)
+    assert made.session.analysis.origins["scar"].edited
+
+
+def test_a_result_without_its_range_gets_it_without_being_asked():
+    image, cavity = scan(GRIDS["oblique"])
+    made = bench(analyse(image, Settings(), cavity=cavity, ranges=False))
+    live = LiveUpdate(made.session, pause_s=0.0)
+    assert made.session.analysis.measurements["scar_area_pct"].low is None
+    follow(live)
+    assert made.session.analysis.measurements["scar_area_pct"].low is not None
 
 
 def test_a_plane_that_is_placed_and_dragged_is_measured():

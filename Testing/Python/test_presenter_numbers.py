@@ -11,9 +11,8 @@ from scene_cases import GRIDS, analysed, scan
 
 from LAScarSegLib.errors import InputError
 from LAScarSegLib.flags import QualityFlag
-from LAScarSegLib.measure import quality
 from LAScarSegLib.measure.quantities import Quantity
-from LAScarSegLib.pipeline import analyse, change_threshold
+from LAScarSegLib.analysis import ByRule, Change, analyse, revise
 from LAScarSegLib.presenter import numbers
 from LAScarSegLib.settings import Settings
 
@@ -42,7 +41,7 @@ def test_the_headline_says_the_share_and_its_range():
 
 
 def test_the_method_is_named_with_its_number_its_grey_level_and_whose_it_is():
-    line = numbers.method_line(change_threshold(analysed(), "iir", 1.32))
+    line = numbers.method_line(revise(analysed(), Change(scar=ByRule("iir", 1.32))))
     assert line.startswith("Image intensity ratio > 1.32, grey level ") and "Benito et al., Europace 2017" in line
 
 
@@ -86,14 +85,8 @@ def test_a_flag_without_a_title_is_still_readable():
     assert numbers.flag_title(QualityFlag("brand_new_thing", "…")) == "Brand new thing"
 
 
-def test_every_flag_that_an_analysis_finds_is_known_to_be_found_again(repository):
-    here = [repository / "LAScarSegLib" / path for path in ("measure/quality.py", "anatomy/masks.py")]
-    found = {code for path in here for code in literal_codes(path) if not code.endswith(("_label_not_1", "_resampled"))}
-    assert found <= set(quality.FOUND_BY_ANALYSIS)
-
-
 def test_two_methods_stand_side_by_side_with_their_difference():
-    first, second = change_threshold(analysed(), "iir", 1.2), change_threshold(analysed(), "nsd", 3.0)
+    first, second = revise(analysed(), Change(scar=ByRule("iir", 1.2))), revise(analysed(), Change(scar=ByRule("nsd", 3.0)))
     table = numbers.compare(first, second)
     assert table.headings == ("Measurement", "Image intensity ratio > 1.20", "Blood mean + 3 standard deviations", "Difference", "Unit")
     by_label = {row[0]: row[1:] for row in table.rows}
@@ -106,14 +99,14 @@ def test_two_methods_stand_side_by_side_with_their_difference():
 def test_the_overlap_of_the_two_scars_is_their_dice_coefficient():
     from LAScarSegLib.evaluation.voxel import dice
 
-    first, second = change_threshold(analysed(), "iir", 1.2), change_threshold(analysed(), "iir", 1.5)
+    first, second = revise(analysed(), Change(scar=ByRule("iir", 1.2))), revise(analysed(), Change(scar=ByRule("iir", 1.5)))
     shown = numbers.compare(first, second).rows[-1]
     assert shown[0] == "Overlap of the two scars (Dice)"
     assert float(shown[3]) == pytest.approx(dice(first.scar.array > 0, second.scar.array > 0), abs=0.005)
 
 
 def test_nothing_against_nothing_has_no_overlap():
-    none = change_threshold(analysed(), "iir", 9.0)
+    none = revise(analysed(), Change(scar=ByRule("iir", 9.0)))
     assert numbers.compare(none, none).rows[-1][3] == "–"
 
 

@@ -10,15 +10,13 @@ import pytest
 pytest.importorskip("slicer", reason="needs slicer-core")
 
 from editing_cases import RIGHT, Bench, ball, bench  # noqa: E402
-from scene_cases import GRIDS, RADIUS_MM, analysed, scan  # noqa: E402
+from scene_cases import GRIDS, RADIUS_MM, analysed, network_of, scan  # noqa: E402
 
 from LAScarSegLib import scene as mrml  # noqa: E402
-from LAScarSegLib.analysis import Analysis, ScarMethod  # noqa: E402
+from LAScarSegLib.analysis import Analysis, analyse  # noqa: E402
 from LAScarSegLib.errors import InputError  # noqa: E402
-from LAScarSegLib.flags import QualityFlag  # noqa: E402
-from LAScarSegLib.pipeline import analyse, change_scar  # noqa: E402
+from LAScarSegLib.flags import simulated_model  # noqa: E402
 from LAScarSegLib.presenter import review  # noqa: E402
-from LAScarSegLib.presenter.edits import with_probability  # noqa: E402
 from LAScarSegLib.presenter.planes import plane_nodes, show_planes  # noqa: E402
 from LAScarSegLib.presenter.reopen import has_result, reopen  # noqa: E402
 from LAScarSegLib.scene.bundle import read_mrb, save_scene, write_mrb  # noqa: E402
@@ -93,13 +91,17 @@ def test_a_cavity_that_was_drawn_but_not_measured_gets_its_wall_and_scar(tmp_pat
     assert again.session.edited() == frozenset()
 
 
+def of_network() -> Analysis:
+    """A scar that a network found, in the wall and beside it."""
+    image, cavity = scan(GRIDS["oblique"])
+    probability = np.where(ball("oblique", -RIGHT * RADIUS_MM, 9.0), 0.9, 0.1)
+    return analyse(image, Settings(perturbation=False), cavity=cavity, scar=network_of(probability, cavity.array))
+
+
 def test_a_models_scar_comes_back_with_its_probability(tmp_path):
-    base = analysed()
-    probability = base.volume.like(np.where(base.scar.array > 0, 0.9, 0.1).astype(np.float32))
-    model = with_probability(change_scar(base, base.scar_box), probability)
-    model = replace(model, method=ScarMethod("net@1.0", "Network net 1.0", source="somebody"))
+    model = of_network()
     analysis = stored_and_loaded(bench(model), tmp_path).session.analysis
-    assert analysis.method == model.method and numbers(analysis) == same_as(model)
+    assert analysis.method == model.method and analysis.measurements == model.measurements
     np.testing.assert_array_equal(analysis.scar_probability_box, model.scar_probability_box)
     np.testing.assert_array_equal(analysis.surface.scar_probability, model.surface.scar_probability)
 
@@ -139,28 +141,30 @@ def test_what_was_edited_before_stays_edited_whatever_is_drawn_next(tmp_path, me
 
 
 def test_what_is_known_of_files_and_models_outlives_an_edit_that_was_not_measured(tmp_path):
-    model, remark = {"name": "la-net", "version": "2.1"}, QualityFlag("simulated", "The model la-net was trained on simulated scans.")
-    known = {"models": {"cavity": model}, "inputs": {"image": {"path": "/data/scan.nrrd"}}}
-    first = replace(analysed(), flags=(*analysed().flags, remark), provenance=analysed().provenance | known)
+    image, cavity = scan(GRIDS["oblique"])
+    network = replace(network_of(np.where(cavity.array, 0.9, 0.0)), flags=(simulated_model("net"),))
+    file = {"path": "scan.nrrd", "sha256": "0"}
+    first = analyse(image, Settings(perturbation=False), cavity=network, files={"image": file})
     made = bench(first)
     made.draw("cavity", made.held("cavity") | BULGE)
     analysis = stored_and_loaded(made, tmp_path).session.analysis
-    assert {key: analysis.provenance[key] for key in known} == known and analysis.provenance["edited"] == ["cavity"]
-    assert [flag for flag in analysis.flags if flag.code == "simulated"] == [remark]
+    assert analysis.provenance["models"] == {"cavity": network.model} and analysis.provenance["inputs"] == {"image": file}
+    assert analysis.provenance["edited"] == ["cavity"]
+    assert [flag for flag in analysis.flags if flag.code == "simulated"] == [simulated_model("net")]
 
 
-def test_a_models_scar_that_was_edited_stays_edited_when_a_later_stroke_is_taken_back(tmp_path):
-    base = analysed()
-    model = with_probability(change_scar(base, base.scar_box), base.volume.like(np.full(base.geometry.shape, 0.5, dtype=np.float32)))
-    provenance = base.provenance | {"models": {"scar": {"name": "net", "version": "1.0"}}}
-    made = bench(replace(model, method=ScarMethod("net@1.0", "Network net 1.0", source="somebody"), provenance=provenance))
+def test_a_networks_scar_that_was_edited_is_the_networks_again_when_the_edit_is_taken_back(tmp_path):
+    model = of_network()
+    made = bench(model)
     made.draw("scar", made.held("scar") | (made.held("wall") & BULGE))
     made.session.update(full=False)
     again = stored_and_loaded(made, tmp_path)
     edited = again.held("scar")
-    for scar in (edited & ~BULGE, edited):
-        again.draw("scar", scar)
-        assert again.session.update(full=False).method.words == "Network net 1.0, edited by hand"
+    again.draw("scar", edited & ~ball("oblique", RIGHT * RADIUS_MM, 3.0))
+    assert again.session.update(full=False).origins["scar"].edited
+    again.draw("scar", model.scar.array > 0)
+    back = again.session.update(full=False)
+    assert back.method == model.method and back.provenance["edited"] == []
     again.draw("cavity", again.held("cavity") | ball("oblique", RIGHT * RADIUS_MM, 3.0))
     assert "scar_older_than_cavity" in [flag.code for flag in again.session.update(full=False).flags]
 

@@ -7,16 +7,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scene_cases import CENTRE_LPS, RADIUS_MM, analysed
+from scene_cases import CENTRE_LPS, RADIUS_MM, analysed, network_of
 
 slicer = pytest.importorskip("slicer", reason="review needs slicer-core")
 
 from editing_cases import bench
 
 from LAScarSegLib import scene as mrml
-from LAScarSegLib.analysis import ScarMethod
 from LAScarSegLib.errors import InputError
-from LAScarSegLib.pipeline import change_threshold
+from LAScarSegLib.analysis import ByRule, Change, Mask, revise
 from LAScarSegLib.presenter import planes, review
 from LAScarSegLib.scene import colours
 from LAScarSegLib.scene.mrml import mark
@@ -47,8 +46,7 @@ def composites(made) -> list:
 
 def test_scar_ratio_and_grey_level_are_offered_and_more_where_there_is_more():
     assert [scalar.name for scalar in review.scalars(analysed())] == ["Scar", "IIR", "LGE"]
-    probability = np.zeros(len(analysed().surface.points), dtype=np.float32)
-    network = replace(analysed(), surface=analysed().surface.with_arrays(scar_probability=probability), planes=(PLANE,))
+    network = revise(analysed(with_plane=True), Change(scar=network_of(analysed().wall.array, analysed().cavity.array)))
     assert [scalar.name for scalar in review.scalars(network)] == ["Scar", "IIR", "LGE", "ScarProbability", "Region"]
 
 
@@ -102,7 +100,7 @@ def test_map_table_and_mark_follow_the_slider_and_the_segment_waits(made):
     before, scar = made.session.analysis, made.held("scar")
     mesh = made.nodes.surface.GetPolyData()
     new = review.set_threshold_live(made.nodes, before, 0.7)
-    expected = change_threshold(analysed(), "iir", 0.7)
+    expected = revise(analysed(), Change(scar=ByRule("iir", 0.7)))
     assert new.measurements == expected.measurements
     assert made.nodes.surface.GetPolyData() is mesh
     np.testing.assert_array_equal(surface_array(made.nodes, "Scar"), expected.surface.scar)
@@ -124,14 +122,14 @@ def test_the_segment_follows_when_the_slider_is_let_go_and_counts_as_unedited(ma
 
 
 def test_scar_drawn_by_hand_is_not_replaced_by_a_slider(made):
-    drawn = replace(made.session.analysis, method=ScarMethod("mask", "Image intensity ratio > 1.20, edited by hand"))
+    drawn = revise(made.session.analysis, Change(scar=Mask.of(made.held("wall"))))
     with pytest.raises(InputError, match="is no rule's .*edited by hand.*Choose a rule and press Apply"):
         review.set_threshold_live(made.nodes, drawn, 1.0)
     assert review.can_change_threshold(made.session.analysis) == ""
 
 
 def test_a_rule_that_finds_its_threshold_has_no_slider():
-    assert "finds its threshold by itself" in review.can_change_threshold(change_threshold(analysed(), "otsu"))
+    assert "finds its threshold by itself" in review.can_change_threshold(revise(analysed(), Change(scar=ByRule("otsu"))))
 
 
 @pytest.mark.parametrize("what", ["volume", "surface"])

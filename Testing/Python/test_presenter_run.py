@@ -17,7 +17,8 @@ from presenter_cases import PYTHON, add_bend, ball_nodes, left_in, snapshot, und
 from processes import group_members  # noqa: E402
 from scene_cases import CENTRE_LPS, GRIDS, scan  # noqa: E402
 
-from LAScarSegLib import pipeline, scene as mrml  # noqa: E402
+from LAScarSegLib import scene as mrml  # noqa: E402
+from LAScarSegLib.analysis import analyse  # noqa: E402
 from LAScarSegLib.presenter.choices import read_choices  # noqa: E402
 from LAScarSegLib.presenter.editing import EditSession  # noqa: E402
 from LAScarSegLib.presenter.planes import read_planes  # noqa: E402
@@ -85,7 +86,7 @@ def test_from_choices_to_nodes(scene, runs, temporary):
         time.sleep(0.01)
     assert run.state.error == "" and run.state.fraction == 1.0 and fractions == sorted(fractions) and len(set(fractions)) > 3
     image, cavity = scan(GRIDS["oblique"])
-    direct = pipeline.analyse(image, dataclasses.replace(choices, threshold=1.3).settings, cavity=cavity)
+    direct = analyse(image, dataclasses.replace(choices, threshold=1.3).settings, cavity=cavity)
     found, expected = ({key: q.value for key, q in a.measurements.items() if q.value is not None} for a in (run.analysis, direct))
     assert found == pytest.approx(expected, rel=1e-9)
     assert run.nodes.volume is volume and set(run.nodes.results()) <= set(results_of(scene, volume))
@@ -139,7 +140,7 @@ def test_where_scene_undo_is_switched_on_every_apply_is_one_step_of_it(scene, ru
     assert not session.is_shown()
     again = reopen(scene, volume)
     assert again.analysis.measurements == first.analysis.measurements and again.analysis.method == first.analysis.method
-    np.testing.assert_array_equal(again.snapshot().scar, first.analysis.scar.array > 0)
+    assert again.snapshot().scar == first.analysis.masks["scar"]
     assert read_choices(scene, again.nodes.measurements) == dataclasses.replace(choices, threshold=1.3)
     scene.Undo()
     assert not has_result(scene, volume) and volume.GetImageData() is not None
@@ -288,7 +289,7 @@ def test_out_of_memory(scene, runs, temporary):
     _, _, choices = ball_nodes(scene)
     before = snapshot(scene)
     program = (
-        "import resource, runpy, sys; import LAScarSegLib.request, LAScarSegLib.pipeline\n"
+        "import resource, runpy, sys; import LAScarSegLib.request, LAScarSegLib.analysis\n"
         "from vtkmodules import vtkCommonDataModel; used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
         "resource.setrlimit(resource.RLIMIT_AS, (used + 300_000, used + 300_000))\n"
         "del sys.argv[0:2]; runpy.run_module('LAScarSegLib.worker', run_name='__main__')"

@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 
 from LAScarSegLib.anatomy.anatomy import build_anatomy
-from LAScarSegLib.case import prepare_case
-from LAScarSegLib.intensity.blood_pool import measure_blood_pool
 from LAScarSegLib.measure.quality import check_lge_like
-from LAScarSegLib.pipeline import analyse, change_threshold
+from LAScarSegLib.analysis import ByRule, Change, analyse, revise
 from LAScarSegLib.settings import Settings
 from LAScarSegLib.volume_files import read_volume
 
@@ -31,7 +29,7 @@ def test_share_of_the_given_wall(with_given_wall):
 
 
 def test_kmeans_scar_is_the_published_baseline(with_given_wall, carma):
-    scar = change_threshold(with_given_wall, "kmeans").scar
+    scar = revise(with_given_wall, Change(scar=ByRule("kmeans"))).scar
     assert int(scar.array.sum()) == 2_113
     assert ((scar.array > 0) == (carma["kmeans-scar"].array > 0)).all()
 
@@ -57,12 +55,11 @@ LEAST_LGE_LIKE = (
 
 def looks_like_lge(scan, cavity) -> tuple[bool, bool]:
     """Of the scan, and of the same scan inverted."""
-    case, _ = prepare_case(scan, Settings(), {"cavity": cavity}, (), {})
-    anatomy = build_anatomy(case.cavity, case.geometry, 2.5)
-    blood = measure_blood_pool(case.lge, anatomy.depth_mm, 3.0)
+    analysis = analyse(scan, Settings(perturbation=False), cavity=cavity)
+    anatomy, lge, blood = build_anatomy(analysis.cavity_box, analysis.box_geometry, 2.5), analysis.lge_box, analysis.blood_pool
     top = np.float32(scan.array.max())
     turned = replace(blood, mean=float(top) - blood.mean)
-    return not check_lge_like(case.lge, anatomy.outside_mm, blood), not check_lge_like(top - case.lge, anatomy.outside_mm, turned)
+    return not check_lge_like(lge, anatomy.outside_mm, blood), not check_lge_like(top - lge, anatomy.outside_mm, turned)
 
 
 def test_the_real_scan_looks_like_lge_and_its_inversion_does_not(carma):

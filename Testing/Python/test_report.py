@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from sample_analysis import sample_analysis
+from sample_analysis import sample_analysis, with_planes
 
 from LAScarSegLib.flags import QualityFlag
 from LAScarSegLib.measure.quantities import Quantity
@@ -124,7 +124,7 @@ def test_without_planes_the_page_says_what_may_be_counted(page):
 
 def test_with_planes_it_names_them(pictures):
     planes = (CutPlane("MV", (0, 0, 0), (0, 0, 1)), CutPlane("LSPV", (0, 0, 0), (0, 0, 1)))
-    text = Page(render_report(replace(sample_analysis(), planes=planes), pictures)).text
+    text = Page(render_report(with_planes(sample_analysis(), planes), pictures)).text
     assert "may be counted" not in text and "2 planes given (MV, LSPV)" in text
 
 
@@ -186,7 +186,7 @@ def test_nested_provenance_becomes_rows():
 
 
 def test_the_table_of_presets_gives_the_known_answers_of_a_real_scan(data_dir, pictures):
-    from LAScarSegLib.pipeline import analyse
+    from LAScarSegLib.analysis import analyse
     from LAScarSegLib.settings import Settings
     from LAScarSegLib.volume_files import read_volume
 

@@ -12,7 +12,7 @@ import pytest
 import SimpleITK as sitk
 
 from LAScarSegLib import sample_data
-from LAScarSegLib.pipeline import analyse
+from LAScarSegLib.analysis import analyse
 from LAScarSegLib.sample_data import CAVITY_SEGMENT, NAME, is_sample, registration, sample
 from LAScarSegLib.settings import Settings
 from LAScarSegLib.surface.planes import read_planes

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from analytic import BLOOD, ISOTROPIC, THIN_SLICES, Grid, cap_share_pct, oblique
 
-from LAScarSegLib.pipeline import analyse
+from LAScarSegLib.analysis import analyse
 from LAScarSegLib.settings import Settings
 from LAScarSegLib.volume import Volume
 

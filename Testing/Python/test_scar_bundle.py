@@ -19,7 +19,7 @@ from LAScarSegLib.evaluation.surfels import surface_dice  # noqa: E402
 from LAScarSegLib.models.bundle import read_bundle  # noqa: E402
 from LAScarSegLib.models.store import ModelStore  # noqa: E402
 from LAScarSegLib.phantom import HEART_FIELD_OF_VIEW, Phantom, PhantomSettings, make_phantom  # noqa: E402
-from LAScarSegLib.pipeline import analyse, change_threshold  # noqa: E402
+from LAScarSegLib.analysis import ByRule, Change, analyse, revise  # noqa: E402
 from LAScarSegLib.resources import RESOURCE_FOLDERS  # noqa: E402
 from LAScarSegLib.settings import Settings  # noqa: E402
 from LAScarSegLib.volume import Volume  # noqa: E402
@@ -98,7 +98,7 @@ def rules(phantom: Phantom) -> dict[tuple[str, float | None], float]:
     tried += [("nsd", float(deviations)) for deviations in np.arange(1.5, 4.01, 0.5)]
     tried += [("percentile", 92.5), ("percentile", 95.0), ("wall_nsd", 1.5)]
     tried += [(rule, None) for rule in ("otsu", "gmm", "kmeans", "fwhm")]
-    return {(rule, number): dice_at_the_surface(change_threshold(analysis, rule, number).scar.array > 0, phantom) for rule, number in tried}
+    return {(rule, number): dice_at_the_surface(revise(analysis, Change(scar=ByRule(rule, number))).scar.array > 0, phantom) for rule, number in tried}
 
 
 def dice_at_the_surface(found: np.ndarray, phantom: Phantom) -> float:

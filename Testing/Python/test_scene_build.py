@@ -6,8 +6,9 @@ import json
 
 import numpy as np
 import pytest
-from scene_cases import CENTRE_LPS, GRIDS, RADIUS_MM, analysed, points_of
+from scene_cases import CENTRE_LPS, GRIDS, RADIUS_MM, analysed, network_of, points_of
 
+from LAScarSegLib.analysis import Change, revise
 from LAScarSegLib.errors import Cancelled, InputError
 from LAScarSegLib.progress import Progress
 from LAScarSegLib.volume import Volume
@@ -76,15 +77,15 @@ def _colour(colours, entry: int) -> list[float]:
 
 
 def test_an_intensity_rule_gives_no_probability_and_a_network_does(scene):
-    from dataclasses import replace
-
     analysis = analysed()
     assert mrml.build_scene(scene, analysis).scar_probability is None
-    probability = np.where(analysis.scar_box, 0.75, 0.125).astype(np.float32)
-    node = mrml.build_scene(scene, replace(analysis, scar_probability_box=probability)).scar_probability
-    shown = mrml.volume_from_node(node).array
-    np.testing.assert_array_equal(shown[analysis.box.slices], probability)
-    assert shown.sum() == probability.sum()  # nothing outside the box
+    probability = np.where(analysis.wall.array, 0.75, 0.0)
+    network = network_of(probability, analysis.cavity.array)
+    found = revise(analysis, Change(scar=network))
+    node = mrml.build_scene(scene, found).scar_probability
+    # The node holds the part of the grid where the network looked.
+    np.testing.assert_array_equal(mrml.volume_from_node(node).resample(analysis.geometry, labels=True).array, probability)
+    assert mrml.build_scene(scene, found).cavity_probability is None
     assert mrml.build_scene(scene, analysis).scar_probability is None
     assert scene.GetFirstNodeByName("Scar probability") is None
 

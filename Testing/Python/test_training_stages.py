@@ -14,7 +14,7 @@ pytest.importorskip("lightning", reason="training needs Lightning")
 from training_data import one_thread, tiny_settings  # noqa: E402, F401
 
 from LAScarSegLib.inference import device as device_module  # noqa: E402
-from LAScarSegLib.inference.apply import find  # noqa: E402
+from LAScarSegLib.analysis.networks import find_cavity, find_scar  # noqa: E402
 from LAScarSegLib.inference.device import Device  # noqa: E402
 from LAScarSegLib.inference.options import InferenceOptions  # noqa: E402
 from LAScarSegLib.models.bundle import Bundle  # noqa: E402
@@ -87,10 +87,12 @@ def test_both_bundles_run_one_after_the_other(trained: Trained, tmp_path: Path) 
     }
     assert models["scar"].card.training["anatomy"] == "predicted"
     scan = find_training_cases(trained.cohort, "scar")[0].read_image()
-    found = find(scan, models, InferenceOptions(device="cpu"))
-    assert found.masks["cavity"].array.any() and found.masks["scar"].geometry == scan.geometry
-    assert np.isfinite(found.scar_probability.array).all() and found.scar_probability.array.max() > 0
-    assert "simulated" in [flag.code for flag in found.masks["scar"].flags]
+    options = InferenceOptions(device="cpu")
+    cavity = find_cavity(scan, models["cavity"], options)
+    scar = find_scar(scan, cavity.mask, models["scar"], options)
+    assert cavity.mask.voxels and scar.mask.shape == scan.array.shape and scar.seen_cavity == cavity.mask.digest
+    assert np.isfinite(scar.probability.values).all() and scar.probability.values.max() > 0
+    assert "simulated" in [flag.code for flag in scar.flags]
 
 
 def test_the_networks_weights_are_moved_by_nnu_nets_optimiser() -> None:

@@ -82,7 +82,7 @@ def caption(analysis: Analysis) -> str:
 
 
 def _family(analysis: Analysis) -> str:
-    rule = RULES.get(analysis.method.name)
+    rule = RULES.get(analysis.method.name) if analysis.method.is_rule else None
     return rule.name if rule is not None and rule.presets else REFERENCE_RULE
 
 

@@ -1,61 +1,27 @@
-"""The result of one analysis: what `pipeline.analyse` returns and `scene` and `output` consume."""
+"""The result of one analysis: what `analyse` and `revise` return and `scene` and `output` consume."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from .anatomy.anatomy import SDM_CLIP_MM
-from .flags import QualityFlag
-from .intensity.blood_pool import BloodPool
-from .intensity.curve import ThresholdCurve
-from .measure.quantities import Quantity
-from .measure.sample import Sample
-from .settings import Settings
-from .surface.planes import CutPlane
-from .surface.surface import Surface
-from .volume import Box, Geometry, Volume
-
-
-GIVEN = "mask"
-"""The method's name when somebody gave or edited the scar."""
-
-
-@dataclass(frozen=True)
-class ScarMethod:
-    """How scar was found, in the words a report needs.
-
-    `name` is the rule's key, a model's `NAME@VERSION` or `"mask"`; `title` its name for people; `parameter` the rule's
-    number (None for a mask) and `parameter_name` what it counts; `threshold_intensity` the grey level above which wall is
-    scar. `preset` is the key of the published preset this is, None when it is nobody's; `published_for` the wall it was
-    published for; `calibrated` is False when that wall is not the one measured here ("not calibrated here"); `source` the
-    citation; `wall_given` tells a wall drawn by someone from the automatic one.
-    """
-
-    name: str
-    title: str
-    parameter: float | None = None
-    parameter_name: str | None = None
-    threshold_intensity: float | None = None
-    preset: str | None = None
-    published_for: str | None = None
-    calibrated: bool = False
-    source: str = ""
-    wall_given: bool = False
-
-    @property
-    def words(self) -> str:
-        """The method with its number: "Image intensity ratio > 1.20", "Blood mean + 3 standard deviations"."""
-        if self.parameter is None:
-            return self.title
-        if " n " in self.title:
-            return self.title.replace(" n ", f" {self.parameter:g} ")
-        return f"{self.title} > {self.parameter:.2f}" if self.name == "iir" else f"{self.title}, {self.parameter:g}"
-
-    def to_json(self) -> dict[str, Any]:
-        return dict(self.__dict__)
+from ..anatomy.anatomy import SDM_CLIP_MM
+from ..anatomy.masks import Mask
+from ..flags import QualityFlag
+from ..intensity.blood_pool import BloodPool
+from ..intensity.curve import ThresholdCurve
+from ..measure.quantities import Quantity
+from ..measure.sample import Sample
+from ..settings import Settings
+from ..surface.planes import CutPlane
+from ..surface.surface import Surface
+from ..volume import Box, Geometry, Volume
+from .sources import MASKS, File, Origin, Sources
+from .steps import Steps
+from .words import ScarMethod
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +35,8 @@ class Analysis:
 
     volume: Volume
     settings: Settings
+    sources: Sources
+    """Where cavity, wall and scar come from, and the planes: with scan and settings, all that the rest follows from."""
     box: Box
     lge_box: np.ndarray
     """(k, j, i) intensities in the box, float32."""
@@ -78,6 +46,8 @@ class Analysis:
     """(k, j, i) bool, disjoint from the cavity."""
     scar_box: np.ndarray
     """(k, j, i) bool, inside the wall when a rule found it."""
+    masks: dict[str, Mask]
+    """The three, by name, wherever in the grid."""
     sdm_cavity_box: np.ndarray
     """(k, j, i) float32 mm, positive inside, plain EDT, clipped."""
     sdm_wall_box: np.ndarray
@@ -88,15 +58,33 @@ class Analysis:
     measurements: dict[str, Quantity]
     """Keys and units of `measure.quantities.QUANTITIES`."""
     flags: tuple[QualityFlag, ...]
-    planes: tuple[CutPlane, ...]
     provenance: dict[str, Any]
     """JSON-ready: versions, input files with SHA-256, settings, times."""
     samples: tuple[Sample, ...]
-    """What was counted: the cavity as it is, then perturbed; `pipeline.change_threshold` starts from here."""
+    """What was counted: the cavity as it is, then perturbed."""
     scar_probability_box: np.ndarray | None = None
-    """(k, j, i) float32 0…1, when a model found the scar."""
+    """(k, j, i) float32 0…1, when a network found the scar, whatever a person changed since."""
     cavity_probability_box: np.ndarray | None = None
-    """(k, j, i) float32 0…1, when a model found the cavity and nobody edited it since."""
+    """(k, j, i) float32 0…1, when a network found the cavity, whatever a person changed since."""
+    has_ranges: bool = False
+    """Whether the perturbation range was asked for; a first look leaves it out."""
+    steps: Steps = field(default_factory=Steps, repr=False)
+    """How it was computed, for `revise`."""
+
+    @property
+    def planes(self) -> tuple[CutPlane, ...]:
+        """Mitral plane and vein cut planes."""
+        return self.sources.planes
+
+    @property
+    def origins(self) -> dict[str, Origin]:
+        """Where cavity, wall and scar come from, by name."""
+        return {name: self.sources[name].origin for name in MASKS}
+
+    def described(self, inputs: Mapping[str, File]) -> Analysis:
+        """The same, read from other files: a worker's are temporary, and the nodes behind them are meant."""
+        sources = self.sources.described(inputs)
+        return replace(self, sources=sources, provenance=self.provenance | {"inputs": {name: dict(f) for name, f in sources.inputs.items()}})
 
     @property
     def blood_pool(self) -> BloodPool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from ..volume import Box, Geometry
+from .volume import Box, Geometry
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,13 @@ class Orientation:
         """The network's array as the stored one (k, j, i), a view."""
         straight = array[tuple(slice(None, None, -1) if flip else slice(None) for flip in self.flips)]
         return straight.transpose(np.argsort(self.axes))
+
+    def undo_indices(self, indices: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+        """(N, 3) indices of the turned array as indices (k, j, i) of the stored one, of `shape`; they need not be whole."""
+        stored = np.empty_like(indices)
+        for column, (axis, flip) in enumerate(zip(self.axes, self.flips)):
+            stored[:, axis] = shape[axis] - 1 - indices[:, column] if flip else indices[:, column]
+        return stored
 
     def of_axes(self, values: Sequence[float]) -> tuple[float, ...]:
         """Values of the stored axes (spacing, shape) in the network's order."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,22 @@ import scipy
 import SimpleITK
 from vtkmodules.vtkCommonCore import vtkVersion
 
-from . import __version__
-from .settings import Settings
-from .volume import Geometry
+from .. import __version__
+from ..settings import Settings
+from ..volume import Volume
+from ..volume_files import SIMULATED
+from .sources import MASKS, Sources
+
+MADE_BY = ("program", "version", "created", "python", "platform", "libraries")
+"""What tells one run from another of the same analysis: kept when a result is read back."""
 
 
-def describe_run(settings: Settings, geometry: Geometry) -> dict[str, Any]:
-    """JSON-ready: program and library versions, time (UTC), settings, the scan's grid; `inputs` is added by who read files."""
+def describe_run(volume: Volume, settings: Settings, sources: Sources, digests: Mapping[str, str]) -> dict[str, Any]:
+    """JSON-ready: program and library versions, time (UTC), settings, the scan's grid, and where everything comes from.
+
+    `digests` are the SHA-256 of the masks that were measured.
+    """
+    networks = {name: dict(network.model) for name, network in sources.networks.items()}
     return {
         "program": "LAScarSeg",
         "version": __version__,
@@ -34,9 +44,14 @@ def describe_run(settings: Settings, geometry: Geometry) -> dict[str, Any]:
             "vtk": vtkVersion.GetVTKVersion(),
         },
         "settings": settings.to_json(),
-        "geometry": geometry.to_json(),
-        "inputs": {},
-    }
+        "geometry": volume.geometry.to_json(),
+        "inputs": {name: dict(file) for name, file in sources.inputs.items()},
+        "simulated": SIMULATED in volume.flags,
+        "masks": dict(digests),
+        "origins": {name: sources[name].origin.to_json() for name in MASKS},
+        "edited": [name for name in MASKS if sources[name].origin.edited],
+        "planes": [plane.to_json() for plane in sources.planes],
+    } | ({"models": networks} if networks else {})
 
 
 def describe_file(path: str | Path) -> dict[str, str]:
@@ -51,14 +66,3 @@ def describe_file(path: str | Path) -> dict[str, str]:
             while chunk := content.read(1 << 22):
                 digest.update(chunk)
     return {"path": str(path), "sha256": digest.hexdigest()}
-
-
-def mask_digest(mask: np.ndarray, offset: tuple[int, int, int] = (0, 0, 0), shape: tuple[int, int, int] | None = None) -> str:
-    """SHA-256 of a mask's voxels, whatever file they are in: tells whether somebody edited them.
-
-    mask (k, j, i) bool, either on the whole grid or the part at `offset` of a grid of `shape`.
-    """
-    inside = np.unravel_index(np.flatnonzero(mask), mask.shape)
-    # Voxel numbers of the whole grid, in ascending order as `flatnonzero` gives those of the part.
-    flat = np.ravel_multi_index(tuple(axis + first for axis, first in zip(inside, offset)), shape or mask.shape)
-    return hashlib.sha256(flat.astype("<i8", copy=False)).hexdigest()

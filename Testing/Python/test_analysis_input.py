@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt
 
-from LAScarSegLib.pipeline import analyse
+from LAScarSegLib.analysis import analyse
 from LAScarSegLib.settings import Settings
 from LAScarSegLib.volume import Geometry, Volume
 

@@ -1,0 +1,137 @@
+"""A whole analysis as one file, from the worker's process to Slicer's: arrays and JSON in an .npz, nothing pickled.
+
+It holds the description of the sources, and the values of the steps that take time: the reader goes the path again with these.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..anatomy.anatomy import Anatomy
+from ..errors import InputError, ProcessingError
+from ..flags import QualityFlag
+from ..intensity.blood_pool import BloodPool
+from ..measure.sample import Sample
+from ..progress import Progress
+from ..surface.surface import Surface
+from ..volume import Box, Geometry, Volume
+from ..whole_folder import FolderKind, check_folder, disk_error, whole_folder
+from . import path as steps_of
+from .content import as_made, describe, probabilities_of, read_description
+from .result import Analysis
+from .sources import Probability
+from .steps import Steps
+
+FILE = "analysis.npz"
+FOLDER = FolderKind("LAScarSeg analysis", frozenset({FILE}), frozenset({FILE}))
+VERSION = 2
+"""Of the format: worker and reader are the same installation, so another one is refused."""
+JSON_NAME = "json"
+"""The member that holds everything but arrays, as UTF-8 bytes."""
+SLOW_STEPS: tuple[Callable[..., Any], ...] = (
+    steps_of._check_scan, steps_of._anatomy, steps_of._mesh, steps_of._with_regions, steps_of._variant, steps_of._with_other_blood,
+    steps_of._with_shifted_surface, steps_of.project_intensity, steps_of.grey_level_of,
+)  # fmt: skip
+"""Everything else takes milliseconds."""
+KINDS = {
+    kind.__name__: kind
+    for kind in (Anatomy, BloodPool, Box, Geometry, Probability, QualityFlag, Sample, Surface, steps_of._Variant)
+}
+"""What the values of steps are made of."""
+
+
+def check_analysis_folder(folder: str | Path, force: bool = False) -> Path:
+    """The absolute path of `folder`, if an analysis may be written there; `InputError` else."""
+    return check_folder(folder, force, FOLDER)
+
+
+def write_analysis_folder(analysis: Analysis, folder: Path, force: bool, progress: Progress) -> None:
+    """`FILE` in a folder that appears whole or not at all."""
+    with whole_folder(Path(folder).expanduser().resolve(), force, FOLDER) as partial:
+        progress.report("output", 0.0, "Handing over the result")
+        write_analysis(analysis, partial / FILE)
+        progress.report("output", 1.0, "Handed over")
+
+
+def write_analysis(analysis: Analysis, path: Path) -> None:
+    """Write all of an analysis but the scan itself, which the reader has; `ProcessingError` for a full disk."""
+    arrays: dict[str, np.ndarray] = {}
+    content = {
+        "version": VERSION,
+        "description": describe(analysis),
+        "ranges": analysis.has_ranges,
+        "provenance": analysis.provenance,
+        "probabilities": {name: _plain(found, arrays) for name, found in probabilities_of(analysis).items()},
+        "steps": {step.__name__: _plain(analysis.steps.values(step), arrays) for step in SLOW_STEPS},
+    }
+    arrays[JSON_NAME] = np.frombuffer(json.dumps(content).encode("utf-8"), dtype=np.uint8)
+    try:
+        with open(path, "wb") as file:
+            np.savez(file, **arrays)
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
+def read_analysis(path: str | Path, volume: Volume) -> Analysis:
+    """The analysis that `write_analysis` wrote, of the scan `volume`; equal to it, and as quickly changed.
+
+    Raises
+    ------
+    ProcessingError
+        the file is missing, damaged, of another version, or of a scan of another size.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        content = json.loads(arrays[JSON_NAME].tobytes())
+        if content["version"] != VERSION:
+            raise ValueError(f"version {content['version']}")
+        probabilities = {name: _value(found, arrays) for name, found in content["probabilities"].items()}
+        scan, settings, sources = read_description(content["description"], volume, probabilities)
+        replayed = Steps(replayed={name: _value(values, arrays) for name, values in content["steps"].items()})
+        found = steps_of.follow(scan, settings, sources, replayed, content["ranges"], Progress())
+        return as_made(found, content["provenance"])
+    except (OSError, ValueError, KeyError, TypeError, IndexError, StopIteration, zipfile.BadZipFile, InputError) as error:
+        raise ProcessingError(f"The analysis in {path} can't be read ({error}). Run it again.") from error
+
+
+def _plain(value: Any, arrays: dict[str, np.ndarray]) -> Any:
+    """A value of a step, JSON-ready; its arrays go to `arrays`, each once."""
+    if isinstance(value, np.ndarray):
+        known = next((name for name, array in arrays.items() if array is value), None)
+        name = known or f"array{len(arrays)}"
+        arrays[name] = value
+        return {"array": name}
+    if dataclasses.is_dataclass(value):
+        fields = {field.name: _plain(getattr(value, field.name), arrays) for field in dataclasses.fields(value)}
+        return {"kind": type(value).__name__, "fields": fields}
+    if isinstance(value, tuple):
+        return {"tuple": [_plain(item, arrays) for item in value]}
+    if isinstance(value, dict):
+        return {"dict": {key: _plain(item, arrays) for key, item in value.items()}}
+    if isinstance(value, list):
+        return [_plain(item, arrays) for item in value]
+    return value
+
+
+def _value(content: Any, arrays: dict[str, np.ndarray]) -> Any:
+    """What `_plain` was given."""
+    if isinstance(content, list):
+        return [_value(item, arrays) for item in content]
+    if not isinstance(content, dict):
+        return content
+    if "array" in content:
+        return arrays[content["array"]]
+    if "tuple" in content:
+        return tuple(_value(item, arrays) for item in content["tuple"])
+    if "dict" in content:
+        return {key: _value(item, arrays) for key, item in content["dict"].items()}
+    kind = KINDS[content["kind"]]
+    return kind(**{name: _value(item, arrays) for name, item in content["fields"].items()})

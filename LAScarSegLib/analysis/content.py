@@ -1,0 +1,176 @@
+"""What a result follows from, as a carrier keeps it: a folder, a scene and the worker's archive hold the same description.
+
+The scan and the networks' probabilities are kept beside it, by each carrier in its own way.
+"""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from ..anatomy.masks import Mask
+from ..flags import QualityFlag
+from ..progress import Progress
+from ..settings import Settings
+from ..surface.planes import CutPlane
+from ..volume import Box, Geometry, Volume
+from .change import Change
+from .path import follow
+from .provenance import MADE_BY
+from .result import Analysis
+from .sources import MASKS, ByRule, Drawn, Given, Kind, Network, Offset, Probability, Source, Sources, base_of
+from .steps import Steps
+
+FORMAT = 1
+"""Of the description; another one is refused."""
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """A result as a carrier holds it.
+
+    `sources` and `settings` are those that were measured, `digests` of the masks that came out; `masks` are what the files or
+    segments hold now, None where one is missing, with `remarks` about them; `provenance` as it was written.
+    """
+
+    volume: Volume
+    settings: Settings
+    sources: Sources
+    masks: Mapping[str, Mask | None]
+    digests: Mapping[str, str]
+    provenance: Mapping[str, Any]
+    remarks: Mapping[str, tuple[QualityFlag, ...]] = field(default_factory=dict)
+
+    @property
+    def drawn(self) -> frozenset[str]:
+        """Which masks a person changed since they were measured."""
+        return frozenset(name for name in MASKS if (mask := self.masks[name]) is not None and mask.digest != self.digests[name])
+
+    def analyse(self, change: Change = Change(), *, ranges: bool = True, progress: Progress | None = None) -> Analysis:
+        """The result: as it was written, or after what a person drew since, and then `change`. Raises as `analysis.analyse`."""
+        drawn = {name: Drawn(self.masks[name], base_of(self.sources[name]), self.remarks.get(name, ())) for name in self.drawn}
+        settings = self.settings if change.settings is None else change.settings
+        sources = change.of(replace(self.sources, **drawn))
+        found = follow(self.volume, settings, sources, Steps(), ranges, progress or Progress())
+        another = self.drawn or any(value is not None for value in vars(change).values())
+        return found if another else as_made(found, self.provenance)
+
+
+def as_made(found: Analysis, provenance: Mapping[str, Any]) -> Analysis:
+    """An analysis that was read back, with when and by what it was made."""
+    return replace(found, provenance=found.provenance | {key: provenance[key] for key in MADE_BY if key in provenance})
+
+
+def describe(analysis: Analysis) -> dict[str, Any]:
+    """Settings and sources, JSON-ready, and what the scan's own file may lose: its grid to the last digit and its reader's remarks."""
+    sources = analysis.sources
+    return {
+        "format": FORMAT,
+        "geometry": analysis.geometry.to_json(),
+        "flags": [flag.to_json() for flag in analysis.volume.flags],
+        "settings": analysis.settings.to_json(),
+        "sources": {name: _describe_source(sources[name]) for name in MASKS},
+        "planes": [plane.to_json() for plane in sources.planes],
+        "files": {name: dict(file) for name, file in sources.files.items()},
+    }
+
+
+def read_description(
+    content: Mapping[str, Any], scan: Volume, probabilities: Mapping[str, Probability]
+) -> tuple[Volume, Settings, Sources]:
+    """The scan as it was measured, the settings and the sources.
+
+    Parameters
+    ----------
+    scan
+        the scan as the carrier has it; what differs from the description by rounding is taken from the description.
+    probabilities
+        of the networks, by mask.
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError
+        for a description of another format, or a damaged one.
+    InputError
+        for settings, rules or planes that can't be.
+    """
+    if content["format"] != FORMAT:
+        raise ValueError(f"it is of format {content['format']}, and this version reads {FORMAT}")
+    volume = replace(on_its_grid(scan, content["geometry"]), flags=_flags(content["flags"]))
+    found = {name: _source(content["sources"][name], scan.array.shape, probabilities.get(name)) for name in MASKS}
+    sources = Sources(**found, planes=tuple(map(CutPlane.from_json, content["planes"])), files=content["files"])
+    return volume, Settings.from_json(content["settings"]), sources
+
+
+def on_its_grid(scan: Volume, described: Mapping[str, Any]) -> Volume:
+    """The scan on the grid it was measured on: files and nodes round. On its own where it was moved since."""
+    geometry = Geometry(**{key: tuple(values) for key, values in described.items()})
+    if geometry.size != scan.geometry.size:
+        raise ValueError(f"it is of another scan than this one of {scan.array.shape} voxels")
+    return replace(scan, geometry=geometry) if geometry.same_grid(scan.geometry) else scan
+
+
+def _describe_source(source: Source) -> dict[str, Any]:
+    if isinstance(source, Drawn):
+        return _describe_source(source.base) | {"drawn": _packed(source.mask), "remarks": [flag.to_json() for flag in source.remarks]}
+    content: dict[str, Any] = {"kind": source.origin.kind.value}
+    if isinstance(source, ByRule):
+        return content | {"rule": source.name, "parameter": source.parameter}
+    if isinstance(source, Offset):
+        return content
+    content |= {"mask": _packed(source.mask), "flags": [flag.to_json() for flag in source.flags]}
+    if isinstance(source, Network):
+        return content | {"model": dict(source.model), "threshold": source.threshold, "seen_cavity": source.seen_cavity}
+    return content | {"file": None if source.file is None else dict(source.file)}
+
+
+def _source(content: Mapping[str, Any], shape: tuple[int, int, int], probability: Probability | None) -> Source:
+    base = _base(content, shape, probability)
+    return Drawn(_unpacked(content["drawn"], shape), base, _flags(content["remarks"])) if "drawn" in content else base
+
+
+def _base(content: Mapping[str, Any], shape: tuple[int, int, int], probability: Probability | None) -> Source:
+    kind = Kind(content["kind"])
+    if kind is Kind.OFFSET:
+        return Offset()
+    if kind is Kind.RULE:
+        return ByRule(content["rule"], content["parameter"])
+    mask, flags = _unpacked(content["mask"], shape), _flags(content["flags"])
+    if kind is Kind.GIVEN:
+        return Given(mask, flags, content["file"])
+    return Network(content["model"], content["threshold"], mask, probability, content["seen_cavity"], flags)
+
+
+def _flags(content: list[Mapping[str, str]]) -> tuple[QualityFlag, ...]:
+    return tuple(QualityFlag(**flag) for flag in content)
+
+
+def _packed(mask: Mask | None) -> dict[str, Any] | None:
+    """A mask as text: a bit a voxel of its box, deflated."""
+    if mask is None:
+        return None
+    bits = base64.b64encode(zlib.compress(np.packbits(mask.inside).tobytes())).decode("ascii")
+    return {"start": list(mask.box.start), "stop": list(mask.box.stop), "bits": bits}
+
+
+def _unpacked(content: Mapping[str, Any] | None, shape: tuple[int, int, int]) -> Mask | None:
+    if content is None:
+        return None
+    box = Box(tuple(content["start"]), tuple(content["stop"]))
+    if any(not 0 <= a <= b <= size for a, b, size in zip(box.start, box.stop, shape)):
+        raise ValueError("a mask lies outside the scan")
+    count = int(np.prod(box.shape))
+    # No more than a bit a voxel is unpacked, whatever the text says.
+    data = zlib.decompressobj().decompress(base64.b64decode(content["bits"], validate=True), (count + 7) // 8)
+    bits = np.unpackbits(np.frombuffer(data, dtype=np.uint8), count=count)
+    return Mask.of(bits.reshape(box.shape), box.start, shape)
+
+
+def probabilities_of(analysis: Analysis) -> dict[str, Probability]:
+    """The networks' probabilities by mask, for the carrier to keep."""
+    return {name: network.probability for name, network in analysis.sources.networks.items() if network.probability is not None}

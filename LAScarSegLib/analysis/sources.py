@@ -1,0 +1,265 @@
+"""Where a mask comes from: given, offset from the cavity, found by a rule or a network, or drawn by a person on top of one of these."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..anatomy.masks import Mask, mask_on_grid
+from ..errors import InputError
+from ..flags import QualityFlag
+from ..intensity.rules import Rule, find_rule
+from ..settings import Settings
+from ..surface.planes import CutPlane
+from ..volume import Box, Geometry, Volume
+
+if TYPE_CHECKING:
+    from ..inference.options import InferenceOptions
+    from ..models.bundle import Bundle
+
+CAVITY, WALL, SCAR = "cavity", "wall", "scar"
+MASKS = (CAVITY, WALL, SCAR)
+"""The three masks of a result, by the names of their files."""
+
+File = Mapping[str, str]
+"""`path` and `sha256` of a file that was read; in Slicer `path` says which node it was."""
+
+
+class Kind(str, Enum):
+    """What answered for a mask before a person changed it."""
+
+    GIVEN = "given"
+    OFFSET = "offset"
+    RULE = "rule"
+    NETWORK = "network"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a mask comes from, without the mask.
+
+    `reference` is the rule's name, the network's `NAME@VERSION`, or what was given; `parameter` the rule's number, the network's
+    threshold or the wall's thickness in mm; `edited` says that a person changed the mask since.
+    """
+
+    kind: Kind
+    reference: str = ""
+    parameter: float | None = None
+    edited: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": self.kind.value, "reference": self.reference, "parameter": self.parameter, "edited": self.edited}
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """A mask from outside: a file, a segment. `mask` is None where an older version kept only what a person made of it."""
+
+    mask: Mask | None
+    flags: tuple[QualityFlag, ...] = ()
+    file: File | None = None
+
+    @classmethod
+    def of(cls, labels: Volume, grid: Geometry, name: str, label: int | None = None, file: File | None = None) -> Given:
+        """A label volume on any grid as a mask on `grid`; `InputError` as `mask_on_grid`."""
+        array, flags = mask_on_grid(labels, grid, name, label)
+        return cls(Mask.of(array), flags, file)
+
+    @property
+    def origin(self) -> Origin:
+        return Origin(Kind.GIVEN, self.file["path"] if self.file else "")
+
+
+@dataclass(frozen=True)
+class Offset:
+    """The automatic wall: everything up to `Settings.wall_outside_mm` outside the cavity."""
+
+    mask = None
+    flags = ()
+    origin = Origin(Kind.OFFSET)
+
+
+@dataclass(frozen=True)
+class ByRule:
+    """Scar by an intensity rule. Raises `InputError` for an unknown rule, or a number (None: its usual one) that it can't use."""
+
+    name: str
+    parameter: float | None = None
+
+    mask = None
+    flags = ()
+
+    def __post_init__(self) -> None:
+        # The number that is used is written down, not "the default": that may be another one in a later version.
+        object.__setattr__(self, "parameter", find_rule(self.name).check_parameter(self.parameter))
+
+    @property
+    def rule(self) -> Rule:
+        return find_rule(self.name)
+
+    @property
+    def origin(self) -> Origin:
+        return Origin(Kind.RULE, self.name, self.parameter)
+
+
+@dataclass(frozen=True, eq=False)
+class Probability:
+    """A network's probability: `values` (k, j, i) float32 in `box` of a grid of `shape`, 0 elsewhere."""
+
+    values: np.ndarray
+    box: Box
+    shape: tuple[int, int, int]
+
+    @classmethod
+    def of(cls, array: np.ndarray, start: tuple[int, int, int] = (0, 0, 0), shape: tuple[int, int, int] | None = None) -> Probability:
+        """From an array of a whole grid, or of the part of a grid of `shape` that begins at `start`."""
+        shape, place = array.shape if shape is None else shape, Mask.of(array, start, shape).box
+        if 0 in place.shape:
+            return cls(np.zeros((1, 1, 1), np.float32), Box((0, 0, 0), (1, 1, 1)), shape)
+        inside = place.seen_from(Box(start, shape)).slices
+        return cls(np.array(array[inside], dtype=np.float32, order="C"), place, shape)
+
+    def within(self, box: Box) -> np.ndarray:
+        """(k, j, i) float32: the part in `box`."""
+        return self.box.of_values(self.values, box)
+
+    def whole(self) -> np.ndarray:
+        """(k, j, i) float32 on the whole grid."""
+        return self.within(Box((0, 0, 0), self.shape))
+
+    def above(self, threshold: float) -> Mask:
+        """The voxels whose probability is greater."""
+        return Mask.of(self.values > threshold, self.box.start, self.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """What a network found, before anything limits it; it never runs again by itself.
+
+    `model` is what its bundle says of itself (`Bundle.describe`) and how it was run; `mask` the cavity, or all voxels whose scar
+    probability is above `threshold`; `seen_cavity` the digest of the cavity that a scar network looked at. `probability` and
+    `mask` are None where an older version did not keep them.
+    """
+
+    model: Mapping[str, Any]
+    threshold: float
+    mask: Mask | None
+    probability: Probability | None = None
+    seen_cavity: str = ""
+    flags: tuple[QualityFlag, ...] = ()
+
+    @property
+    def reference(self) -> str:
+        return f"{self.model['name']}@{self.model['version']}"
+
+    @property
+    def origin(self) -> Origin:
+        return Origin(Kind.NETWORK, self.reference, self.threshold)
+
+
+@dataclass(frozen=True, eq=False)
+class ToRun:
+    """A network that was asked for and has not run yet: `analyse` runs it, and a `Network` takes its place.
+
+    `file` is the region of interest it was given, `inference.options` say the rest.
+    """
+
+    bundle: Bundle
+    options: InferenceOptions
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """A mask as a person left it, on top of what `base` had found there; `remarks` are about the file it was left in."""
+
+    mask: Mask
+    base: Given | Offset | ByRule | Network
+    remarks: tuple[QualityFlag, ...] = ()
+
+    @property
+    def flags(self) -> tuple[QualityFlag, ...]:
+        return self.base.flags + self.remarks
+
+    @property
+    def origin(self) -> Origin:
+        return replace(self.base.origin, edited=True)
+
+
+Found = Given | Offset | ByRule | Network
+Source = Found | Drawn
+
+
+@dataclass(frozen=True, eq=False)
+class Sources:
+    """All that a result follows from beside the scan and the settings; `files` are those that are no masks: `image`, `roi`."""
+
+    cavity: Given | Network | Drawn | ToRun
+    wall: Offset | Given | Drawn
+    scar: ByRule | Given | Network | Drawn | ToRun
+    planes: tuple[CutPlane, ...] = ()
+    files: Mapping[str, File] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Source:
+        """One of `MASKS`."""
+        return getattr(self, name)
+
+    @cached_property
+    def networks(self) -> dict[str, Network]:
+        """What networks found, by mask, whether a person has drawn over it or not."""
+        bases = {name: base_of(self[name]) for name in MASKS}
+        return {name: base for name, base in bases.items() if isinstance(base, Network)}
+
+    @property
+    def inputs(self) -> dict[str, File]:
+        """Every file that was read, by what it was read for."""
+        given = {name: base_of(self[name]) for name in MASKS}
+        return dict(self.files) | {name: base.file for name, base in given.items() if isinstance(base, Given) and base.file}
+
+    def described(self, inputs: Mapping[str, File]) -> Sources:
+        """The same, read from other files: those of the masks that were given, and `image`, `roi`."""
+        masks = {name: _described(self[name], inputs.get(name)) for name in MASKS}
+        return replace(self, **masks, files={name: file for name, file in inputs.items() if name not in MASKS})
+
+    def in_settings(self, settings: Settings) -> Settings:
+        """The settings with the rule that is in use, and with the usual one where none is."""
+        rule = base_of(self.scar)
+        if isinstance(rule, ByRule):
+            return replace(settings, rule=rule.name, threshold=rule.parameter)
+        return replace(settings, rule=Settings.rule, threshold=None)
+
+
+POSSIBLE = {CAVITY: (Given, Network, ToRun), WALL: (Given, Offset), SCAR: (Given, ByRule, Network, ToRun)}
+"""What may answer for each mask; a person may draw on any of them but one that has not run yet."""
+
+
+def check_sources(sources: Sources) -> None:
+    """`InputError` for a source that can't be: a rule or a wall's offset for the cavity, something drawn on a network that has not run."""
+    for name, possible in POSSIBLE.items():
+        source = sources[name]
+        kinds = tuple(kind for kind in possible if kind is not ToRun) if isinstance(source, Drawn) else possible
+        base = base_of(source)
+        if not isinstance(base, kinds):
+            raise InputError(f"The {name} can't come from {base!r}. {_REMEDIES[name]}")
+
+
+_REMEDIES = {
+    CAVITY: "Give a mask of the left atrial cavity, or a model that finds it; a rule finds scar only.",
+    WALL: "Give a mask of the wall, or nothing: then it lies around the cavity.",
+    SCAR: "Give a mask of the scar, the name of a rule, or a model that finds it.",
+}
+
+
+def _described(source: Source, file: File | None) -> Source:
+    if file is None or not isinstance(base_of(source), Given):
+        return source
+    return replace(source, base=replace(source.base, file=file)) if isinstance(source, Drawn) else replace(source, file=file)
+
+
+def base_of(source: Source) -> Found:
+    """What a source is without what a person drew on it."""
+    return source.base if isinstance(source, Drawn) else source

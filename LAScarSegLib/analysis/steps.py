@@ -1,0 +1,63 @@
+"""The steps of an analysis, remembered: one whose ingredients are what they were isn't taken again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+
+T = TypeVar("T")
+
+
+class Steps:
+    """Takes the steps of one analysis: `steps(function, *ingredients)` is `function(*ingredients)`.
+
+    A function must follow from its arguments alone, and nobody changes what goes in or comes out. Then an analysis that starts
+    from the steps of an earlier one can't differ from one that starts from nothing.
+
+    Parameters
+    ----------
+    earlier
+        the steps of another analysis of the same scan.
+    replayed
+        values by the function's name, in the order of the calls, that another process computed from the same ingredients.
+    """
+
+    def __init__(self, earlier: Steps | None = None, replayed: Mapping[str, list[Any]] | None = None) -> None:
+        self._earlier = {} if earlier is None else earlier._earlier | earlier._taken
+        self._replayed: dict[str, Iterator[Any]] = {name: iter(values) for name, values in (replayed or {}).items()}
+        self._taken: dict[Callable[..., Any], list[tuple[tuple[Any, ...], Any]]] = {}
+
+    def __call__(self, function: Callable[..., T], *ingredients: Any) -> T:
+        taken = self._taken.setdefault(function, [])
+        for those, value in taken:
+            if _all_same(those, ingredients):
+                return value
+        for those, value in self._earlier.get(function, ()):
+            if _all_same(those, ingredients):
+                break
+        else:
+            those, value = ingredients, self._value(function, ingredients)
+        taken.append((those, value))
+        return value
+
+    def _value(self, function: Callable[..., T], ingredients: tuple[Any, ...]) -> T:
+        if function.__name__ in self._replayed:
+            return next(self._replayed[function.__name__])
+        return function(*ingredients)
+
+    def values(self, function: Callable[..., T]) -> list[T]:
+        """What the function gave in this analysis, in the order of the calls."""
+        return [value for _, value in self._taken.get(function, ())]
+
+
+def _all_same(those: tuple[Any, ...], these: tuple[Any, ...]) -> bool:
+    return len(those) == len(these) and all(map(_same, those, these))
+
+
+def _same(one: Any, other: Any) -> bool:
+    """The same object, or an equal value; arrays and what holds arrays are compared by identity, masks by their voxels."""
+    if one is other:
+        return True
+    return not isinstance(one, np.ndarray) and type(one) is type(other) and bool(one == other)

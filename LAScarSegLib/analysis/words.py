@@ -1,0 +1,102 @@
+"""What a person reads about where a result comes from, made from its sources and nowhere else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..intensity.rules import Rule
+from ..systems import SYSTEMS
+from .sources import ByRule, Drawn, Kind, Network, Source, base_of
+
+MASK = "mask"
+"""The method's name in measurements.json when somebody gave or drew the scar."""
+GIVEN_WORDS = "A scar mask that was given"
+BY_HAND = ", edited by hand"
+
+
+@dataclass(frozen=True)
+class ScarMethod:
+    """How scar was found, in the words a report needs; all that is computed is told from the scar's source instead.
+
+    `name` is the rule's key, a network's `NAME@VERSION` or `"mask"`; `title` its name for people; `parameter` the rule's
+    number (None without a rule) and `parameter_name` what it counts; `threshold_intensity` the grey level above which wall is
+    scar. `preset` is the key of the published preset this is, None when it is nobody's; `published_for` the wall it was
+    published for; `calibrated` is False when that wall is not the one measured here ("not calibrated here"); `source` the
+    citation; `wall_given` tells a wall drawn by someone from the automatic one; `kind` is the `Kind` of the scar's source, and
+    `edited` that a person changed it since.
+    """
+
+    name: str
+    title: str
+    parameter: float | None = None
+    parameter_name: str | None = None
+    threshold_intensity: float | None = None
+    preset: str | None = None
+    published_for: str | None = None
+    calibrated: bool = False
+    source: str = ""
+    wall_given: bool = False
+    kind: str = Kind.GIVEN.value
+    edited: bool = False
+
+    @property
+    def words(self) -> str:
+        """The method with its number: "Image intensity ratio > 1.20", "Blood mean + 3 standard deviations"."""
+        return self.title if self.parameter is None else rule_words(self.title, self.parameter_name, self.parameter)
+
+    @property
+    def is_rule(self) -> bool:
+        """Whether a rule found the scar, and nobody changed it since."""
+        return self.kind == Kind.RULE.value and not self.edited
+
+    def to_json(self) -> dict[str, Any]:
+        return dict(self.__dict__)
+
+
+def describe_scar(source: Source, level: float | None, wall_given: bool) -> ScarMethod:
+    """The method of a scar source; `level` is the grey level that a rule found."""
+    base = base_of(source)
+    common: dict[str, Any] = {"wall_given": wall_given, "kind": source.origin.kind.value, "edited": source.origin.edited}
+    if isinstance(source, Drawn):
+        under = describe_scar(base, None, wall_given)
+        return ScarMethod(MASK, under.words + BY_HAND, source=under.source, **common)
+    if isinstance(base, ByRule):
+        return _describe_rule(base.rule, base.parameter, level, common)
+    if isinstance(base, Network):
+        system = SYSTEMS.get(base.model.get("system", ""))
+        by = f" ({system.title})" if system else ""
+        title = f"Network {base.reference}{by}, probability > {base.threshold:g}"
+        return ScarMethod(base.reference, title, source=system.paper if system else "", **common)
+    return ScarMethod(MASK, GIVEN_WORDS, **common)
+
+
+def rule_words(title: str, parameter_name: str | None, parameter: float) -> str:
+    """A rule with its number."""
+    if " n " in title:
+        return title.replace(" n ", f" {parameter:g} ")
+    return f"{title} > {parameter:.2f}" if parameter_name == "IIR" else f"{title}, {parameter:g}"
+
+
+def _describe_rule(rule: Rule, parameter: float | None, level: float | None, common: dict[str, Any]) -> ScarMethod:
+    preset = rule.preset(parameter)
+    return ScarMethod(
+        name=rule.name,
+        title=rule.title,
+        parameter=parameter,
+        parameter_name=rule.parameter,
+        threshold_intensity=level,
+        preset=preset.key if preset else None,
+        published_for=preset.published_for if preset else None,
+        calibrated=bool(preset and preset.wall_drawn_by_hand and common["wall_given"]),
+        source=preset.source if preset else rule.source,
+        **common,
+    )
+
+
+def older_than_cavity(network: Network) -> str:
+    """That a network's scar belongs to another cavity than the one there is now."""
+    return (
+        f"The cavity was changed after the network {network.reference} had found the scar; its scar was kept, inside the new wall. "
+        "Press Apply to let the network look again."
+    )

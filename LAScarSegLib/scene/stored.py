@@ -1,0 +1,82 @@
+"""A result that a scene holds, read back: its segments, which a person may have drawn in, and what it follows from."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..analysis.content import Stored, on_its_grid, read_description
+from ..analysis.legacy import legacy_sources
+from ..analysis.sources import CAVITY, MASKS, SCAR, WALL, Probability
+from ..errors import InputError
+from ..volume import Geometry
+from . import segmentation as segments
+from .mrml import find_result
+from .provenance import MEASUREMENTS, PROVENANCE, SETTINGS, SOURCES
+from .segmentation import ROLE_NAME, segment_mask
+from .volumes import volume_from_node
+
+KINDS = {CAVITY: segments.CAVITY, WALL: segments.WALL, SCAR: segments.SCAR}
+"""The segment of each mask."""
+
+
+HARDENED_ROLE = "hardened"
+"""The copy of a scan that lies under a transform which bends it."""
+
+
+def analysed_volumes(scene: Any, volume: Any) -> tuple[Any, ...]:
+    """The volume nodes that results of a scan belong to: its own, and the hardened copy, if there is one."""
+    copy = find_result(scene, "vtkMRMLScalarVolumeNode", HARDENED_ROLE, volume)
+    return (volume,) if copy is None else (volume, copy)
+
+
+def result_nodes(scene: Any, volume: Any) -> tuple[Any, Any] | None:
+    """The measurements table and the segmentation of the volume node's result; None when the scene holds none that can be read."""
+    table = find_result(scene, "vtkMRMLTableNode", "measurements", volume)
+    segmentation = find_result(scene, "vtkMRMLSegmentationNode", ROLE_NAME, volume)
+    return (table, segmentation) if is_result(table) and segmentation is not None else None
+
+
+def is_result(table: Any | None) -> bool:
+    """Whether a table says what its result was measured with."""
+    return table is not None and all(table.GetAttribute(name) for name in (MEASUREMENTS, PROVENANCE, SETTINGS))
+
+
+def read_result(scene: Any, volume: Any, table: Any, segmentation: Any) -> Stored:
+    """The result of the volume node, as its table describes it and its segments hold it now.
+
+    Raises
+    ------
+    InputError
+        the scan's node can't be used, or what the table says is damaged.
+    """
+    scan = volume_from_node(volume)
+    probabilities = {name: _probability(scene, volume, name, scan.geometry) for name in (CAVITY, SCAR)}
+    probabilities = {name: found for name, found in probabilities.items() if found is not None}
+    masks = {name: segment_mask(segmentation, kind.segment_id, scan.geometry) for name, kind in KINDS.items()}
+    try:
+        provenance, described = json.loads(table.GetAttribute(PROVENANCE)), table.GetAttribute(SOURCES)
+        if described:
+            scan, settings, sources = read_description(json.loads(described), scan, probabilities)
+        else:
+            method = json.loads(table.GetAttribute(MEASUREMENTS))["method"]
+            scan = on_its_grid(scan, provenance["geometry"])
+            settings, sources = legacy_sources(provenance, method, masks, probabilities)
+        digests = {name: provenance["masks"][name] for name in MASKS}
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"The result of {volume.GetName()!r} in this scene is damaged or of another version ({error!r}). Press Apply for a new one."
+        ) from error
+    return Stored(scan, settings, sources, masks, digests, provenance)
+
+
+def _probability(scene: Any, source: Any, name: str, grid: Geometry) -> Probability | None:
+    """A network's probability on the scan's grid, whichever part of it the node holds."""
+    node = find_result(scene, "vtkMRMLScalarVolumeNode", f"{name}_probability", source)
+    if node is None or node.GetImageData() is None:
+        return None
+    part = volume_from_node(node)
+    start = grid.start_of(part.geometry)
+    if start is None:
+        return None
+    return Probability.of(part.array, start, grid.shape)
