@@ -16,7 +16,7 @@ from trame_slicer.views import DirectViewFactory, ViewLayoutDefinition
 from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkRenderingCore import vtkWindowToImageFilter
 
-from LAScarSegLib.pipeline import analyse
+from LAScarSegLib.analysis import analyse
 from LAScarSegLib.sample_data import CAVITY_SEGMENT, THUMBNAIL, sample
 from LAScarSegLib.scene import build_scene, segment_from_node, show, volume_from_node
 from LAScarSegLib.scene.sample import load_sample
