@@ -154,7 +154,9 @@ def terms_to_accept(request: Request) -> tuple[Bundle, ...]:
     """The request's models whose terms nobody has accepted yet. Raises what `run_request` would refuse before it asks for terms."""
     from .models.store import ModelStore
 
-    return tuple(source for source in _checked_sources(request).values() if isinstance(source, Bundle) and not ModelStore().accepted(source))
+    return tuple(
+        source for source in _checked_sources(request).values() if isinstance(source, Bundle) and not ModelStore().accepted(source)
+    )
 
 
 def _checked_sources(request: Request) -> dict[str, Path | Bundle | None]:
@@ -216,7 +218,9 @@ def _scar_source(scar: str) -> Path | Bundle | None:
 def _refuse_bundle(path: Path) -> None:
     """A model is named after it was added, so that it is checked, and its terms are known, once and for all."""
     if (path.suffix == ".zip" and path.is_file()) or (path / CARD).is_file():
-        raise InputError(f"{path} is no mask; it seems to be a model bundle. Add it with `lascarseg models add {path}`, then give its name.")
+        raise InputError(
+            f"{path} is no mask; it seems to be a model bundle. Add it with `lascarseg models add {path}`, then give its name."
+        )
 
 
 def _find_model(name: str, complaint: str) -> Bundle:

@@ -18,13 +18,16 @@ from ..anatomy.anatomy import Anatomy
 from ..errors import InputError, ProcessingError
 from ..flags import QualityFlag
 from ..intensity.blood_pool import BloodPool
+from ..measure.numbers import grey_level_of
 from ..measure.sample import Sample
 from ..progress import Progress
+from ..surface.projection import project_intensity
 from ..surface.surface import Surface
 from ..volume import Box, Geometry, Volume
 from ..whole_folder import FolderKind, check_folder, disk_error, whole_folder
-from . import path as steps_of
+from .cavities import MeasuredCavity, find_anatomy, measure_cavity, mesh_of, with_other_blood, with_regions, with_shifted_surface
 from .content import as_made, describe, probabilities_of, read_description
+from .path import check_scan, follow
 from .result import Analysis
 from .sources import Probability
 from .steps import Steps
@@ -36,14 +39,11 @@ VERSION = 2
 JSON_NAME = "json"
 """The member that holds everything but arrays, as UTF-8 bytes."""
 SLOW_STEPS: tuple[Callable[..., Any], ...] = (
-    steps_of._check_scan, steps_of._anatomy, steps_of._mesh, steps_of._with_regions, steps_of._variant, steps_of._with_other_blood,
-    steps_of._with_shifted_surface, steps_of.project_intensity, steps_of.grey_level_of,
+    check_scan, find_anatomy, mesh_of, with_regions, measure_cavity, with_other_blood, with_shifted_surface, project_intensity,
+    grey_level_of,
 )  # fmt: skip
 """Everything else takes milliseconds."""
-KINDS = {
-    kind.__name__: kind
-    for kind in (Anatomy, BloodPool, Box, Geometry, Probability, QualityFlag, Sample, Surface, steps_of._Variant)
-}
+KINDS = {kind.__name__: kind for kind in (Anatomy, BloodPool, Box, Geometry, Probability, QualityFlag, Sample, Surface, MeasuredCavity)}
 """What the values of steps are made of."""
 
 
@@ -96,7 +96,7 @@ def read_analysis(path: str | Path, volume: Volume) -> Analysis:
         probabilities = {name: _value(found, arrays) for name, found in content["probabilities"].items()}
         scan, settings, sources = read_description(content["description"], volume, probabilities)
         replayed = Steps(replayed={name: _value(values, arrays) for name, values in content["steps"].items()})
-        found = steps_of.follow(scan, settings, sources, replayed, content["ranges"], Progress())
+        found = follow(scan, settings, sources, replayed, content["ranges"], Progress())
         return as_made(found, content["provenance"])
     except (OSError, ValueError, KeyError, TypeError, IndexError, StopIteration, zipfile.BadZipFile, InputError) as error:
         raise ProcessingError(f"The analysis in {path} can't be read ({error}). Run it again.") from error

@@ -26,7 +26,9 @@ def find_cavity(scan: Volume, bundle: Bundle, options: InferenceOptions, progres
 
     model = BundleCavityModel.from_bundle(bundle, options, progress)
     probability, mask = model.predict_with_mask(scan)
-    return Network(_described(bundle, options), bundle.card.threshold, Mask.of(mask.array), Probability.of(probability.array), "", mask.flags)
+    return Network(
+        _described(bundle, options), bundle.card.threshold, Mask.of(mask.array), Probability.of(probability.array), "", mask.flags
+    )
 
 
 def find_scar(scan: Volume, cavity: Mask, bundle: Bundle, options: InferenceOptions, progress: Progress | None = None) -> Network:

@@ -84,7 +84,9 @@ class Analysis:
     def described(self, inputs: Mapping[str, File]) -> Analysis:
         """The same, read from other files: a worker's are temporary, and the nodes behind them are meant."""
         sources = self.sources.described(inputs)
-        return replace(self, sources=sources, provenance=self.provenance | {"inputs": {name: dict(f) for name, f in sources.inputs.items()}})
+        return replace(
+            self, sources=sources, provenance=self.provenance | {"inputs": {name: dict(f) for name, f in sources.inputs.items()}}
+        )
 
     @property
     def blood_pool(self) -> BloodPool:

@@ -14,6 +14,7 @@ from ..errors import InputError
 from ..flags import QualityFlag, simulated_model
 from ..models.bundle import Bundle, check_use
 from ..models.card import ModelCard, NetworkSpec
+from ..orientation import Orientation
 from ..progress import Progress
 from ..settings import Settings
 from ..systems import SYSTEMS, Stage
@@ -22,7 +23,6 @@ from ..volume import Box, Volume
 from .device import Device, choose_device, deterministic
 from .memory import with_less_memory
 from .options import InferenceOptions
-from ..orientation import Orientation
 from .preparation import Normalisation, channels_at
 from .region import REGION_MARGIN_MM, atrium_in, check_found, is_cropped, largest_component, region_of, voxels_around, widened
 from .resampling import (

@@ -154,7 +154,9 @@ class _Writer:
         for name, probability in probabilities_of(self._analysis).items():
             box, inside = probability.box, Volume(probability.values, self._analysis.geometry.crop(probability.box))
             jobs.append(_Job(f"{name}_probability.nii.gz", lambda path, box=box, inside=inside: self._write_box(inside, box, path), 0.7))
-            jobs.append(_Job(f"{name}_entropy.nii.gz", lambda path, box=box, inside=inside: self._write_box(entropy(inside), box, path), 0.7))
+            jobs.append(
+                _Job(f"{name}_entropy.nii.gz", lambda path, box=box, inside=inside: self._write_box(entropy(inside), box, path), 0.7)
+            )
         return jobs
 
     def _volume_writer(self, name: str) -> Callable[[Path], None]:

@@ -31,7 +31,9 @@ def corrections(scene: Any, choices: Choices) -> dict[tuple[str, str], str]:
     if volume is None:
         return {}
     return {
-        (source.GetID(), name): digest for source in analysed_volumes(scene, volume) for name, digest in _edited(scene, source, choices).items()
+        (source.GetID(), name): digest
+        for source in analysed_volumes(scene, volume)
+        for name, digest in _edited(scene, source, choices).items()
     }
 
 

@@ -15,11 +15,11 @@ import numpy as np
 from ..anatomy.anatomy import build_anatomy
 from ..errors import InputError
 from ..evaluation.cases import listed
-from ..orientation import Orientation
 from ..inference.preparation import Normalisation, channels_at
 from ..inference.region import REGION_MARGIN_MM, widened
 from ..inference.resampling import resample_mask, shape_at, true_spacing, working_geometry
 from ..models.card import ModelCard
+from ..orientation import Orientation
 from ..progress import Progress
 from ..settings import Settings
 from ..systems import Stage

@@ -32,13 +32,13 @@ from LAScarSegLib.volume import Geometry, Volume
 from LAScarSegLib.volume_files import write_volume
 
 NAMES = ("cavity", "wall", "scar")
-SIZE, SPACING_MM = (72, 64, 38), (2.1, 2.1, 2.6)
+SIZE, SPACING_MM = (60, 52, 36), (2.5, 2.5, 2.8)
 """Voxels and their size: the heart's field of view in a tenth of the usual number of voxels."""
 PHANTOMS = 4
 STARTS = ("rule", "mask", "network")
 """Where the scar comes from at the beginning of a story."""
 RULES = (("iir", 1.1), ("iir", 1.2), ("iir", 1.32), ("nsd", 2.3), ("percentile", 80.0), ("otsu", None), ("kmeans", None))
-QUICK = Settings(mesh_edge_mm=2.0)
+QUICK = Settings(mesh_edge_mm=2.5)
 """A coarse mesh: an analysis takes half the time."""
 SETTINGS = (
     {"native": True}, {"native": True, "staging": "utah2010"}, {"wall_outside_mm": 3.5}, {"blood_pool_erosion_mm": 4.0},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,6 @@ from hypothesis import strategies as st
 from laws import CARRIERS, CHANGES, NAMES, PHANTOMS, STARTS, Story, check_carrier, check_grid, phantom, regridded
 from scene_cases import rotation
 
-from LAScarSegLib.analysis import analyse
 from LAScarSegLib.phantom.files import write_phantom
 from LAScarSegLib.request import Request, run_request
 from LAScarSegLib.volume_files import read_volume
@@ -37,7 +37,7 @@ def folder(tmp_path_factory) -> Path:
 
 
 @settings(max_examples=60, **FIXED)
-@given(NUMBERS, st.sampled_from(STARTS), st.lists(st.tuples(STEP, st.booleans()), min_size=6, max_size=8))
+@given(NUMBERS, st.sampled_from(STARTS), st.lists(st.tuples(STEP, st.booleans()), min_size=5, max_size=7))
 def test_law_1_a_changed_result_is_the_analysis_of_what_it_is_made_of_now(number, start, steps):
     story = Story(number, start)
     for (what, place, size), wait in steps:
@@ -104,9 +104,11 @@ def test_law_3_every_door_leads_to_the_same_room(scans, tmp_path, monkeypatch, r
     monkeypatch.chdir(scans)
     request = {"image": "image.nii.gz", "cavity": "cavity.nii.gz"} | request_ | {"output": str(tmp_path / "worker")}
     (tmp_path / "request.json").write_text(json.dumps(request), encoding="utf-8")
-    command_line = "from LAScarSegLib.cli import main; main()"
+    command_line, environment = "from LAScarSegLib.cli import main; main()", os.environ | {"OMP_NUM_THREADS": "1"}
     started = [
-        subprocess.Popen([sys.executable, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        )
         for arguments in (
             ["-m", "LAScarSegLib.worker", str(tmp_path / "request.json")],
             ["-c", command_line, "run", "image.nii.gz", *options(request_), "-o", str(tmp_path / "command line")],
@@ -119,7 +121,9 @@ def test_law_3_every_door_leads_to_the_same_room(scans, tmp_path, monkeypatch, r
         assert process.wait() == 0, error
         for pipe in (process.stdin, process.stdout, process.stderr):
             pipe.close()
-    written = [json.loads((tmp_path / name / "measurements.json").read_text(encoding="utf-8")) for name in ("worker", "command line", "own")]
+    written = [
+        json.loads((tmp_path / name / "measurements.json").read_text(encoding="utf-8")) for name in ("worker", "command line", "own")
+    ]
     assert written[0] == written[1] == written[2]
     assert written[0]["method"] == analysis.method.to_json() and written[0]["scar_area_pct"]["low"] is not None
     for name in NAMES:
@@ -127,34 +131,13 @@ def test_law_3_every_door_leads_to_the_same_room(scans, tmp_path, monkeypatch, r
         assert all(np.array_equal(first, other) for other in others)
 
 
-def test_law_3_slicers_logic_gives_the_same_numbers_as_the_command_line(scans, monkeypatch):
-    pytest.importorskip("slicer", reason="the module needs slicer-core")
-    pytest.importorskip("PySide6.QtWidgets", reason="the module needs Qt")
-    from slicer_stand_in import slicer_application
-
-    from LAScarSegLib import scene as mrml
-
-    image, cavity = (read_volume(scans / f"{name}.nii.gz") for name in ("image", "cavity"))
-    scene = mrml.new_scene()
-    with slicer_application(scene):
-        import LAScarSeg
-
-        volume = mrml.volume_to_node(image, scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "scan"))
-        direct = analyse(image, cavity=cavity)
-        nodes = mrml.build_scene(mrml.new_scene(), direct)
-        segmentation = scene.AddNode(nodes.segmentation)
-        session = LAScarSeg.LAScarSegLogic().process(volume, segmentation, "LA_cavity")
-    # A node keeps spacing and position to 15 digits.
-    values = [{key: q.value for key, q in analysis.measurements.items() if q.value is not None} for analysis in (session.analysis, direct)]
-    assert values[0] == pytest.approx(values[1], rel=1e-9)
+STORED_OTHERWISE = (
+    ((0, 1, 2), (True, False, True), (0.0, 0.0)), ((2, 0, 1), (False, False, False), (0.0, 0.0)),
+    ((1, 0, 2), (False, True, False), (0.5, -0.4)), ((2, 1, 0), (True, True, False), (-0.3, 0.6)),
+)  # fmt: skip
 
 
-TURNS = ((0.0, 0.0), (0.5, -0.4))
-
-
-@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)])
-@pytest.mark.parametrize("flips", [(True, False, True), (False, True, False)])
-@pytest.mark.parametrize("turn", TURNS, ids=["straight", "turned"])
+@pytest.mark.parametrize(("order", "flips", "turn"), STORED_OTHERWISE, ids=["flipped", "permuted", "turned", "all of it"])
 def test_law_3_a_network_finds_the_same_cavity_however_the_scan_is_stored(scans, monkeypatch, order, flips, turn):
     pytest.importorskip("torch", reason="networks need torch")
     pytest.importorskip("monai", reason="networks need MONAI")

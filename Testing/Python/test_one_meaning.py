@@ -175,7 +175,9 @@ def test_a_utah_stage_is_roman_for_people_wherever_they_read_it(tmp_path, monkey
     stage = analysis.measurements["utah_stage"].value
     roman = {1: "I", 2: "II", 3: "III", 4: "IV"}[stage]
     table = mrml.build_scene(mrml.new_scene(), analysis).measurements.GetTable()
-    shown = {table.GetValueByName(row, "Key").ToString(): table.GetValueByName(row, "Value").ToString() for row in range(table.GetNumberOfRows())}
+    shown = {
+        table.GetValueByName(row, "Key").ToString(): table.GetValueByName(row, "Value").ToString() for row in range(table.GetNumberOfRows())
+    }
     assert shown["utah_stage"] == roman
     write_scan(tmp_path)
     monkeypatch.chdir(tmp_path)
@@ -194,7 +196,12 @@ def test_a_perturbation_that_can_not_be_measured_is_said():
     small = image.like(np.linalg.norm(offset, axis=-1) <= 5.2)
     analysis = analyse(image, Settings(blood_pool_erosion_mm=4.0), cavity=small)
     (flag,) = [flag for flag in analysis.flags if flag.code == "range_incomplete"]
-    assert "a cavity smaller by 1 mm" in flag.message and "no blood pool" in flag.message and "may be too narrow" in flag.message and flag.severity == "warning"
+    assert (
+        "a cavity smaller by 1 mm" in flag.message
+        and "no blood pool" in flag.message
+        and "may be too narrow" in flag.message
+        and flag.severity == "warning"
+    )
     whole = analyse(image, Settings(), cavity=cavity)
     assert "range_incomplete" not in [flag.code for flag in whole.flags]
 

@@ -51,3 +51,20 @@ def test_opening_the_panel_loads_no_network_library(repository: Path) -> None:
     code = "from slicer_stand_in import open_panel; open_panel(); print([n for n in ('torch', 'matplotlib', 'monai') if n in sys.modules])"
     done = run_in_module(repository, code)
     assert done.stdout.endswith("[]\n"), done.stdout + done.stderr
+
+
+def test_the_logic_gives_the_numbers_of_an_analysis_without_slicer(repository: Path) -> None:
+    """Law 3 of ARCHITECTURE for this door; test_laws.py has the others. A node keeps spacing and position to 15 digits."""
+    code = """
+    from scene_cases import AXIAL, scan
+    from LAScarSegLib import scene
+    from LAScarSegLib.analysis import analyse
+    image, cavity = scan(AXIAL)
+    direct = analyse(image, cavity=cavity)
+    nodes = scene.build_scene(application.scene, direct)
+    session = LAScarSeg.LAScarSegLogic().process(nodes.volume, nodes.segmentation, "LA_cavity")
+    pairs = [(session.analysis.measurements[key].value, quantity.value) for key, quantity in direct.measurements.items()]
+    print(all(a == b or abs(a - b) <= 1e-9 * abs(b) for a, b in pairs), len(pairs))
+"""
+    done = run_in_module(repository, code.strip())
+    assert done.stdout.endswith("True 13\n"), done.stdout + done.stderr
