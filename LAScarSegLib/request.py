@@ -275,6 +275,8 @@ def _cavity_source(cavity: Path | None) -> Path | Bundle:
     if cavity.exists():
         return cavity
     remedy = "Give a mask of the left atrial cavity with --cavity FILE, or a model's name"
+    if str(cavity) in RULES:
+        remedy = f"'{cavity}' is a rule, and rules find scar only. {remedy}"
     return _find_model(str(cavity), f"The cavity '{cavity}' is not an existing file. {remedy}")
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt
 
-from LAScarSegLib.analysis import analyse
+from LAScarSegLib.analysis import ByRule, Change, Mask, Offset, analyse, revise
+from LAScarSegLib.errors import InputError
 from LAScarSegLib.settings import Settings
 from LAScarSegLib.volume import Geometry, Volume
 
@@ -32,3 +33,28 @@ def test_both_distance_maps_are_those_of_the_whole_grid(ball: Volume, wall_given
     for mask, sdm in ((analysis.cavity.array > 0, analysis.sdm_cavity.array), (analysis.wall.array > 0, analysis.sdm_wall.array)):
         expected = distance_transform_edt(mask, sampling=sampling) - distance_transform_edt(~mask, sampling=sampling)
         np.testing.assert_allclose(sdm, np.clip(expected, -12, 12), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("sources", "says"),
+    [
+        ({"cavity": ByRule("iir")}, "The cavity can't come from ByRule.*a rule finds scar only"),
+        ({"wall": ByRule("iir")}, "The wall can't come from ByRule.*Give a mask of the wall, or nothing"),
+        ({"scar": Offset()}, "The scar can't come from Offset.*the name of a rule"),
+    ],
+)
+def test_a_source_that_can_not_be_is_refused(ball: Volume, sources: dict, says: str) -> None:
+    image = ball.like(np.where(ball.array, 200.0, 100.0) + np.indices(ball.array.shape).sum(axis=0))
+    with pytest.raises(InputError, match=says):
+        analyse(image, **{"cavity": ball} | sources)
+
+
+def test_a_change_that_can_not_be_is_refused_and_leaves_the_result_as_it_was(ball: Volume) -> None:
+    image = ball.like(np.where(ball.array, 200.0, 100.0) + np.indices(ball.array.shape).sum(axis=0))
+    analysis = analyse(image, Settings(perturbation=False), cavity=ball)
+    before = dict(analysis.measurements)
+    nothing = Mask.of(np.zeros_like(ball.array))
+    for change in (Change(cavity=ByRule("iir")), Change(cavity=nothing), Change(wall=Mask.of(ball.array))):
+        with pytest.raises(InputError):
+            revise(analysis, change)
+    assert analysis.measurements == before and revise(analysis, Change()).measurements == before

@@ -13,6 +13,7 @@ import pytest
 
 pytest.importorskip("slicer", reason="needs slicer-core")
 
+from editing_cases import Bench  # noqa: E402
 from presenter_cases import PYTHON, add_bend, ball_nodes, left_in, snapshot, undo_switched_on, wait_until  # noqa: E402
 from processes import group_members  # noqa: E402
 from scene_cases import CENTRE_LPS, GRIDS, scan  # noqa: E402
@@ -304,3 +305,20 @@ def test_a_result_that_can_not_be_read(scene, runs, temporary):
     before = snapshot(scene)
     state = finished(started(runs, scene, choices, temporary, shell("""echo '{"result": "/nowhere"}'""")))
     assert "can't be read" in state.error and snapshot(scene) == before
+
+
+def test_what_is_drawn_in_the_earlier_result_while_a_run_is_under_way_is_not_replaced(scene, runs, temporary):
+    _, _, choices = ball_nodes(scene)
+    first = started(runs, scene, choices, temporary)
+    assert finished(first).error == ""
+    made = Bench(scene, first.nodes, EditSession(scene, first.nodes, first.analysis))
+    second = started(runs, scene, dataclasses.replace(choices, threshold=0.7), temporary)
+    painted = made.held("scar") ^ made.held("wall")
+    made.draw("scar", painted)
+    state = finished(second)
+    assert "corrected by hand (scar) while the analysis ran" in state.error and "Press Apply again" in state.error
+    np.testing.assert_array_equal(made.held("scar"), painted)
+    assert second.analysis is None and left_in(temporary) == []
+    # What was drawn before Apply, the user has agreed to lose.
+    third = started(runs, scene, dataclasses.replace(choices, threshold=0.7), temporary)
+    assert finished(third).error == "" and third.analysis.method.parameter == 0.7
