@@ -20,7 +20,7 @@ from common.timing import Bar, judge, print_table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "Testing" / "Python"))
 
-from laws import CARRIERS, CHANGES, PHANTOMS, STARTS, Story, check_carrier, check_grid  # noqa: E402
+from law_cases import CARRIERS, CHANGES, PHANTOMS, STARTS, Story, check_carrier, check_grid  # noqa: E402
 from scene_cases import rotation  # noqa: E402
 
 PLACES, SIZES, LONGEST = 13, 4, 8

@@ -40,7 +40,7 @@ class Request:
     file or the name of a rule or model (ARCHITECTURE, "Choosing methods"; None: the rule of `settings`); `labels` says by mask
     name which label of a mask with several to take. `device` … `accept_terms` are for models: see `inference.options`; `roi` is
     a mask of the region of interest, `accept_terms` accepts the terms they come with. `analysis`: the output folder gets the whole
-    analysis (`analysis_file`) for the program that asked, and none of a result's files.
+    analysis (`analysis.archive`) for the program that asked, and none of a result's files.
     """
 
     image: Path

@@ -26,7 +26,7 @@ from ..surface.surface import Surface
 from ..volume import Box, Geometry, Volume
 from ..whole_folder import FolderKind, check_folder, disk_error, whole_folder
 from .cavities import MeasuredCavity, find_anatomy, measure_cavity, mesh_of, with_other_blood, with_regions, with_shifted_surface
-from .content import as_made, describe, probabilities_of, read_description
+from .content import DAMAGE, as_made, describe, probabilities_of, read_description
 from .path import check_scan, follow
 from .result import Analysis
 from .sources import Probability
@@ -98,7 +98,7 @@ def read_analysis(path: str | Path, volume: Volume) -> Analysis:
         replayed = Steps(replayed={name: _value(values, arrays) for name, values in content["steps"].items()})
         found = follow(scan, settings, sources, replayed, content["ranges"], Progress())
         return as_made(found, content["provenance"])
-    except (OSError, ValueError, KeyError, TypeError, IndexError, StopIteration, zipfile.BadZipFile, InputError) as error:
+    except (OSError, StopIteration, zipfile.BadZipFile, InputError, *DAMAGE) as error:
         raise ProcessingError(f"The analysis in {path} can't be read ({error}). Run it again.") from error
 
 

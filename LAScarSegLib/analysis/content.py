@@ -26,6 +26,9 @@ from .result import Analysis
 from .sources import MASKS, ByRule, Drawn, Given, Kind, Network, Offset, Probability, Source, Sources, base_of
 from .steps import Steps
 
+PROBABILITY_MISSING = QualityFlag(
+    "probability_missing", "The map of a network's probability that belongs to this result is no longer there; its mask was kept."
+)
 FORMAT = 1
 """Of the description; another one is refused."""
 
@@ -66,6 +69,10 @@ def as_made(found: Analysis, provenance: Mapping[str, Any]) -> Analysis:
     return replace(found, provenance=found.provenance | {key: provenance[key] for key in MADE_BY if key in provenance})
 
 
+DAMAGE = (ValueError, KeyError, TypeError, AttributeError, IndexError, zlib.error)
+"""What comes of a description that somebody or something has damaged."""
+
+
 def describe(analysis: Analysis) -> dict[str, Any]:
     """Settings and sources, JSON-ready, and what the scan's own file may lose: its grid to the last digit and its reader's remarks."""
     sources = analysis.sources
@@ -94,7 +101,7 @@ def read_description(
 
     Raises
     ------
-    ValueError, KeyError, TypeError
+    DAMAGE
         for a description of another format, or a damaged one.
     InputError
         for settings, rules or planes that can't be.
@@ -103,7 +110,11 @@ def read_description(
         raise ValueError(f"it is of format {content['format']}, and this version reads {FORMAT}")
     volume = replace(on_its_grid(scan, content["geometry"]), flags=_flags(content["flags"]))
     found = {name: _source(content["sources"][name], scan.array.shape, probabilities.get(name)) for name in MASKS}
-    sources = Sources(**found, planes=tuple(map(CutPlane.from_json, content["planes"])), files=content["files"])
+    sources = Sources(
+        **found,
+        planes=tuple(map(CutPlane.from_json, content["planes"])),
+        files={name: _file(file) for name, file in content["files"].items()},
+    )
     return volume, Settings.from_json(content["settings"]), sources
 
 
@@ -125,7 +136,8 @@ def _describe_source(source: Source) -> dict[str, Any]:
         return content
     content |= {"mask": _packed(source.mask), "flags": [flag.to_json() for flag in source.flags]}
     if isinstance(source, Network):
-        return content | {"model": dict(source.model), "threshold": source.threshold, "seen_cavity": source.seen_cavity}
+        content |= {"model": dict(source.model), "threshold": source.threshold, "seen_cavity": source.seen_cavity}
+        return content | {"probability": source.probability is not None}
     return content | {"file": None if source.file is None else dict(source.file)}
 
 
@@ -142,8 +154,15 @@ def _base(content: Mapping[str, Any], shape: tuple[int, int, int], probability: 
         return ByRule(content["rule"], content["parameter"])
     mask, flags = _unpacked(content["mask"], shape), _flags(content["flags"])
     if kind is Kind.GIVEN:
-        return Given(mask, flags, content["file"])
-    return Network(content["model"], content["threshold"], mask, probability, content["seen_cavity"], flags)
+        return Given(mask, flags, None if content["file"] is None else _file(content["file"]))
+    if content["probability"] and probability is None:
+        flags += (PROBABILITY_MISSING,)
+    model = content["model"] | {name: str(content["model"][name]) for name in ("name", "version")}
+    return Network(model, float(content["threshold"]), mask, probability, str(content["seen_cavity"]), flags)
+
+
+def _file(content: Mapping[str, str]) -> dict[str, str]:
+    return {key: str(content[key]) for key in ("path", "sha256")}
 
 
 def _flags(content: list[Mapping[str, str]]) -> tuple[QualityFlag, ...]:
@@ -166,7 +185,10 @@ def _unpacked(content: Mapping[str, Any] | None, shape: tuple[int, int, int]) ->
         raise ValueError("a mask lies outside the scan")
     count = int(np.prod(box.shape))
     # No more than a bit a voxel is unpacked, whatever the text says.
-    data = zlib.decompressobj().decompress(base64.b64decode(content["bits"], validate=True), (count + 7) // 8)
+    unpacking = zlib.decompressobj()
+    data = unpacking.decompress(base64.b64decode(content["bits"], validate=True), (count + 7) // 8)
+    if len(data) != (count + 7) // 8:
+        raise ValueError("a mask is cut off")
     bits = np.unpackbits(np.frombuffer(data, dtype=np.uint8), count=count)
     return Mask.of(bits.reshape(box.shape), box.start, shape)
 

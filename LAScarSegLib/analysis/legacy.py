@@ -4,107 +4,95 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..anatomy.masks import Mask
-from ..flags import simulated_model
+from ..flags import QualityFlag, simulated_model
 from ..intensity.rules import RULES
 from ..settings import Settings
 from ..surface.planes import CutPlane
-from .sources import CAVITY, SCAR, WALL, ByRule, Drawn, Found, Given, Network, Offset, Probability, Source, Sources
+from .content import PROBABILITY_MISSING
+from .sources import CAVITY, MASKS, SCAR, WALL, ByRule, Drawn, Found, Given, Network, Offset, Probability, Source, Sources
 from .words import BY_HAND, MASK
 
 USUAL_THRESHOLD = 0.5
+"""Of a network's probability, where the method's title doesn't say it; every bundle there was had this one."""
+FOUND_BY_PATH = (
+    "no_scar", "scar_inside_cavity", "scar_outside_wall", "prediction_beside_wall", "threshold_near_blood", "field_of_view",
+    "small_field_of_view", "ct_like_values", "not_lge_like", "thick_slices", "blood_pool_uneven", "low_wall_contrast",
+    "la_volume_unusual", "surface_without_wall", "no_planes", "planes_cut_most", "leak_through_mitral_plane", "cavity_touches_border",
+    "cavity_in_pieces", "cavity_has_holes", "scar_older_than_cavity",
+)  # fmt: skip
+"""Codes of the flags that an analysis finds anew; any other was a remark on a file or a network, and is kept."""
 
 
-def legacy_sources(
-    provenance: Mapping[str, Any],
-    method: Mapping[str, Any],
-    masks: Mapping[str, Mask | None],
-    probabilities: Mapping[str, Probability],
-) -> tuple[Settings, Sources]:
-    """Settings and sources of a result that has no description of its own.
+@dataclass(frozen=True)
+class LegacyResult:
+    """A result as it was written: provenance.json, measurements.json, what its files or segments hold now, and probabilities by mask."""
 
-    Parameters
-    ----------
-    provenance, method
-        as written: provenance.json, and `method` in measurements.json.
-    masks
-        what the files or segments hold. What a person drew over is lost.
+    provenance: Mapping[str, Any]
+    measurements: Mapping[str, Any]
+    masks: Mapping[str, Mask | None]
+    probabilities: Mapping[str, Probability]
 
-    Raises
-    ------
-    KeyError, TypeError, ValueError
-        the result is damaged.
-    """
-    settings = Settings.from_json(provenance["settings"])
-    edited = set(provenance.get("edited", ()))
-    if method["name"] == MASK and method["title"].endswith(BY_HAND):
-        edited.add(SCAR)
-    digests = provenance["masks"]
-    measured = {name: mask if mask is not None and mask.digest == digests[name] else None for name, mask in masks.items()}
-    bases = {
-        CAVITY: _base(CAVITY, provenance, method, measured, probabilities),
-        WALL: _wall(provenance, method, measured),
-        SCAR: _scar(settings, SCAR in edited, provenance, method, measured, probabilities),
-    }
-    sources = {name: _drawn(base, masks[name]) if name in edited else base for name, base in bases.items()}
-    planes = tuple(map(CutPlane.from_json, provenance["planes"]))
-    files = {name: file for name, file in provenance["inputs"].items() if name not in sources}
-    return settings, Sources(**sources, planes=planes, files=files)
+    def sources(self) -> tuple[Settings, Sources]:
+        """Its settings and sources; what a person drew over is lost. Raises one of `content.DAMAGE`."""
+        settings, edited = Settings.from_json(self.provenance["settings"]), self._edited
+        bases = {CAVITY: self._given_or_network(CAVITY), WALL: self._wall(), SCAR: self._scar(settings)}
+        found = {name: self._drawn(base, name) if name in edited else base for name, base in bases.items()}
+        planes = tuple(map(CutPlane.from_json, self.provenance["planes"]))
+        files = {name: file for name, file in self.provenance["inputs"].items() if name not in MASKS}
+        return settings, Sources(**found, planes=planes, files=files)
 
+    @property
+    def _method(self) -> Mapping[str, Any]:
+        return self.measurements["method"]
 
-def _scar(
-    settings: Settings,
-    edited: bool,
-    provenance: Mapping[str, Any],
-    method: Mapping[str, Any],
-    masks: Mapping[str, Mask | None],
-    probabilities: Mapping[str, Probability],
-) -> Found:
-    if _is_rules(provenance, method, edited):
-        return ByRule(settings.rule, settings.threshold)
-    return _base(SCAR, provenance, method, masks, probabilities)
+    @property
+    def _edited(self) -> frozenset[str]:
+        by_words = self._method["name"] == MASK and self._method["title"].endswith(BY_HAND)
+        return frozenset(self.provenance.get("edited", ())) | ({SCAR} if by_words else set())
 
+    def _measured(self, name: str) -> Mask | None:
+        """A mask that is still the one that was measured; None for one that somebody changed since."""
+        mask = self.masks[name]
+        return mask if mask is not None and mask.digest == self.provenance["masks"][name] else None
 
-def _is_rules(provenance: Mapping[str, Any], method: Mapping[str, Any], edited: bool) -> bool:
-    """Whether a rule found the scar, which a person may have edited since."""
-    if method["name"] in RULES:
-        return True
-    known = SCAR in provenance.get("models", {}) or SCAR in provenance["inputs"]
-    return method["name"] == MASK and edited and not known
+    def _remarks(self, name: str) -> tuple[QualityFlag, ...]:
+        """What a reader or a network remarked; what is about no mask in particular stands with the cavity."""
+        flags = [QualityFlag(**flag) for flag in self.measurements["quality_flags"] if flag["code"] not in FOUND_BY_PATH]
+        whose = {flag: next((mask for mask in (WALL, SCAR) if flag.code.startswith(f"{mask}_")), CAVITY) for flag in flags}
+        return tuple(flag for flag in flags if whose[flag] == name)
 
+    def _scar(self, settings: Settings) -> Found:
+        known = SCAR in self.provenance.get("models", {}) or SCAR in self.provenance["inputs"]
+        if self._method["name"] in RULES:
+            return ByRule(settings.rule, self._method["parameter"])
+        if self._method["name"] == MASK and SCAR in self._edited and not known:
+            return ByRule(settings.rule, settings.threshold)
+        return self._given_or_network(SCAR)
 
-def _base(
-    name: str,
-    provenance: Mapping[str, Any],
-    method: Mapping[str, Any],
-    masks: Mapping[str, Mask | None],
-    probabilities: Mapping[str, Probability],
-) -> Found:
-    model = provenance.get("models", {}).get(name)
-    if model is None:
-        return Given(masks[name], (), provenance["inputs"].get(name))
-    found = re.search(r"probability > ([0-9.]+)", method["title"]) if name == SCAR else None
-    threshold, probability = float(found[1]) if found else USUAL_THRESHOLD, probabilities.get(name)
-    # The scar on disk is limited to the wall; the probability is not.
-    mask = probability.above(threshold) if name == SCAR and probability is not None else masks[name]
-    seen = "" if name == CAVITY or CAVITY in provenance.get("edited", ()) else provenance["masks"][CAVITY]
-    flags = (simulated_model(model["name"]),) if model.get("simulated") else ()
-    return Network(model, threshold, mask, probability, seen, flags)
+    def _given_or_network(self, name: str) -> Given | Network:
+        model, flags = self.provenance.get("models", {}).get(name), self._remarks(name)
+        if model is None:
+            return Given(self._measured(name), flags, self.provenance["inputs"].get(name))
+        said = re.search(r"probability > ([0-9.]+)", self._method["title"]) if name == SCAR else None
+        threshold, probability = float(said[1]) if said else USUAL_THRESHOLD, self.probabilities.get(name)
+        flags += (simulated_model(model["name"]),) if model.get("simulated") else ()
+        if name == CAVITY:
+            return Network(model, threshold, self._measured(name), probability, "", flags)
+        # The scar on disk is limited to the wall; the probability is not.
+        mask = self._measured(name) if probability is None else probability.above(threshold)
+        seen = "" if CAVITY in self._edited else self.provenance["masks"][CAVITY]
+        return Network(model, threshold, mask, probability, seen, flags + ((PROBABILITY_MISSING,) if probability is None else ()))
 
+    def _wall(self) -> Given | Offset:
+        given = WALL in self.provenance["inputs"] or (self._method["wall_given"] and WALL not in self._edited)
+        return Given(self._measured(WALL), self._remarks(WALL), self.provenance["inputs"].get(WALL)) if given else Offset()
 
-def _wall(provenance: Mapping[str, Any], method: Mapping[str, Any], masks: Mapping[str, Mask | None]) -> Found:
-    given = WALL in provenance["inputs"] or (method["wall_given"] and WALL not in provenance.get("edited", ()))
-    return Given(masks[WALL], (), provenance["inputs"].get(WALL)) if given else Offset()
-
-
-def _drawn(base: Found, mask: Mask | None) -> Source:
-    """What a person made of a mask; what they started from was not kept."""
-    if mask is None:
-        return base
-    if isinstance(base, Given):
-        base = Given(None, base.flags, base.file)
-    elif isinstance(base, Network):
-        base = Network(base.model, base.threshold, None, base.probability, base.seen_cavity, base.flags)
-    return Drawn(mask, base)
+    def _drawn(self, base: Found, name: str) -> Source:
+        """What a person made of a mask; what they started from was not kept."""
+        if self.masks[name] is None:
+            return base
+        return Drawn(self.masks[name], replace(base, mask=None) if isinstance(base, (Given, Network)) else base)

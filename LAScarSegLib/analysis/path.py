@@ -42,6 +42,7 @@ from .sources import (
     Source,
     Sources,
     ToRun,
+    base_of,
     check_sources,
 )  # fmt: skip
 from .steps import Steps
@@ -126,7 +127,7 @@ def revise(analysis: Analysis, change: Change, *, ranges: bool = True, progress:
 def follow(volume: Volume, settings: Settings, sources: Sources, steps: Steps, ranges: bool, progress: Progress) -> Analysis:
     """The path itself, from sources on the scan's grid; `steps` knows what needn't be computed again."""
     scan_flags = steps(check_scan, volume)
-    check_sources(sources)
+    check_sources(sources, volume.array.shape)
     sources, progress = _let_networks_look(volume, sources, progress)
     sources = _settled_cavity_and_wall(sources, volume.geometry, settings)
     cavity_flags = steps(check_cavity, sources.cavity.mask, volume.geometry)
@@ -158,11 +159,11 @@ def follow(volume: Volume, settings: Settings, sources: Sources, steps: Steps, r
         *steps(_body_flags, body, anatomy, cavity, sources.planes, reach_mm), *scar_flags(sources, anatomy, box), *left_out,
     )  # fmt: skip
     progress.report("measure", 1.0, "Measured")
-    return _result(volume, sources.in_settings(settings), sources, steps, body, anatomy, surface, [cavity, *others], scar, odd, has_ranges)
+    return _result(volume, sources.in_settings(settings), sources, steps, body, anatomy, mesh, [cavity, *others], scar, odd, has_ranges)
 
 
 def _result(
-    volume: Volume, settings: Settings, sources: Sources, steps: Steps, body: Volume, anatomy: Anatomy, surface: Surface,
+    volume: Volume, settings: Settings, sources: Sources, steps: Steps, body: Volume, anatomy: Anatomy, mesh: Surface,
     cavities: Sequence[MeasuredCavity], scar: Scar, flags: Sequence[QualityFlag], has_ranges: bool,
 ) -> Analysis:  # fmt: skip
     """Scar, map and numbers on what was found; `cavities` are the one there is, then the perturbed ones."""
@@ -174,9 +175,12 @@ def _result(
     masks = {CAVITY: sources.cavity.mask, WALL: wall, SCAR: _as_mask(scar_box, box, volume.geometry)}
     probability = {name: network.probability for name, network in sources.networks.items()}
     lge = steps(
-        project_intensity, body.array, body.geometry, surface, settings.projection_from_mm, settings.projection_to_mm,
+        project_intensity, body.array, body.geometry, mesh, settings.projection_from_mm, settings.projection_to_mm,
         settings.projection_step_mm, settings.projection_statistic,
     )  # fmt: skip
+    curve = steps(_curve, cavity, lge)
+    at_surface = steps(_probability_at_surface, probability.get(SCAR), box, cavity, settings.scar_reach_mm)
+    steps.finish()
     of_level = quality.check_level(levels[0], cavity.sample.blood) + quality.check_scar_area(numbers["scar_area_pct"].value)
     return Analysis(
         volume=volume,
@@ -190,13 +194,13 @@ def _result(
         masks=masks,
         sdm_cavity_box=anatomy.sdm_cavity_mm,
         sdm_wall_box=anatomy.sdm_wall_mm,
-        surface=surface.with_arrays(
+        surface=cavity.surface.with_arrays(
             lge=lge,
             iir=lge / cavity.sample.blood.mean,
             scar=samples[0].scar_vertices(levels[0]),
-            scar_probability=steps(_probability_at_surface, probability.get(SCAR), box, cavity, settings.scar_reach_mm),
+            scar_probability=at_surface,
         ),
-        curve=steps(_curve, cavity, lge),
+        curve=curve,
         method=describe_scar(sources.scar, levels[0], not isinstance(sources.wall, Offset)),
         measurements=numbers,
         flags=tuple(dict.fromkeys((*flags, *of_level))),
@@ -239,9 +243,10 @@ def _settled_wall(wall: Offset | Given | Drawn, cavity: Mask, geometry: Geometry
     """The wall's source; what a person drew and put back counts as not drawn. Cavity is never wall."""
     if not isinstance(wall, Drawn):
         return wall
-    box = (cavity.box.around_both(wall.mask.box) if wall.mask.voxels else cavity.box).grown(
-        thickness_mm, geometry.spacing_kji, cavity.shape
-    )
+    box = cavity.box
+    for mask in (wall.mask, wall.base.mask):
+        box = box.around_both(mask.box) if mask is not None and mask.voxels else box
+    box = box.grown(thickness_mm, geometry.spacing_kji, cavity.shape)
     inside = cavity.within(box)
     if isinstance(wall.base, Offset):
         usual = measured_wall(distance_to(inside, geometry.spacing_kji, 2 * thickness_mm), thickness_mm)
@@ -261,12 +266,16 @@ def _settled_cavity_and_wall(sources: Sources, geometry: Geometry, settings: Set
 
 def _box(sources: Sources, settings: Settings, geometry: Geometry) -> Box:
     """What is looked at: cavity and wall with all that distances and projections reach, and every voxel of scar."""
-    cavity, wall, scar = (sources[name].mask for name in MASKS)
+    cavity, wall = sources.cavity.mask, sources.wall.mask
     drawn = cavity.box.around_both(wall.box) if wall is not None and wall.voxels else cavity.box
     # A wall that isn't given will reach this much further out than the cavity.
     margin_mm = BOX_MARGIN_MM + (0.0 if wall is not None else settings.wall_outside_mm)
     box = drawn.grown(margin_mm, geometry.spacing_kji, geometry.shape)
-    return box if scar is None or not scar.voxels else box.around_both(scar.box)
+    # Of scar that a person drew also what was there before: else what they erased far away would count as put back.
+    scars = [mask for mask in (sources.scar.mask, base_of(sources.scar).mask) if mask is not None and mask.voxels]
+    for scar in scars:
+        box = box.around_both(scar.box)
+    return box
 
 
 def _probability_at_surface(probability: Probability | None, box: Box, cavity: MeasuredCavity, reach_mm: float) -> np.ndarray | None:

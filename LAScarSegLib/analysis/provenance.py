@@ -20,7 +20,7 @@ from ..volume import Volume
 from ..volume_files import SIMULATED
 from .sources import MASKS, Sources
 
-MADE_BY = ("program", "version", "created", "python", "platform", "libraries")
+MADE_BY = ("program", "version", "created", "python", "platform", "libraries", "remeasured")
 """What tells one run from another of the same analysis: kept when a result is read back."""
 
 

@@ -164,10 +164,7 @@ class Network:
 
 @dataclass(frozen=True, eq=False)
 class ToRun:
-    """A network that was asked for and has not run yet: `analyse` runs it, and a `Network` takes its place.
-
-    `file` is the region of interest it was given, `inference.options` say the rest.
-    """
+    """A network that was asked for and has not run yet: `analyse` runs it as `options` say, and a `Network` takes its place."""
 
     bundle: Bundle
     options: InferenceOptions
@@ -237,14 +234,22 @@ POSSIBLE = {CAVITY: (Given, Network, ToRun), WALL: (Given, Offset), SCAR: (Given
 """What may answer for each mask; a person may draw on any of them but one that has not run yet."""
 
 
-def check_sources(sources: Sources) -> None:
-    """`InputError` for a source that can't be: a rule or a wall's offset for the cavity, something drawn on a network that has not run."""
+def check_sources(sources: Sources, shape: tuple[int, int, int]) -> None:
+    """`InputError` for a source that can't be: a rule for the cavity, a mask that is gone or on another grid than the scan's `shape`."""
     for name, possible in POSSIBLE.items():
         source = sources[name]
         kinds = tuple(kind for kind in possible if kind is not ToRun) if isinstance(source, Drawn) else possible
         base = base_of(source)
         if not isinstance(base, kinds):
-            raise InputError(f"The {name} can't come from {base!r}. {_REMEDIES[name]}")
+            what = f"{base.origin.kind.value} {base.origin.reference}".strip() if hasattr(base, "origin") else "a model that has not run"
+            raise InputError(f"The {name} can't come from this source ({what}). {_REMEDIES[name]}")
+        mask = None if isinstance(source, ToRun) else source.mask
+        if mask is None and isinstance(source, (Given, Network)):
+            raise InputError(f"The {name} is no longer there: its file or segment was removed. {_REMEDIES[name]}")
+        if mask is not None and mask.shape != shape:
+            raise InputError(
+                f"The {name} is on a grid of {mask.shape} voxels, the scan on one of {shape}. Resample it to the scan's grid first."
+            )
 
 
 _REMEDIES = {

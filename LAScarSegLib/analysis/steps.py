@@ -47,6 +47,10 @@ class Steps:
             return next(self._replayed[function.__name__])
         return function(*ingredients)
 
+    def finish(self) -> None:
+        """The analysis is complete: of what was computed earlier only the steps that it left out are kept, for the next one."""
+        self._earlier = {function: taken for function, taken in self._earlier.items() if function not in self._taken}
+
     def values(self, function: Callable[..., T]) -> list[T]:
         """What the function gave in this analysis, in the order of the calls."""
         return [value for _, value in self._taken.get(function, ())]

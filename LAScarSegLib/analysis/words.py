@@ -97,6 +97,6 @@ def _describe_rule(rule: Rule, parameter: float | None, level: float | None, com
 def older_than_cavity(network: Network) -> str:
     """That a network's scar belongs to another cavity than the one there is now."""
     return (
-        f"The cavity was changed after the network {network.reference} had found the scar; its scar was kept, inside the new wall. "
-        "Press Apply to let the network look again."
+        f"The cavity is another one than the network {network.reference} saw when it found the scar; its scar was kept. "
+        "To let the network look again, run the analysis again (in the panel: Apply)."
     )

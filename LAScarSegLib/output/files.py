@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..analysis.sources import MASKS
 from ..errors import LAScarSegError, ProcessingError
 from ..flags import QualityFlag
 from ..progress import Progress
@@ -29,7 +30,6 @@ logger = logging.getLogger(__name__)
 __all__ = ["check_output", "write_results"]
 
 STAGE = "output"
-MASKS = ("cavity", "wall", "scar")
 VOLUMES = (*MASKS, "sdm_cavity", "sdm_wall")
 """Properties of `Analysis` that are written, each as NAME.nii.gz."""
 GZIP_LENGTH_MODULUS = 1 << 32

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..analysis.content import Stored, on_its_grid, read_description
-from ..analysis.legacy import legacy_sources
+from ..analysis.content import DAMAGE, Stored, on_its_grid, read_description
+from ..analysis.legacy import LegacyResult
 from ..analysis.provenance import describe_file
 from ..analysis.sources import CAVITY, MASKS, SCAR, Given, Probability
 from ..errors import InputError
@@ -34,13 +34,13 @@ def read_result(folder: str | Path, image: Path | None = None) -> Stored:
         raise InputError(f"{folder} is not a result of LAScarSeg (it has no {MARKER}). Give a folder that `lascarseg run` made.")
     try:
         provenance, measured = _json(folder / MARKER), _json(folder / "measurements.json")
-        method, made_from = measured["method"], provenance["inputs"]["image"]
+        made_from = provenance["inputs"]["image"]
         scan_path, sha256 = Path(made_from["path"]), made_from["sha256"]
         description = provenance.get(SOURCES)
     except OSError as error:
         name = Path(error.filename).name
         raise InputError(f"The result {folder} is damaged: {name} can't be read ({error.strerror}). Run the analysis again.") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except DAMAGE as error:
         raise _damaged(folder, error) from error
     masks = {name: read_volume(folder / f"{name}.nii.gz") for name in MASKS}
     scan = _read_same_scan(image or scan_path, sha256)
@@ -51,11 +51,11 @@ def read_result(folder: str | Path, image: Path | None = None) -> Stored:
     try:
         if description is None:
             scan = on_its_grid(scan, provenance["geometry"])
-            settings, sources = legacy_sources(provenance, method, now, probabilities)
+            settings, sources = LegacyResult(provenance, measured, now, probabilities).sources()
         else:
             scan, settings, sources = read_description(description, scan, probabilities)
         digests = {name: provenance["masks"][name] for name in MASKS}
-    except (ValueError, KeyError, TypeError) as error:
+    except DAMAGE as error:
         raise _damaged(folder, error) from error
     return Stored(scan, settings, sources, now, digests, provenance, remarks)
 

@@ -90,8 +90,8 @@ def render(actors: Sequence[vtkActor], cameras: Sequence[Camera], size: tuple[in
     list
         arrays (height, width, 3), uint8, first row at the top.
     """
-    from vtkmodules.vtkRenderingCore import vtkRenderer, vtkRenderWindow
     import vtkmodules.vtkRenderingOpenGL2  # noqa: F401  gives vtkRenderWindow its implementation
+    from vtkmodules.vtkRenderingCore import vtkRenderer, vtkRenderWindow
 
     renderer = vtkRenderer()
     renderer.SetBackground(1.0, 1.0, 1.0)

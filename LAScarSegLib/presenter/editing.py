@@ -139,7 +139,8 @@ class EditSession:
         if (drawn.stamp, drawn.planes) != self.state():
             return False
         wrong = [KINDS[name] for name in edits.Shown.of(analysis).differing(drawn)]
-        self.nodes = update_scene(self._scene, analysis, self.nodes, wrong, edits.same_anatomy(analysis, self.analysis))
+        same = edits.same_anatomy(analysis, self.analysis), edits.same_networks(analysis, self.analysis)
+        self.nodes = update_scene(self._scene, analysis, self.nodes, wrong, *same)
         self._unwritten = False
         self._show(analysis, self._stamp())
         return True

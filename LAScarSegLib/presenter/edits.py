@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..analysis import MASKS, Analysis, ByRule, Change, Drawn, Mask, Sources, base_of, revise
+from ..analysis.content import as_made
 from ..analysis.sources import CAVITY, SCAR, WALL
 from ..surface.planes import CutPlane, same_planes
 from ..volume import Box
@@ -65,9 +66,12 @@ def measure_again(segments: Segments, now: Analysis, shown: Sequence[Shown], ran
         as `analysis.analyse`: an empty cavity, a plane that cuts nothing off …
     """
     sources = _sources_of(segments, now, shown)
-    if _are_same(sources, now.sources) and (now.has_ranges or not ranges or not now.settings.perturbation):
+    if not _are_same(sources, now.sources):
+        return revise(now, Change.to(sources, now.settings), ranges=ranges)
+    if now.has_ranges or not ranges or not now.settings.perturbation:
         return now
-    return revise(now, Change.to(sources, now.settings), ranges=ranges)
+    # Only the range was missing: that makes no other result of it.
+    return as_made(revise(now, Change()), now.provenance)
 
 
 def edits(segments: Segments, analysis: Analysis) -> frozenset[str]:
@@ -130,7 +134,7 @@ def repaired(segments: Segments, old: dict[str, Mask]) -> dict[str, Mask]:
     arrays = {
         CAVITY: cavity | (was[CAVITY] & ~cavity & new_scar),
         WALL: (wall | (was[WALL] & ~wall & new_scar)) & ~(wall & ~was[WALL] & lost_scar),
-        SCAR: scar | (lost_scar & cavity & ~was[CAVITY]),
+        SCAR: scar | (lost_scar & cavity) if (cavity != was[CAVITY]).any() else scar,
     }
     return {name: Mask.of(array, frame.start, old[CAVITY].shape) for name, array in arrays.items()}
 
@@ -157,3 +161,9 @@ def _frame(masks: Sequence[Mask]) -> Box:
 def same_anatomy(one: Analysis, other: Analysis) -> bool:
     """Whether two analyses have the same cavity and the same wall, in the same box."""
     return one.box == other.box and all(one.masks[name] == other.masks[name] for name in (CAVITY, WALL))
+
+
+def same_networks(one: Analysis, other: Analysis) -> bool:
+    """Whether two analyses have the probabilities of the same networks' runs."""
+    ours, theirs = ({name: network.probability for name, network in a.sources.networks.items()} for a in (one, other))
+    return ours.keys() == theirs.keys() and all(ours[name] is theirs[name] for name in ours)

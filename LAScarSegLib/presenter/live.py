@@ -48,8 +48,8 @@ class LiveUpdate:
         self._segmentation = session.nodes.segmentation.GetSegmentation()
         # A stroke is told as the one, undo and redo (vtkSegmentationHistory) only as the other.
         events = (self._segmentation.SourceRepresentationModified, self._segmentation.SegmentModified)
-        if not session.analysis.has_ranges and session.analysis.settings.perturbation:
-            self._measure(full=True)
+        self._range_due: float | None = None
+        self._ask_for_range()
         self._observers = [self._segmentation.AddObserver(event, lambda *_: self.touch()) for event in events]
 
     def touch(self) -> None:
@@ -86,8 +86,7 @@ class LiveUpdate:
         self._error = ""
         self.session.rebase(analysis)
         self._due, self._seen = None, self.session.state()
-        if analysis.settings.perturbation and not analysis.has_ranges:
-            self._due = time.monotonic() + self._pause_s
+        self._ask_for_range()
 
     def close(self) -> None:
         """Nothing more is heard, computed or shown."""
@@ -95,12 +94,15 @@ class LiveUpdate:
             self._segmentation.RemoveObserver(observer)
         self._observers.clear()
         self._background.drop()
-        self._due = None
+        self._due = self._range_due = None
 
     def poll(self) -> LiveState:
         """Go on with the work and say how far it is."""
         if self._due is not None and self.automatic and time.monotonic() >= self._due:
             self._begin()
+        if self._range_due is not None and self._due is None and time.monotonic() >= self._range_due:
+            self._range_due = None
+            self._measure(full=True)
         outcome = self._background.poll()
         changed = False
         if outcome is not None and outcome.error is not None:
@@ -109,8 +111,14 @@ class LiveUpdate:
             changed = self._show(outcome.result)
         return LiveState(self._words(), self._busy, changed, self._error)
 
+    def _ask_for_range(self) -> None:
+        """The perturbation range follows by itself, once nothing happens for a moment: nobody drew, so no button has to be pressed."""
+        analysis = self.session.analysis
+        wanted = analysis.settings.perturbation and not analysis.has_ranges
+        self._range_due = time.monotonic() + self._pause_s if wanted else None
+
     def _begin(self) -> None:
-        self._due = None
+        self._due = self._range_due = None
         self._measure(full=False)
 
     def _measure(self, full: bool) -> None:
@@ -142,9 +150,10 @@ class LiveUpdate:
         if self._error:
             return self._error
         if self._busy:
-            return "Measured; the perturbation range follows" if self._full and self._due is None else "Measuring the edit"
+            following = self._due is None and (self._full or self._range_due is not None)
+            return "Measured; the perturbation range follows" if following else "Measuring the edit"
         return "Edited; press Update to measure" if self._due is not None else ""
 
     @property
     def _busy(self) -> bool:
-        return self._background.busy or (self._due is not None and self.automatic)
+        return self._background.busy or self._range_due is not None or (self._due is not None and self.automatic)

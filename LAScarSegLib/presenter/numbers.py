@@ -36,6 +36,7 @@ FLAG_TITLES = {
     "no_scar": "No scar found",
     "planes_cut_most": "Planes cut off most of the atrium",
     "prediction_beside_wall": "Network's scar lies beside the wall",
+    "probability_missing": "Probability map is gone",
     "range_incomplete": "Perturbation range may be too narrow",
     "scar_inside_cavity": "Scar inside the cavity",
     "scar_label_not_1": "Unusual scar label",

@@ -132,7 +132,7 @@ def set_threshold_live(nodes: SceneNodes, analysis: Analysis, value: float) -> A
 def commit_threshold(nodes: SceneNodes, analysis: Analysis) -> SceneNodes:
     """The slider was let go: the scar segment, and what the nodes say of their method, follow."""
     scene, _ = _surface_display(nodes)
-    return update_scene(scene, analysis, nodes, [SCAR], same_anatomy=True)
+    return update_scene(scene, analysis, nodes, [SCAR], same_anatomy=True, same_networks=True)
 
 
 def show_distance(nodes: SceneNodes, which: str | None, opacity: float = OVERLAY_OPACITY) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ..analysis.content import DAMAGE
 from ..scene.mrml import find_result
 from ..scene.provenance import PROVENANCE
 from ..scene.segmentation import ROLE_NAME, segment_mask
 from ..scene.stored import KINDS, analysed_volumes
+from ..scene.volumes import node_geometry
 from ..volume import Geometry
 from .choices import SEGMENT, Choices, chosen_node
 
@@ -42,13 +44,17 @@ def _edited(scene: Any, source: Any, choices: Choices) -> dict[str, str]:
     segmentation = find_result(scene, "vtkMRMLSegmentationNode", ROLE_NAME, source)
     if table is None or segmentation is None or not table.GetAttribute(PROVENANCE):
         return {}
-    provenance = json.loads(table.GetAttribute(PROVENANCE))
-    # where the scan lay then: it may have been moved since, the segments with it or not
-    grid = Geometry(**{key: tuple(values) for key, values in provenance["geometry"].items()})
+    try:
+        provenance = json.loads(table.GetAttribute(PROVENANCE))
+        # where the scan lay then: it may have been moved since, the segments with it or not
+        grid = Geometry(**{key: tuple(values) for key, values in provenance["geometry"].items()})
+        edited, measured = provenance.get("edited", ()), {name: provenance["masks"][name] for name in KINDS}
+    except DAMAGE:
+        # Nobody can tell what was drawn: every segment that is there may be.
+        grid, edited, measured = node_geometry(source), tuple(KINDS), dict.fromkeys(KINDS)
     taken = {(choices.wall_segmentation_id, choices.wall_segment_id)}
     if choices.cavity_source == SEGMENT:
         taken.add((choices.segmentation_id, choices.segment_id))
     kinds = {name: kind for name, kind in KINDS.items() if (segmentation.GetID(), kind.segment_id) not in taken}
     masks = {name: segment_mask(segmentation, kind.segment_id, grid) for name, kind in kinds.items()}
-    edited, measured = provenance.get("edited", ()), provenance["masks"]
     return {name: mask.digest for name, mask in masks.items() if mask is not None and (name in edited or mask.digest != measured[name])}

@@ -84,7 +84,12 @@ def build_scene(
 
 
 def update_scene(
-    scene: Any, analysis: Analysis, nodes: SceneNodes, segments: Sequence[SegmentKind] = SEGMENTS, same_anatomy: bool = False
+    scene: Any,
+    analysis: Analysis,
+    nodes: SceneNodes,
+    segments: Sequence[SegmentKind] = SEGMENTS,
+    same_anatomy: bool = False,
+    same_networks: bool = False,
 ) -> SceneNodes:
     """Bring the nodes of a result up to date with an analysis of the same volume; what was deleted meanwhile is made anew.
 
@@ -94,6 +99,8 @@ def update_scene(
         which to write: a segment that somebody draws in keeps its undo steps when it is left alone.
     same_anatomy
         cavity and wall are what the nodes show already: the distance maps are left as they are.
+    same_networks
+        what networks found is what the nodes show already: so are the probabilities.
 
     Raises
     ------
@@ -107,7 +114,10 @@ def update_scene(
     with all_or_nothing(scene):
         for kind in segments:
             set_segment(segmentation, kind, analysis)
-        return _add_results(scene, analysis, source, segmentation, maps if keep_maps else None, Progress())
+        probabilities = (nodes.cavity_probability, nodes.scar_probability)
+        if not same_networks or any(node is not None and node.GetScene() is not scene for node in probabilities):
+            probabilities = None
+        return _add_results(scene, analysis, source, segmentation, maps if keep_maps else None, probabilities, Progress())
 
 
 def still_there(scene: Any, node: Any, what: str) -> Any:
@@ -124,17 +134,23 @@ def _build(
     source = _input_node(scene, analysis, name) if volume_node is None else _checked(volume_node, analysis)
     segmentation = add_segmentation(scene, analysis, source, segmentation_node)
     progress.report("scene", 0.3, "Building the scene: surface")
-    return _add_results(scene, analysis, source, segmentation, None, progress)
+    return _add_results(scene, analysis, source, segmentation, None, None, progress)
 
 
 def _add_results(
-    scene: Any, analysis: Analysis, source: Any, segmentation: Any, maps: tuple[Any, Any] | None, progress: Progress
+    scene: Any,
+    analysis: Analysis,
+    source: Any,
+    segmentation: Any,
+    maps: tuple[Any, Any] | None,
+    probabilities: tuple[Any, Any] | None,
+    progress: Progress,
 ) -> SceneNodes:
-    """Everything beside the segmentation; `maps` are the distance maps' nodes where these hold the right voxels already."""
+    """Everything beside the segmentation; `maps` and `probabilities` are nodes that hold the right voxels already."""
     surface, left_out = add_surface(scene, analysis, source), add_cover(scene, analysis, source)
     progress.report("scene", 0.5, "Building the scene: distance maps")
     sdm_cavity, sdm_wall = maps or add_distance_maps(scene, analysis, source)
-    probabilities = [add_probability(scene, analysis, source, name) for name in ("cavity", "scar")]
+    probabilities = probabilities or tuple(add_probability(scene, analysis, source, name) for name in ("cavity", "scar"))
     progress.report("scene", 0.8, "Building the scene: tables")
     measurements = add_measurements(scene, analysis, source)
     curve, chart = add_curve(scene, analysis, source)

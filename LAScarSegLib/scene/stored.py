@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..analysis.content import Stored, on_its_grid, read_description
-from ..analysis.legacy import legacy_sources
+from ..analysis.content import DAMAGE, Stored, on_its_grid, read_description
+from ..analysis.legacy import LegacyResult
 from ..analysis.sources import CAVITY, MASKS, SCAR, WALL, Probability
 from ..errors import InputError
 from ..volume import Geometry
@@ -59,11 +59,11 @@ def read_result(scene: Any, volume: Any, table: Any, segmentation: Any) -> Store
         if described:
             scan, settings, sources = read_description(json.loads(described), scan, probabilities)
         else:
-            method = json.loads(table.GetAttribute(MEASUREMENTS))["method"]
+            measured = json.loads(table.GetAttribute(MEASUREMENTS))
             scan = on_its_grid(scan, provenance["geometry"])
-            settings, sources = legacy_sources(provenance, method, masks, probabilities)
+            settings, sources = LegacyResult(provenance, measured, masks, probabilities).sources()
         digests = {name: provenance["masks"][name] for name in MASKS}
-    except (ValueError, KeyError, TypeError) as error:
+    except DAMAGE as error:
         raise InputError(
             f"The result of {volume.GetName()!r} in this scene is damaged or of another version ({error!r}). Press Apply for a new one."
         ) from error

@@ -43,8 +43,11 @@ class CutPlane:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> CutPlane:
-        """From what `to_json` gave."""
-        return cls(data["name"], tuple(data["origin"]), tuple(data["normal"]))
+        """From what `to_json` gave. Raises `ValueError` for anything but three numbers each."""
+        origin, normal = (tuple(map(float, data[key])) for key in ("origin", "normal"))
+        if len(origin) != 3 or len(normal) != 3:
+            raise ValueError(f"the plane {data['name']} has an origin of {len(origin)} and a normal of {len(normal)} numbers")
+        return cls(data["name"], origin, normal)
 
 
 def same_planes(one: Iterable[CutPlane], other: Iterable[CutPlane]) -> bool:

@@ -38,9 +38,9 @@ def test_both_distance_maps_are_those_of_the_whole_grid(ball: Volume, wall_given
 @pytest.mark.parametrize(
     ("sources", "says"),
     [
-        ({"cavity": ByRule("iir")}, "The cavity can't come from ByRule.*a rule finds scar only"),
-        ({"wall": ByRule("iir")}, "The wall can't come from ByRule.*Give a mask of the wall, or nothing"),
-        ({"scar": Offset()}, "The scar can't come from Offset.*the name of a rule"),
+        ({"cavity": ByRule("iir")}, "The cavity can't come from this source .rule iir..*a rule finds scar only"),
+        ({"wall": ByRule("iir")}, "The wall can't come from this source .rule iir..*Give a mask of the wall, or nothing"),
+        ({"scar": Offset()}, "The scar can't come from this source .offset..*the name of a rule"),
     ],
 )
 def test_a_source_that_can_not_be_is_refused(ball: Volume, sources: dict, says: str) -> None:

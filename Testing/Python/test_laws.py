@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from laws import CARRIERS, CHANGES, NAMES, PHANTOMS, STARTS, Story, check_carrier, check_grid, phantom, regridded
+from law_cases import CARRIERS, CHANGES, NAMES, PHANTOMS, STARTS, Story, check_carrier, check_grid, phantom, regridded
 from scene_cases import rotation
 
 from LAScarSegLib.phantom.files import write_phantom

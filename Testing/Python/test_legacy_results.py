@@ -135,3 +135,65 @@ def test_a_description_that_can_not_be_is_refused(tmp_path, where, what):
     (out / "provenance.json").write_text(json.dumps(content | {where: what}), encoding="utf-8")
     with pytest.raises(InputError, match="damaged or of another version.*Run the analysis again"):
         read_result(out)
+
+
+def written_with_network(folder: Path) -> tuple[Analysis, Path]:
+    """A network's result with an edit on top, as it is written now."""
+    analysis = revise(of_network(), Change(scar=Mask.of(of_network().scar.array.astype(bool) | SPOT)))
+    write_volume(analysis.volume, folder / "scan.nrrd")
+    named = analysis.described({"image": describe_file(folder / "scan.nrrd")})
+    return named, write_results(named, folder / "out", figures=False, report=False, scene=False)
+
+
+def cut(text: str) -> str:
+    return text[: len(text) // 8 * 4]
+
+
+SPOILT = {
+    "a mask cut off": lambda c: c["sources"]["scar"]["drawn"].update(bits=cut(c["sources"]["scar"]["drawn"]["bits"])),
+    "bits that are none": lambda c: c["sources"]["scar"]["mask"].update(bits="AAAA"),
+    "a list for the geometry": lambda c: c.update(geometry=[]),
+    "a text for a file": lambda c: c.update(files={"image": "x"}),
+    "a model without a name": lambda c: c["sources"]["scar"].update(model={}),
+    "a cavity that is gone": lambda c: c["sources"]["cavity"].update(mask=None),
+    "a plane of words": lambda c: c.update(planes=[{"name": "MV", "origin": "abc", "normal": [0, 0, 1]}]),
+    "a source that there is not": lambda c: c["sources"]["wall"].update(kind="guessed"),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
+def test_damage_is_said_and_nothing_is_made_of_it(tmp_path, spoil):
+    analysis, out = written_with_network(tmp_path)
+    content = json.loads((out / "provenance.json").read_text(encoding="utf-8"))
+    spoil(content["sources"])
+    (out / "provenance.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(InputError):
+        read_result(out).analyse(ranges=False)
+    made = bench(analysis)
+    described = json.loads(made.nodes.measurements.GetAttribute(SOURCES))
+    spoil(described)
+    made.nodes.measurements.SetAttribute(SOURCES, json.dumps(described))
+    before = {name: made.held(name) for name in ("cavity", "wall", "scar")}
+    with pytest.raises(InputError):
+        reopen(made.scene, made.nodes.volume)
+    assert all(np.array_equal(made.held(name), mask) for name, mask in before.items())
+
+
+def test_a_probability_that_is_gone_is_said_and_the_scar_is_still_the_networks(tmp_path):
+    analysis, out = written_with_network(tmp_path)
+    (out / "scar_probability.nii.gz").unlink()
+    read = read_result(out).analyse(ranges=False)
+    assert "probability_missing" in {flag.code for flag in read.flags} and read.measurements == analysis.measurements
+    back = revise(read, Change(scar=Mask.of(of_network().scar.array)))
+    assert back.method == of_network().method and not back.origins["scar"].edited
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"masks": {}}'])
+def test_a_scene_whose_table_is_damaged_still_lets_apply_ask_what_it_replaces(text):
+    from LAScarSegLib.presenter.choices import Choices
+    from LAScarSegLib.presenter.stake import edits_at_stake
+
+    made = bench(analysed())
+    made.nodes.measurements.SetAttribute(PROVENANCE, text)
+    question = edits_at_stake(made.scene, Choices(volume_id=made.nodes.volume.GetID()))
+    assert question == "" if not text else "(cavity, wall, scar)" in question

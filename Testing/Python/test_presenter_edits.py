@@ -110,3 +110,17 @@ def test_segments_differ_from_an_analysis_by_what_lies_outside_its_box_too():
     assert Shown.of(before()).differing(drawn()) == ()
     assert Shown.of(before()).differing(drawn(scar=held("scar") | ball((60.0, 0, 0), 3.0), wall=None)) == ("wall", "scar")
     assert Shown.of(before()).differing(drawn(cavity=held("cavity") & ~ball((0, 0, 0), 3.0))) == ("cavity",)
+
+
+def test_what_was_erased_far_from_the_atrium_is_erased():
+    """A given scar and wall with a stray piece in the scan's corner: outside everything that is looked at without it."""
+    far = ball((-58.0, 30.0, 20.0), 4.0)
+    image, cavity = scan(GRID)
+    for name in ("scar", "wall"):
+        given = image.like(held(name) | far)
+        first = analyse(image, Settings(perturbation=False), cavity=cavity, **{name: given})
+        segments = Segments(**first.masks | {name: Mask.of(held(name))}, planes=())
+        found = measure_again(segments, first, [Shown.of(first)], False)
+        assert found.origins[name].edited and found.masks[name] == Mask.of(held(name))
+        back = measure_again(Segments(**first.masks, planes=()), found, [Shown.of(first), Shown.of(found)], False)
+        assert_same(back, first)

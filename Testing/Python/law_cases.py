@@ -221,6 +221,7 @@ class Story:
         """One change: `place` and `size` choose among its kinds; `wait` leaves a stroke unmeasured until the next one."""
         before = (dict(self.segments), dict(self.drawn)), list(self.undo_steps), list(self.redo_steps)
         pending, others = self.pending, (dict(self.bases), self.settings, self.planes)
+        shown, analysis = list(self.shown), self.analysis
         self.done.append(f"{what} {place} {size}")
         try:
             getattr(self, f"_{what}")(place, size)
@@ -236,6 +237,7 @@ class Story:
                 raise
             (self.segments, self.drawn), self.undo_steps, self.redo_steps = before
             self.pending, (self.bases, self.settings, self.planes) = pending, others
+            self.shown, self.analysis = shown, analysis
 
     def _paint_cavity(self, place: int, size: int) -> None:
         self._stroke("cavity", self.segments["cavity"] | self._ball(place, size))
@@ -260,7 +262,12 @@ class Story:
         self._stroke("scar", self.segments["scar"] ^ (self._ball(place, size) & self.segments["wall"]))
 
     def _erase_scar(self, place: int, size: int) -> None:
+        """Around a place; all of it; or what lies far from the atrium, if anything does."""
         self._settle()
+        if size == 2 and self.segments["scar"][:2, :2, :2].any():
+            near = self.segments["scar"].copy()
+            near[:2, :2, :2] = False
+            return self._stroke("scar", near)
         self._stroke("scar", np.zeros_like(self.segments["scar"]) if size == 3 else self.segments["scar"] & ~self._ball(place, size))
 
     def _put_back(self, place: int, size: int) -> None:
@@ -298,7 +305,9 @@ class Story:
         self._settle()
         cavity = self.analysis.cavity.array > 0
         rule = ByRule(*RULES[place % len(RULES)])
-        self.bases["scar"] = (rule, rule, network_around(cavity, place), Given(Mask.of(self._ball(place, 3) & ~cavity)))[size]
+        given = self._ball(place, 3) & ~cavity
+        given[:2, :2, :2] = True  # far from the atrium, as a stray click leaves it
+        self.bases["scar"] = (rule, rule, network_around(cavity, place), Given(Mask.of(given)))[size]
         self.drawn["scar"] = None
         self._begin_anew(Change(scar=self.bases["scar"]))
 
