@@ -31,11 +31,11 @@ if importlib.util.find_spec("LAScarSegLib") is None:
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from LAScarSegLib import scene as mrml
+from LAScarSegLib.analysis import analyse
+from LAScarSegLib.analysis.provenance import describe_file
 from LAScarSegLib.errors import InputError, LAScarSegError
 from LAScarSegLib.intensity.rules import find_rule
 from LAScarSegLib.output.files import MARKER, check_output, write_results
-from LAScarSegLib.analysis import analyse
-from LAScarSegLib.analysis.provenance import describe_file
 from LAScarSegLib.scene.inputs import file_stem
 from LAScarSegLib.scene.mrml import remove_node
 from LAScarSegLib.settings import Settings

@@ -18,8 +18,6 @@ from .volumes import volume_from_node
 
 KINDS = {CAVITY: segments.CAVITY, WALL: segments.WALL, SCAR: segments.SCAR}
 """The segment of each mask."""
-
-
 HARDENED_ROLE = "hardened"
 """The copy of a scan that lies under a transform which bends it."""
 

@@ -278,7 +278,7 @@ def _parameter(cls: type, name: str, hint: Any) -> Parameter:
     spans = [annotation for annotation in annotations if isinstance(annotation, WithinRange)]
     known = isinstance(kind, type) and (kind in PLAIN or issubclass(kind, (enum.Enum, slicer.vtkMRMLNode)))
     if not known or len(spans) != len(annotations) or len(spans) > 1:
-        raise NotImplementedError(f"{name}: {hint} is not among what this stand-in can do")
+        raise TypeError(f"{name}: {hint} is not among what this stand-in can do")
     return Parameter(name, kind, spans[0] if spans else None, getattr(cls, name, _default(kind)))
 
 
