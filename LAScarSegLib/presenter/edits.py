@@ -134,7 +134,7 @@ def repaired(segments: Segments, old: dict[str, Mask]) -> dict[str, Mask]:
     arrays = {
         CAVITY: cavity | (was[CAVITY] & ~cavity & new_scar),
         WALL: (wall | (was[WALL] & ~wall & new_scar)) & ~(wall & ~was[WALL] & lost_scar),
-        SCAR: scar | (lost_scar & cavity) if (cavity != was[CAVITY]).any() else scar,
+        SCAR: scar | (lost_scar & cavity & ~was[CAVITY]),
     }
     return {name: Mask.of(array, frame.start, old[CAVITY].shape) for name, array in arrays.items()}
 

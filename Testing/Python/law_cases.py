@@ -240,16 +240,18 @@ class Story:
             self.shown, self.analysis = shown, analysis
 
     def _paint_cavity(self, place: int, size: int) -> None:
+        self._settle_scar()
         self._stroke("cavity", self.segments["cavity"] | self._ball(place, size))
 
     def _erase_cavity(self, place: int, size: int) -> None:
+        self._settle_scar()
         self._stroke("cavity", self.segments["cavity"] & ~self._ball(place, size))
 
     def _paint_cavity_over_everything(self, place: int, size: int) -> None:
-        """ "Overwrite all" is on: what is painted is taken off the other segments."""
+        """ "Overwrite all" is on: what is newly painted is taken off the other segments."""
         self._settle()
-        ball = self._ball(place, size)
-        self._stroke("cavity", self.segments["cavity"] | ball, wall=self.segments["wall"] & ~ball, scar=self.segments["scar"] & ~ball)
+        new = self._ball(place, size) & ~self.segments["cavity"]
+        self._stroke("cavity", self.segments["cavity"] | new, wall=self.segments["wall"] & ~new, scar=self.segments["scar"] & ~new)
 
     def _draw_wall(self, place: int, size: int) -> None:
         self._settle()
@@ -349,6 +351,11 @@ class Story:
     def _restore(self, step: tuple[dict, dict]) -> None:
         self.segments, self.drawn = (dict(part) for part in step)
         self.pending = True
+
+    def _settle_scar(self) -> None:
+        """Scar erased and cavity painted over it, unmeasured, look like cavity painted with overwriting: nobody can tell."""
+        if self.pending and Mask.of(self.segments["scar"]) != self.shown[-1].masks["scar"]:
+            self.check()
 
     def _settle(self) -> None:
         if self.pending:
