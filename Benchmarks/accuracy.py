@@ -11,14 +11,21 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "Testing" / "Python")]
 
 from analytic import (  # noqa: E402
-    BLOOD, ISOTROPIC, THIN_SLICES, Grid, cap_share_pct, ellipsoid_area_mm2, ellipsoid_volume_ml, oblique,
+    BLOOD,
+    ISOTROPIC,
+    THIN_SLICES,
+    Grid,
+    cap_share_pct,
+    ellipsoid_area_mm2,
+    ellipsoid_volume_ml,
+    oblique,
 )  # fmt: skip
 
-from LAScarSegLib.anatomy.distance import signed_distance  # noqa: E402
 from LAScarSegLib.analysis import analyse  # noqa: E402
-from LAScarSegLib.settings import Settings  # noqa: E402
-from LAScarSegLib.surface.distance import subvoxel_signed_distance  # noqa: E402
+from LAScarSegLib.analysis.settings import Settings  # noqa: E402
+from LAScarSegLib.anatomy.distance import signed_distance  # noqa: E402
 from LAScarSegLib.surface.mesh import cavity_surface  # noqa: E402
+from LAScarSegLib.surface.subvoxel_distance import subvoxel_signed_distance  # noqa: E402
 
 SPACINGS = {"0.625² × 2.5": THIN_SLICES, "1.25³": ISOTROPIC}
 OFFSETS = [(0.2, 0.3, z) for z in (0.0, 0.25, 0.5, 0.75)]

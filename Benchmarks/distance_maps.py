@@ -17,11 +17,11 @@ from common.scans import SIZE_88, SPACING_88, left_atrium
 from common.timing import Bar, judge, median_seconds, print_table, ratio
 from scipy.ndimage import distance_transform_edt
 
-from LAScarSegLib.anatomy.anatomy import SDM_CLIP_MM, build_anatomy
 from LAScarSegLib.analysis.path import BOX_MARGIN_MM
-from LAScarSegLib.settings import Settings
-from LAScarSegLib.volume import Box, Geometry, Volume
-from LAScarSegLib.volume_files import read_volume
+from LAScarSegLib.analysis.settings import Settings
+from LAScarSegLib.anatomy.anatomy import SDM_CLIP_MM, build_anatomy
+from LAScarSegLib.volumes.files import read_volume
+from LAScarSegLib.volumes.volume import Box, Geometry, Volume
 
 SPEED_BAR, AGREEMENT_BAR_MM = 100.0, 1e-4
 DATA = Path(os.environ.get("LASCARSEG_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))

@@ -24,10 +24,10 @@ from scipy import ndimage
 
 from LAScarSegLib import scene as mrml
 from LAScarSegLib.analysis import analyse
-from LAScarSegLib.presenter.editing import EditSession
-from LAScarSegLib.presenter.live import LiveUpdate
-from LAScarSegLib.presenter.review import set_threshold_live
 from LAScarSegLib.scene import segmentation as segments
+from LAScarSegLib.session.edit_session import EditSession
+from LAScarSegLib.session.live import LiveUpdate
+from LAScarSegLib.session.threshold import set_threshold
 
 LIVE = "cavity edit, the pause of 0.1 s and Slicer's event loop included"
 BAR_SECONDS = 1.0
@@ -130,7 +130,7 @@ def main() -> int:
         "cavity edit, to the new map": timed(lambda: hand.draw("cavity"), lambda: session.update(full=False), repetitions),
         "its perturbation range": timed(nothing, lambda: session.measure(session.snapshot(), True), 1),
         "scar edit, to the new map": timed(lambda: hand.draw("scar"), lambda: session.update(full=False), repetitions),
-        "a tick of the slider": timed(nothing, lambda: set_threshold_live(session.nodes, first, float(next(ticks))), 4 * repetitions),
+        "a tick of the slider": timed(nothing, lambda: set_threshold(session.nodes, first, float(next(ticks))), 4 * repetitions),
         "reading the segments (in the windows' thread)": timed(nothing, session.snapshot, repetitions),
     }
     measured[LIVE], longest_poll = timed_live(hand, 3 * repetitions)

@@ -14,9 +14,9 @@ STATEMENTS = {
     "python -c pass": "pass",
     "import LAScarSegLib": "import LAScarSegLib",
     "import numpy (for comparison)": "import numpy",
-    "import LAScarSegLib.worker": "import LAScarSegLib.worker",
+    "import LAScarSegLib.jobs.worker": "import LAScarSegLib.jobs.worker",
     "import LAScarSegLib.analysis": "import LAScarSegLib.analysis",
-    "lascarseg --help": "import sys; sys.argv[1:] = ['--help']; from LAScarSegLib.cli import app; app(standalone_mode=False)",
+    "lascarseg --help": "import sys; sys.argv[1:] = ['--help']; from LAScarSegLib.cli.main import app; app(standalone_mode=False)",
 }
 
 

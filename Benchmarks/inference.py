@@ -64,7 +64,7 @@ class Files:
 def make_scan(image: Path, cavity: Path) -> None:
     """A phantom's thorax, 400 × 400 × 110 mm, and its true cavity."""
     from LAScarSegLib.phantom import PhantomSettings, make_phantom
-    from LAScarSegLib.volume_files import write_volume
+    from LAScarSegLib.volumes.files import write_volume
 
     phantom = make_phantom(PhantomSettings(seed=SEED, size=SIZE_88, spacing=SPACING_88))
     write_volume(phantom.image, image)
@@ -76,7 +76,7 @@ def make_models(path: Path, coarse_path: Path, folder: Path) -> None:
     from common.nnunet_results import write_results
 
     from LAScarSegLib.models.bundle import read_bundle, write_bundle
-    from LAScarSegLib.models.nnunet import ImportRequest, convert_results
+    from LAScarSegLib.training.nnunet_import import ImportRequest, convert_results
 
     bundle = read_bundle(path, stage="cavity")
     results = folder / "results"
@@ -114,10 +114,10 @@ def median_of(runs: list[Measured], first: str, second: str) -> float:
 
 def box_dice(files: Files, name: str) -> float:
     """Dice between a side's mask and nnU-Net's, in the box around the true atrium."""
-    from LAScarSegLib.evaluation.voxel import dice
+    from LAScarSegLib.anatomy.overlap import dice
     from LAScarSegLib.inference.region import REGION_MARGIN_MM
-    from LAScarSegLib.volume import Box
-    from LAScarSegLib.volume_files import read_volume
+    from LAScarSegLib.volumes.files import read_volume
+    from LAScarSegLib.volumes.volume import Box
 
     cavity = read_volume(files.cavity)
     box = Box.around(cavity.array > 0, REGION_MARGIN_MM, cavity.geometry.spacing_kji).slices

@@ -38,7 +38,7 @@ def make_dataset(raw: Path) -> None:
     """The phantoms as an nnU-Net raw dataset, and the unseen one beside it."""
     from LAScarSegLib.phantom import PhantomSettings, make_phantom
     from LAScarSegLib.phantom.settings import FULL_FIELD_OF_VIEW, HEART_FIELD_OF_VIEW
-    from LAScarSegLib.volume_files import write_volume
+    from LAScarSegLib.volumes.files import write_volume
 
     for part in ("imagesTr", "labelsTr", "imagesTs", "labelsTs"):
         (raw / part).mkdir(parents=True, exist_ok=True)
@@ -95,7 +95,7 @@ def smaller() -> dict:
 def bring(results: Path, checkpoint: str, folder: Path) -> None:
     """Import fold 0 as a bundle."""
     from LAScarSegLib.models.bundle import write_bundle
-    from LAScarSegLib.models.nnunet import ImportRequest, convert_results
+    from LAScarSegLib.training.nnunet_import import ImportRequest, convert_results
 
     write_bundle(*convert_results(results, ImportRequest(name="nnunet-phantoms", simulated=True, checkpoint=checkpoint)), folder)
 
@@ -105,7 +105,7 @@ def ours(bundle: Path, scan: Path, mirror: bool) -> np.ndarray:
     from LAScarSegLib.inference.bundle_models import BundleCavityModel
     from LAScarSegLib.inference.options import InferenceOptions
     from LAScarSegLib.models.bundle import read_bundle
-    from LAScarSegLib.volume_files import read_volume
+    from LAScarSegLib.volumes.files import read_volume
 
     options = InferenceOptions(device="cpu", region_first=False, mirror=mirror)
     return BundleCavityModel.from_bundle(read_bundle(bundle), options).predict(read_volume(scan)).array
@@ -120,8 +120,8 @@ def theirs(python: str, results: Path, checkpoint: str, scan: Path, mirror: bool
 
 
 def main(work: Path, python: str, trainer: str, checkpoint: str, keep: Path | None) -> int:
-    from LAScarSegLib.evaluation.voxel import dice
-    from LAScarSegLib.volume_files import read_volume
+    from LAScarSegLib.anatomy.overlap import dice
+    from LAScarSegLib.volumes.files import read_volume
 
     results = train(work, python, trainer, checkpoint)
     bundle = keep or work / "imported"

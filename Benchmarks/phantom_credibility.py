@@ -21,12 +21,11 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from LAScarSegLib.analysis import Analysis
+from LAScarSegLib.analysis import Analysis, ByRule, Change, analyse, revise
+from LAScarSegLib.analysis.settings import Settings
 from LAScarSegLib.phantom import HEART_FIELD_OF_VIEW, Phantom, PhantomSettings, make_phantom
-from LAScarSegLib.analysis import ByRule, Change, analyse, revise
-from LAScarSegLib.settings import Settings
-from LAScarSegLib.volume import Volume
-from LAScarSegLib.volume_files import read_volume
+from LAScarSegLib.volumes.files import read_volume
+from LAScarSegLib.volumes.volume import Volume
 
 CARMA_SIZE = (166, 214)
 """Rows and columns of the CARMA scan, 104 × 134 mm."""

@@ -14,7 +14,7 @@ from common.scans import SIZE_44, SPACING_44, left_atrium, scan_of
 from common.timing import Bar, judge, median_seconds, print_table, ratio
 
 from LAScarSegLib.analysis import Analysis, analyse
-from LAScarSegLib.settings import Settings
+from LAScarSegLib.analysis.settings import Settings
 from LAScarSegLib.surface.mesh import cavity_surface
 from LAScarSegLib.surface.projection import PROBE_STEP_MM, NormalProbe, project_intensity
 from LAScarSegLib.surface.surface import Surface

@@ -12,11 +12,10 @@ import numpy as np
 from common.scans import SIZE_44, SPACING_44, left_atrium, scan_of
 from common.timing import Bar, judge, median_seconds, print_table, ratio
 
-from LAScarSegLib.analysis import Analysis
+from LAScarSegLib.analysis import Analysis, ByRule, Change, analyse, revise
+from LAScarSegLib.analysis.settings import Settings
 from LAScarSegLib.intensity.rules import RULES
-from LAScarSegLib.analysis import ByRule, Change, analyse, revise
-from LAScarSegLib.settings import Settings
-from LAScarSegLib.volume import Volume
+from LAScarSegLib.volumes.volume import Volume
 
 BAR_SECONDS = 0.05
 CHANGES = (("iir", 1.32), ("iir", 0.97), ("nsd", 3.3), ("wall_nsd", 1.0), ("percentile", 90.0))

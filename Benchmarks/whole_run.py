@@ -23,12 +23,12 @@ from common.children import GB_PER_MAXRSS, apart
 from common.scans import SIZE_88, SPACING_88, left_atrium, scan_of
 from common.timing import Bar, judge, median_seconds, print_table, ratio
 
-from LAScarSegLib.volume_files import write_volume
+from LAScarSegLib.volumes.files import write_volume
 
 MEMORY_BAR_GB = 3.0
 START, END = "start Python, import", "print, free memory, end"
-COMMAND_LINE = [sys.executable, "-c", "from LAScarSegLib.cli import main; main()"]
-WORKER = [sys.executable, "-m", "LAScarSegLib.worker"]
+COMMAND_LINE = [sys.executable, "-c", "from LAScarSegLib.cli.main import main; main()"]
+WORKER = [sys.executable, "-m", "LAScarSegLib.jobs.worker"]
 
 
 @dataclass(frozen=True)

@@ -33,31 +33,19 @@ if importlib.util.find_spec("LAScarSegLib") is None:
 from LAScarSegLib import scene as mrml
 from LAScarSegLib.analysis import analyse
 from LAScarSegLib.analysis.provenance import describe_file
+from LAScarSegLib.analysis.settings import Settings
+from LAScarSegLib.datasets.cohort import CohortScan, find_cohort
+from LAScarSegLib.datasets.layouts import LASCARQS_CAVITY, LASCARQS_IMAGE, case_name
 from LAScarSegLib.errors import InputError, LAScarSegError
 from LAScarSegLib.intensity.rules import find_rule
-from LAScarSegLib.output.files import MARKER, check_output, write_results
-from LAScarSegLib.scene.inputs import file_stem
+from LAScarSegLib.output.writing import MARKER, check_output, write_results
 from LAScarSegLib.scene.mrml import remove_node
-from LAScarSegLib.settings import Settings
-from LAScarSegLib.volume_files import EXTENSIONS
 
 logger = logging.getLogger("LAScarSeg.batch")
 
 STATUS_FILE = "status.csv"
 STATUS_COLUMNS = ("case", "status", "seconds", "message", "scar_area_pct")
 DONE, SKIPPED, FAILED = "done", "skipped", "failed"
-CAVITY_SUFFIX = "-cavity"
-CHALLENGE_IMAGE, CHALLENGE_CAVITY = "enhanced.nii.gz", "atriumSegImgMO.nii.gz"
-"""The file names of the LAScarQS 2022 challenge, one folder a patient."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Case:
-    """One scan; `cavity` is None when no mask lies where it should, which is then the case's error."""
-
-    name: str
-    image: Path
-    cavity: Path | None
 
 
 def main(scene: object, argv: Sequence[str]) -> int:
@@ -92,9 +80,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="slicer_batch.py", description="Left-atrial scar from LGE-MRI, in Slicer, without windows.")
     parser.add_argument("input", type=Path, help="a scan (file, or DICOM folder with --cavity FILE), or a folder of cases")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for results; each case gets a folder in it")
-    cavity_help = f"for one scan, the mask file; for a folder, the mask's file name in each case ({CHALLENGE_CAVITY})"
+    cavity_help = f"for one scan, the mask file; for a folder, the mask's file name in each case ({LASCARQS_CAVITY})"
     parser.add_argument("--cavity", help=cavity_help)
-    parser.add_argument("--image", default=CHALLENGE_IMAGE, help="for a folder, the scan's file name in each case (%(default)s)")
+    parser.add_argument("--image", default=LASCARQS_IMAGE, help="for a folder, the scan's file name in each case (%(default)s)")
     parser.add_argument("--cavity-label", type=int, help="which label of a mask with several is the left atrium")
     parser.add_argument("--rule", default=Settings.rule, help="how scar is found (%(default)s)")
     parser.add_argument("--threshold", type=float, help="the rule's parameter; its usual value when left out")
@@ -102,39 +90,19 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args([argument for argument in argv if argument != "--"])
 
 
-def find_cases(options: argparse.Namespace) -> list[Case]:
+def find_cases(options: argparse.Namespace) -> list[CohortScan]:
     """The scans to analyse; `InputError` when there are none."""
     source = options.input
     if options.cavity is not None and Path(options.cavity).is_file():
-        return [Case(file_stem(source), source, Path(options.cavity))]
+        return [CohortScan(case_name(source), source, Path(options.cavity))]
     if not source.is_dir():
         given = "" if options.cavity is None else f" (now {options.cavity!r}, which is no file)"
         problem = f"is one scan; give its mask with --cavity{given}" if source.exists() else "does not exist"
         raise InputError(f"{source} {problem}.")
-    cases = [*_pairs(source), *_case_folders(source, options.image, options.cavity or CHALLENGE_CAVITY)]
-    if not cases:
-        raise InputError(
-            f"{source} holds neither pairs X.nrrd, X{CAVITY_SUFFIX}.nrrd nor folders with a file {options.image}. "
-            "Give the file names with --image and --cavity."
-        )
-    names = [case.name for case in cases]
-    doubled = sorted({name for name in names if names.count(name) > 1})
-    if doubled:
-        raise InputError(f"{source} has more than one scan called {', '.join(doubled)}; results would overwrite each other. Rename one.")
-    return cases
+    return find_cohort(source, options.image, options.cavity or LASCARQS_CAVITY)
 
 
-def _pairs(folder: Path) -> list[Case]:
-    volumes = {file_stem(file): file for file in sorted(folder.iterdir()) if file.is_file() and file.name.lower().endswith(EXTENSIONS)}
-    return [Case(name, file, volumes.get(name + CAVITY_SUFFIX)) for name, file in volumes.items() if not name.endswith(CAVITY_SUFFIX)]
-
-
-def _case_folders(folder: Path, image: str, cavity: str) -> list[Case]:
-    found = [sub for sub in sorted(folder.iterdir()) if sub.is_dir() and (sub / image).exists()]
-    return [Case(sub.name, sub / image, sub / cavity if (sub / cavity).is_file() else None) for sub in found]
-
-
-def process(scene: object, case: Case, options: argparse.Namespace, keep: bool) -> tuple[str, ...]:
+def process(scene: object, case: CohortScan, options: argparse.Namespace, keep: bool) -> tuple[str, ...]:
     """One case's line of the status file. Whatever goes wrong with it ends up there and nowhere else."""
     folder = options.output / case.name
     start = time.perf_counter()
@@ -151,7 +119,7 @@ def process(scene: object, case: Case, options: argparse.Namespace, keep: bool) 
     return (case.name, DONE, _seconds_since(start), "", _headline(folder))
 
 
-def analyse_case(scene: object, case: Case, folder: Path, options: argparse.Namespace, keep: bool) -> None:
+def analyse_case(scene: object, case: CohortScan, folder: Path, options: argparse.Namespace, keep: bool) -> None:
     """Load one scan and its mask as nodes, analyse, build the result's nodes and write its folder.
 
     `keep` leaves the nodes in the scene, arranged to look at; without it the scene is as it was, ready for the next scan.

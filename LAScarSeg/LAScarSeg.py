@@ -8,19 +8,15 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import vtk
-
 import slicer
+import vtk
 from slicer import vtkMRMLMarkupsROINode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
-    ScriptedLoadableModule,
-    ScriptedLoadableModuleLogic,
-    ScriptedLoadableModuleTest,
-    ScriptedLoadableModuleWidget,
-)
+    ScriptedLoadableModule, ScriptedLoadableModuleLogic, ScriptedLoadableModuleTest, ScriptedLoadableModuleWidget,
+)  # fmt: skip
 from slicer.util import VTKObservationMixin
 
 # Installed, LAScarSegLib lies beside this file; in a source tree added to Slicer's module paths it lies one folder up.
@@ -39,7 +35,7 @@ class LAScarSeg(ScriptedLoadableModule):
         ScriptedLoadableModule.__init__(self, parent)
         import qt
 
-        from LAScarSegLib.resources import resource_path
+        from LAScarSegLib.support.resources import resource_path
 
         parent.title = _("LAScarSeg")
         parent.categories = [translate("qSlicerAbstractCoreModule", "Cardiac")]
@@ -58,10 +54,11 @@ def registerInOtherModules() -> None:
     """The sample in the Sample Data module, the scar numbers in Segment Statistics."""
     import SampleData
 
-    from LAScarSegLib import sample_data, statistics_plugin
+    from LAScarSegLib.datasets import sample_data
+    from LAScarSegLib.scene.segment_statistics import register_plugin
 
     SampleData.SampleDataLogic.registerCustomSampleDataSource(**sample_data.registration())
-    statistics_plugin.register_plugin()
+    register_plugin()
 
 
 class CavitySource(enum.Enum):
@@ -133,7 +130,7 @@ class LAScarSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def setup(self) -> None:
         ScriptedLoadableModuleWidget.setup(self)
-        from LAScarSegLib.resources import resource_path
+        from LAScarSegLib.support.resources import resource_path
 
         uiWidget = slicer.util.loadUI(str(resource_path("UI/LAScarSeg.ui")))
         self.layout.addWidget(uiWidget)
@@ -182,7 +179,7 @@ class LAScarSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         return self.session.analysis if self.session else None
 
     def setResult(self, session) -> None:
-        """Show another result (a presenter.editing.EditSession), or None for none."""
+        """Show another result (a session.edit_session.EditSession), or None for none."""
         self.session = session
         self.resultChanged()
 
@@ -280,16 +277,16 @@ class LAScarSegLogic(ScriptedLoadableModuleLogic):
         :param inputVolume: the LGE-MRI volume node.
         :param cavitySegmentation: the segmentation node with the left atrial cavity.
         :param cavitySegment: that segment's ID or name.
-        :param settings: LAScarSegLib.settings.Settings; None: the defaults (image intensity ratio 1.20).
+        :param settings: LAScarSegLib.analysis.settings.Settings; None: the defaults (image intensity ratio 1.20).
         :param planes: plane markups called after the opening that they cut: "MV" (mitral valve), "LSPV" ..., "LAA".
-        :return: LAScarSegLib.presenter.editing.EditSession: its `analysis` has the numbers, its `nodes` are in the scene.
+        :return: LAScarSegLib.session.edit_session.EditSession: its `analysis` has the numbers, its `nodes` are in the scene.
         :raises LAScarSegLib.errors.InputError: when the nodes can't be used; the message says why and what to do.
         """
         from LAScarSegLib import scene
         from LAScarSegLib.analysis import analyse
-        from LAScarSegLib.presenter.editing import EditSession
-        from LAScarSegLib.presenter.inputs import cut_plane
-        from LAScarSegLib.settings import Settings
+        from LAScarSegLib.analysis.settings import Settings
+        from LAScarSegLib.scene.plane_markups import cut_plane
+        from LAScarSegLib.session.edit_session import EditSession
 
         volume = scene.volume_from_node(inputVolume)
         cavity = scene.segment_from_node(cavitySegmentation, cavitySegment, volume)
@@ -300,16 +297,17 @@ class LAScarSegLogic(ScriptedLoadableModuleLogic):
     def run(self, choices):
         """What Apply does, waited for: everything the panel can choose, models too, in the worker process.
 
-        :param choices: LAScarSegLib.presenter.choices.Choices. Packages must be installed and terms accepted already.
-        :return: LAScarSegLib.presenter.editing.EditSession, as from `process`.
+        :param choices: LAScarSegLib.session.choices.Choices. Packages must be installed and terms accepted already.
+        :return: LAScarSegLib.session.edit_session.EditSession, as from `process`.
         :raises LAScarSegLib.errors.ProcessingError: when the run failed; the message says why. The scene is as it was.
         """
-        from LAScarSegLib.errors import ProcessingError
-        from LAScarSegLib.presenter.editing import EditSession
-        from LAScarSegLib.presenter.run import Run
         from LAScarSegPanel.environment import workerPython
 
-        run = Run(slicer.mrmlScene, choices, workerPython(), slicer.app.temporaryPath)
+        from LAScarSegLib.errors import ProcessingError
+        from LAScarSegLib.session.edit_session import EditSession
+        from LAScarSegLib.session.run import AnalysisRun
+
+        run = AnalysisRun(slicer.mrmlScene, choices, workerPython(), slicer.app.temporaryPath)
         run.start()
         try:
             while not run.poll().done:
@@ -353,12 +351,14 @@ class LAScarSegTest(ScriptedLoadableModuleTest):
         """Sample, analysis, another threshold, an edit, the numbers after it, the scene saved and loaded."""
         import tempfile
 
-        from LAScarSegLib import sample_data, scene
-        from LAScarSegLib.presenter import review
+        from LAScarSegLib import scene
+        from LAScarSegLib.analysis.settings import Settings
+        from LAScarSegLib.datasets import sample_data
+        from LAScarSegLib.scene import review
         from LAScarSegLib.scene.bundle import save_scene
         from LAScarSegLib.scene.sample import load_sample
         from LAScarSegLib.scene.segmentation import CAVITY
-        from LAScarSegLib.settings import Settings
+        from LAScarSegLib.session.threshold import set_threshold
 
         self.delayDisplay("Analysing the sample")
         inputVolume, segmentation, _planes = load_sample(slicer.mrmlScene)
@@ -368,9 +368,9 @@ class LAScarSegTest(ScriptedLoadableModuleTest):
         truth, numbers = sample_data.sample().truth, session.analysis.measurements
         self.assertAlmostEqual(numbers["la_volume_ml"].value, truth["la_volume_ml"], delta=0.05 * truth["la_volume_ml"])
         before = numbers["scar_area_pct"].value
-        higher = review.set_threshold_live(session.nodes, session.analysis, 1.4)
+        higher = set_threshold(session.nodes, session.analysis, 1.4)
         self.assertLess(higher.measurements["scar_area_pct"].value, before)
-        session.nodes = review.commit_threshold(session.nodes, higher)
+        session.nodes = review.write_scar(session.nodes, higher)
         session.rebase(higher)
 
         self.delayDisplay("Cutting the cavity in half, measuring again")
@@ -396,10 +396,10 @@ class LAScarSegTest(ScriptedLoadableModuleTest):
         """The cavity by the model that comes with the project, where it and torch are there."""
         import importlib.util
 
-        from LAScarSegLib import sample_data
+        from LAScarSegLib.datasets import sample_data
         from LAScarSegLib.models.store import ModelStore
-        from LAScarSegLib.presenter.choices import MODEL, Choices
         from LAScarSegLib.scene.sample import load_sample
+        from LAScarSegLib.session.choices import MODEL, Choices
 
         bundle = ModelStore().default_cavity()
         if bundle is None or importlib.util.find_spec("torch") is None or importlib.util.find_spec("monai") is None:
@@ -416,7 +416,7 @@ class LAScarSegTest(ScriptedLoadableModuleTest):
     def putMask(self, array, session, segmentId):
         """Voxels (k, j, i) on the scan's grid into a segment of the result, as an editor's stroke would leave them."""
         from LAScarSegLib import scene
-        from LAScarSegLib.volume import Volume
+        from LAScarSegLib.volumes.volume import Volume
 
         labelmap = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "mask")
         scene.volume_to_node(Volume(array, session.analysis.geometry), labelmap)
@@ -429,7 +429,7 @@ class LAScarSegTest(ScriptedLoadableModuleTest):
     def makeScan(self):
         """The scan's volume node, and a segmentation whose one segment is the ball."""
         from LAScarSegLib import scene
-        from LAScarSegLib.volume import Geometry, Volume
+        from LAScarSegLib.volumes.volume import Geometry, Volume
 
         geometry = Geometry((80, 80, 40), (1.0, 1.0, 2.0), (-39.5, -39.5, -39.0))
         indices = np.stack(np.meshgrid(*map(np.arange, geometry.size), indexing="ij"), axis=-1).transpose(2, 1, 0, 3)

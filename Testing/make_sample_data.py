@@ -14,18 +14,18 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from LAScarSegLib.datasets.sample_data import CAVITY_SEGMENT, FOLDER, NAME, voxel_digest
 from LAScarSegLib.phantom.phantom import Phantom, make_phantom
 from LAScarSegLib.phantom.settings import PhantomSettings
-from LAScarSegLib.presenter.planes import COLOUR, FILL_OPACITY, SIZE_MM
-from LAScarSegLib.sample_data import CAVITY_SEGMENT, FOLDER, NAME, voxel_digest
 from LAScarSegLib.scene import new_scene, volume_to_node
 from LAScarSegLib.scene.colours import LEFT_ATRIUM
 from LAScarSegLib.scene.mrml import slicer_classes
+from LAScarSegLib.scene.plane_markups import COLOUR, FILL_OPACITY, SIZE_MM
 from LAScarSegLib.scene.segmentation import CAVITY
 from LAScarSegLib.scene.volumes import LPS_TO_RAS
 from LAScarSegLib.surface.planes import CutPlane
-from LAScarSegLib.volume import Volume
-from LAScarSegLib.volume_files import NOTE_KEY, SIMULATED_NOTE
+from LAScarSegLib.volumes.files import NOTE_KEY, SIMULATED_NOTE
+from LAScarSegLib.volumes.volume import Volume
 
 TARGET = Path(__file__).resolve().parents[1] / "Resources" / FOLDER
 SETTINGS = PhantomSettings(seed=21, size=(224, 176, 36))

@@ -20,14 +20,14 @@ import numpy as np
 from surfaces import draw_surfaces
 from views import BACKGROUNDS, background, framed, pasted
 
+from LAScarSegLib.analysis.network_runs import find_cavity
 from LAScarSegLib.errors import InputError
 from LAScarSegLib.evaluation.scores import score_masks
 from LAScarSegLib.evaluation.statistics import summarise
-from LAScarSegLib.analysis.networks import find_cavity
 from LAScarSegLib.inference.options import InferenceOptions
 from LAScarSegLib.models.bundle import Bundle, read_bundle
-from LAScarSegLib.volume import Box, Volume
-from LAScarSegLib.volume_files import read_volume
+from LAScarSegLib.volumes.files import read_volume
+from LAScarSegLib.volumes.volume import Box, Volume
 
 KEYS = ("dice", "assd_mm", "hd95_mm", "surface_dice", "centroid_error_mm")
 PLACES = (0.25, 0.5, 0.75)

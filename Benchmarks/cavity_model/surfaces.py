@@ -11,7 +11,7 @@ from LAScarSegLib.output.figures.surface_views import VIEWS, colour_actor, looku
 from LAScarSegLib.output.rendering import Camera, render
 from LAScarSegLib.surface.mesh import cavity_surface
 from LAScarSegLib.surface.surface import Surface
-from LAScarSegLib.volume import Geometry
+from LAScarSegLib.volumes.volume import Geometry
 
 EDGE_MM = 1.25
 LIMIT_MM = 8.0

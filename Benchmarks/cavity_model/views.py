@@ -27,8 +27,8 @@ from scipy.ndimage import zoom
 
 from LAScarSegLib.phantom.phantom import make_phantom
 from LAScarSegLib.phantom.settings import PhantomSettings
-from LAScarSegLib.volume import Geometry, Volume
-from LAScarSegLib.volume_files import read_volume, write_volume
+from LAScarSegLib.volumes.files import read_volume, write_volume
+from LAScarSegLib.volumes.volume import Geometry, Volume
 
 BACKGROUNDS = 16
 SMALL_LA_ML = 45.0

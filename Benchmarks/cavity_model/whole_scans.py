@@ -23,8 +23,8 @@ from LAScarSegLib.training.export import ExportRequest, export_runs
 from LAScarSegLib.training.run_folder import is_run, read_run
 from LAScarSegLib.training.settings import TrainingSettings
 from LAScarSegLib.training.start import open_start
-from LAScarSegLib.training.train import Machine, start_run, train
-from LAScarSegLib.volume_files import write_volume
+from LAScarSegLib.training.train import Hardware, start_run, train
+from LAScarSegLib.volumes.files import write_volume
 
 SYSTEM, STAGE, START = "two_stage_sdm", "cavity", "la-cavity"
 FIRST_SEED = 4100
@@ -62,14 +62,14 @@ def main(out: Path, count: int, steps: int) -> None:
     open_start(START)  # its terms, before minutes of phantoms
     manifest = write_phantoms(out / "phantoms", count)
     small = find_system(SYSTEM).stage(STAGE).preset("small")
-    size = replace(small, statistics="image", few_scans=False, epochs=-(-steps // STEPS_PER_EPOCH))
+    size = replace(small, statistics="image", strong_augmentation=False, epochs=-(-steps // STEPS_PER_EPOCH))
     settings = TrainingSettings(
         system=SYSTEM, stage=STAGE, preset="small", data=str(manifest), size=size, folds=FOLDS, steps_per_epoch=STEPS_PER_EPOCH,
         start_from=START, learning_rate=LEARNING_RATE,
     )  # fmt: skip
     folder = out / "run"
     run = read_run(folder) if is_run(folder) else start_run(settings, folder)
-    run = train(run, Machine(validate_every=size.epochs))
+    run = train(run, Hardware(validate_every=size.epochs))
     print(f"Validation Dice on whole phantoms: {run.scores()['best']['dice']:.3f}")
     export_runs([folder], out / "model", ExportRequest(name="whole-scans", data=DATA, intended_use=USE, half=True), force=True)
 

@@ -16,6 +16,7 @@ from LAScarSegLib.models.bundle import Bundle
 from LAScarSegLib.models.card import NetworkSpec
 from LAScarSegLib.networks import NetworkPlan
 from LAScarSegLib.networks.plainconvunet import CONVOLUTIONS, weight_names
+from LAScarSegLib.networks.weights import unpack_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,7 +32,7 @@ def write_results(bundle: Bundle, folder: Path) -> None:
     (folder / "plans.json").write_text(json.dumps(plans_of(spec), indent=1))
     (folder / "dataset.json").write_text(json.dumps(DATASET, indent=1))
     checkpoint = {
-        "network_weights": nnunet_weights(bundle.state_dict(spec.weights[0]), replace(spec.plan, deep_supervision=False)),
+        "network_weights": nnunet_weights(unpack_tensors(bundle.weights(spec.weights[0])), replace(spec.plan, deep_supervision=False)),
         "init_args": {"configuration": CONFIGURATION},
         "trainer_name": "nnUNetTrainer",
         "inference_allowed_mirroring_axes": None,

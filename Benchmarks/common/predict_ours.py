@@ -17,8 +17,8 @@ def main(bundle: str, scan: str, mask: str, *flags: str) -> None:
     from LAScarSegLib.inference.bundle_models import BundleCavityModel
     from LAScarSegLib.inference.options import InferenceOptions
     from LAScarSegLib.models.bundle import read_bundle
-    from LAScarSegLib.progress import Progress
-    from LAScarSegLib.volume_files import read_volume
+    from LAScarSegLib.support.progress import Progress
+    from LAScarSegLib.volumes.files import read_volume
 
     options = InferenceOptions(device="cpu", region_first="--whole-scan" not in flags)
     announce("ready")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from LAScarSegLib.volume import Box, Geometry, Volume
+from LAScarSegLib.volumes.volume import Box, Geometry, Volume
 
 SIZE_88, SPACING_88 = (640, 640, 88), (0.625, 0.625, 1.25)
 """The largest usual reconstruction: 400 × 400 × 110 mm."""

@@ -25,11 +25,11 @@ from LAScarSegLib.evaluation.scores import score_masks
 from LAScarSegLib.evaluation.statistics import compare, summarise
 from LAScarSegLib.inference.bundle_models import BundleScarModel
 from LAScarSegLib.inference.options import InferenceOptions
-from LAScarSegLib.training.cavities import card_of, run_networks
 from LAScarSegLib.systems import find_system
-from LAScarSegLib.training.run_folder import Run, read_run
-from LAScarSegLib.volume import Box, Geometry, Volume
-from LAScarSegLib.volume_files import read_volume, write_volume
+from LAScarSegLib.training.cavities import card_of, run_networks
+from LAScarSegLib.training.run_folder import TrainingRun, read_run
+from LAScarSegLib.volumes.files import read_volume, write_volume
+from LAScarSegLib.volumes.volume import Box, Geometry, Volume
 
 SYSTEM, PRESET = "two_stage_sdm", "tiny"
 VARIANTS = ("plain", "sdm", "sdm_roi", "full")
@@ -64,7 +64,7 @@ def main(layout: Layout, epochs: int, seeds: int) -> None:
         RESULT.write_text(json.dumps(content(in_order, about), indent=1) + "\n", encoding="utf-8")
 
 
-def train(folder: Path, data: Path, variant: str, seed: int, epochs: int) -> Run:
+def train(folder: Path, data: Path, variant: str, seed: int, epochs: int) -> TrainingRun:
     """One network, validated once: at its end."""
     options = ["--preset", PRESET, "--variant", variant, "--seed", seed, "--folds", FOLDS, "--anatomy", "truth"]
     options += ["--epochs", epochs, "--steps-per-epoch", STEPS_PER_EPOCH, "--validate-every", epochs]
@@ -99,7 +99,7 @@ def reduced_grid(cavity: Volume) -> Geometry:
     return Geometry(size, spacing, box.origin, box.direction)
 
 
-def score_run(run: Run, heldout: Path) -> list[dict[str, float | None]]:
+def score_run(run: TrainingRun, heldout: Path) -> list[dict[str, float | None]]:
     """The metrics of one network on every held-out phantom, with its true cavity."""
     model = BundleScarModel(card_of(run), run_networks(run), InferenceOptions(device="cpu"))
     scores = []

@@ -23,18 +23,17 @@ from layout import PRESETS, ROOT, SYSTEMS, Layout, case_folders
 
 sys.path.insert(0, str(ROOT))
 
-from LAScarSegLib.evaluation.cases import CAVITY, SCAR
+from LAScarSegLib.analysis.settings import Settings
+from LAScarSegLib.datasets.layouts import CAVITY, SCAR
 from LAScarSegLib.evaluation.run import EvaluationRequest, run_evaluation
 from LAScarSegLib.evaluation.scores import CaseScore
 from LAScarSegLib.evaluation.statistics import column, compare, summarise
 from LAScarSegLib.intensity.rules import RULES
+from LAScarSegLib.jobs.request import Request, run_request
 from LAScarSegLib.models.bundle import read_bundle
 from LAScarSegLib.models.store import SIMULATED_VARIABLE, STORE_VARIABLE
-from LAScarSegLib.request import Request, run_request
-from LAScarSegLib.settings import Settings
-from LAScarSegLib.volume import Box, Volume
-from LAScarSegLib.volume_files import read_volume, write_volume
-
+from LAScarSegLib.volumes.files import read_volume, write_volume
+from LAScarSegLib.volumes.volume import Box, Volume
 
 TRUTH = "truth"
 """A cavity that nobody had to find."""

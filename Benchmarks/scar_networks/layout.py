@@ -64,7 +64,7 @@ def case_folders(cohort: Path) -> list[Path]:
 def lascarseg(*arguments: object) -> None:
     """`lascarseg ARGUMENTS` in a process of its own; its output is shown, and its failure ends this one."""
     paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
-    command = [sys.executable, "-c", "from LAScarSegLib.cli import main; main()", *map(str, arguments)]
+    command = [sys.executable, "-c", "from LAScarSegLib.cli.main import main; main()", *map(str, arguments)]
     print("lascarseg", *arguments, flush=True)
     code = subprocess.run(command, env=os.environ | {"PYTHONPATH": paths}, check=False).returncode
     if code:

@@ -19,17 +19,17 @@ from layout import ROOT, Layout, case_folders
 
 sys.path.insert(0, str(ROOT))
 
+from LAScarSegLib.analysis.settings import Settings
 from LAScarSegLib.anatomy.anatomy import build_anatomy
-from LAScarSegLib.evaluation.mesh import surface_agreement
 from LAScarSegLib.evaluation.metrics import DEFAULT_TOLERANCE_MM
+from LAScarSegLib.evaluation.scar import surface_agreement
 from LAScarSegLib.evaluation.surfels import surface_dice
 from LAScarSegLib.intensity.blood_pool import measure_blood_pool
-from LAScarSegLib.intensity.rules import RULES, Tissue
-from LAScarSegLib.settings import Settings
+from LAScarSegLib.intensity.rules import RULES, Intensities
 from LAScarSegLib.surface.mesh import cavity_surface
 from LAScarSegLib.surface.projection import NormalProbe
-from LAScarSegLib.volume import Box
-from LAScarSegLib.volume_files import read_volume
+from LAScarSegLib.volumes.files import read_volume
+from LAScarSegLib.volumes.volume import Box
 
 RANGES = {
     "iir": np.arange(0.85, 1.701, 0.05), "nsd": np.arange(0.5, 5.01, 0.25), "wall_nsd": np.arange(0.0, 3.51, 0.25),
@@ -63,7 +63,7 @@ def score_case(folder: Path) -> dict[Candidate, tuple[float, float]]:
     surface = cavity_surface(cavity, geometry, Settings.mesh_edge_mm)
     probe = NormalProbe.along(geometry, surface, Settings.scar_reach_mm)
     blood = measure_blood_pool(image, anatomy.depth_mm, Settings.blood_pool_erosion_mm)
-    tissue, truth = Tissue(blood, image[anatomy.wall], image[cavity]), probe.any(scar)
+    tissue, truth = Intensities(blood, image[anatomy.wall], image[cavity]), probe.any(scar)
     scores = {}
     for name, number in candidates():
         found = anatomy.wall & (image > RULES[name].grey_level(tissue, number))

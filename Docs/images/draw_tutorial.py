@@ -17,7 +17,7 @@ from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkRenderingCore import vtkWindowToImageFilter
 
 from LAScarSegLib.analysis import analyse
-from LAScarSegLib.sample_data import CAVITY_SEGMENT, THUMBNAIL, sample
+from LAScarSegLib.datasets.sample_data import CAVITY_SEGMENT, THUMBNAIL, sample
 from LAScarSegLib.scene import build_scene, segment_from_node, show, volume_from_node
 from LAScarSegLib.scene.sample import load_sample
 from LAScarSegLib.surface.planes import read_planes

@@ -1,1 +1,1 @@
-"""The panel's sections: each file connects one section of Resources/UI/LAScarSeg.ui with the presenter in LAScarSegLib."""
+"""The panel's sections: each file connects one section of Resources/UI/LAScarSeg.ui with `LAScarSegLib.session`."""

@@ -1,9 +1,8 @@
-"""Input and Method: lists filled from the presenter, and what of them applies now."""
+"""Input and Method: lists filled from the session, and what of them applies now."""
 
 import importlib.util
 
 import qt
-
 import slicer
 from slicer.i18n import tr as _
 
@@ -40,7 +39,7 @@ class ChoicesSection(Section):
         self.fillLists()
 
     def onRoiAdded(self, roi) -> None:
-        from LAScarSegLib.presenter.drawing import fit_roi
+        from LAScarSegLib.scene.drawing import fit_roi
 
         if self.widget.parameterNode and self.widget.parameterNode.inputVolume:
             fit_roi(roi, self.widget.parameterNode.inputVolume)
@@ -48,7 +47,8 @@ class ChoicesSection(Section):
     def fillLists(self) -> None:
         """Rules, installed models and devices; also after a model was added or removed."""
         from LAScarSegLib.errors import LAScarSegError
-        from LAScarSegLib.presenter import choices
+        from LAScarSegLib.jobs.device_query import devices
+        from LAScarSegLib.session import choices
 
         self._methods = choices.methods()
         try:
@@ -59,7 +59,7 @@ class ChoicesSection(Section):
         try:
             _fill(self.ui.methodSelector, [(method.title, method.key) for method in self._methods])
             _fill(self.ui.cavityModelSelector, models)
-            _fill(self.ui.deviceSelector, [(str(device), device.key) for device in self._devices or choices.devices()])
+            _fill(self.ui.deviceSelector, [(str(device), device.key) for device in self._devices or devices()])
         finally:
             self._filling = False
         if self.widget.parameterNode:
@@ -72,8 +72,8 @@ class ChoicesSection(Section):
             self.widget.parameterNode.cavityModel = self.ui.cavityModelSelector.itemData(0)
 
     def choices(self):
-        """What the panel says, for the presenter (presenter.choices.Choices)."""
-        from LAScarSegLib.presenter.choices import Choices
+        """What the panel says, for the session (session.choices.Choices)."""
+        from LAScarSegLib.session.choices import Choices
 
         node = self.widget.parameterNode
         method = self._method()
@@ -97,8 +97,8 @@ class ChoicesSection(Section):
 
     def chooseLikely(self) -> None:
         """Scan and cavity to start with, where the user has chosen none and the scene leaves little doubt."""
-        from LAScarSegLib.presenter.choices import likely_volume
         from LAScarSegLib.scene.mrml import ROLE, nodes_of_class
+        from LAScarSegLib.scene.selection import likely_volume
 
         node = self.widget.parameterNode
         self._chooseModel()
@@ -158,7 +158,7 @@ class ChoicesSection(Section):
 
     def _askForDevices(self) -> None:
         """The first time that they matter and torch is there: names and memory of the graphics cards."""
-        from LAScarSegLib.presenter.devices import DeviceQuery
+        from LAScarSegLib.jobs.device_query import DeviceQuery
 
         if self._devices is None and self._deviceQuery is None and importlib.util.find_spec("torch") is not None:
             worked, self._deviceQuery = attempt(_("The devices can't be listed."), lambda: DeviceQuery(environment.workerPython()))
@@ -204,7 +204,7 @@ class ChoicesSection(Section):
 
     def cavityToDraw(self):
         """The chosen segmentation and segment; with none chosen a new one on the scan's grid, which is chosen then."""
-        from LAScarSegLib.presenter.drawing import new_cavity
+        from LAScarSegLib.scene.drawing import new_cavity
 
         node = self.widget.parameterNode
         if not node.cavitySegmentation or not node.cavitySegmentId:

@@ -46,7 +46,7 @@ class EditSection(Section):
             self._live.close()
         self._session, self._live = session, None
         if session:
-            from LAScarSegLib.presenter.live import LiveUpdate
+            from LAScarSegLib.session.live import LiveUpdate
 
             self._live = LiveUpdate(session)
             self.parametersChanged()
@@ -75,7 +75,7 @@ class EditSection(Section):
         self._open(self.widget.session.prepare_editor(what))
 
     def _openDrawing(self) -> None:
-        from LAScarSegLib.presenter.drawing import editor_setup
+        from LAScarSegLib.scene.drawing import editor_setup
 
         segmentation, segmentId = self.widget.choicesSection.cavityToDraw()
         self._open(editor_setup(segmentation, segmentId, self.widget.parameterNode.inputVolume))
@@ -164,7 +164,7 @@ class EditSection(Section):
             return
         self._timer.setInterval(BUSY_POLL_MS if state.busy else POLL_MS)
         self._timer.start()
-        say(self.ui.editLabel, state.error or state.words)
+        say(self.ui.editLabel, state.error or state.message)
         self.ui.updateButton.enabled = not state.busy
         if state.changed:
             self.widget.resultChanged()

@@ -92,7 +92,7 @@ def ensureReport() -> None:
 def ensurePackages(fileName: str) -> None:
     """Install what a requirements file below Resources/ lists and is not here yet; errors as in `ensureNetworks`."""
     from LAScarSegLib.errors import ProcessingError
-    from LAScarSegLib.resources import resource_path
+    from LAScarSegLib.support.resources import resource_path
 
     path = resource_path(fileName)
     try:

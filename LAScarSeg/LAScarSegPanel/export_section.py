@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import qt
-
 import slicer
 from slicer.i18n import tr as _
 
@@ -38,7 +37,7 @@ class ExportSection(Section):
 
     def _export(self) -> tuple[Path, tuple[str, ...]]:
         from LAScarSegLib.errors import ProcessingError
-        from LAScarSegLib.presenter import export
+        from LAScarSegLib.session import export
 
         report, refused = self.ui.exportReportCheckBox.checked, ()
         if report:

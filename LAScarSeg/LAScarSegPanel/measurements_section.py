@@ -3,7 +3,6 @@
 import html
 
 import qt
-
 import slicer
 from slicer.i18n import tr as _
 
@@ -11,7 +10,7 @@ from LAScarSegPanel.section import Section, makeTimer, say
 
 
 class MeasurementsSection(Section):
-    """Shows what presenter.numbers says."""
+    """Shows what session.measurements_page says."""
 
     def setup(self) -> None:
         self._kept = None
@@ -35,17 +34,17 @@ class MeasurementsSection(Section):
             say(self.ui.flagsLabel, "")
             self.ui.measurementsTable.setVisible(False)
             return
-        from LAScarSegLib.presenter import numbers
+        from LAScarSegLib.session import measurements_page as page
 
         scan = self.widget.session.nodes.volume.GetName()
-        headline, method = html.escape(numbers.headline(analysis)), html.escape(f"{scan}: {numbers.method_line(analysis)}")
-        say(self.ui.headlineLabel, f"<b>{headline}</b><br>{method}<br>{html.escape(numbers.cavity_line(analysis))}")
-        self._showRows(analysis, numbers)
+        headline, method = html.escape(page.headline(analysis)), html.escape(f"{scan}: {page.method_line(analysis)}")
+        say(self.ui.headlineLabel, f"<b>{headline}</b><br>{method}<br>{html.escape(page.cavity_line(analysis))}")
+        self._showRows(analysis, page)
 
-    def _showRows(self, analysis, numbers) -> None:
-        remarks = [f"<b>{flag.severity}: {html.escape(flag.title)}.</b> {html.escape(flag.message)}" for flag in numbers.flags(analysis)]
+    def _showRows(self, analysis, page) -> None:
+        remarks = [f"<b>{flag.heading}: {html.escape(flag.title)}.</b> {html.escape(flag.message)}" for flag in page.flags(analysis)]
         heads = [_("Measurement"), _("Value"), _("Range")]
-        rows = [(row.label, f"{row.value} {row.unit}".strip(), row.range) for row in numbers.rows(analysis)]
+        rows = [(row.label, f"{row.value} {row.unit}".strip(), row.range) for row in page.rows(analysis)]
         if self._kept is not None:
             heads, rows, compared = self._comparison(analysis, heads, rows)
             remarks = [*map(html.escape, compared), *remarks]
@@ -55,10 +54,10 @@ class MeasurementsSection(Section):
     def _comparison(self, analysis, heads, rows):
         """The kept result and this one side by side, and what to bear in mind; as it was when they are of different scans."""
         from LAScarSegLib.errors import InputError
-        from LAScarSegLib.presenter import numbers
+        from LAScarSegLib.session import measurements_page as page
 
         try:
-            comparison = numbers.compare(self._kept, analysis)
+            comparison = page.compare(self._kept, analysis)
         except InputError as error:
             return heads, rows, [str(error)]
         methods = _("Kept: {kept}. Now: {now}.").format(kept=comparison.headings[1], now=comparison.headings[2])

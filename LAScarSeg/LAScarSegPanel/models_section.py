@@ -3,7 +3,6 @@
 import html
 
 import qt
-
 import slicer
 from slicer.i18n import tr as _
 

@@ -42,7 +42,7 @@ class PlanesSection(Section):
     def nodes(self) -> list:
         """The scan's plane markups; those that a person made and named after an opening count as well."""
         from LAScarSegLib.errors import InputError
-        from LAScarSegLib.presenter import planes
+        from LAScarSegLib.scene import plane_markups as planes
         from LAScarSegLib.scene.mrml import ROLE, nodes_of_class
 
         volume = self._volume()
@@ -92,7 +92,7 @@ class PlanesSection(Section):
         return self.ui.planeSelector.itemData(self.ui.planeSelector.currentIndex)
 
     def _selected(self):
-        from LAScarSegLib.presenter.planes import PLANE_NAME
+        from LAScarSegLib.scene.plane_markups import PLANE_NAME
 
         return next((node for node in self._observed if node.GetAttribute(PLANE_NAME) == self._name()), None)
 
@@ -101,7 +101,7 @@ class PlanesSection(Section):
 
     def _place(self) -> None:
         from LAScarSegLib.errors import InputError
-        from LAScarSegLib.presenter import planes
+        from LAScarSegLib.scene import plane_markups as planes
 
         volume = self._volume()
         if volume is None:

@@ -3,7 +3,6 @@
 import math
 
 import qt
-
 import slicer
 from slicer.i18n import tr as _
 
@@ -46,7 +45,7 @@ class ReviewSection(Section):
         self.parametersChanged()
 
     def _fillScalars(self, session) -> None:
-        from LAScarSegLib.presenter import review
+        from LAScarSegLib.scene import review
 
         offered = [(scalar.title, scalar.name) for scalar in review.scalars(session.analysis)]
         if offered != self._offered:
@@ -58,9 +57,9 @@ class ReviewSection(Section):
         self.ui.scalarSelector.currentIndex = names.index(shown) if shown in names else -1
 
     def _showThreshold(self, analysis) -> None:
-        from LAScarSegLib.presenter import review
+        from LAScarSegLib.session.threshold import why_no_threshold
 
-        reason = review.can_change_threshold(analysis)
+        reason = why_no_threshold(analysis)
         self.ui.thresholdSlider.enabled = not reason
         self.ui.thresholdSlider.toolTip = reason or _(
             "Drag: the scar map and the numbers follow. The scar segment follows when you let go."
@@ -83,7 +82,7 @@ class ReviewSection(Section):
         wanted = (session.nodes.surface, node.surfaceOpacity, node.legend, node.overlay)
         if wanted == self._applied:
             return
-        from LAScarSegLib.presenter import review
+        from LAScarSegLib.scene import review
 
         self._applied = wanted
         review.set_opacity(session.nodes, node.surfaceOpacity)
@@ -92,14 +91,14 @@ class ReviewSection(Section):
 
     def _showReopen(self) -> None:
         """Offered for a scene that was loaded with its result."""
-        from LAScarSegLib.presenter.reopen import has_result
+        from LAScarSegLib.session.reopen import has_result
 
         node = self.widget.parameterNode
         offered = node is not None and self.widget.session is None and has_result(slicer.mrmlScene, node.inputVolume)
         self.ui.reopenButton.setVisible(offered)
 
     def onReopen(self) -> None:
-        from LAScarSegLib.presenter.reopen import reopen
+        from LAScarSegLib.session.reopen import reopen
 
         slicer.app.setOverrideCursor(qt.Qt.WaitCursor)
         try:
@@ -112,7 +111,7 @@ class ReviewSection(Section):
             self.widget.setResult(session)
 
     def onScalar(self, *unused) -> None:
-        from LAScarSegLib.presenter import review
+        from LAScarSegLib.scene import review
 
         session, number = self.widget.session, self.ui.scalarSelector.currentIndex
         if not self._showing and session and number >= 0:
@@ -129,10 +128,10 @@ class ReviewSection(Section):
 
     def _setThreshold(self, value: float) -> None:
         """Map, table and the mark on the curve; the scar segment waits until the slider is let go."""
-        from LAScarSegLib.presenter import review
+        from LAScarSegLib.session.threshold import set_threshold
 
         session = self.widget.session
-        self.widget.editSection.rebase(review.set_threshold_live(session.nodes, session.analysis, value))
+        self.widget.editSection.rebase(set_threshold(session.nodes, session.analysis, value))
         was, self._showing = self._showing, True
         try:
             self.widget.resultChanged()
@@ -140,12 +139,12 @@ class ReviewSection(Section):
             self._showing = was
 
     def _keepThreshold(self, value: float) -> None:
-        from LAScarSegLib.presenter import review
+        from LAScarSegLib.scene import review
 
         self._setThreshold(value)
         session, node = self.widget.session, self.widget.parameterNode
         if not self.widget.editSection.pending:  # what was drawn meanwhile is measured first, and the segments follow from that
-            session.nodes = review.commit_threshold(session.nodes, session.analysis)
+            session.nodes = review.write_scar(session.nodes, session.analysis)
             self.widget.editSection.written(session.analysis)
         if node.method == session.analysis.method.name:
             node.threshold = value  # Apply would give what is shown

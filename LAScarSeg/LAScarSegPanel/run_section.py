@@ -1,7 +1,6 @@
 """Apply and Cancel: one run in the worker process, watched by a timer."""
 
 import qt
-
 import slicer
 from slicer.i18n import tr as _
 
@@ -36,7 +35,7 @@ class RunSection(Section):
             self._showReadiness()
 
     def _showReadiness(self) -> None:
-        from LAScarSegLib.presenter.choices import why_not
+        from LAScarSegLib.session.choices import why_not
 
         missing = why_not(slicer.mrmlScene, self.widget.choicesSection.choices())
         self.ui.applyButton.enabled = not missing
@@ -51,18 +50,18 @@ class RunSection(Section):
 
     def start(self) -> None:
         """Start a run of what the panel says; asks for packages and terms first, once, and before hand edits are replaced."""
-        from LAScarSegLib.presenter.run import Run
-        from LAScarSegLib.presenter.stake import edits_at_stake
+        from LAScarSegLib.session.choices import question_before_run
+        from LAScarSegLib.session.run import AnalysisRun
 
         choices = self.widget.choicesSection.choices()
         if choices.models:
             environment.ensureNetworks()
             if not acceptTerms(choices.models):
                 return
-        question = edits_at_stake(slicer.mrmlScene, choices)
+        question = question_before_run(slicer.mrmlScene, choices)
         if question and not slicer.util.confirmOkCancelDisplay(question, _("Corrections by hand")):
             return
-        self._run = Run(slicer.mrmlScene, choices, environment.workerPython(), slicer.app.temporaryPath)
+        self._run = AnalysisRun(slicer.mrmlScene, choices, environment.workerPython(), slicer.app.temporaryPath)
         self._run.start()
         self.ui.applyButton.text = _("Cancel")
         self.ui.applyButton.toolTip = _("Stop; the scene stays as it is.")
@@ -78,14 +77,14 @@ class RunSection(Section):
             self._stop()
             return
         self.ui.progressBar.value = int(PROGRESS_STEPS * state.fraction)
-        say(self.ui.statusLabel, progressWords(state))
+        say(self.ui.statusLabel, progressText(state))
         if state.done:
             self._finish(state)
         else:
             self._timer.start()
 
     def _finish(self, state) -> None:
-        from LAScarSegLib.presenter.editing import EditSession
+        from LAScarSegLib.session.edit_session import EditSession
 
         run = self._stop()
         if state.error:
@@ -122,12 +121,12 @@ class RunSection(Section):
         qt.QApplication.clipboard().setText(self._log)
 
 
-def progressWords(state) -> str:
+def progressText(state) -> str:
     """What is under way, since when, and how long it will take."""
-    words = _("{stage} – {elapsed:.0f} s").format(stage=state.stage, elapsed=state.elapsed_s)
+    text = _("{stage} – {elapsed:.0f} s").format(stage=state.stage, elapsed=state.elapsed_s)
     if state.remaining_s is None:
-        return words
-    return _("{words}, about {remaining:.0f} s left").format(words=words, remaining=state.remaining_s)
+        return text
+    return _("{text}, about {remaining:.0f} s left").format(text=text, remaining=state.remaining_s)
 
 
 def acceptTerms(references) -> bool:

@@ -1,7 +1,6 @@
 """What every section of the panel can be told."""
 
 import qt
-
 import slicer
 from slicer.i18n import tr as _
 

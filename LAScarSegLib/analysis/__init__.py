@@ -3,10 +3,10 @@
 from ..anatomy.anatomy import SDM_CLIP_MM
 from ..anatomy.masks import Mask
 from .change import Change
+from .method import ScarMethod
 from .path import analyse, revise
 from .result import Analysis
 from .sources import MASKS, ByRule, Drawn, Given, Kind, Network, Offset, Origin, Probability, Sources, ToRun, base_of
-from .words import ScarMethod
 
 __all__ = [
     "MASKS", "SDM_CLIP_MM", "Analysis", "ByRule", "Change", "Drawn", "Given", "Kind", "Mask", "Network", "Offset", "Origin",

@@ -3,8 +3,6 @@
 It holds the description of the sources, and the values of the steps that take time: the reader goes the path again with these.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import zipfile
@@ -16,18 +14,18 @@ import numpy as np
 
 from ..anatomy.anatomy import Anatomy
 from ..errors import InputError, ProcessingError
-from ..flags import QualityFlag
 from ..intensity.blood_pool import BloodPool
-from ..measure.numbers import grey_level_of
+from ..measure.counting import grey_level_of
 from ..measure.sample import Sample
-from ..progress import Progress
+from ..support.flags import QualityFlag
+from ..support.progress import Progress
+from ..support.whole_folder import FolderKind, check_folder, disk_error, whole_folder
 from ..surface.projection import project_intensity
 from ..surface.surface import Surface
-from ..volume import Box, Geometry, Volume
-from ..whole_folder import FolderKind, check_folder, disk_error, whole_folder
-from .cavities import MeasuredCavity, find_anatomy, measure_cavity, mesh_of, with_other_blood, with_regions, with_shifted_surface
-from .content import DAMAGE, as_made, describe, probabilities_of, read_description
-from .path import check_scan, follow
+from ..volumes.volume import Box, Geometry, Volume
+from .description import DAMAGE, with_first_provenance, describe, probabilities_of, read_description
+from .measured_cavity import MeasuredCavity, find_anatomy, measure_cavity, mesh_of, with_other_blood, with_regions, with_shifted_surface
+from .path import check_scan, follow_path
 from .result import Analysis
 from .sources import Probability
 from .steps import Steps
@@ -96,8 +94,8 @@ def read_analysis(path: str | Path, volume: Volume) -> Analysis:
         probabilities = {name: _value(found, arrays) for name, found in content["probabilities"].items()}
         scan, settings, sources = read_description(content["description"], volume, probabilities)
         replayed = Steps(replayed={name: _value(values, arrays) for name, values in content["steps"].items()})
-        found = follow(scan, settings, sources, replayed, content["ranges"], Progress())
-        return as_made(found, content["provenance"])
+        found = follow_path(scan, settings, sources, replayed, content["ranges"], Progress())
+        return with_first_provenance(found, content["provenance"])
     except (OSError, StopIteration, zipfile.BadZipFile, InputError, *DAMAGE) as error:
         raise ProcessingError(f"The analysis in {path} can't be read ({error}). Run it again.") from error
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ..anatomy.masks import Mask
-from ..settings import Settings
 from ..surface.planes import CutPlane
+from .settings import Settings
 from .sources import MASKS, Drawn, File, Source, Sources, ToRun, base_of
 
 

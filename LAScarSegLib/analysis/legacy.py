@@ -1,30 +1,21 @@
 """Results from before sources were described, which told where a mask came from by names, titles and lists: read here, nowhere else."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ..anatomy.masks import Mask
-from ..flags import QualityFlag, simulated_model
 from ..intensity.rules import RULES
-from ..settings import Settings
+from ..support.flags import FLAGS, QualityFlag, simulated_model
 from ..surface.planes import CutPlane
-from .content import PROBABILITY_MISSING
+from .description import PROBABILITY_MISSING
+from .method import BY_HAND, MASK
+from .settings import Settings
 from .sources import CAVITY, MASKS, SCAR, WALL, ByRule, Drawn, Found, Given, Network, Offset, Probability, Source, Sources
-from .words import BY_HAND, MASK
 
 USUAL_THRESHOLD = 0.5
 """Of a network's probability, where the method's title doesn't say it; every bundle there was had this one."""
-FOUND_BY_PATH = (
-    "no_scar", "scar_inside_cavity", "scar_outside_wall", "prediction_beside_wall", "threshold_near_blood", "field_of_view",
-    "small_field_of_view", "ct_like_values", "not_lge_like", "thick_slices", "blood_pool_uneven", "low_wall_contrast",
-    "la_volume_unusual", "surface_without_wall", "no_planes", "planes_cut_most", "leak_through_mitral_plane", "cavity_touches_border",
-    "cavity_in_pieces", "cavity_has_holes", "scar_older_than_cavity",
-)  # fmt: skip
-"""Codes of the flags that an analysis finds anew; any other was a remark on a file or a network, and is kept."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +52,8 @@ class LegacyResult:
 
     def _remarks(self, name: str) -> tuple[QualityFlag, ...]:
         """What a reader or a network remarked; what is about no mask in particular stands with the cavity."""
-        flags = [QualityFlag(**flag) for flag in self.measurements["quality_flags"] if flag["code"] not in FOUND_BY_PATH]
+        every = [QualityFlag(**flag) for flag in self.measurements["quality_flags"]]
+        flags = [flag for flag in every if flag.code not in FLAGS or FLAGS[flag.code].stays_with_source]
         whose = {flag: next((mask for mask in (WALL, SCAR) if flag.code.startswith(f"{mask}_")), CAVITY) for flag in flags}
         return tuple(flag for flag in flags if whose[flag] == name)
 

@@ -1,7 +1,5 @@
 """The one path: scan and sources → cavity, wall, surface, scar → numbers. Every front end calls `analyse`; a result changes by `revise`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,41 +10,28 @@ from ..anatomy.anatomy import SDM_CLIP_MM, Anatomy
 from ..anatomy.distance import distance_to
 from ..anatomy.masks import Mask, check_cavity
 from ..anatomy.wall import measured_wall
-from ..flags import QualityFlag
 from ..intensity.curve import ThresholdCurve
 from ..measure import quality
-from ..measure.numbers import measurements
-from ..progress import Progress
-from ..settings import Settings
+from ..measure.counting import measurements
+from ..support.flags import QualityFlag
+from ..support.progress import Progress
 from ..surface.planes import CutPlane, reach_beyond_mitral_mm
 from ..surface.projection import NormalProbe, project_intensity
 from ..surface.surface import Surface
-from ..volume import Box, Geometry, Volume
-from ..volume_files import check_finite
-from .cavities import MeasuredCavity, cut_out, find_anatomy, measure_cavity, mesh_of, perturb, with_regions
+from ..volumes.files import check_finite
+from ..volumes.volume import Box, Geometry, Volume
 from .change import Change
+from .measured_cavity import MeasuredCavity, cut_out, find_anatomy, measure_cavity, mesh_of, perturb, with_regions
+from .method import describe_scar
 from .provenance import describe_run
 from .result import Analysis
 from .scar import Scar, scar_flags, settled_scar
+from .settings import Settings
 from .sources import (
-    CAVITY,
-    MASKS,
-    SCAR,
-    WALL,
-    ByRule,
-    Drawn,
-    Given,
-    Network,
-    Offset,
-    Probability,
-    Source,
-    Sources,
-    ToRun,
-    base_of,
+    CAVITY, MASKS, SCAR, WALL, ByRule, Drawn, Given, Network, Offset, Probability, Source, Sources, ToRun, base_of,
     check_sources,
 )  # fmt: skip
 from .steps import Steps
-from .words import describe_scar
 
 BOX_MARGIN_MM = SDM_CLIP_MM
 """This far from cavity and wall every signed distance map is at its clip, and no projection reaches."""
@@ -111,7 +96,7 @@ def analyse(
         for name, source in wanted.items()
     }
     others = {name: file for name, file in files.items() if name not in MASKS}
-    return follow(volume, settings, Sources(**masks, planes=tuple(planes), files=others), steps, ranges, progress)
+    return follow_path(volume, settings, Sources(**masks, planes=tuple(planes), files=others), steps, ranges, progress)
 
 
 def revise(analysis: Analysis, change: Change, *, ranges: bool = True, progress: Progress | None = None) -> Analysis:
@@ -121,14 +106,14 @@ def revise(analysis: Analysis, change: Change, *, ranges: bool = True, progress:
     """
     settings = analysis.settings if change.settings is None else change.settings
     sources = change.of(analysis.sources)
-    return follow(analysis.volume, settings, sources, Steps(analysis.steps), ranges, progress or Progress())
+    return follow_path(analysis.volume, settings, sources, Steps(analysis.steps), ranges, progress or Progress())
 
 
-def follow(volume: Volume, settings: Settings, sources: Sources, steps: Steps, ranges: bool, progress: Progress) -> Analysis:
+def follow_path(volume: Volume, settings: Settings, sources: Sources, steps: Steps, ranges: bool, progress: Progress) -> Analysis:
     """The path itself, from sources on the scan's grid; `steps` knows what needn't be computed again."""
     scan_flags = steps(check_scan, volume)
     check_sources(sources, volume.array.shape)
-    sources, progress = _let_networks_look(volume, sources, progress)
+    sources, progress = _run_networks(volume, sources, progress)
     sources = _settled_cavity_and_wall(sources, volume.geometry, settings)
     cavity_flags = steps(check_cavity, sources.cavity.mask, volume.geometry)
     box = _box(sources, settings, volume.geometry)
@@ -218,23 +203,23 @@ def check_scan(volume: Volume) -> tuple[QualityFlag, ...]:
     return (*volume.flags, *quality.check_image(volume.array, volume.geometry))
 
 
-def _let_networks_look(volume: Volume, sources: Sources, progress: Progress) -> tuple[Sources, Progress]:
+def _run_networks(volume: Volume, sources: Sources, progress: Progress) -> tuple[Sources, Progress]:
     """The sources with what the networks found that were asked for, and the progress that is left."""
     asked = {name: source for name in MASKS if isinstance(source := sources[name], ToRun)}
     if not asked:
         return sources, progress
-    from .networks import find_cavity, find_scar
+    from .network_runs import find_cavity, find_scar
 
     part, share = progress.part(0.0, NETWORKS_SHARE), CAVITY_SHARE if len(asked) == 2 else 1.0
     if cavity := asked.get(CAVITY):
         sources = replace(sources, cavity=find_cavity(volume, cavity.bundle, cavity.options, part.part(0.0, share)))
     if scar := asked.get(SCAR):
-        mask, part = _without_no_change(sources.cavity).mask, part.part(share if len(asked) == 2 else 0.0, 1.0)
+        mask, part = _unless_put_back(sources.cavity).mask, part.part(share if len(asked) == 2 else 0.0, 1.0)
         sources = replace(sources, scar=find_scar(volume, mask, scar.bundle, scar.options, part))
     return sources, progress.part(NETWORKS_SHARE, 1.0)
 
 
-def _without_no_change(source: Given | Network | Drawn) -> Given | Network | Drawn:
+def _unless_put_back(source: Given | Network | Drawn) -> Given | Network | Drawn:
     """What a person drew and put back counts as not drawn."""
     return source.base if isinstance(source, Drawn) and source.mask == source.base.mask else source
 
@@ -259,7 +244,7 @@ def _settled_wall(wall: Offset | Given | Drawn, cavity: Mask, geometry: Geometry
 
 def _settled_cavity_and_wall(sources: Sources, geometry: Geometry, settings: Settings) -> Sources:
     """The sources without what was put back; the scar's has to wait until there is a wall."""
-    cavity = _without_no_change(sources.cavity)
+    cavity = _unless_put_back(sources.cavity)
     wall = _settled_wall(sources.wall, cavity.mask, geometry, settings.wall_outside_mm)
     return replace(sources, cavity=cavity, wall=wall)
 

@@ -1,7 +1,5 @@
 """Where a result comes from: program, libraries, settings, inputs."""
 
-from __future__ import annotations
-
 import hashlib
 import platform
 from collections.abc import Mapping
@@ -15,9 +13,9 @@ import SimpleITK
 from vtkmodules.vtkCommonCore import vtkVersion
 
 from .. import __version__
-from ..settings import Settings
-from ..volume import Volume
-from ..volume_files import SIMULATED
+from ..volumes.files import SIMULATED
+from ..volumes.volume import Volume
+from .settings import Settings
 from .sources import MASKS, Sources
 
 MADE_BY = ("program", "version", "created", "python", "platform", "libraries", "remeasured")

@@ -10,18 +10,18 @@ import numpy as np
 
 from ..anatomy.anatomy import SDM_CLIP_MM
 from ..anatomy.masks import Mask
-from ..flags import QualityFlag
 from ..intensity.blood_pool import BloodPool
 from ..intensity.curve import ThresholdCurve
-from ..measure.quantities import Quantity
+from ..measure.numbers import Quantity
 from ..measure.sample import Sample
-from ..settings import Settings
+from ..support.flags import QualityFlag
 from ..surface.planes import CutPlane
 from ..surface.surface import Surface
-from ..volume import Box, Geometry, Volume
+from ..volumes.volume import Box, Geometry, Volume
+from .method import ScarMethod
+from .settings import Settings
 from .sources import MASKS, File, Origin, Sources
 from .steps import Steps
-from .words import ScarMethod
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,7 @@ class Analysis:
     curve: ThresholdCurve
     method: ScarMethod
     measurements: dict[str, Quantity]
-    """Keys and units of `measure.quantities.QUANTITIES`."""
+    """Keys and units of `measure.numbers.NUMBERS`."""
     flags: tuple[QualityFlag, ...]
     provenance: dict[str, Any]
     """JSON-ready: versions, input files with SHA-256, settings, times."""

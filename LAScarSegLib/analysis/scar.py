@@ -1,24 +1,22 @@
 """The scar's source at work: what counts as scar on a cavity, and what is odd about it."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np
 
 from ..anatomy.anatomy import Anatomy
 from ..anatomy.masks import Mask
-from ..flags import QualityFlag
 from ..intensity.rules import Rule
 from ..measure import quality
-from ..measure.numbers import grey_level_of
+from ..measure.counting import grey_level_of
 from ..measure.sample import GivenScar, Sample
+from ..support.flags import QualityFlag
 from ..surface.projection import NormalProbe
-from ..volume import Box, Volume
-from .cavities import MeasuredCavity
+from ..volumes.volume import Box, Volume
+from .measured_cavity import MeasuredCavity
+from .method import older_than_cavity
 from .sources import SCAR, ByRule, Drawn, Given, Network, Source, Sources
 from .steps import Steps
-from .words import older_than_cavity
 
 
 class Scar:

@@ -12,11 +12,11 @@ import numpy as np
 
 from ..anatomy.masks import Mask, mask_on_grid
 from ..errors import InputError
-from ..flags import QualityFlag
 from ..intensity.rules import Rule, find_rule
-from ..settings import Settings
+from ..support.flags import QualityFlag
 from ..surface.planes import CutPlane
-from ..volume import Box, Geometry, Volume
+from ..volumes.volume import Box, Geometry, Volume
+from .settings import Settings
 
 if TYPE_CHECKING:
     from ..inference.options import InferenceOptions

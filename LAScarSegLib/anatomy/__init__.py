@@ -1,1 +1,1 @@
-"""From a cavity mask to wall, signed distance maps and the boundary uncertainty band."""
+"""Cavity, wall and their distances."""

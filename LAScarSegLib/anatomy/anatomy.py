@@ -1,14 +1,12 @@
 """Everything that follows from the cavity mask alone: wall, depth, signed distance maps; all inside the cavity's box."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from ..volume import Geometry
+from ..volumes.volume import Geometry
 from .distance import depth_inside, distance_to, signed_distance
 from .wall import measured_wall
 

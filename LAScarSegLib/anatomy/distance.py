@@ -1,13 +1,11 @@
 """Exact Euclidean distance transforms in mm, and the signed distance maps of two_stage_sdm (Kundu & Linte 2026)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
 import SimpleITK as sitk
 
-from ..volume import Box
+from ..volumes.volume import Box
 
 SHORT_REACH = 0.25
 """Of the reach that is asked for: 3 mm of 12, more than half of any wall."""

@@ -10,8 +10,8 @@ import numpy as np
 from scipy import ndimage
 
 from ..errors import InputError
-from ..flags import QualityFlag
-from ..volume import Box, Geometry, Volume
+from ..support.flags import QualityFlag
+from ..volumes.volume import Box, Geometry, Volume
 
 MINIMUM_CAVITY_ML = 0.5
 """Smaller than any part of an atrium that could be measured: a click by mistake."""
@@ -105,9 +105,7 @@ def mask_on_grid(labels: Volume, grid: Geometry, name: str, label: int | None = 
     if label is None and values.size > 1:
         raise InputError(f"The {name} mask has several labels, {_listed(values)}. Say which is the {name} with --{name}-label.")
     if label is None and values.size and values[0] != 1:
-        flags.append(
-            QualityFlag(f"{name}_label_not_1", f"The {name} mask's value is {values[0]:g}, not 1; it was taken as the {name}.", "note")
-        )
+        flags.append(QualityFlag(f"{name}_label_not_1", f"The {name} mask's value is {values[0]:g}, not 1; it was taken as the {name}."))
     # Compared with False, a bool array stays one: ten times as fast as with 0, and after every edit somebody waits for it.
     mask = labels.array == label if label is not None else np.greater(labels.array, False)
     if not labels.geometry.same_grid(grid):

@@ -1,14 +1,14 @@
 """The atrial wall from a cavity mask: the one that is measured, and the bands the published networks were given."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
 from scipy import ndimage
 
-from ..volume import HEADER_ROUNDING_MM
+from ..volumes.volume import HEADER_ROUNDING_MM
 
+WALL_OUTSIDE_MM = 2.5
+"""How far the measured wall reaches outside the cavity, unless somebody asks for another one (SCIENCE section 2)."""
 TWO_STAGE_RADIUS_MM = 2.0
 """Radius of two_stage_sdm's dilation and erosion (Kundu & Linte 2026, eq 3)."""
 PROGRESSIVE_INSIDE_MM, PROGRESSIVE_OUTSIDE_MM = 3.0, 2.5

@@ -1,1 +1,1 @@
-"""How good a segmentation is: voxel, surface and LAScarQS metrics, cohorts of cases, statistics (SCIENCE section 6)."""
+"""How close a mask comes to a reference: voxel, surface and scar scores, and their tables."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from ..volume import Box
-from .agreement import ScarAgreement
+from ..volumes.volume import Box
+from .scar import ScarAgreement
 from .voxel import border
 
 STEP_MM, REACH_MM = 0.5, 10.0

@@ -1,7 +1,5 @@
 """The numbers of an evaluation: their names, units, and which way is better."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 DEFAULT_TOLERANCE_MM = 2.0

@@ -1,16 +1,15 @@
 """An evaluation from paths to scores, as the command line asks for it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from ..datasets.layouts import MASK, listed
+from ..datasets.pairs import CaseSet, Pair, find_cases, pair_cases
 from ..errors import InputError
-from ..progress import Progress
-from .cases import MASK, CaseSet, Pair, find_cases, listed, pair_cases
+from ..support.progress import Progress
 from .metrics import DEFAULT_TOLERANCE_MM
+from .score_tables import Evaluation
 from .scores import CaseScore, score_pairs
-from .tables import Evaluation
 
 
 @dataclass(frozen=True)

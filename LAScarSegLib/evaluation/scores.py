@@ -1,26 +1,25 @@
 """One comparison from files to numbers."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from ..anatomy.overlap import dice
+from ..datasets.layouts import SCAR
+from ..datasets.pairs import Pair
 from ..errors import InputError
 from ..measure.quality import MAX_FIELD_OF_VIEW_MM
-from ..progress import Progress
-from ..settings import require_number
-from ..volume import Box, Geometry, Volume
-from ..volume_files import read_volume
-from .anatomy_errors import anatomy_errors
-from .cases import SCAR, Pair
+from ..support.checks import require_number
+from ..support.progress import Progress
+from ..volumes.files import read_volume
+from ..volumes.volume import Box, Geometry, Volume
 from .lascarqs import challenge_agreement
-from .mesh import mesh_agreement
 from .metrics import DEFAULT_TOLERANCE_MM, SCAR_METRICS
+from .scar import anatomy_errors, mesh_agreement
 from .surfels import surface_dice
-from .voxel import border_distances, centroid_error_mm, dice
+from .voxel import border_distances, centroid_error_mm
 
 MAX_TOLERANCE_MM = 50.0
 CROP_MARGIN_MM = 12.0

@@ -1,7 +1,5 @@
 """What many cases say: mean, spread, bootstrap intervals, and paired tests between two methods."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -34,7 +32,7 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PairedComparison:
     """Two methods on the same cases: differences first − second over the `n` cases that both have.
 
     `low`…`high` is the 95 % interval of the median difference (None below `MIN_CASES`), `p_value` the two-sided Wilcoxon
@@ -62,18 +60,18 @@ def summarise(values: Sequence[float | None]) -> Summary:
     return Summary(known.size, len(values), float(known.mean()), sd, float(np.median(known)), *bootstrap_interval(known, np.mean))
 
 
-def compare(first: Sequence[float | None], second: Sequence[float | None]) -> Comparison:
+def compare(first: Sequence[float | None], second: Sequence[float | None]) -> PairedComparison:
     """The paired comparison of two lists of the same cases in the same order; a case without one of the two is left out."""
     both = [(a, b) for a, b in zip(first, second, strict=True) if a is not None and b is not None]
     difference = np.array([a - b for a, b in both], dtype=float)
     if difference.size == 0:
-        return Comparison(0, None, None, None, None)
+        return PairedComparison(0, None, None, None, None)
     p_value = None
     if difference.any():
         from scipy.stats import wilcoxon
 
         p_value = float(wilcoxon(difference).pvalue)
-    return Comparison(difference.size, float(np.median(difference)), *bootstrap_interval(difference, np.median), p_value)
+    return PairedComparison(difference.size, float(np.median(difference)), *bootstrap_interval(difference, np.median), p_value)
 
 
 def bootstrap_interval(values: np.ndarray, statistic: Callable) -> tuple[float | None, float | None]:

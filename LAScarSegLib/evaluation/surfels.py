@@ -4,14 +4,12 @@ The surface of a mask consists of surface elements ("surfels") at the corners of
 around a corner are not all alike, marching cubes puts triangles between them, and their area is the surfel's weight.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 
-from ..volume import Box
+from ..volumes.volume import Box
 from .voxel import nearest_mm
 
 CORNER_WEIGHTS = (1 << np.arange(8)[::-1]).reshape(2, 2, 2)

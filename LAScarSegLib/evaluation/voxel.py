@@ -1,7 +1,5 @@
 """How alike two masks are, voxel by voxel: Dice, border distances and centroids, with the meaning that medpy gave them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,7 +7,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from ..volume import Box
+from ..volumes.volume import Box
 
 HD95_PERCENTILE = 95.0
 """Of the distances of both borders together, linear interpolation (medpy `hd95`)."""
@@ -51,12 +49,6 @@ class BorderDistances:
     @property
     def _both(self) -> np.ndarray:
         return np.concatenate([self.from_prediction, self.from_reference])
-
-
-def dice(prediction: np.ndarray, reference: np.ndarray) -> float:
-    """2·|A ∩ B| / (|A| + |B|) of two bool masks of one shape, in 0…1; two empty masks agree: 1 (medpy gives 0)."""
-    both = int(np.count_nonzero(prediction)) + int(np.count_nonzero(reference))
-    return 2.0 * int(np.count_nonzero(prediction & reference)) / both if both else 1.0
 
 
 def border(mask: np.ndarray) -> np.ndarray:

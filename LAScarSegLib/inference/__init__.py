@@ -1,1 +1,1 @@
-"""Whole scans through a network: the region first, then overlapping tiles. Importing this package doesn't import torch."""
+"""A network at work on a whole scan: region first, tiles, resampling, device, memory."""

@@ -10,32 +10,27 @@ import numpy as np
 from scipy.ndimage import binary_fill_holes
 
 from ..anatomy.anatomy import build_anatomy
+from ..anatomy.wall import WALL_OUTSIDE_MM
 from ..errors import InputError
-from ..flags import QualityFlag, simulated_model
 from ..models.bundle import Bundle, check_use
 from ..models.card import ModelCard, NetworkSpec
-from ..orientation import Orientation
-from ..progress import Progress
-from ..settings import Settings
+from ..networks.weights import unpack_tensors
+from ..support.flags import QualityFlag, simulated_model
+from ..support.progress import Progress
 from ..systems import SYSTEMS, Stage
 from ..systems.uncertainty import UncertaintyReference, threshold_for, uncertainty_flag, uncertainty_mm
-from ..volume import Box, Volume
+from ..volumes.orientation import Orientation
+from ..volumes.volume import Box, Volume
 from .device import Device, choose_device, deterministic
 from .memory import with_less_memory
 from .options import InferenceOptions
 from .preparation import Normalisation, channels_at
 from .region import REGION_MARGIN_MM, atrium_in, check_found, is_cropped, largest_component, region_of, voxels_around, widened
 from .resampling import (
-    resample_logits,
-    resample_logits_part,
-    resample_mask,
-    resample_scan,
-    resample_scan_part,
-    shape_at,
-    true_spacing,
+    resample_logits, resample_logits_part, resample_mask, resample_scan, resample_scan_part, shape_at, true_spacing,
     working_geometry,
-)
-from .tiles import BACKGROUND, Corner, predict_tiles, tiles_with_a_say
+)  # fmt: skip
+from .tiles import BACKGROUND, Corner, predict_tiles, contributing_tiles
 
 if TYPE_CHECKING:
     from torch import nn
@@ -271,7 +266,7 @@ class BundleCavityModel(_BundleModel):
         how, spec, whole = self.card.preprocessing, self.card.fine, normalisation.box
         shape = shape_at(whole.shape, spacing, spec.spacing_mm)
         points = voxels_around(atrium, whole, scan.shape, shape)
-        corners = tiles_with_a_say(points, shape, spec.patch, self._options.step)
+        corners = contributing_tiles(points, shape, spec.patch, self._options.step)
         first = np.min(corners, axis=0)
         last = np.minimum(np.max(corners, axis=0) + spec.patch, shape)
         block = Box(tuple(map(int, first)), tuple(map(int, last)))
@@ -342,7 +337,7 @@ class BundleScarModel(_BundleModel):
         spec = self.card.fine
         shape = shape_at(mask.shape, spacing, spec.spacing_mm)
         geometry = working_geometry(shape, true_spacing(mask.shape, spacing, shape))
-        region = self.stage.region(build_anatomy(resample_mask(mask, shape), geometry, Settings.wall_outside_mm))
+        region = self.stage.region(build_anatomy(resample_mask(mask, shape), geometry, WALL_OUTSIDE_MM))
         return resample_mask(region, mask.shape)
 
 
@@ -357,7 +352,7 @@ def bundle_networks(bundle: Bundle) -> NetworkSource:
 
         network = build(replace(spec.plan, deep_supervision=False), seed=0)
         name = spec.weights[fold]
-        tensors = bundle.state_dict(name)
+        tensors = unpack_tensors(bundle.weights(name))
         expected = network.state_dict()
         heads = {key for key in tensors if key.startswith(DEEP_SUPERVISION_PREFIX)}
         tensors = {key: tensor for key, tensor in tensors.items() if key not in heads}

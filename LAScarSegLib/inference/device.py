@@ -1,7 +1,5 @@
 """What computes: the processor or a graphics card, by name and memory."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,12 +1,10 @@
 """What to do when memory runs out: smaller tiles, then the processor; and say so."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from ..errors import LAScarSegError, ProcessingError
-from ..flags import QualityFlag
+from ..support.flags import QualityFlag
 from .device import CPU, Device
 
 Result = TypeVar("Result")
@@ -97,13 +95,10 @@ def _notes(reason: Exception | None, device: Device, place: Device, patch: Tripl
         return ()
     cause = "ran out of memory" if _is_memory(reason) else f"failed ({_short(reason)})"
     if place != device:
-        return (QualityFlag("device_changed", f"{device.title} {cause}; the network ran on the processor instead.", "note"),)
+        return (QualityFlag("device_changed", f"{device.title} {cause}; the network ran on the processor instead."),)
     sizes = ["×".join(map(str, size)) for size in (patch, tile)]
-    return (
-        QualityFlag(
-            "smaller_tiles", f"{device.title} {cause} with tiles of {sizes[0]} voxels; the network ran in tiles of {sizes[1]}.", "note"
-        ),
-    )
+    message = f"{device.title} {cause} with tiles of {sizes[0]} voxels; the network ran in tiles of {sizes[1]}."
+    return (QualityFlag("smaller_tiles", message),)
 
 
 def _short(error: Exception | None) -> str:

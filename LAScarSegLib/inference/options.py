@@ -1,12 +1,10 @@
 """The choices a person can make about running a network."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from ..errors import InputError
-from ..settings import require_number
-from ..volume import Box
+from ..support.checks import require_number
+from ..volumes.volume import Box
 
 STANDARD_STEP = 0.5
 """Tiles lie half a patch apart (nnU-Net's `tile_step_size`)."""

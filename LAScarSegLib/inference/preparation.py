@@ -9,12 +9,12 @@ import numpy as np
 from scipy.ndimage import binary_fill_holes
 
 from ..anatomy.anatomy import Anatomy, build_anatomy
+from ..anatomy.wall import WALL_OUTSIDE_MM
 from ..errors import InputError
 from ..models.card import ModelCard
-from ..settings import Settings
 from ..systems import Stage
 from ..systems.base import MINIMUM_SD, z_score
-from ..volume import Box
+from ..volumes.volume import Box
 from .resampling import resample_mask, resample_scan, shape_at, true_spacing, working_geometry
 
 
@@ -100,7 +100,7 @@ def channels_at(
 def _anatomy(mask: np.ndarray | None, shape: Sequence[int], spacing: Sequence[float]) -> Anatomy | None:
     if mask is None:
         return None
-    return build_anatomy(np.ascontiguousarray(mask), working_geometry(shape, spacing), Settings.wall_outside_mm)
+    return build_anatomy(np.ascontiguousarray(mask), working_geometry(shape, spacing), WALL_OUTSIDE_MM)
 
 
 def _zscored(channels: np.ndarray, card: ModelCard) -> np.ndarray:

@@ -1,14 +1,12 @@
 """Where the left atrium is: a box to look into, from a coarse probability or from a mask."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
 from scipy import ndimage
 
 from ..errors import InputError
-from ..volume import Box
+from ..volumes.volume import Box
 
 REGION_MARGIN_MM = 15.0
 """Kept around what the coarse pass found: the 12 mm that distance maps reach, and a coarse voxel."""

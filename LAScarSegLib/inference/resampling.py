@@ -6,13 +6,11 @@ fill the same block of space. `linear` interpolates in three directions. `nnunet
 the nearest slice across.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ..volume import Box, Geometry
+from ..volumes.volume import Box, Geometry
 
 NNUNET_THICK = 3.0
 """nnU-Net's ANISO_THRESHOLD: largest by smallest spacing above which the thick axis is treated apart."""

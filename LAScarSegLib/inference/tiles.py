@@ -46,7 +46,7 @@ def tile_weights(tile: int) -> np.ndarray:
     return np.maximum(weights, weights[weights > 0].min()).astype(np.float32)
 
 
-def tiles_with_a_say(points: np.ndarray, shape: Sequence[int], patch: Sequence[int], step: float = STANDARD_STEP) -> list[Corner]:
+def contributing_tiles(points: np.ndarray, shape: Sequence[int], patch: Sequence[int], step: float = STANDARD_STEP) -> list[Corner]:
     """The tiles of a whole scan that decide what comes out at some of its voxels.
 
     Parameters
@@ -103,7 +103,7 @@ def predict_tiles(
     mirror_axes
         average over all mirrorings along these axes.
     corners
-        where tiles start, of a part of a scan's tiles (`tiles_with_a_say`); what none of them covers becomes `BACKGROUND`.
+        where tiles start, of a part of a scan's tiles (`contributing_tiles`); what none of them covers becomes `BACKGROUND`.
         None: tiles all over, at most `step` of a tile apart.
     report
         called with the fraction done before every tile; what it raises (a cancellation) ends the work.

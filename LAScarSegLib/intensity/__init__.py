@@ -1,1 +1,1 @@
-"""Scar from grey levels alone: the blood pool, the published threshold rules, the threshold curve."""
+"""Grey levels: the blood pool, the rules that find scar, the curve over all thresholds."""

@@ -1,13 +1,11 @@
 """The blood pool: the cavity away from its edge, the reference of every intensity rule."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import InputError
-from ..volume import HEADER_ROUNDING_MM
+from ..volumes.volume import HEADER_ROUNDING_MM
 
 
 @dataclass(frozen=True)

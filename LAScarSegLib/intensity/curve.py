@@ -1,7 +1,5 @@
 """How much is scar at every threshold: the curve every result shows (SCIENCE section 4)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

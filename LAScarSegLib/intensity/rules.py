@@ -1,15 +1,13 @@
 """The intensity rules of the field: each ends in one grey level; scar is the wall above it (SCIENCE section 4)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import InputError
+from .automatic_thresholds import brightest_cluster_threshold, mixture_threshold, otsu_threshold
 from .blood_pool import BloodPool
-from .statistics import brightest_cluster_threshold, mixture_threshold, otsu_threshold
 
 KHURRAM = "Khurram et al., Heart Rhythm 2014"
 BARCELONA = "Benito et al., Europace 2017"
@@ -21,7 +19,7 @@ MTL_SESA = "Li et al., MICCAI 2020 (baseline)"
 
 
 @dataclass(frozen=True)
-class Preset:
+class PublishedThreshold:
     """A published threshold: its parameter, what it is called, where it stands, and what wall it was published for."""
 
     value: float
@@ -32,7 +30,7 @@ class Preset:
 
 
 @dataclass(frozen=True, eq=False)
-class Tissue:
+class Intensities:
     """What a rule may look at: the blood pool, and the grey levels of the wall's and of the cavity's voxels (1-D)."""
 
     blood: BloodPool
@@ -44,18 +42,21 @@ class Tissue:
 class Rule:
     """One way to find scar.
 
-    `grey_level(tissue, parameter)` returns the grey level above which wall is scar. `parameter` names the number a
-    person may choose, None when the rule finds its level alone; `default` is that number's usual value.
+    `grey_level(on, parameter)` returns the grey level above which wall is scar. `parameter` names the number a person may
+    choose, None when the rule finds its level alone; `default` is that number's usual value, `sentence` and `mark` (short, for
+    a curve) are templates that say the rule with its number.
     """
 
     name: str
     title: str
     source: str
-    grey_level: Callable[[Tissue, float], float]
+    grey_level: Callable[[Intensities, float], float]
+    sentence: str = ""
+    mark: str = ""
     parameter: str | None = None
     default: float | None = None
     highest: float = float("inf")
-    presets: tuple[Preset, ...] = ()
+    presets: tuple[PublishedThreshold, ...] = ()
 
     def check_parameter(self, threshold: float | None) -> float | None:
         """The parameter to use: the default for None. `InputError` when this rule can't use `threshold`."""
@@ -69,45 +70,53 @@ class Rule:
             raise InputError(f"The threshold of '{self.name}' ({self.parameter}) is {value:g}; it must be {limit}.")
         return value
 
-    def preset(self, value: float | None) -> Preset | None:
+    def label(self, parameter: float | None) -> str:
+        """The rule with its number: "Image intensity ratio > 1.20", "Blood mean + 3 standard deviations"."""
+        return self.title if parameter is None else (self.sentence or f"{self.title}, {{:g}}").format(parameter)
+
+    def short_label(self, parameter: float) -> str:
+        """"IIR 1.20", "mean + 3 SD"."""
+        return (self.mark or f"{self.name} {{:g}}").format(parameter)
+
+    def preset(self, value: float | None) -> PublishedThreshold | None:
         """The published preset with this value, None when it is nobody's."""
         return next((p for p in self.presets if value is not None and abs(p.value - value) < 1e-9), None)
 
 
-def _iir(tissue: Tissue, ratio: float) -> float:
-    return ratio * tissue.blood.mean
+def _iir(on: Intensities, ratio: float) -> float:
+    return ratio * on.blood.mean
 
 
-def _nsd(tissue: Tissue, deviations: float) -> float:
-    return tissue.blood.mean + deviations * tissue.blood.sd
+def _nsd(on: Intensities, deviations: float) -> float:
+    return on.blood.mean + deviations * on.blood.sd
 
 
-def _wall_nsd(tissue: Tissue, deviations: float) -> float:
-    return float(tissue.wall.mean(dtype=np.float64) + deviations * tissue.wall.std(dtype=np.float64))
+def _wall_nsd(on: Intensities, deviations: float) -> float:
+    return float(on.wall.mean(dtype=np.float64) + deviations * on.wall.std(dtype=np.float64))
 
 
-def _percentile(tissue: Tissue, percent: float) -> float:
-    return float(np.percentile(tissue.wall, percent))
+def _percentile(on: Intensities, percent: float) -> float:
+    return float(np.percentile(on.wall, percent))
 
 
-def _fwhm(tissue: Tissue, _: float) -> float:
-    return 0.5 * float(tissue.wall.max())
+def _fwhm(on: Intensities, _: float) -> float:
+    return 0.5 * float(on.wall.max())
 
 
-def _otsu(tissue: Tissue, _: float) -> float:
-    return otsu_threshold(tissue.wall)
+def _otsu(on: Intensities, _: float) -> float:
+    return otsu_threshold(on.wall)
 
 
-def _gmm(tissue: Tissue, _: float) -> float:
-    return mixture_threshold(tissue.wall)
+def _gmm(on: Intensities, _: float) -> float:
+    return mixture_threshold(on.wall)
 
 
 KMEANS_CLUSTERS = 4
 """CARMA toolkit's number of clusters."""
 
 
-def _kmeans(tissue: Tissue, _: float) -> float:
-    return brightest_cluster_threshold(np.concatenate([tissue.wall, tissue.cavity]), KMEANS_CLUSTERS)
+def _kmeans(on: Intensities, _: float) -> float:
+    return brightest_cluster_threshold(np.concatenate([on.wall, on.cavity]), KMEANS_CLUSTERS)
 
 
 HAND_DRAWN = "the voxels of a wall drawn by hand"
@@ -119,26 +128,30 @@ RULES: dict[str, Rule] = {
     rule.name: rule
     for rule in (
         Rule(
-            "iir", "Image intensity ratio", KHURRAM, _iir, "IIR", 1.20, presets=(
-                Preset(0.86, "cemrgapp-0.86", CEMRGAPP, MAX_PROJECTION),
-                Preset(0.97, "khurram-fibrosis", KHURRAM, SECTORS),
-                Preset(1.16, "cemrgapp-1.16", CEMRGAPP, MAX_PROJECTION),
-                Preset(1.20, "barcelona-fibrosis", BARCELONA, MID_WALL),
-                Preset(1.32, "barcelona-dense", BARCELONA, MID_WALL),
-                Preset(1.61, "khurram-dense", KHURRAM, SECTORS),
+            "iir", "Image intensity ratio", KHURRAM, _iir, "Image intensity ratio > {:.2f}", "IIR {:.2f}", "IIR", 1.20, presets=(
+                PublishedThreshold(0.86, "cemrgapp-0.86", CEMRGAPP, MAX_PROJECTION),
+                PublishedThreshold(0.97, "khurram-fibrosis", KHURRAM, SECTORS),
+                PublishedThreshold(1.16, "cemrgapp-1.16", CEMRGAPP, MAX_PROJECTION),
+                PublishedThreshold(1.20, "barcelona-fibrosis", BARCELONA, MID_WALL),
+                PublishedThreshold(1.32, "barcelona-dense", BARCELONA, MID_WALL),
+                PublishedThreshold(1.61, "khurram-dense", KHURRAM, SECTORS),
             ),
         ),
         Rule(
-            "nsd", "Blood mean + n standard deviations", KINGS_COLLEGE, _nsd, "number of SD", 3.0, presets=(
-                Preset(2.0, "benchmark-2", BENCHMARK, HAND_DRAWN, wall_drawn_by_hand=True),
-                Preset(2.3, "kcl-2.3", KINGS_COLLEGE, MAX_PROJECTION),
-                Preset(3.0, "hopman-3", HOPMAN, "the wall as segmented in that study"),
-                Preset(3.3, "kcl-3.3", KINGS_COLLEGE, MAX_PROJECTION),
-                Preset(4.0, "benchmark-4", BENCHMARK, HAND_DRAWN, wall_drawn_by_hand=True),
+            "nsd", "Blood mean + n standard deviations", KINGS_COLLEGE, _nsd, "Blood mean + {:g} standard deviations", "mean + {:g} SD", "number of SD", 3.0,
+            presets=(
+                PublishedThreshold(2.0, "benchmark-2", BENCHMARK, HAND_DRAWN, wall_drawn_by_hand=True),
+                PublishedThreshold(2.3, "kcl-2.3", KINGS_COLLEGE, MAX_PROJECTION),
+                PublishedThreshold(3.0, "hopman-3", HOPMAN, "the wall as segmented in that study"),
+                PublishedThreshold(3.3, "kcl-3.3", KINGS_COLLEGE, MAX_PROJECTION),
+                PublishedThreshold(4.0, "benchmark-4", BENCHMARK, HAND_DRAWN, wall_drawn_by_hand=True),
             ),
         ),
-        Rule("wall_nsd", "Wall mean + n standard deviations", BENCHMARK, _wall_nsd, "number of SD", 2.0),
-        Rule("percentile", "Percentile of the wall", BENCHMARK, _percentile, "percentile", 70.0, highest=100.0),
+        Rule(
+            "wall_nsd", "Wall mean + n standard deviations", BENCHMARK, _wall_nsd, "Wall mean + {:g} standard deviations",
+            parameter="number of SD", default=2.0,
+        ),
+        Rule("percentile", "Percentile of the wall", BENCHMARK, _percentile, parameter="percentile", default=70.0, highest=100.0),
         Rule("otsu", "Otsu's threshold on the wall", MTL_SESA, _otsu),
         Rule("fwhm", "Half of the wall maximum", BENCHMARK, _fwhm),
         Rule("gmm", "Two-component Gaussian mixture", MTL_SESA, _gmm),

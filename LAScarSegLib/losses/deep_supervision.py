@@ -1,7 +1,5 @@
 """Deep supervision as in nnU-Net (Isensee et al. 2021)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

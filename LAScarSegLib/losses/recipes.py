@@ -1,7 +1,5 @@
 """The losses of the published networks, deep supervision included."""
 
-from __future__ import annotations
-
 from .cross_entropy import CrossEntropy
 from .deep_supervision import DeepSupervision
 from .region_bce import RegionBCE

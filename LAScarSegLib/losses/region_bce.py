@@ -1,7 +1,5 @@
 """ROI-weighted binary cross-entropy of two_stage_sdm (Kundu & Linte 2026, eqs 11–13)."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 from torch.nn import functional

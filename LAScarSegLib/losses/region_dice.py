@@ -1,7 +1,5 @@
 """ROI-Dice of two_stage_sdm (Kundu & Linte 2026, eq 10)."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

@@ -1,7 +1,5 @@
 """Soft Dice of the foreground."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

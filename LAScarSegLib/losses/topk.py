@@ -1,7 +1,5 @@
 """TopK (Wu et al. 2016): cross-entropy where the prediction is worst, which is at the boundary."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

@@ -1,1 +1,1 @@
-"""The numbers: what is measured, with units, ranges and quality flags."""
+"""The catalogues of numbers and of flags, and what computes them."""

@@ -1,14 +1,12 @@
 """Quality flags: when the numbers should not be taken at face value."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from ..errors import InputError
-from ..flags import QualityFlag
 from ..intensity.blood_pool import BloodPool
-from ..volume import Geometry, Volume
-from ..volume_files import COMPUTED
+from ..support.flags import NOTE, WARNING, QualityFlag
+from ..volumes.files import COMPUTED
+from ..volumes.volume import Geometry, Volume
 
 MAX_FIELD_OF_VIEW_MM = 500.0
 """No cardiac scan is wider: a header that claims 1 mm for a 640² matrix is wrong (SCIENCE section 6)."""
@@ -167,7 +165,7 @@ def check_level(grey_level: float | None, blood: BloodPool) -> tuple[QualityFlag
         return ()
     where = f"only {distance:.1f} standard deviations above the blood pool's mean" if distance > 0 else "below the blood pool's mean"
     message = f"The threshold (grey level {grey_level:.4g}) lies {where}: blood and noise pass it too, so scattered specks need not be scar."
-    return (QualityFlag("threshold_near_blood", message, "note"),)
+    return (QualityFlag("threshold_near_blood", message),)
 
 
 def check_volume(la_volume_ml: float) -> tuple[QualityFlag, ...]:
@@ -196,7 +194,7 @@ def check_scar_area(scar_area_pct: float) -> tuple[QualityFlag, ...]:
     """Say that nothing was found."""
     if scar_area_pct > 0:
         return ()
-    return (QualityFlag("no_scar", "No scar was found: no voxel of the wall passes.", "note"),)
+    return (QualityFlag("no_scar", "No scar was found: no voxel of the wall passes."),)
 
 
 def check_scar_mask(scar: np.ndarray, cavity: np.ndarray, wall: np.ndarray) -> tuple[QualityFlag, ...]:
@@ -228,7 +226,7 @@ def check_predicted_scar(scar: np.ndarray, cavity: np.ndarray, wall: np.ndarray)
         f"{inside + beyond:.0f} % of what the model took for scar lies beside the wall ({inside:.0f} % in the cavity, {beyond:.0f} % beyond "
         "the wall) and is not counted, as with every method; the scar probability shows it."
     )
-    severity = "warning" if inside + beyond > MAX_PREDICTION_CUT_PCT else "note"
+    severity = WARNING if inside + beyond > MAX_PREDICTION_CUT_PCT else NOTE
     return (QualityFlag("prediction_beside_wall", message, severity),)
 
 
@@ -239,7 +237,7 @@ def check_planes(has_planes: bool, excluded_share: float) -> tuple[QualityFlag, 
             "No mitral or vein planes were given: the mitral annulus, the veins beyond their ostia, and where they touch it the aorta "
             "and the oesophagus may be counted as scar."
         )
-        return (QualityFlag("no_planes", message, "note"),)
+        return (QualityFlag("no_planes", message),)
     if excluded_share > MAX_EXCLUDED_SHARE:
         message = f"The planes cut off {100 * excluded_share:.0f} % of the LA surface: check where they lie."
         return (QualityFlag("planes_cut_most", message),)

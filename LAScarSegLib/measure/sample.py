@@ -1,14 +1,12 @@
 """What the numbers of one cavity are made of, so that another threshold costs one pass over a few arrays."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..intensity.blood_pool import BloodPool
 from ..intensity.curve import ThresholdCurve, share_above
-from ..intensity.rules import Tissue
+from ..intensity.rules import Intensities
 
 CURVE_STEP_IIR = 0.01
 CURVE_FROM_IIR, CURVE_TO_IIR = 0.5, 2.5
@@ -53,37 +51,13 @@ class Sample:
     given_scar: GivenScar | None = None
 
     @property
-    def tissue(self) -> Tissue:
+    def intensities(self) -> Intensities:
         """What an intensity rule may look at."""
-        return Tissue(self.blood, self.wall_intensity, self.cavity_intensity)
+        return Intensities(self.blood, self.wall_intensity, self.cavity_intensity)
 
     def scar_vertices(self, grey_level: float | None) -> np.ndarray:
         """(N,) bool: scar on the surface, above `grey_level`, or the given scar."""
         return self.given_scar.vertices if self.given_scar is not None else self.wall_peak > grey_level
-
-    def numbers(self, grey_level: float | None) -> dict[str, float | None]:
-        """The geometric and scar numbers of measurements.json, by key; None where not defined."""
-        scar_area = self.vertex_area_mm2[self.scar_vertices(grey_level)].sum()
-        wall_scar_area = self.vertex_area_mm2[self.scar_vertices(grey_level) & self.is_wall].sum()
-        wall_area = self.vertex_area_mm2[self.is_wall].sum()
-        if self.given_scar is not None:
-            scar_voxels, scar_wall_voxels = self.given_scar.voxels, self.given_scar.wall_voxels
-        else:
-            scar_voxels = scar_wall_voxels = int((self.wall_intensity > grey_level).sum())
-        area = self.vertex_area_mm2.sum()
-        numbers = {
-            "scar_area_pct": 100.0 * scar_area / area,
-            "scar_area_pct_wall": 100.0 * wall_scar_area / wall_area if self.has_planes and wall_area > 0 else None,
-            "scar_area_cm2": scar_area / 100.0,
-            "scar_volume_ml": scar_voxels * self.voxel_volume_ml,
-            "scar_pct_of_wall_volume": 100.0 * scar_wall_voxels / self.wall_intensity.size,
-            "la_volume_ml": self.la_volume_ml,
-            "la_surface_area_cm2": area / 100.0,
-            "wall_volume_ml": self.wall_intensity.size * self.voxel_volume_ml,
-            "blood_pool_mean": self.blood.mean,
-            "blood_pool_sd": self.blood.sd,
-        }
-        return {key: None if value is None else float(value) for key, value in numbers.items()}
 
     def curve(self, projected_intensity: np.ndarray) -> ThresholdCurve:
         """Scar by intensity at every threshold, whatever method was chosen; `projected_intensity` (N,) is the surface's `LGE`."""

@@ -1,1 +1,1 @@
-"""Model bundles: their format, their checks, where they are kept. Importing this package doesn't import torch."""
+"""Model bundles: the card, the checks, the store."""

@@ -1,7 +1,5 @@
 """A model bundle: a folder or zip with `model.json` and `.safetensors` weights. Nothing in it is executed or unpickled."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -10,15 +8,12 @@ import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import InputError
-from ..whole_folder import FolderKind, check_folder, disk_error, whole_folder
+from ..support.whole_folder import FolderKind, check_folder, disk_error, whole_folder
+from .bundle_files import CARD, LARGEST_BUNDLE_BYTES, LARGEST_CARD_BYTES, BundleFiles, open_bundle
 from .card import FileEntry, ModelCard, check_file_name
-from .source import CARD, LARGEST_BUNDLE_BYTES, LARGEST_CARD_BYTES, Source, open_source
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 HEADER_LENGTH_BYTES = 8
 """A safetensors file starts with the length of its JSON header, 64 bits, little-endian (format 0.4)."""
@@ -31,7 +26,7 @@ class Bundle:
     """A bundle that can be used: its card is valid and every file in it is listed. `read` checks each file's bytes."""
 
     card: ModelCard
-    source: Source
+    source: BundleFiles
 
     @property
     def path(self) -> Path:
@@ -47,13 +42,11 @@ class Bundle:
             raise InputError(f"{self.path}: {name} was changed after the bundle was made (its SHA-256 does not fit). Get the bundle again.")
         return content
 
-    def state_dict(self, name: str) -> dict[str, Tensor]:
-        """The tensors of a weight file by name, on the CPU, as stored. Imports torch and safetensors."""
-        from safetensors.torch import load
-
+    def weights(self, name: str) -> bytes:
+        """A weight file's bytes, checked, for `networks.weights.unpack_tensors`."""
         content = self.read(name)
         check_safetensors(content, name)
-        return load(content)
+        return content
 
     def verify(self) -> None:
         """Check every byte; `InputError` names the file that does not fit."""
@@ -82,7 +75,7 @@ def read_bundle(path: str | Path, *, system: str | None = None, stage: str | Non
     InputError
         it is no bundle, of a future format, changed, incomplete, holds something unlisted, or is of another system or stage.
     """
-    source = open_source(path)
+    source = open_bundle(path)
     if CARD not in source.names():
         raise InputError(f"{source.path} has no {CARD}: it is no model bundle.")
     try:
@@ -115,7 +108,7 @@ def check_use(card: ModelCard, system: str | None = None, stage: str | None = No
         raise InputError(f"The bundle {card.name} is of the system '{card.system}', not '{system}'.")
 
 
-def _check_names(source: Source, card: ModelCard) -> None:
+def _check_names(source: BundleFiles, card: ModelCard) -> None:
     present = set(source.names()) - {CARD}
     unlisted = sorted(present - set(card.files))
     if unlisted:
@@ -148,7 +141,7 @@ def write_bundle(card: ModelCard, files: Mapping[str, bytes], target: str | Path
     card
         its `files` are filled in here.
     files
-        content by name: every weight file of the card, and a LICENSE.txt or README.md if there is one. `pack_tensors` makes
+        content by name: every weight file of the card, and a LICENSE.txt or README.md if there is one. `networks.weights.pack_tensors` makes
         a weight file's content.
     force
         replace what is there, if it is a bundle.
@@ -176,18 +169,6 @@ def write_bundle(card: ModelCard, files: Mapping[str, bytes], target: str | Path
 def with_files(card: ModelCard, files: Mapping[str, bytes]) -> ModelCard:
     """The card with these files' hashes and lengths; `InputError` when it names weights that are not among them."""
     return replace(card, files={name: FileEntry(hashlib.sha256(content).hexdigest(), len(content)) for name, content in files.items()})
-
-
-def pack_tensors(tensors: Mapping[str, Tensor], *, half: bool = False) -> bytes:
-    """Weights as the bytes of a safetensors file; `half` stores floating-point ones as float16. Imports torch."""
-    import torch
-    from safetensors.torch import save
-
-    def packed(tensor: torch.Tensor) -> torch.Tensor:
-        small = half and tensor.is_floating_point()
-        return tensor.detach().to("cpu", torch.float16 if small else tensor.dtype).contiguous().clone()
-
-    return save({name: packed(tensor) for name, tensor in tensors.items()})
 
 
 def check_target(target: Path, force: bool) -> None:

@@ -1,7 +1,5 @@
 """A model's card in words, for the command line and for Slicer's panel."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Where models are kept: the user's store, and those that come with the project. Works with a store that can't be written to."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
@@ -14,10 +12,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import InputError, ProcessingError
-from ..resources import RESOURCE_FOLDERS
+from ..support.resources import RESOURCE_FOLDERS
 from .bundle import Bundle, read_bundle, with_files, write_bundle
+from .bundle_files import CARD
 from .card import ModelCard
-from .source import CARD
 
 Result = TypeVar("Result")
 

@@ -1,7 +1,5 @@
 """nnU-Net v2's PlainConvUNet (Isensee et al. 2021) built from MONAI's DynUNet blocks."""
 
-from __future__ import annotations
-
 import torch
 from monai.networks.nets import DynUNet
 from torch import nn

@@ -1,1 +1,1 @@
-"""An analysis on disk: volumes, surface, tables, figures, report, scene."""
+"""A result as files: volumes, tables, figures, report; and read back."""

@@ -1,19 +1,17 @@
 """A result folder read back: its masks, which a person may have corrected, and what it follows from."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any
 
-from ..analysis.content import DAMAGE, Stored, on_its_grid, read_description
+from ..analysis.description import DAMAGE, Stored, on_described_grid, read_description
 from ..analysis.legacy import LegacyResult
 from ..analysis.provenance import describe_file
 from ..analysis.sources import CAVITY, MASKS, SCAR, Given, Probability
 from ..errors import InputError
-from ..volume import Volume
-from ..volume_files import read_volume
-from .folder import MARKER, SOURCES
+from ..volumes.files import read_volume
+from ..volumes.volume import Volume
+from .layout import MARKER, SOURCES
 
 
 def read_result(folder: str | Path, image: Path | None = None) -> Stored:
@@ -50,7 +48,7 @@ def read_result(folder: str | Path, image: Path | None = None) -> Stored:
     probabilities = {name: found for name, found in probabilities.items() if found is not None}
     try:
         if description is None:
-            scan = on_its_grid(scan, provenance["geometry"])
+            scan = on_described_grid(scan, provenance["geometry"])
             settings, sources = LegacyResult(provenance, measured, now, probabilities).sources()
         else:
             scan, settings, sources = read_description(description, scan, probabilities)

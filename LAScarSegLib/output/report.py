@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
+from ..analysis.method import describe_cavity
 from ..errors import ProcessingError
-from ..flags import QualityFlag
-from ..intensity.rules import RULES
-from ..measure.quantities import QUANTITIES, Quantity, QuantityName
-from ..measure.words import DASH, cavity_words, number_words, range_words, unit_words
-from ..resources import resource_path
+from ..measure.numbers import DASH, HEADLINE, NUMBERS, Number, Quantity
+from ..measure.published import published_scars
+from ..support.flags import QualityFlag
+from ..support.resources import resource_path
 from .figures import FIGURES
-from .figures.words import shares_at
 
 if TYPE_CHECKING:
     from ..analysis import Analysis
@@ -58,12 +57,12 @@ def render_report(analysis: Analysis, figures: Path, notes: Sequence[QualityFlag
     return environment.get_template(TEMPLATE).render(
         title=_title(analysis),
         headline=_headline(analysis),
-        cavity=cavity_words(analysis.provenance),
+        cavity=describe_cavity(analysis.sources.cavity),
         method=_method(analysis),
         flags=[flag for flag in (*analysis.flags, *notes) if flag.code != SAID_ELSEWHERE],
         planes=analysis.planes,
         simulated=bool(analysis.provenance.get("simulated")),
-        measurements=[_row(name, analysis.measurements[name.key]) for name in QUANTITIES if name.key in analysis.measurements],
+        measurements=[_row(number, analysis.measurements[number.key]) for number in NUMBERS],
         lead_figures=pictures[:1],
         figures=pictures[1:],
         presets=_presets(analysis),
@@ -125,18 +124,17 @@ def _title(analysis: Analysis) -> str:
 
 
 def _headline(analysis: Analysis) -> dict[str, str]:
-    quantity = analysis.measurements["scar_area_pct"]
-    value = DASH if quantity.value is None else f"{quantity.value:.1f}"
-    area = analysis.measurements.get("scar_area_cm2")
-    square_cm = "" if area is None or area.value is None else f"{area.value:.1f} cm²"
-    return {"value": value, "range": range_words(QUANTITIES[0], quantity), "area": square_cm}
+    quantity = analysis.measurements[HEADLINE.key]
+    area = analysis.measurements["scar_area_cm2"].value
+    square_cm = "" if area is None else f"{area:.1f} cm²"
+    return {"value": HEADLINE.text(quantity.value), "range": HEADLINE.range_text(quantity), "area": square_cm}
 
 
 def _method(analysis: Analysis) -> dict[str, str | bool]:
     method = analysis.method
     level = method.threshold_intensity
     return {
-        "words": analysis.method.words,
+        "label": method.label,
         "level": "" if level is None else f"{level:.4g}",
         "preset": method.preset or "",
         "source": method.source,
@@ -147,9 +145,9 @@ def _method(analysis: Analysis) -> dict[str, str | bool]:
     }
 
 
-def _row(name: QuantityName, quantity: Quantity) -> dict[str, str]:
-    unit = "" if quantity.value is None else unit_words(quantity.unit)
-    return {"label": name.label, "value": number_words(name, quantity.value), "unit": unit, "range": range_words(name, quantity)}
+def _row(number: Number, quantity: Quantity) -> dict[str, str]:
+    unit = "" if quantity.value is None else number.unit_text
+    return {"label": number.label, "value": number.text(quantity.value), "unit": unit, "range": number.range_text(quantity)}
 
 
 def _pictures(analysis: Analysis, folder: Path) -> list[Picture]:
@@ -163,15 +161,11 @@ def _pictures(analysis: Analysis, folder: Path) -> list[Picture]:
 
 
 def _presets(analysis: Analysis) -> list[PresetRow]:
-    """Every published preset of the two families that are relative to blood, by the ratio it means on this scan."""
-    blood, method, level = analysis.blood_pool, analysis.method, analysis.method.threshold_intensity
-    rows = []
-    for family in ("iir", "nsd"):
-        for preset in RULES[family].presets:
-            ratio = preset.value if family == "iir" else 1 + preset.value * blood.sd / blood.mean
-            name = f"IIR {preset.value:.2f}" if family == "iir" else f"mean + {preset.value:g} SD"
-            area, volume = shares_at(analysis, ratio)
-            chosen = method.is_rule and method.name == family and level is not None and abs(level - ratio * blood.mean) < 1e-6 * blood.mean
-            numbers = (f"{ratio:.2f}", f"{area:.1f}", f"{volume:.2f}")
-            rows.append((ratio, PresetRow(name, preset.source, preset.published_for, *numbers, chosen)))
-    return [row for _, row in sorted(rows, key=lambda pair: pair[0])]
+    """Every published threshold, by the ratio it means on this scan."""
+    method, blood = analysis.method, analysis.blood_pool
+    level, rows = method.threshold_intensity, []
+    for scar in published_scars(analysis.samples[0]):
+        chosen = method.is_rule and method.name == scar.rule.name and abs(level - scar.iir * blood.mean) < 1e-6 * blood.mean
+        numbers = (f"{scar.iir:.2f}", f"{scar.scar_area_pct:.1f}", f"{scar.scar_pct_of_wall_volume:.2f}")
+        rows.append(PresetRow(scar.label, scar.preset.source, scar.preset.published_for, *numbers, chosen))
+    return rows

@@ -3,15 +3,13 @@
 The origin is the centre of the LA body. x points to the patient's left, y to the back, z to the head.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..surface.planes import CutPlane
 from ..surface.surface import REGION_BODY, REGION_EXCLUDED, REGION_LABELS
-from ..volume import Box, Geometry
+from ..volumes.volume import Box, Geometry
 from .settings import VEIN_VARIANTS, PhantomSettings
 from .shapes import FAR_MM, Field, Shape, curve, dot, ellipsoid, grid_points, tube, union
 

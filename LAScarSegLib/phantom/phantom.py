@@ -1,16 +1,14 @@
 """One synthetic LGE-MRI of the left atrium: the picture, its masks, and the truth behind it (SCIENCE section 7)."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from ..errors import InputError
-from ..progress import Progress
+from ..support.progress import Progress
 from ..surface.planes import CutPlane
-from ..volume import Box, Geometry, Volume
-from ..volume_files import SIMULATED
+from ..volumes.files import SIMULATED
+from ..volumes.volume import Box, Geometry, Volume
 from .acquisition import Acquisition, acquire, coil_profile, texture
 from .atrium import Atrium, cavity_extent, draw_atrium
 from .render import ZERO_FILL, Rendering, draw_wall_greys, render, scar_field

@@ -1,12 +1,10 @@
 """From shapes to voxels: the LA at 0.3 × 0.3 × 0.5 mm, averaged to the acquired voxels; labels by majority."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..volume import Box, Geometry
+from ..volumes.volume import Box, Geometry
 from .scar import ScarPattern
 from .wall import NodeGrid
 

@@ -1,7 +1,5 @@
 """Where the scar is: bands around the veins with gaps, a roof line, patches of fibrosis; all on the LA surface, in mm."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What can be chosen about a phantom; everything left at None is drawn from the seed."""
 
-from __future__ import annotations
-
 import dataclasses
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..settings import require_choice, require_number
-from ..volume import Geometry
+from ..support.checks import require_choice, require_number
+from ..volumes.volume import Geometry
 
 KINDS = ("post_ablation", "native")
 """`post_ablation`: bands around the veins and some fibrosis; `native`: patchy fibrosis only."""

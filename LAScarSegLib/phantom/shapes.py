@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..volume import Box, Geometry
+from ..volumes.volume import Box, Geometry
 
 FAR_MM = 60.0
 """The value of a shape outside its box: far outside."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from ..volume import Geometry
+from ..volumes.volume import Geometry
 from .atrium import Atrium, on_body
 from .shapes import Shape, box_on_grid, curve, dot, ellipsoid, tube, union
 

@@ -1,7 +1,5 @@
 """What is true of a phantom: numbers from its geometry, not from its voxels."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass, field
 from typing import Any
 

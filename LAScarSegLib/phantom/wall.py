@@ -1,7 +1,5 @@
 """The LA in millimetres: a node grid around it with the true distance to its surface, and the surface itself as a mesh."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -11,10 +9,10 @@ import vtk
 from scipy import ndimage
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
-from ..surface.distance import signed_distance_to_surface
 from ..surface.mesh import oriented_surface
+from ..surface.subvoxel_distance import signed_distance_to_surface
 from ..surface.surface import Surface
-from ..volume import Box, Geometry
+from ..volumes.volume import Box, Geometry
 from .atrium import Atrium, cavity_extent
 from .shapes import FAR_MM, box_on_grid, grid_points
 

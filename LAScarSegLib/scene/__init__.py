@@ -5,14 +5,36 @@
 `slicer-core` installed, in any Python.
 """
 
-from .build import SceneNodes, build_scene, remove_scene
-from .bundle import new_scene, read_mrb, write_mrb
-from .inputs import load_volume, mask_from_node
-from .segmentation import segment_from_node
-from .views import show
-from .volumes import volume_from_node, volume_to_node
+from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .build import SceneNodes, build_scene, remove_scene
+    from .bundle import new_scene, read_mrb, write_mrb
+    from .inputs import load_volume, mask_from_node
+    from .segmentation import segment_from_node
+    from .views import show
+    from .volumes import volume_from_node, volume_to_node
+
+_HOMES = {
+    "build": ("SceneNodes", "build_scene", "remove_scene"),
+    "bundle": ("new_scene", "read_mrb", "write_mrb"),
+    "inputs": ("load_volume", "mask_from_node"),
+    "segmentation": ("segment_from_node",),
+    "views": ("show",),
+    "volumes": ("volume_from_node", "volume_to_node"),
+}
 __all__ = [
     "SceneNodes", "build_scene", "load_volume", "mask_from_node", "new_scene", "read_mrb", "remove_scene",
     "segment_from_node", "show", "volume_from_node", "volume_to_node", "write_mrb",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, imported when it is asked for: Slicer starts with Segment Statistics' plugin, and must not wait for the rest."""
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f".{home}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

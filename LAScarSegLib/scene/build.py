@@ -10,12 +10,12 @@ import numpy as np
 
 from ..analysis import Analysis
 from ..errors import InputError
-from ..progress import Progress
+from ..support.progress import Progress
+from .attributes import annotate
 from .hierarchy import arrange, remove_items
 from .maps import add_distance_maps, add_probability
 from .model import add_cover, add_surface
 from .mrml import ROLE, all_or_nothing, mark, nodes_of_class, remove_node, results_of
-from .provenance import annotate
 from .segmentation import SEGMENTS, SegmentKind, add_segmentation, set_segment
 from .tables import add_curve, add_measurements
 from .volumes import node_geometry, volume_from_node, volume_to_node
@@ -38,6 +38,11 @@ class SceneNodes:
     measurements: Any
     curve: Any
     curve_chart: Any
+
+    @classmethod
+    def of(cls, volume: Any, segmentation: Any) -> SceneNodes:
+        """What `update_scene` needs to take up a result: it finds or makes the other nodes."""
+        return cls(**dict.fromkeys(field.name for field in fields(cls)) | {"volume": volume, "segmentation": segmentation})
 
     def results(self) -> list[Any]:
         """Every node there is but the input volume."""
@@ -107,7 +112,7 @@ def update_scene(
     InputError
         when the volume or the segmentation is no longer in the scene, or the volume was moved.
     """
-    source, segmentation = still_there(scene, nodes.volume, "volume"), still_there(scene, nodes.segmentation, "segmentation")
+    source, segmentation = require_in_scene(scene, nodes.volume, "volume"), require_in_scene(scene, nodes.segmentation, "segmentation")
     _checked(source, analysis)
     maps = (nodes.sdm_cavity, nodes.sdm_wall)
     keep_maps = same_anatomy and all(node.GetScene() is scene for node in maps)
@@ -120,7 +125,7 @@ def update_scene(
         return _add_results(scene, analysis, source, segmentation, maps if keep_maps else None, probabilities, Progress())
 
 
-def still_there(scene: Any, node: Any, what: str) -> Any:
+def require_in_scene(scene: Any, node: Any, what: str) -> Any:
     """The node; `InputError` when somebody took it out of the scene."""
     if node.GetScene() is not scene:
         raise InputError(f"The {what} {node.GetName()!r} of this result is no longer in the scene. Load it again and press Apply.")

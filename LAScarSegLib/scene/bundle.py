@@ -5,8 +5,6 @@ zip is made here: `vtkMRMLScene::WriteToMRB` prints to standard output, where pr
 its own choice, and leaves that behind when it fails.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import shutil
@@ -20,7 +18,7 @@ from typing import Any
 from .. import __version__
 from ..analysis import Analysis
 from ..errors import InputError, ProcessingError
-from ..progress import Progress
+from ..support.progress import Progress
 from .build import build_scene
 from .mrml import nodes_of_class, slicer_classes
 from .views import show

@@ -1,7 +1,5 @@
 """Colours of the scene: one meaning, one colour, in slices, on the surface and in the curves. RGB in 0…1."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

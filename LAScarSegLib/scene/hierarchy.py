@@ -1,7 +1,5 @@
 """Where results appear in the Data module: one folder beside the image they were computed from."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

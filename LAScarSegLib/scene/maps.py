@@ -1,16 +1,14 @@
 """Signed distance maps and the scar probability as volume nodes that look right when they are shown."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..analysis import SDM_CLIP_MM, Analysis
-from ..analysis.content import probabilities_of
-from ..volume import Volume
-from ..volume_files import COMPUTED
+from ..analysis.description import probabilities_of
+from ..volumes.files import COMPUTED
+from ..volumes.volume import Volume
 from .colours import distance_table
 from .mrml import find_or_add, remove_result
 from .volumes import set_node_geometry, volume_to_node, voxels_of

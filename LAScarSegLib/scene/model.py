@@ -1,7 +1,5 @@
 """The LA surface as a model node with the scar map on it, and a grey cover where the surface is not LA wall."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What every part of the scene layer needs: Slicer's classes, and nodes that are found again instead of made twice."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -13,6 +11,8 @@ ROLE = "LAScarSeg.role"
 """Node attribute: what the node is in a result (`"surface"`, `"sdm_cavity"` …)."""
 SOURCE = "LAScarSeg.source"
 """Node reference role: the image volume that a result node was computed from."""
+HARDENED_ROLE = "hardened"
+"""The copy of a scan that lies under a transform which bends it."""
 
 
 def slicer_classes() -> ModuleType:
@@ -90,6 +90,11 @@ def results_of(scene: Any, source: Any) -> list[Any]:
     """Every node that was computed from the volume node `source`."""
     nodes = (scene.GetNthNode(number) for number in range(scene.GetNumberOfNodes()))
     return [node for node in nodes if node.GetNodeReferenceID(SOURCE) == source.GetID()]
+
+
+def save_for_undo(scene: Any) -> None:
+    """Let the scene's own undo, where it is switched on, come back to what there is now."""
+    scene.SaveStateForUndo()
 
 
 @contextmanager

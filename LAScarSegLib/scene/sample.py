@@ -1,12 +1,10 @@
 """The sample that comes with the extension, as nodes."""
 
-from __future__ import annotations
-
 from typing import Any
 
+from ..datasets.sample_data import SampleFile, sample
 from ..errors import ProcessingError
-from ..sample_data import SampleFile, sample
-from ..volume_files import read_volume
+from ..volumes.files import read_volume
 from .mrml import slicer_classes
 from .volumes import volume_to_node
 

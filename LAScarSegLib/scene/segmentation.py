@@ -1,16 +1,15 @@
 """Cavity, wall and scar as one coded, named, coloured segmentation node, and any segment back as a mask."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..analysis import Analysis
+from ..analysis import MASKS, Analysis
 from ..anatomy.masks import Mask
 from ..errors import InputError
-from ..volume import Geometry, Volume
+from ..volumes.volume import Geometry, Volume
 from . import colours
 from .mrml import find_or_add, slicer_classes
 from .volumes import LPS_TO_RAS, geometry_from_ras_matrix, matrix_from_vtk, matrix_to_vtk
@@ -54,6 +53,8 @@ CAVITY = SegmentKind("LA_cavity", "Left atrium", ANATOMICAL_STRUCTURE, LEFT_ATRI
 WALL = SegmentKind("LA_wall", "LA wall", TISSUE, MYOCARDIUM, LEFT_ATRIUM, colours.WALL, 0.6, 0.0)
 SCAR = SegmentKind("LA_scar", "LA scar", TISSUE, SCAR_TISSUE, LEFT_ATRIUM, colours.SCAR, 1.0, 0.5)
 SEGMENTS = (CAVITY, WALL, SCAR)
+KINDS = dict(zip(MASKS, SEGMENTS))
+"""The segment of each mask."""
 
 SURFACE_OPACITY = 0.35
 """When a user switches a segment on in 3-D, the scar map behind it stays visible."""
@@ -171,6 +172,44 @@ def segment_mask(node: Any, segment_id: str, grid: Geometry) -> Mask | None:
         return Mask.of(np.zeros((0, 0, 0), dtype=bool), shape=grid.shape)
     start = grid.start_of(part.geometry)
     return Mask.of(part.resample(grid, labels=True).array) if start is None else Mask.of(part.array, start, grid.shape)
+
+
+def has_segment(node: Any, kind: SegmentKind) -> bool:
+    """Whether the segmentation has a segment of that kind."""
+    return node.GetSegmentation().GetSegment(kind.segment_id) is not None
+
+
+def segment_times(node: Any) -> tuple[int, ...]:
+    """When the voxels of cavity, wall and scar were last written (VTK's modification times); 0 for a segment without voxels."""
+    segmentation = node.GetSegmentation()
+    name = slicer_classes().vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+    found = [segmentation.GetSegment(kind.segment_id) for kind in SEGMENTS]
+    voxels = [segment.GetRepresentation(name) if segment is not None else None for segment in found]
+    return tuple(0 if image is None else image.GetMTime() for image in voxels)
+
+
+def watch_segments(node: Any, changed: Callable[[], None]) -> Callable[[], None]:
+    """Call `changed` after every stroke, undo and redo in the segmentation; returns what ends that."""
+    segmentation = node.GetSegmentation()
+    # A stroke is told as the one, undo and redo (vtkSegmentationHistory) only as the other.
+    events = (segmentation.SourceRepresentationModified, segmentation.SegmentModified)
+    tags = [segmentation.AddObserver(event, lambda *_: changed()) for event in events]
+
+    def stop() -> None:
+        while tags:
+            segmentation.RemoveObserver(tags.pop())
+
+    return stop
+
+
+def require_in_place(node: Any) -> None:
+    """`InputError` for a segmentation that was put under a transform, away from the scan it was measured on."""
+    transform = node.GetParentTransformNode()
+    if transform is not None:
+        raise InputError(
+            f"The segmentation {node.GetName()!r} was put under the transform {transform.GetName()!r}, away from the scan it was "
+            "measured on. Take it out of the transform (Data module)."
+        )
 
 
 def find_segment(node: Any, segment: str) -> str:

@@ -1,25 +1,17 @@
 """A result that a scene holds, read back: its segments, which a person may have drawn in, and what it follows from."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 
-from ..analysis.content import DAMAGE, Stored, on_its_grid, read_description
+from ..analysis.description import DAMAGE, Stored, on_described_grid, read_description
 from ..analysis.legacy import LegacyResult
-from ..analysis.sources import CAVITY, MASKS, SCAR, WALL, Probability
+from ..analysis.sources import CAVITY, MASKS, SCAR, Probability
 from ..errors import InputError
-from ..volume import Geometry
-from . import segmentation as segments
-from .mrml import find_result
-from .provenance import MEASUREMENTS, PROVENANCE, SETTINGS, SOURCES
-from .segmentation import ROLE_NAME, segment_mask
+from ..volumes.volume import Geometry
+from .attributes import MEASUREMENTS, PROVENANCE, SETTINGS, SOURCES
+from .mrml import HARDENED_ROLE, find_result
+from .segmentation import KINDS, ROLE_NAME, segment_mask
 from .volumes import volume_from_node
-
-KINDS = {CAVITY: segments.CAVITY, WALL: segments.WALL, SCAR: segments.SCAR}
-"""The segment of each mask."""
-HARDENED_ROLE = "hardened"
-"""The copy of a scan that lies under a transform which bends it."""
 
 
 def analysed_volumes(scene: Any, volume: Any) -> tuple[Any, ...]:
@@ -33,6 +25,19 @@ def result_nodes(scene: Any, volume: Any) -> tuple[Any, Any] | None:
     table = find_result(scene, "vtkMRMLTableNode", "measurements", volume)
     segmentation = find_result(scene, "vtkMRMLSegmentationNode", ROLE_NAME, volume)
     return (table, segmentation) if is_result(table) and segmentation is not None else None
+
+
+def find_source(scene: Any, volume: Any) -> Any | None:
+    """The volume node that a scan's result belongs to, its own or the hardened copy; None when there is no result."""
+    return next((node for node in analysed_volumes(scene, volume) if result_nodes(scene, node) is not None), None)
+
+
+def require_result(scene: Any, volume: Any) -> Any:
+    """As `find_source`; `InputError` when there is no result."""
+    source = find_source(scene, volume)
+    if source is None:
+        raise InputError(f"There is no result of {volume.GetName()!r} in this scene. Press Apply.")
+    return source
 
 
 def is_result(table: Any | None) -> bool:
@@ -58,7 +63,7 @@ def read_result(scene: Any, volume: Any, table: Any, segmentation: Any) -> Store
             scan, settings, sources = read_description(json.loads(described), scan, probabilities)
         else:
             measured = json.loads(table.GetAttribute(MEASUREMENTS))
-            scan = on_its_grid(scan, provenance["geometry"])
+            scan = on_described_grid(scan, provenance["geometry"])
             settings, sources = LegacyResult(provenance, measured, masks, probabilities).sources()
         digests = {name: provenance["masks"][name] for name in MASKS}
     except DAMAGE as error:

@@ -1,16 +1,13 @@
 """The numbers as table nodes, and the threshold curve as a plot."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from ..analysis import Analysis
-from ..intensity.rules import find_rule
-from ..measure.quantities import QUANTITIES, QuantityName
-from ..measure.words import number_words
+from ..measure.numbers import NUMBERS, Number
+from ..measure.published import published_scars
 from . import colours
 from .mrml import find_or_add, remove_result
 
@@ -34,7 +31,7 @@ def add_measurements(scene: Any, analysis: Analysis, source: Any) -> Any:
     Low and High are the perturbation range. Numbers in full precision are in the node attribute `LAScarSeg.measurements`.
     """
     node, _ = find_or_add(scene, "vtkMRMLTableNode", "measurements", f"{source.GetName()} LA measurements", source)
-    rows = [_row(name, analysis) for name in QUANTITIES if name.key in analysis.measurements]
+    rows = [_row(number, analysis) for number in NUMBERS]
     columns = [_text_column(title, [row[n] for row in rows]) for n, title in enumerate(MEASUREMENT_COLUMNS)]
     _fill(node, columns)
     node.SetUseColumnTitleAsColumnHeader(True)
@@ -42,10 +39,10 @@ def add_measurements(scene: Any, analysis: Analysis, source: Any) -> Any:
     return node
 
 
-def _row(name: QuantityName, analysis: Analysis) -> tuple[str, ...]:
-    quantity = analysis.measurements[name.key]
-    numbers = ["" if number is None else number_words(name, number) for number in (quantity.value, quantity.low, quantity.high)]
-    return (name.label, numbers[0], quantity.unit, numbers[1], numbers[2], name.key)
+def _row(number: Number, analysis: Analysis) -> tuple[str, ...]:
+    quantity = analysis.measurements[number.key]
+    value, low, high = ("" if cell is None else number.text(cell) for cell in (quantity.value, quantity.low, quantity.high))
+    return (number.label, value, quantity.unit, low, high, number.key)
 
 
 def add_curve(scene: Any, analysis: Analysis, source: Any) -> tuple[Any, Any]:
@@ -84,12 +81,9 @@ def _series(scene: Any, table: Any, column: str, colour: colours.RGB, source: An
 
 def _preset_marks(scene: Any, analysis: Analysis, source: Any) -> Any:
     """The published thresholds as points on the curve: how far apart accepted rules lie on this very scan."""
-    curve, blood = analysis.curve, analysis.blood_pool
-    marks = [(preset.value, f"IIR {preset.value:g}") for preset in find_rule("iir").presets]
-    marks += [(1 + preset.value * blood.sd / blood.mean, f"mean + {preset.value:g} SD") for preset in find_rule("nsd").presets]
-    iir = np.array([value for value, _ in marks])
-    shares = np.interp(iir, curve.iir, curve.scar_area_pct)
-    node = _marks(scene, "curve_presets", "published thresholds", iir, shares, [text for _, text in marks], source)
+    scars = published_scars(analysis.samples[0])
+    iir, shares = np.array([scar.iir for scar in scars]), np.array([scar.scar_area_pct for scar in scars])
+    node = _marks(scene, "curve_presets", "published thresholds", iir, shares, [scar.label for scar in scars], source)
     node.SetColor(*colours.LEFT_OUT)
     return node
 

@@ -1,7 +1,5 @@
 """How a scene opens: slices through the atrium, the scar map seen from behind, the numbers ready in the table view."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Volumes as MRML volume nodes and back: the one place where LPS becomes Slicer's RAS, exactly, for every grid."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -9,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from ..datasets.sample_data import is_sample
 from ..errors import InputError
-from ..flags import QualityFlag
-from ..sample_data import is_sample
-from ..volume import Geometry, Volume
-from ..volume_files import SIMULATED, header_flags
+from ..support.flags import QualityFlag
+from ..volumes.files import SIMULATED, header_flags
+from ..volumes.volume import Geometry, Volume
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """Both frames share the superior axis; left and posterior change sign. Its own inverse."""

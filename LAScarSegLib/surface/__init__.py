@@ -1,1 +1,1 @@
-"""The LA surface: mesh, projection of voxels onto it, exclusion planes, area-weighted numbers."""
+"""The LA surface: mesh, projection of grey levels and scar, planes."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from ..volume import Geometry
+from ..volumes.volume import Geometry
 from .surface import Surface
 
 PROBE_STEP_MM = 0.25

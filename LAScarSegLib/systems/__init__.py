@@ -1,12 +1,10 @@
 """The published systems, each described in one file, and the registry of them. Importing this package doesn't import torch."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from ..errors import InputError
-from .base import CavityModel, Channel, Optimiser, Preset, ScarModel, Stage, System, scan_channel, z_score
+from .base import CavityModel, InputChannel, Optimiser, Preset, ScarModel, Stage, System, scan_channel, z_score
 from .boundary_focused import BOUNDARY_FOCUSED
 from .two_stage_sdm import TWO_STAGE_SDM
 
@@ -22,5 +20,5 @@ def find_system(key: str) -> System:
 
 
 __all__ = [
-    "SYSTEMS", "CavityModel", "Channel", "Optimiser", "Preset", "ScarModel", "Stage", "System", "find_system", "scan_channel", "z_score",
+    "SYSTEMS", "CavityModel", "InputChannel", "Optimiser", "Preset", "ScarModel", "Stage", "System", "find_system", "scan_channel", "z_score",
 ]  # fmt: skip

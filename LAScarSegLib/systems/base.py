@@ -14,7 +14,7 @@ import numpy as np
 from ..anatomy.anatomy import Anatomy
 from ..errors import InputError
 from ..networks.plan import NetworkPlan, Triple
-from ..volume import Volume
+from ..volumes.volume import Volume
 
 if TYPE_CHECKING:
     from torch import nn
@@ -40,7 +40,7 @@ class ScarModel(Protocol):
 
 
 @dataclass(frozen=True)
-class Channel:
+class InputChannel:
     """One input channel of a network."""
 
     name: str
@@ -63,7 +63,7 @@ class Preset:
     """What the scan's z-score is taken over, of `models.card.STATISTICS`: the whole image, or the region that the network sees."""
     mirror: bool = True
     """Train on mirrored patches, which makes mirroring possible in use."""
-    few_scans: bool = False
+    strong_augmentation: bool = False
     """Train on what nnU-Net's augmentation lacks, too: bent atria, other contrasts, dark blood, the shading of coils."""
 
     def __post_init__(self) -> None:
@@ -101,7 +101,7 @@ class Stage:
     variant: str
     """Which of the paper's ablations or settings this is; `full` is the paper's own method."""
     paper: str
-    channels: tuple[Channel, ...]
+    channels: tuple[InputChannel, ...]
     presets: Mapping[str, Preset]
     inputs: Callable[[np.ndarray, Anatomy | None], np.ndarray]
     """(lge, anatomy) → (C, k, j, i) float32, one per channel. `lge` (k, j, i) is normalised; it and `anatomy` lie on one
@@ -187,9 +187,9 @@ def z_score(array: np.ndarray) -> np.ndarray:
     return ((array - np.float32(mean)) / np.float32(max(sd, MINIMUM_SD))).astype(np.float32)
 
 
-def scan_channel() -> Channel:
+def scan_channel() -> InputChannel:
     """The z-scored scan: padded with its mean, the only channel whose intensities are augmented."""
-    return Channel("lge", padding=0.0, augment_intensity=True)
+    return InputChannel("lge", padding=0.0, augment_intensity=True)
 
 
 def scan_only(lge: np.ndarray, anatomy: Anatomy | None) -> np.ndarray:

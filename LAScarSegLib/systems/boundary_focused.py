@@ -11,7 +11,7 @@ from scipy import ndimage
 from ..anatomy.anatomy import Anatomy
 from ..anatomy.distance import depth_inside, distance_to
 from ..errors import InputError
-from .base import Channel, Stage, System, by_variant, scan_channel, scan_only, z_score
+from .base import InputChannel, Stage, System, by_variant, scan_channel, scan_only, z_score
 from .nnunet import cavity_presets, cross_entropy_dice_loss, scar_presets
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _cavity_stage(variant: str, epochs: int, topk: bool = True) -> Stage:
 
 
 def _scar_stage(variant: str, distance: bool = True) -> Stage:
-    channels = (scan_channel(), Channel("sdm_boundary", MEAN_DISTANCE)) if distance else (scan_channel(),)
+    channels = (scan_channel(), InputChannel("sdm_boundary", MEAN_DISTANCE)) if distance else (scan_channel(),)
     return Stage(
         key="scar",
         variant=variant,

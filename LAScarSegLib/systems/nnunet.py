@@ -51,13 +51,13 @@ TINY_EPOCHS = 4
 
 def cavity_presets(paper_epochs: int) -> Mapping[str, Preset]:
     """For a network that sees the scan alone."""
-    for_few = {"mirror": False, "few_scans": True}
+    for_few_scans = {"mirror": False, "strong_augmentation": True}
     plan = _halving_plan(1, SMALL_CAVITY_SPACING_KJI, SMALL_CAVITY_FEATURES)
-    small = Preset(plan, SMALL_CAVITY_SPACING_KJI, SMALL_CAVITY_PATCH_KJI, SMALL_BATCH, SMALL_CAVITY_EPOCHS, "region", **for_few)
+    small = Preset(plan, SMALL_CAVITY_SPACING_KJI, SMALL_CAVITY_PATCH_KJI, SMALL_BATCH, SMALL_CAVITY_EPOCHS, "region", **for_few_scans)
     presets = _presets(1, paper_epochs, small)
     tiny = _tiny(1, TINY_CAVITY_SPACING_KJI, TINY_CAVITY_PATCH_KJI)
     plan = NetworkPlan(1, 2, COARSE_FEATURES, ((1, 1, 1), (2, 2, 2), (2, 2, 2), (2, 2, 2)), ((3, 3, 3),) * 4)
-    coarse = Preset(plan, COARSE_SPACING_KJI, COARSE_PATCH_KJI, SMALL_BATCH, COARSE_EPOCHS, **for_few)
+    coarse = Preset(plan, COARSE_SPACING_KJI, COARSE_PATCH_KJI, SMALL_BATCH, COARSE_EPOCHS, **for_few_scans)
     return presets | {"tiny": tiny, "coarse": coarse}
 
 

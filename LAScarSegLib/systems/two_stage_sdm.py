@@ -12,8 +12,8 @@ from ..anatomy.anatomy import SDM_CLIP_MM, Anatomy
 from ..anatomy.distance import signed_distance
 from ..anatomy.wall import TWO_STAGE_RADIUS_MM, effective_region, two_stage_band
 from ..errors import InputError
-from ..volume import Box
-from .base import Channel, Stage, System, by_variant, scan_channel, scan_only
+from ..volumes.volume import Box
+from .base import InputChannel, Stage, System, by_variant, scan_channel, scan_only
 from .nnunet import cavity_presets, cross_entropy_dice_loss, scar_presets
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def wall_and_uncertainty_region(anatomy: Anatomy) -> np.ndarray:
 
 def scar_stage(options: ScarOptions = ScarOptions(), variant: str = "full") -> Stage:
     """The scar stage with these options; what is switched off leaves nnU-Net's default in its place."""
-    distances = (Channel("sdm_cavity", FAR_OUTSIDE), Channel("sdm_wall", FAR_OUTSIDE)) if options.sdm else ()
+    distances = (InputChannel("sdm_cavity", FAR_OUTSIDE), InputChannel("sdm_wall", FAR_OUTSIDE)) if options.sdm else ()
     channels = (scan_channel(), *distances)
     region = None
     if options.roi:

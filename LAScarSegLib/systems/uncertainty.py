@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..flags import QualityFlag
-from ..volume import Box, Volume
+from ..support.flags import QualityFlag
+from ..volumes.volume import Box, Volume
 from .base import Stage
 
 OUTLIER_SDS = 3.0
@@ -76,6 +76,11 @@ def entropy(probability: np.ndarray) -> np.ndarray:
     return -(p * np.log(np.where(p > 0, p, 1)) + q * np.log(np.where(q > 0, q, 1)))
 
 
+def entropy_map(probability: Volume) -> Volume:
+    """`entropy` in bits, as a result keeps it: 0 where the probability is 0 or 1, 1 where it is one half; float32, same grid."""
+    return probability.like(entropy(probability.array) / np.float32(np.log(2.0)))
+
+
 def level_surface_mm2(probability: np.ndarray, spacing_kji: Sequence[float]) -> float:
     """Area in mm² of the predicted surface: the mean area of the map's level sets from 0 to 1, ∫|∇p| dV (coarea formula).
 
@@ -117,7 +122,7 @@ def uncertainty_flag(value_mm: float, reference: UncertaintyReference, threshold
     said = f"The network's uncertainty at the cavity's edge is {value_mm:.2f} mm"
     usual = f"{reference.mean_mm:.2f} ± {reference.sd_mm:.2f} mm in {reference.cases} scans of its cross-validation"
     if not reference.is_outlier(value_mm):
-        return QualityFlag("cavity_uncertainty", f"{said} ({usual}).", "note")
+        return QualityFlag("cavity_uncertainty", f"{said} ({usual}).")
     message = (
         f"The network is unusually unsure of the cavity: {value_mm:.2f} mm at its edge, against {usual}. "
         f"Its probability was cut at {threshold:g}. Look at the cavity before trusting any number."

@@ -4,26 +4,14 @@ A sample is a dictionary of tensors (channels, k, j, i): `scan` (intensities), `
 value), `labels` (target and region: moved with nearest neighbour). Docs/training.md lists what differs from nnU-Net.
 """
 
-from __future__ import annotations
-
 from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 import torch
 from monai.transforms import (
-    Affine,
-    CenterSpatialCrop,
-    Compose,
-    MapTransform,
-    RandAdjustContrastd,
-    RandFlipd,
-    RandGaussianNoised,
-    RandGaussianSmoothd,
-    Randomizable,
-    RandScaleIntensityd,
-    RandScaleIntensityFixedMeand,
-    RandSimulateLowResolutiond,
-)
+    Affine, CenterSpatialCrop, Compose, MapTransform, RandAdjustContrastd, RandFlipd, RandGaussianNoised, RandGaussianSmoothd,
+    Randomizable, RandScaleIntensityd, RandScaleIntensityFixedMeand, RandSimulateLowResolutiond,
+)  # fmt: skip
 
 SCAN, MAPS, LABELS = "scan", "maps", "labels"
 ROTATION_SHARE, SCALING_SHARE = 0.2, 0.2
@@ -54,7 +42,7 @@ GAMMA, INVERTED_GAMMA_SHARE, GAMMA_SHARE = (0.7, 1.5), 0.1, 0.3
 MIRROR_SHARE = 0.5
 
 
-class Move(Randomizable, MapTransform):
+class RandomAffine(Randomizable, MapTransform):
     """A rotation with probability 0.2 and a scaling, equal along all axes, with 0.2, in one interpolation; then the middle.
 
     Parameters
@@ -93,7 +81,7 @@ class Move(Randomizable, MapTransform):
         return moved
 
 
-class Bend(Randomizable, MapTransform):
+class ElasticDeformation(Randomizable, MapTransform):
     """An atrium of another shape, with probability 0.5: each axis stretched by itself, and a smooth displacement.
 
     Not nnU-Net's (its first version had elastic deformation): for few scans.
@@ -129,7 +117,7 @@ class Bend(Randomizable, MapTransform):
         return bent
 
 
-class Shade(Randomizable, MapTransform):
+class RandomBiasField(Randomizable, MapTransform):
     """The shading of surface coils, which brightens the chest and leaves the atrium dark: a smooth gain, with probability 0.3.
 
     Not nnU-Net's: for few scans of one scanner. Mean and standard deviation of the patch stay as they were.
@@ -157,7 +145,7 @@ class Shade(Randomizable, MapTransform):
         return shaded
 
 
-class DarkenBlood(Randomizable, MapTransform):
+class RandomDarkBlood(Randomizable, MapTransform):
     """Blood as dark as muscle, or darker, as late after the contrast agent or at another inversion time: with probability 0.4.
 
     Grey levels around the cavity's mean are lowered, in every chamber and vessel alike. Not nnU-Net's: for few scans. Mean and
@@ -187,7 +175,7 @@ class DarkenBlood(Randomizable, MapTransform):
         return darkened
 
 
-class AnotherContrast(Randomizable, MapTransform):
+class RandomContrast(Randomizable, MapTransform):
     """A contrast that no scanner gave, the anatomy as it was, with probability 0.3: what is brighter than what becomes uncertain.
 
     Global intensity non-linear augmentation (Ouyang et al., IEEE TMI 2023, section III-C): the patch goes through four convolutions
@@ -253,16 +241,16 @@ def room_for(patch: Sequence[int]) -> tuple[int, int, int]:
     return tuple(int(np.ceil(n - 1e-9)) for n in grown)
 
 
-def training_transforms(patch: Sequence[int], mirror: bool = True, few_scans: bool = False) -> Compose:
-    """All of it, for patches (k, j, i); only if asked for, mirroring, and for `few_scans` other shapes and contrasts, dark blood, shading.
+def training_transforms(patch: Sequence[int], mirror: bool = True, strong_augmentation: bool = False) -> Compose:
+    """All of it, for patches (k, j, i); only if asked for, mirroring, and for `strong_augmentation` other shapes and contrasts, dark blood, shading.
 
     `set_random_state` before each sample makes it repeatable.
     """
     everything = (SCAN, MAPS, LABELS)
     return Compose(
         [
-            Move(everything, patch),
-            *([Bend(everything), AnotherContrast((SCAN,)), DarkenBlood((SCAN,), LABELS), Shade((SCAN,))] if few_scans else []),
+            RandomAffine(everything, patch),
+            *([ElasticDeformation(everything), RandomContrast((SCAN,)), RandomDarkBlood((SCAN,), LABELS), RandomBiasField((SCAN,))] if strong_augmentation else []),
             RandGaussianNoised(SCAN, prob=NOISE_SHARE, std=NOISE_SD),
             RandGaussianSmoothd(SCAN, BLUR_SIGMA, BLUR_SIGMA, BLUR_SIGMA, prob=BLUR_SHARE),
             RandScaleIntensityd(SCAN, factors=CHANGE, prob=BRIGHTNESS_SHARE),

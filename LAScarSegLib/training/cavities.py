@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..datasets.layouts import listed
 from ..errors import InputError
-from ..evaluation.cases import listed
 from ..inference.bundle_models import BundleCavityModel, NetworkSource
 from ..inference.options import InferenceOptions
 from ..models.bundle import check_use
 from ..models.card import ModelCard, NetworkSpec
 from ..models.store import ModelStore
-from ..volume import Volume
-from .run_folder import Run, is_run, read_run
+from ..volumes.volume import Volume
+from .run_folder import TrainingRun, is_run, read_run
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,7 +27,7 @@ TRAINED_ON = "trained_on"
 
 
 @dataclass(frozen=True, eq=False)
-class CavitySource:
+class TrainedCavityModel:
     """A cavity model and the scans (voxel hashes) that it was trained on; an imported bundle doesn't say: empty."""
 
     title: str
@@ -35,23 +35,23 @@ class CavitySource:
     trained_on: frozenset[str]
 
 
-def open_source(path: str | Path, device: str = "auto") -> CavitySource:
+def open_cavity_model(path: str | Path, device: str = "auto") -> TrainedCavityModel:
     """A stage-1 run, a cavity bundle, or a model's name; `InputError` for anything else, and for terms that nobody has accepted."""
     options = InferenceOptions(device=device)
     if is_run(path):
         run = read_run(path)
         if run.settings.stage != "cavity":
             raise InputError(f"{path} is the training of a {run.settings.stage} network; a cavity's is needed.")
-        return CavitySource(str(path), BundleCavityModel(card_of(run), run_networks(run), options), run.trained_on)
+        return TrainedCavityModel(str(path), BundleCavityModel(card_of(run), run_networks(run), options), run.trained_on)
     store = ModelStore()
     bundle = store.open(str(path))
     check_use(bundle.card, stage="cavity")
     store.require_terms(bundle)
     known = frozenset(bundle.card.training.get(TRAINED_ON, ()))
-    return CavitySource(str(path), BundleCavityModel.from_bundle(bundle, options), known)
+    return TrainedCavityModel(str(path), BundleCavityModel.from_bundle(bundle, options), known)
 
 
-def choose_sources(hashes: dict[str, str], sources: Sequence[CavitySource]) -> dict[str, CavitySource]:
+def choose_cavity_models(hashes: dict[str, str], sources: Sequence[TrainedCavityModel]) -> dict[str, TrainedCavityModel]:
     """For each case (name: voxel hash) the first model that was not trained on it, by hash.
 
     Raises
@@ -69,7 +69,7 @@ def choose_sources(hashes: dict[str, str], sources: Sequence[CavitySource]) -> d
     return chosen
 
 
-def predict_cavity(source: CavitySource, scan: Volume) -> np.ndarray:
+def predict_cavity(source: TrainedCavityModel, scan: Volume) -> np.ndarray:
     """The cavity (k, j, i) bool on the scan's grid, as it is used when a scar is looked for.
 
     Raises `InputError` when no left atrium was found.
@@ -77,7 +77,7 @@ def predict_cavity(source: CavitySource, scan: Volume) -> np.ndarray:
     return source.model.predict_mask(scan).array > 0
 
 
-def run_networks(run: Run) -> NetworkSource:
+def run_networks(run: TrainingRun) -> NetworkSource:
     """The networks of a run's best checkpoint, as `BundleCavityModel` wants them."""
 
     def load(spec: NetworkSpec, fold: int) -> nn.Module:
@@ -91,6 +91,6 @@ def run_networks(run: Run) -> NetworkSource:
     return load
 
 
-def card_of(run: Run) -> ModelCard:
+def card_of(run: TrainingRun) -> ModelCard:
     """The card of what a run trains, as it is used while there is no bundle."""
     return run.settings.card(simulated=run.simulated)

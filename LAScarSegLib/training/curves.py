@@ -1,7 +1,5 @@
 """A training's curves: a table, and a picture."""
 
-from __future__ import annotations
-
 import csv
 import io
 import os

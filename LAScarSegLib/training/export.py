@@ -1,7 +1,5 @@
 """A model bundle from finished runs, one for each fold."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,11 +11,12 @@ from typing import Any
 from .. import __version__
 from ..errors import InputError
 from ..inference.bundle_models import DEEP_SUPERVISION_PREFIX
-from ..models.bundle import Bundle, check_target, pack_tensors, write_bundle
+from ..models.bundle import Bundle, check_target, write_bundle
 from ..models.card import ModelCard, NetworkSpec
+from ..networks.weights import pack_tensors
 from ..systems.uncertainty import MINIMUM_CASES, SCORE, UncertaintyReference
 from .cavities import TRAINED_ON
-from .run_folder import Run, read_run
+from .run_folder import TrainingRun, read_run
 from .settings import BEST, LAST
 
 COARSE_WEIGHTS = "coarse.safetensors"
@@ -73,7 +72,7 @@ def export_runs(folders: Sequence[str | Path], target: str | Path, request: Expo
     return write_bundle(card, files, target, force=force)
 
 
-def _check_together(runs: Sequence[Run]) -> None:
+def _check_together(runs: Sequence[TrainingRun]) -> None:
     for run in runs[1:]:
         keys = [key for key in runs[0].settings.differences(run.settings) if key != "fold"]
         if keys:
@@ -87,7 +86,7 @@ def _check_together(runs: Sequence[Run]) -> None:
         raise InputError(f"The runs are of the folds {', '.join(map(str, folds))}: give each fold once.")
 
 
-def _check_coarse(coarse: Run, fine: Run) -> None:
+def _check_coarse(coarse: TrainingRun, fine: TrainingRun) -> None:
     for run, what in ((coarse, "coarse network"), (fine, "network that it finds the region for")):
         if run.settings.stage != "cavity":
             raise InputError(f"{run.folder} is a {run.settings.stage} stage; the {what} must be of a cavity stage.")
@@ -97,7 +96,7 @@ def _check_coarse(coarse: Run, fine: Run) -> None:
         raise InputError(f"{coarse.folder} was trained on simulated scans alone, {fine.folder} on real ones. Train both on real scans.")
 
 
-def _with_coarse(card: ModelCard, coarse: Run, request: ExportRequest) -> ModelCard:
+def _with_coarse(card: ModelCard, coarse: TrainingRun, request: ExportRequest) -> ModelCard:
     size, score = coarse.settings.size, coarse.scores()[request.checkpoint]
     plan = replace(size.plan, deep_supervision=False)
     spec = NetworkSpec(plan, size.spacing_kji, size.patch_kji, (COARSE_WEIGHTS,))
@@ -109,12 +108,12 @@ def _with_coarse(card: ModelCard, coarse: Run, request: ExportRequest) -> ModelC
     return replace(card, coarse=spec, training=card.training | {"coarse": about, TRAINED_ON: hashes})
 
 
-def _packed(run: Run, request: ExportRequest) -> bytes:
+def _packed(run: TrainingRun, request: ExportRequest) -> bytes:
     weights = run.weights(CHECKPOINTS[request.checkpoint])
     return pack_tensors({name: value for name, value in weights.items() if not name.startswith(DEEP_SUPERVISION_PREFIX)}, half=request.half)
 
 
-def _card(runs: Sequence[Run], names: tuple[str, ...], request: ExportRequest) -> ModelCard:
+def _card(runs: Sequence[TrainingRun], names: tuple[str, ...], request: ExportRequest) -> ModelCard:
     about = {key: getattr(request, key) for key in ("name", "version", "licence", "intended_use", "terms")}
     said = {key: value for key, value in about.items() if value is not None}
     scores = [run.scores()[request.checkpoint] for run in runs]
@@ -130,7 +129,7 @@ def _measured(path: Path) -> Any:
         raise InputError(f"The measured scores {path} can't be read: {error}. Give a JSON file.") from error
 
 
-def _training(runs: Sequence[Run], scores: Sequence[dict[str, Any]], request: ExportRequest) -> dict[str, Any]:
+def _training(runs: Sequence[TrainingRun], scores: Sequence[dict[str, Any]], request: ExportRequest) -> dict[str, Any]:
     settings = runs[0].settings
     about = {
         "data": request.data or Path(settings.data).name, "cases": len(runs[0].cases), "folds": settings.folds,
@@ -143,7 +142,7 @@ def _training(runs: Sequence[Run], scores: Sequence[dict[str, Any]], request: Ex
     return about | ({"anatomy": settings.anatomy} if settings.stage == "scar" else {})
 
 
-def _scores(runs: Sequence[Run], scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _scores(runs: Sequence[TrainingRun], scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Mean and SD of the validation Dice over the cases of all folds, each scored by the network that hasn't trained on it."""
     cases = [case for score in scores for case in score["cases"]]
     values = [case["dice"] for case in cases]

@@ -1,14 +1,12 @@
 """Cutting a data set into folds: seeded, with cases of one group on one side."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import InputError
-from .defaults import FOLDS
+from . import FOLDS
 
 
 @dataclass(frozen=True)

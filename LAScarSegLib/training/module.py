@@ -1,7 +1,5 @@
 """What Lightning trains: a stage's network with its loss and nnU-Net's optimiser."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

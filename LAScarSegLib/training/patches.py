@@ -1,7 +1,5 @@
 """Patches of the prepared cases: sample n of a training is the same, whoever draws it and wherever the training was resumed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +61,7 @@ class PatchDataset(Dataset):
     def __init__(self, cases: Sequence[PreparedCase], folder: Path, stage: Stage, size: Preset, seed: int) -> None:
         self.cases, self.folder, self.stage, self.size, self.seed = tuple(cases), Path(folder), stage, size, seed
         self.room = room_for(size.patch_kji)
-        self.transforms = training_transforms(size.patch_kji, size.mirror, size.few_scans)
+        self.transforms = training_transforms(size.patch_kji, size.mirror, size.strong_augmentation)
         self.padding = torch.tensor(stage.padding, dtype=torch.float32).reshape(-1, 1, 1, 1)
         self.scans = [n for n, channel in enumerate(stage.channels) if channel.augment_intensity]
         self.maps = [n for n, channel in enumerate(stage.channels) if not channel.augment_intensity]

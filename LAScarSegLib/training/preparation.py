@@ -4,28 +4,26 @@ The channels come from the function that makes them when a model runs (`inferenc
 in use what it saw in training.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from ..analysis.settings import Settings
 from ..anatomy.anatomy import build_anatomy
+from ..datasets.layouts import listed
+from ..datasets.training_cases import LABELS_OF_STAGE, TrainingCase, voxel_hash
 from ..errors import InputError
-from ..evaluation.cases import listed
 from ..inference.preparation import Normalisation, channels_at
 from ..inference.region import REGION_MARGIN_MM, widened
 from ..inference.resampling import resample_mask, shape_at, true_spacing, working_geometry
 from ..models.card import ModelCard
-from ..orientation import Orientation
-from ..progress import Progress
-from ..settings import Settings
+from ..support.progress import Progress
 from ..systems import Stage
-from ..volume import Box, Volume
-from ..volume_files import SIMULATED
-from .cases import LABELS_OF_STAGE, TrainingCase, voxel_hash
+from ..volumes.files import SIMULATED
+from ..volumes.orientation import Orientation
+from ..volumes.volume import Box, Volume
 
 FOREGROUND_POINTS = 10_000
 """Voxels of the foreground kept for oversampling; nnU-Net keeps as many."""

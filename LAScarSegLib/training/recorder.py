@@ -1,7 +1,5 @@
 """What a training leaves while it runs: progress, validation, checkpoints, curves."""
 
-from __future__ import annotations
-
 import json
 import math
 import os
@@ -11,12 +9,12 @@ import lightning
 import torch
 
 from ..errors import Cancelled, ProcessingError
-from ..progress import Progress
+from ..support.progress import Progress
 from .curves import CurveRow, draw_curves, write_curves
 from .module import TrainingModule
-from .run_folder import CURVES, PICTURE, SCORES, Run, write_whole
+from .run_folder import CURVES, PICTURE, SCORES, TrainingRun, write_whole
 from .settings import BEST, LAST
-from .validation import CaseScore, score_cases
+from .validation import ValidationScore, score_cases
 
 
 class Recorder(lightning.Callback):
@@ -30,7 +28,7 @@ class Recorder(lightning.Callback):
         epochs; the last epoch is always validated.
     """
 
-    def __init__(self, run: Run, progress: Progress, total_steps: int, validate_every: int) -> None:
+    def __init__(self, run: TrainingRun, progress: Progress, total_steps: int, validate_every: int) -> None:
         self.run, self.progress, self.total_steps, self.validate_every = run, progress, total_steps, validate_every
         self.rows: list[CurveRow] = []
         self.best: dict[str, Any] | None = None
@@ -75,7 +73,7 @@ class Recorder(lightning.Callback):
         if trainer.is_global_zero:
             self._write(_summary(step, mean, scores) if scores else None)
 
-    def _validate(self, trainer: lightning.Trainer, module: TrainingModule) -> list[CaseScore]:
+    def _validate(self, trainer: lightning.Trainer, module: TrainingModule) -> list[ValidationScore]:
         """Each process scores its share of the cases; all get all scores."""
         cases = self.run.part(self.run.split.validation)
         mine = cases[trainer.global_rank :: trainer.world_size]
@@ -87,7 +85,7 @@ class Recorder(lightning.Callback):
         scores = score_cases(module.network, mine, self.run.prepared, module.stage, settings.size, str(module.device), report)
         if trainer.world_size == 1:
             return scores
-        gathered: list[list[CaseScore]] = [[] for _ in range(trainer.world_size)]
+        gathered: list[list[ValidationScore]] = [[] for _ in range(trainer.world_size)]
         torch.distributed.all_gather_object(gathered, scores)
         return [score for part in gathered for score in part]
 
@@ -118,14 +116,14 @@ class Recorder(lightning.Callback):
         return f", best Dice {self.best['dice']:.3f}" if self.best else ""
 
 
-def stopped_text(run: Run) -> str:
+def stopped_text(run: TrainingRun) -> str:
     """What is left of a training that was stopped."""
     if (run.folder / LAST).is_file():
         return f"Stopped. {run.folder} keeps the training up to its last whole epoch; the same command with --resume continues it."
     return f"Stopped. {run.folder} keeps the prepared cases; the same command with --resume trains on them."
 
 
-def _summary(step: int, mean: float, scores: list[CaseScore]) -> dict[str, Any]:
+def _summary(step: int, mean: float, scores: list[ValidationScore]) -> dict[str, Any]:
     return {"step": step, "dice": mean, "cases": [score.to_json() for score in sorted(scores, key=lambda s: s.name)]}
 
 

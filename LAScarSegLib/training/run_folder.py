@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..errors import InputError
-from ..whole_folder import FolderKind
+from ..support.whole_folder import FolderKind
 from .folds import Split
 from .preparation import PreparedCase
 from .settings import BEST, LAST, TrainingSettings
@@ -27,7 +27,7 @@ NETWORK_PREFIX = "network."
 
 
 @dataclass(frozen=True)
-class Run:
+class TrainingRun:
     """A training run on disk; `read_run` makes it from its folder."""
 
     folder: Path
@@ -92,7 +92,7 @@ def is_run(folder: str | Path) -> bool:
     return (Path(folder) / RUN_CARD).is_file()
 
 
-def read_run(folder: str | Path) -> Run:
+def read_run(folder: str | Path) -> TrainingRun:
     """The run in `folder`; `InputError` when it is none, or of a later version."""
     folder = Path(folder).expanduser().absolute()
     if not is_run(folder):
@@ -104,14 +104,14 @@ def read_run(folder: str | Path) -> Run:
         cases = tuple(PreparedCase(**(case | {"spacing_kji": tuple(case["spacing_kji"])})) for case in data["cases"])
         seen = frozenset(data.get("seen_before", ()))
         split = Split(tuple(data["split"]["training"]), tuple(data["split"]["validation"]))
-        return Run(folder, TrainingSettings.from_json(data["settings"]), cases, split, data["simulated"], tuple(data["notes"]), seen)
+        return TrainingRun(folder, TrainingSettings.from_json(data["settings"]), cases, split, data["simulated"], tuple(data["notes"]), seen)
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{folder / RUN_CARD} is damaged ({type(error).__name__}: {error}). Start the training again with --force."
         ) from error
 
 
-def check_same(run: Run, settings: TrainingSettings) -> None:
+def check_same(run: TrainingRun, settings: TrainingSettings) -> None:
     """`InputError` with the differing keys unless `settings` are those of the run."""
     keys = run.settings.differences(settings)
     if keys:

@@ -10,9 +10,9 @@ from typing import Any
 from ..errors import InputError
 from ..models.card import Channel, ModelCard, NetworkSpec, Preprocessing
 from ..networks.plan import NetworkPlan
-from ..settings import require_choice
+from ..support.checks import require_choice
 from ..systems import Optimiser, Preset, Stage, find_system
-from .defaults import FOLDS
+from . import FOLDS
 
 ANATOMIES = ("predicted", "truth")
 """What a scar network's distance maps and region come from: predicted cavities, which it will see, or the manual ones."""

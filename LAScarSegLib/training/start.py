@@ -11,6 +11,7 @@ from ..errors import InputError
 from ..inference.bundle_models import DEEP_SUPERVISION_PREFIX
 from ..models.store import ModelStore
 from ..networks.plan import NetworkPlan
+from ..networks.weights import unpack_tensors
 from .cavities import TRAINED_ON
 from .run_folder import is_run, read_run
 
@@ -64,4 +65,4 @@ def open_start(reference: str) -> StartingPoint:
     store.require_terms(bundle)
     card = bundle.card
     known = frozenset(card.training.get(TRAINED_ON, ()))
-    return StartingPoint(Path(reference).name, card.fine.plan, card.stage, bundle.state_dict(card.fine.weights[0]), known, card.simulated)
+    return StartingPoint(Path(reference).name, card.fine.plan, card.stage, unpack_tensors(bundle.weights(card.fine.weights[0])), known, card.simulated)

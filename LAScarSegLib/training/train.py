@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..datasets.layouts import listed
+from ..datasets.training_cases import TrainingCase, find_training_cases
 from ..errors import Cancelled, InputError, ProcessingError
-from ..evaluation.cases import listed
-from ..progress import Progress
-from ..whole_folder import check_folder, whole_folder
-from .cases import TrainingCase, find_training_cases
-from .cavities import choose_sources, open_source, predict_cavity
-from .defaults import VALIDATE_EVERY
+from ..support.progress import Progress
+from ..support.whole_folder import check_folder, whole_folder
+from . import VALIDATE_EVERY
+from .cavities import choose_cavity_models, open_cavity_model, predict_cavity
 from .folds import split
 from .preparation import CavityOf, PreparedCase, check_cases, not_simulated_together, prepare
-from .run_folder import PREPARED, RUN, Run, check_same, is_run, read_run
+from .run_folder import PREPARED, RUN, TrainingRun, check_same, is_run, read_run
 from .settings import LAST, TrainingSettings
 from .start import StartingPoint, open_start
 
@@ -43,7 +43,7 @@ WAIT_HOURS, WAIT_SECONDS = 12.0, 2.0
 
 
 @dataclass(frozen=True)
-class Machine:
+class Hardware:
     """Where and how fast to train; nothing here is kept with the run, so that it may go on elsewhere."""
 
     device: str = "auto"
@@ -67,7 +67,7 @@ class Machine:
                 raise InputError(f"{name} is {value}; it must be at least 1.")
 
 
-def start_run(settings: TrainingSettings, folder: str | Path, force: bool = False, progress: Progress | None = None) -> Run:
+def start_run(settings: TrainingSettings, folder: str | Path, force: bool = False, progress: Progress | None = None) -> TrainingRun:
     """Check and prepare the cases; `folder` appears when all of them are.
 
     Raises
@@ -80,11 +80,11 @@ def start_run(settings: TrainingSettings, folder: str | Path, force: bool = Fals
     described = settings.described
     begun = _start_of(settings)
     cases = find_training_cases(settings.data, described.key, settings.exclude)
-    sources = [open_source(path) for path in settings.cavities] if settings.uses_predictions else []
+    sources = [open_cavity_model(path) for path in settings.cavities] if settings.uses_predictions else []
     hashes, notes = check_cases(cases, described.key, progress.part(0.0, CHECKING_SHARE))
     used = [case for case in cases if case.name in hashes]
     cut = split({case.name: case.group for case in used}, settings.fold, settings.folds, settings.seed)
-    chosen = choose_sources(hashes, sources) if sources else {}
+    chosen = choose_cavity_models(hashes, sources) if sources else {}
     cavity_of = (lambda sha256, scan: predict_cavity(chosen[sha256], scan)) if sources else None
     with whole_folder(Path(folder), force, RUN) as partial:
         (partial / PREPARED).mkdir()
@@ -92,7 +92,7 @@ def start_run(settings: TrainingSettings, folder: str | Path, force: bool = Fals
         simulated = not_simulated_together(prepared)
         if begun is not None:
             notes += _notes_of_start(begun, {name: hashes[name] for name in cut.validation}, simulated)
-        run = Run(Path(folder), settings, prepared, cut, simulated, tuple(notes), begun.trained_on if begun else frozenset())
+        run = TrainingRun(Path(folder), settings, prepared, cut, simulated, tuple(notes), begun.trained_on if begun else frozenset())
         run.write(partial)
     return read_run(folder)
 
@@ -139,7 +139,7 @@ def _prepare_all(
     return tuple(prepared)
 
 
-def open_run(settings: TrainingSettings, folder: str | Path, resume: bool, force: bool, progress: Progress) -> Run:
+def open_run(settings: TrainingSettings, folder: str | Path, resume: bool, force: bool, progress: Progress) -> TrainingRun:
     """A run to train in: a new one, or with `resume` the one in `folder`, if it has the same settings.
 
     Of several processes the first prepares, the others wait for it.
@@ -155,7 +155,7 @@ def open_run(settings: TrainingSettings, folder: str | Path, resume: bool, force
     return run
 
 
-def train(run: Run, machine: Machine = Machine(), progress: Progress | None = None) -> Run:
+def train(run: TrainingRun, machine: Hardware = Hardware(), progress: Progress | None = None) -> TrainingRun:
     """Train from the run's last checkpoint on, or from the start; the weights, curves and scores are in its folder.
 
     Raises
@@ -196,7 +196,7 @@ def train(run: Run, machine: Machine = Machine(), progress: Progress | None = No
     return run
 
 
-def _loader(run: Run, trainer: lightning.Trainer, machine: Machine) -> DataLoader:
+def _loader(run: TrainingRun, trainer: lightning.Trainer, machine: Hardware) -> DataLoader:
     from torch.utils.data import DataLoader
 
     from .patches import PatchDataset, SampleStream
@@ -210,7 +210,7 @@ def _loader(run: Run, trainer: lightning.Trainer, machine: Machine) -> DataLoade
     return DataLoader(dataset, size.batch_size, sampler=stream, num_workers=workers, persistent_workers=workers > 0)
 
 
-def _hardware(machine: Machine) -> dict[str, object]:
+def _hardware(machine: Hardware) -> dict[str, object]:
     """Lightning's options for the machine."""
     from ..inference.device import choose_device
 
@@ -233,7 +233,7 @@ def _best_precision(kind: str) -> str:
     return "bf16-mixed" if fast else "32-true"
 
 
-def _waited_for(settings: TrainingSettings, folder: Path) -> Run:
+def _waited_for(settings: TrainingSettings, folder: Path) -> TrainingRun:
     until = time.monotonic() + WAIT_HOURS * 3600
     while time.monotonic() < until:
         if is_run(folder) and not (run := read_run(folder)).settings.differences(settings):
@@ -242,7 +242,7 @@ def _waited_for(settings: TrainingSettings, folder: Path) -> Run:
     raise ProcessingError(f"The first process has not prepared {folder} within {WAIT_HOURS:g} hours. Look at what it says.")
 
 
-def _explained(error: Exception, run: Run) -> Exception:
+def _explained(error: Exception, run: TrainingRun) -> Exception:
     """Out of memory in words; everything else as it is."""
     import torch
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..evaluation.voxel import dice
+from ..anatomy.overlap import dice
 from ..inference.bundle_models import sigmoid
 from ..inference.resampling import working_geometry
 from ..inference.tiles import predict_tiles
 from ..systems import Preset, Stage
 from ..systems.uncertainty import uncertainty_mm
-from ..volume import Volume
+from ..volumes.volume import Volume
 from .preparation import REGION, TARGET, PreparedCase
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class CaseScore:
+class ValidationScore:
     """One validation case: Dice on the working grid, and how unsure the network is at the edge where the stage asks for it."""
 
     name: str
@@ -36,7 +36,7 @@ class CaseScore:
 
 def score_case(
     network: nn.Module, case: PreparedCase, folder: Path, stage: Stage, size: Preset, device: str, report: Callable[[float], None]
-) -> CaseScore:
+) -> ValidationScore:
     """Run `network`, which is on `device` and in evaluation mode, over one case."""
     channels, labels = case.channels(folder).astype(np.float32), case.labels(folder) > 0
     logits = predict_tiles(network, channels, size.patch_kji, padding=stage.padding, device=device, report=report)
@@ -46,7 +46,7 @@ def score_case(
     unsure = None
     if stage.uncertain_threshold is not None:
         unsure = uncertainty_mm(Volume(probability, working_geometry(probability.shape, case.spacing_kji)))
-    return CaseScore(case.name, dice(probability > stage.threshold, labels[TARGET]), unsure)
+    return ValidationScore(case.name, dice(probability > stage.threshold, labels[TARGET]), unsure)
 
 
 def score_cases(
@@ -57,7 +57,7 @@ def score_cases(
     size: Preset,
     device: str,
     report: Callable[[float, str], None],
-) -> list[CaseScore]:
+) -> list[ValidationScore]:
     """Every case; the network comes back in training mode. `report(fraction, case)` may raise to stop."""
     network.eval()
     try:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from LAScarSegLib.volume import Geometry, Volume
+from LAScarSegLib.volumes.volume import Geometry, Volume
 
 THIN_SLICES = (0.625, 0.625, 2.5)
 ISOTROPIC = (1.25, 1.25, 1.25)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from model_cases import small_card
 
-from LAScarSegLib.models.bundle import Bundle, pack_tensors
+from LAScarSegLib.models.bundle import Bundle
 from LAScarSegLib.models.store import ModelStore
 from LAScarSegLib.networks import build
+from LAScarSegLib.networks.weights import pack_tensors
 
 GAIN = 1000.0
 """Logits per standard deviation of the tile; large, because the last activation leaves a hundredth of what is negative."""

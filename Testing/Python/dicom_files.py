@@ -8,7 +8,7 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from LAScarSegLib.volume import Volume
+from LAScarSegLib.volumes.volume import Volume
 
 MODALITY, DESCRIPTION, SERIES, STUDY, INSTANCE, NUMBER = "0008|0060", "0008|103e", "0020|000e", "0020|000d", "0008|0018", "0020|0013"
 POSITION, ORIENTATION, THICKNESS = "0020|0032", "0020|0037", "0018|0050"

@@ -26,10 +26,10 @@ def main(picture: Path) -> None:
     import pythonqt_stand_in
     from slicer_stand_in import open_panel, slicer_application
 
-    from LAScarSegLib import sample_data
-    from LAScarSegLib.scene.sample import load_sample
     from LAScarSegLib import scene as mrml
-    from LAScarSegLib.settings import Settings
+    from LAScarSegLib.analysis.settings import Settings
+    from LAScarSegLib.datasets import sample_data
+    from LAScarSegLib.scene.sample import load_sample
 
     scene = mrml.new_scene()
     with tempfile.TemporaryDirectory() as no_models, slicer_application(scene):

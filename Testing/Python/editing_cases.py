@@ -10,9 +10,9 @@ from scene_cases import CENTRE_LPS, GRIDS, analysed, points_of
 
 from LAScarSegLib import scene as mrml
 from LAScarSegLib.analysis import Analysis
-from LAScarSegLib.presenter.editing import EditSession
 from LAScarSegLib.scene import segmentation as segments
 from LAScarSegLib.scene.volumes import LPS_TO_RAS, matrix_to_vtk
+from LAScarSegLib.session.edit_session import EditSession
 
 KINDS = {"cavity": segments.CAVITY, "wall": segments.WALL, "scar": segments.SCAR}
 RIGHT = np.array([-1.0, 0.0, 0.0])

@@ -20,16 +20,16 @@ from scipy import ndimage
 from LAScarSegLib.analysis import Analysis, ByRule, Change, Drawn, Given, Mask, Network, Offset, analyse, revise
 from LAScarSegLib.analysis.archive import read_analysis, write_analysis
 from LAScarSegLib.analysis.provenance import describe_file
+from LAScarSegLib.analysis.settings import Settings
 from LAScarSegLib.errors import InputError
-from LAScarSegLib.output.files import write_results
 from LAScarSegLib.output.reading import read_result
+from LAScarSegLib.output.writing import write_results
 from LAScarSegLib.phantom import Phantom, PhantomSettings, make_phantom
 from LAScarSegLib.phantom.settings import oblique_direction
-from LAScarSegLib.presenter.edits import Segments, Shown, measure_again
-from LAScarSegLib.settings import Settings
+from LAScarSegLib.session.edits import Segments, ShownState, measure_edits
 from LAScarSegLib.surface.planes import CutPlane
-from LAScarSegLib.volume import Geometry, Volume
-from LAScarSegLib.volume_files import write_volume
+from LAScarSegLib.volumes.files import write_volume
+from LAScarSegLib.volumes.volume import Geometry, Volume
 
 NAMES = ("cavity", "wall", "scar")
 SIZE, SPACING_MM = (60, 52, 36), (2.5, 2.5, 2.8)
@@ -86,7 +86,7 @@ def through_archive(analysis: Analysis, number: int, folder: Path) -> Analysis:
 def through_scene(analysis: Analysis, number: int, folder: Path) -> Analysis:
     """Shown in a scene, saved as .mrb, loaded into another scene and taken up there."""
     from LAScarSegLib import scene as mrml
-    from LAScarSegLib.presenter.reopen import reopen
+    from LAScarSegLib.session.reopen import reopen
 
     mrml.write_mrb(analysis, folder / "scene.mrb", name="scan")
     scene = mrml.new_scene()
@@ -174,7 +174,7 @@ def _straight(number: int, start: str) -> Analysis:
 class Story:
     """A person at work on a result, and beside it what the sources are by the law's own words.
 
-    `analysis` has gone through `measure_again` and `revise` at every step, as in the panel; `expected` is `analyse` from nothing.
+    `analysis` has gone through `measure_edits` and `revise` at every step, as in the panel; `expected` is `analyse` from nothing.
     """
 
     def __init__(self, number: int, start: str, checking: bool = True) -> None:
@@ -187,7 +187,7 @@ class Story:
         self.undo_steps: list[tuple[dict, dict]] = []
         self.redo_steps: list[tuple[dict, dict]] = []
         self.analysis = self.expected()
-        self.shown = [Shown.of(self.analysis)]
+        self.shown = [ShownState.of(self.analysis)]
         self.segments = self._masks()
         self.pending = False
         self.done: list[str] = []
@@ -214,7 +214,7 @@ class Story:
 
     def measure(self, ranges: bool = False) -> None:
         """What the panel does after a stroke, and what it writes into the segments."""
-        found = measure_again(self._held(), self.analysis, self.shown, ranges)
+        found = measure_edits(self._held(), self.analysis, self.shown, ranges)
         self._show(found)
 
     def do(self, what: str, place: int, size: int, wait: bool) -> None:
@@ -240,11 +240,11 @@ class Story:
             self.shown, self.analysis = shown, analysis
 
     def _paint_cavity(self, place: int, size: int) -> None:
-        self._settle_scar()
+        self._settle_others()
         self._stroke("cavity", self.segments["cavity"] | self._ball(place, size))
 
     def _erase_cavity(self, place: int, size: int) -> None:
-        self._settle_scar()
+        self._settle_others()
         self._stroke("cavity", self.segments["cavity"] & ~self._ball(place, size))
 
     def _paint_cavity_over_everything(self, place: int, size: int) -> None:
@@ -352,9 +352,9 @@ class Story:
         self.segments, self.drawn = (dict(part) for part in step)
         self.pending = True
 
-    def _settle_scar(self) -> None:
-        """Scar erased and cavity painted over it, unmeasured, look like cavity painted with overwriting: nobody can tell."""
-        if self.pending and Mask.of(self.segments["scar"]) != self.shown[-1].masks["scar"]:
+    def _settle_others(self) -> None:
+        """Wall or scar erased and cavity painted over it, unmeasured, look like cavity painted with overwriting: nobody can tell."""
+        if self.pending and any(Mask.of(self.segments[name]) != self.shown[-1].masks[name] for name in ("wall", "scar")):
             self.check()
 
     def _settle(self) -> None:
@@ -370,7 +370,7 @@ class Story:
 
     def _show(self, found: Analysis) -> None:
         self.analysis = found
-        self.shown.append(Shown.of(found))
+        self.shown.append(ShownState.of(found))
         masks = self._masks()
         if any(not np.array_equal(masks[name], self.segments[name]) for name in NAMES):
             # Segment Editor's redo lasts until something else writes into a segment.

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from LAScarSegLib.models.bundle import pack_tensors
 from LAScarSegLib.models.card import Channel, ModelCard, NetworkSpec, Preprocessing
 from LAScarSegLib.networks import NetworkPlan, build
+from LAScarSegLib.networks.weights import pack_tensors
 from LAScarSegLib.systems import SYSTEMS
-from LAScarSegLib.volume import Geometry, Volume
+from LAScarSegLib.volumes.volume import Geometry, Volume
 
 CUBE = ((1, 1, 1), (2, 2, 2), (2, 2, 2))
 OBLIQUE = (0.36, 0.48, -0.8, -0.8, 0.6, 0.0, 0.48, 0.64, 0.6)

@@ -22,7 +22,7 @@ from slicer_stand_in import open_panel, slicer_application
 
 from LAScarSegLib import scene as mrml
 from LAScarSegLib.models import store
-from LAScarSegLib.presenter.drawing import new_cavity
+from LAScarSegLib.scene.drawing import new_cavity
 from LAScarSegLib.scene.mrml import slicer_classes
 
 TIMEOUT_S = 180.0

@@ -12,15 +12,15 @@ import numpy as np
 from scipy import ndimage
 
 from LAScarSegLib.analysis import SDM_CLIP_MM, Analysis, ByRule, Given, Mask, Offset, ScarMethod, Sources
-from LAScarSegLib.flags import QualityFlag
+from LAScarSegLib.analysis.settings import Settings
 from LAScarSegLib.intensity.blood_pool import BloodPool
 from LAScarSegLib.intensity.curve import ThresholdCurve
-from LAScarSegLib.measure.quantities import QUANTITIES, Quantity
+from LAScarSegLib.measure.numbers import NUMBERS, Quantity
 from LAScarSegLib.measure.sample import Sample
-from LAScarSegLib.settings import Settings
+from LAScarSegLib.support.flags import QualityFlag
 from LAScarSegLib.surface.planes import CutPlane
 from LAScarSegLib.surface.surface import Surface
-from LAScarSegLib.volume import Box, Geometry, Volume
+from LAScarSegLib.volumes.volume import Box, Geometry, Volume
 
 RADIUS_MM = 20.0
 WALL_MM = 2.5
@@ -80,11 +80,11 @@ def sample_analysis(
         sdm_wall_box=_sdm(wall, geometry)[inside], surface=surface,
         curve=_curve(image[wall], surface, blood), samples=(_sample(image, cavity, wall, surface, blood),),
         method=ScarMethod(
-            "iir", "Image intensity ratio", 1.2, "IIR", 1.2 * blood.mean,
+            "iir", "Image intensity ratio", "Image intensity ratio > 1.20", 1.2, "IIR", 1.2 * blood.mean,
             "barcelona-fibrosis", "a mid-wall surface layer", False, "Benito et al.", kind="rule",
         ),
         measurements=_measurements(surface, scar, wall, cavity, geometry, blood, excluded_at is not None),
-        flags=(QualityFlag("sample_flag", "The atrium is a ball of 20 mm <radius> & nothing else."),),
+        flags=(QualityFlag("sample_flag", "The atrium is a ball of 20 mm <radius> & nothing else.", "warning"),),
         sources=Sources(Given(Mask.of(cavity)), Offset(), ByRule("iir", 1.2)),
         masks={"cavity": Mask.of(cavity), "wall": Mask.of(wall), "scar": Mask.of(scar)},
         provenance=provenance or {"lascarseg": "0.1.0", "inputs": {"image": {"path": "scan.nrrd"}}},
@@ -121,7 +121,7 @@ def _curve(wall_values: np.ndarray, surface: Surface, blood: BloodPool) -> Thres
 
 def _measurements(surface, scar, wall, cavity, geometry, blood, has_planes) -> dict[str, Quantity]:
     area = surface.vertex_area_mm2
-    values = dict.fromkeys(name.key for name in QUANTITIES)
+    values = dict.fromkeys(name.key for name in NUMBERS)
     values["scar_area_pct"] = 100.0 * area[surface.scar].sum() / area.sum()
     if has_planes:
         values["scar_area_pct_wall"] = 100.0 * area[surface.scar & surface.is_wall].sum() / area[surface.is_wall].sum()
@@ -133,7 +133,7 @@ def _measurements(surface, scar, wall, cavity, geometry, blood, has_planes) -> d
     values["wall_volume_ml"] = wall.sum() * geometry.voxel_volume_ml
     values["blood_pool_mean"], values["blood_pool_sd"] = blood.mean, blood.sd
     values["threshold"], values["threshold_intensity"] = 1.2, 1.2 * blood.mean
-    measurements = {n.key: Quantity(None if values[n.key] is None else float(values[n.key]), n.unit) for n in QUANTITIES}
+    measurements = {n.key: Quantity(None if values[n.key] is None else float(values[n.key]), n.unit) for n in NUMBERS}
     headline = measurements["scar_area_pct"]
     measurements["scar_area_pct"] = Quantity(headline.value, "%", headline.value - 3.0, headline.value + 4.0)
     return measurements

@@ -7,9 +7,9 @@ import functools
 import numpy as np
 
 from LAScarSegLib.analysis import Analysis, Mask, Network, Probability, analyse
-from LAScarSegLib.settings import Settings
+from LAScarSegLib.analysis.settings import Settings
 from LAScarSegLib.surface.planes import CutPlane
-from LAScarSegLib.volume import Geometry, Volume
+from LAScarSegLib.volumes.volume import Geometry, Volume
 
 CENTRE_LPS = np.array([12.0, -20.0, 35.0])
 """Off every axis: a sign that is wrong in one coordinate moves the ball by centimetres."""

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from analytic import Grid
 
-from LAScarSegLib import remeasure, request
-from LAScarSegLib.cli import Session, _run_app
-from LAScarSegLib.output.files import write_results
-from LAScarSegLib.volume import Volume
-from LAScarSegLib.volume_files import write_volume
+from LAScarSegLib.cli.main import Invocation, _run_app
+from LAScarSegLib.jobs import remeasure, request
+from LAScarSegLib.output.writing import write_results
+from LAScarSegLib.volumes.files import write_volume
+from LAScarSegLib.volumes.volume import Volume
 
 SPACING_MM, RADIUS_MM, REACH_MM, CAP_DEGREES = (1.25, 1.25, 2.5), 22.0, 30.0, 40.0
 """A ball of 44.6 mL, within the usual LA volumes, with scar on a cap around the head-side pole."""
@@ -55,7 +55,7 @@ def lascarseg(capfd: pytest.CaptureFixture, *arguments: object) -> Outcome:
     """`lascarseg ARGUMENTS`, in this process; also what libraries print past Python is caught."""
     capfd.readouterr()
     with patch.object(sys, "argv", ["lascarseg", *map(str, arguments)]):
-        code = _run_app(Session())
+        code = _run_app(Invocation())
     return Outcome(code, *capfd.readouterr())
 
 

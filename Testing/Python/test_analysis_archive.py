@@ -10,12 +10,12 @@ import pytest
 from same_analysis import assert_same
 from scene_cases import CENTRE_LPS, GRIDS, analysed, network_of, scan
 
-from LAScarSegLib.analysis.archive import read_analysis, write_analysis
-from LAScarSegLib.errors import ProcessingError
 from LAScarSegLib.analysis import ByRule, Change, analyse, revise
-from LAScarSegLib.settings import Settings
+from LAScarSegLib.analysis.archive import read_analysis, write_analysis
+from LAScarSegLib.analysis.settings import Settings
+from LAScarSegLib.errors import ProcessingError
 from LAScarSegLib.surface.planes import CutPlane
-from LAScarSegLib.volume import Volume
+from LAScarSegLib.volumes.volume import Volume
 
 
 def back(analysis, path: Path):

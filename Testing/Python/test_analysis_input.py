@@ -7,9 +7,9 @@ import pytest
 from scipy.ndimage import distance_transform_edt
 
 from LAScarSegLib.analysis import ByRule, Change, Mask, Offset, analyse, revise
+from LAScarSegLib.analysis.settings import Settings
 from LAScarSegLib.errors import InputError
-from LAScarSegLib.settings import Settings
-from LAScarSegLib.volume import Geometry, Volume
+from LAScarSegLib.volumes.volume import Geometry, Volume
 
 SPACING = (1.25, 1.25, 2.5)
 

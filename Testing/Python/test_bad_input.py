@@ -17,9 +17,9 @@ import SimpleITK as sitk
 from small_scan import NOISE, flag_codes, lascarseg, numbers, only_data_files, small_scan, write_scan
 
 from LAScarSegLib.analysis import analyse
-from LAScarSegLib.settings import Settings
-from LAScarSegLib.volume import Geometry, Volume
-from LAScarSegLib.volume_files import COMPUTED, read_volume, write_volume
+from LAScarSegLib.analysis.settings import Settings
+from LAScarSegLib.volumes.files import COMPUTED, read_volume, write_volume
+from LAScarSegLib.volumes.volume import Geometry, Volume
 
 SCAN, CAVITY = small_scan()
 MASK = CAVITY.array > 0

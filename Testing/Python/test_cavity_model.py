@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from LAScarSegLib.cli import app
-from LAScarSegLib.command_line import Session
+from LAScarSegLib.analysis.network_runs import find_cavity
+from LAScarSegLib.anatomy.overlap import dice
+from LAScarSegLib.cli.common import Invocation
+from LAScarSegLib.cli.main import app
 from LAScarSegLib.errors import InputError
-from LAScarSegLib.evaluation.voxel import dice
-from LAScarSegLib.analysis.networks import find_cavity
 from LAScarSegLib.inference.options import InferenceOptions
 from LAScarSegLib.models.bundle import Bundle
 from LAScarSegLib.models.store import ModelStore
-from LAScarSegLib.volume import Geometry, Volume
-from LAScarSegLib.volume_files import read_volume
+from LAScarSegLib.volumes.files import read_volume
+from LAScarSegLib.volumes.volume import Geometry, Volume
 
 LARGEST_BYTES = 14 * 2**20
 HELD_OUT = ("57SGAJMLCTCH92QUA0EE", "P1OTI3IWJUIB5NRLULLH")
@@ -65,9 +65,9 @@ def test_a_scan_is_enough_once_the_terms_are_accepted(store, data_dir, tmp_path)
     if not (data_dir / "carma").is_dir():
         pytest.skip(f"{data_dir / 'carma'} is not there")
     scan, out = data_dir / "carma" / "autoscar-data.nrrd", tmp_path / "out"
-    refused = CliRunner().invoke(app, ["run", str(scan), "-o", str(out)], obj=Session())
+    refused = CliRunner().invoke(app, ["run", str(scan), "-o", str(out)], obj=Invocation())
     assert refused.exit_code == 2 and "--accept-terms" in refused.output and not out.exists()
-    done = CliRunner().invoke(app, ["run", str(scan), "-o", str(out), "--accept-terms"], obj=Session())
+    done = CliRunner().invoke(app, ["run", str(scan), "-o", str(out), "--accept-terms"], obj=Invocation())
     assert done.exit_code == 0, done.output
     label, found = read_volume(data_dir / "carma" / "autoscar-endo.nrrd").array > 0, read_volume(out / "cavity.nii.gz").array > 0
     within = label.any(axis=(1, 2))

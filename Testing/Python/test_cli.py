@@ -13,8 +13,8 @@ import pytest
 from dicom_files import write_series
 from small_scan import flag_codes, lascarseg, numbers, only_data_files, small_scan, write_scan
 
-from LAScarSegLib.measure.quantities import QUANTITIES
-from LAScarSegLib.volume_files import read_volume, write_volume
+from LAScarSegLib.measure.numbers import NUMBERS
+from LAScarSegLib.volumes.files import read_volume, write_volume
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_run_prints_every_number_that_it_writes(folder, capfd):
     outcome = lascarseg(capfd, *RUN)
     assert outcome.code == 0 and outcome.err == ""
     result = numbers(folder / "out")
-    for quantity in QUANTITIES:
+    for quantity in NUMBERS:
         if result[quantity.key]["value"] is not None:
             assert quantity.label in outcome.out
             assert f"{result[quantity.key]['value']:.{quantity.decimals}f}" in outcome.out
@@ -164,7 +164,7 @@ def test_a_whole_result_has_every_file_of_the_contract(folder, capfd, monkeypatc
     }
     assert contract <= set(os.listdir("out")) <= contract | {"scene.mrb"}
     with open("out/measurements.csv", newline="", encoding="utf-8") as file:
-        assert len(list(csv.reader(file))) > len(QUANTITIES)
+        assert len(list(csv.reader(file))) > len(NUMBERS)
 
 
 def test_flags_reach_the_file_and_the_terminal(folder, capfd):
@@ -176,7 +176,7 @@ def test_a_failure_that_nobody_foresaw_is_one_line_and_a_traceback_on_demand(fol
     def broken(*_, **__):
         raise ZeroDivisionError("by accident")
 
-    monkeypatch.setattr("LAScarSegLib.request.analyse", broken)
+    monkeypatch.setattr("LAScarSegLib.jobs.request.analyse", broken)
     outcome = lascarseg(capfd, *RUN)
     assert outcome.code == 1 and len(outcome.err.splitlines()) == 1 and "ZeroDivisionError: by accident" in outcome.err
     assert "Traceback" not in caplog.text
@@ -197,7 +197,7 @@ def test_other_failures_say_what_to_do(folder, capfd, monkeypatch, error, says):
     def broken(*_, **__):
         raise error
 
-    monkeypatch.setattr("LAScarSegLib.request.analyse", broken)
+    monkeypatch.setattr("LAScarSegLib.jobs.request.analyse", broken)
     outcome = lascarseg(capfd, *RUN)
     assert outcome.code == (130 if isinstance(error, KeyboardInterrupt) else 1)
     (line,) = outcome.err.splitlines()

@@ -12,8 +12,8 @@ from analytic import oblique
 from dicom_files import DESCRIPTION, MODALITY, ORIENTATION, POSITION, add_rescaling, write_series
 
 from LAScarSegLib.errors import InputError
-from LAScarSegLib.volume import Geometry, Volume
-from LAScarSegLib.volume_files import read_volume
+from LAScarSegLib.volumes.files import read_volume
+from LAScarSegLib.volumes.volume import Geometry, Volume
 
 STRAIGHT = Geometry((12, 10, 8), (0.625, 0.75, 2.5), (-17.0, 23.0, 41.0))
 CORNERS = np.array(np.meshgrid((0, 11), (0, 9), (0, 7))).reshape(3, -1).T

@@ -9,8 +9,8 @@ from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
 from LAScarSegLib.anatomy.distance import distance_to, signed_distance
-from LAScarSegLib.surface.distance import subvoxel_signed_distance
 from LAScarSegLib.surface.mesh import cavity_surface
+from LAScarSegLib.surface.subvoxel_distance import subvoxel_signed_distance
 
 spacings = st.tuples(*[st.sampled_from([0.4, 0.625, 1.25, 2.5])] * 3)
 masks = arrays(bool, st.tuples(*[st.integers(1, 6)] * 3))

@@ -5,10 +5,8 @@ import pytest
 from analytic import ISOTROPIC, THIN_SLICES, Grid, cap_share_pct
 from scipy.stats import norm
 
-from LAScarSegLib.evaluation.agreement import ScarAgreement
-from LAScarSegLib.evaluation.anatomy_errors import anatomy_errors
 from LAScarSegLib.evaluation.lascarqs import ChallengeSurface, challenge_agreement
-from LAScarSegLib.evaluation.mesh import mesh_agreement, surface_agreement
+from LAScarSegLib.evaluation.scar import ScarAgreement, anatomy_errors, mesh_agreement, surface_agreement
 from LAScarSegLib.evaluation.voxel import border
 from LAScarSegLib.surface.mesh import cavity_surface
 

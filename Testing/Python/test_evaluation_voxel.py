@@ -7,10 +7,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from LAScarSegLib.anatomy.overlap import dice
 from LAScarSegLib.evaluation.surfels import surface_dice, surfel_areas_mm2, surfels
-from LAScarSegLib.evaluation.voxel import border, border_distances, centroid_error_mm, dice
-from LAScarSegLib.volume import Box
-from LAScarSegLib.volume_files import read_volume
+from LAScarSegLib.evaluation.voxel import border, border_distances, centroid_error_mm
+from LAScarSegLib.volumes.files import read_volume
+from LAScarSegLib.volumes.volume import Box
 
 medpy = pytest.importorskip("medpy.metric.binary")
 deepmind = pytest.importorskip("surface_distance")

@@ -67,7 +67,7 @@ def test_everything_a_user_needs_is_installed_and_nothing_else(installed: Path, 
     library = files_below(source_copy / "LAScarSegLib", source_copy) - {"LAScarSegLib/CMakeLists.txt"}
     resources = files_below(source_copy / "Resources", source_copy)
     module = files_below(source_copy / "LAScarSeg", source_copy / "LAScarSeg") - {"CMakeLists.txt"}
-    assert {"LAScarSegLib/volume.py", "LAScarSegLib/surface/surface.py"} <= library
+    assert {"LAScarSegLib/volumes/volume.py", "LAScarSegLib/surface/surface.py"} <= library
     assert files_below(installed, installed) == library | resources | module
 
 
@@ -88,7 +88,7 @@ def test_a_file_added_later_is_installed_by_the_next_build(cmake: str, source_co
 
 def test_the_installed_library_imports_and_finds_its_resources(installed: Path, tmp_path: Path) -> None:
     code = (
-        "import LAScarSegLib; from LAScarSegLib.resources import resource_path;"
+        "import LAScarSegLib; from LAScarSegLib.support.resources import resource_path;"
         "print(LAScarSegLib.__file__); print(resource_path('Icons/LAScarSeg.png'))"
     )
     # -P and another working directory: the source tree must not be found instead.

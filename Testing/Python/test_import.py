@@ -35,7 +35,7 @@ def test_importing_the_library_takes_less_than_half_a_second() -> None:
 
 
 def test_the_pipeline_and_the_worker_need_only_what_slicer_has() -> None:
-    assert loaded_after("import LAScarSegLib.analysis, LAScarSegLib.worker", WORKER_FREE_OF) == []
+    assert loaded_after("import LAScarSegLib.analysis, LAScarSegLib.jobs.worker", WORKER_FREE_OF) == []
 
 
 def test_the_version_is_the_same_everywhere(repository: Path) -> None:

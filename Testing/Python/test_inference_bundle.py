@@ -17,15 +17,16 @@ from model_cases import BALL_RADIUS_MM, OBLIQUE, Contrast, ball, centroid, small
 from LAScarSegLib.errors import Cancelled, InputError  # noqa: E402
 from LAScarSegLib.inference import tiles  # noqa: E402
 from LAScarSegLib.inference.bundle_models import BundleCavityModel, BundleScarModel  # noqa: E402
-from LAScarSegLib.inference.entropy import entropy  # noqa: E402
 from LAScarSegLib.inference.options import InferenceOptions  # noqa: E402
 from LAScarSegLib.inference.region import check_found  # noqa: E402
-from LAScarSegLib.models.bundle import pack_tensors, write_bundle  # noqa: E402
+from LAScarSegLib.models.bundle import write_bundle  # noqa: E402
 from LAScarSegLib.models.card import Channel, NetworkSpec, Preprocessing  # noqa: E402
 from LAScarSegLib.networks import build  # noqa: E402
-from LAScarSegLib.progress import Progress  # noqa: E402
+from LAScarSegLib.networks.weights import pack_tensors  # noqa: E402
+from LAScarSegLib.support.progress import Progress  # noqa: E402
 from LAScarSegLib.systems import SYSTEMS  # noqa: E402
-from LAScarSegLib.volume import Box, Geometry, Volume  # noqa: E402
+from LAScarSegLib.systems.uncertainty import entropy_map  # noqa: E402
+from LAScarSegLib.volumes.volume import Box, Geometry, Volume  # noqa: E402
 
 FLIPPED = (0.0, 0.0, -1.0, -1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 LEFT_HANDED = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
@@ -197,7 +198,7 @@ def test_a_graphics_card_may_not_choose_its_algorithms_by_their_speed():
 def test_entropy_is_a_bit_where_nothing_is_known():
     probability = Volume(np.array([[[0.0, 0.5, 1.0, 0.25]]], dtype=np.float32), Geometry((4, 1, 1)))
     # −¼ log₂ ¼ − ¾ log₂ ¾
-    assert np.allclose(entropy(probability).array, [[[0.0, 1.0, 0.0, 0.5 + 0.75 * np.log2(4 / 3)]]])
+    assert np.allclose(entropy_map(probability).array, [[[0.0, 1.0, 0.0, 0.5 + 0.75 * np.log2(4 / 3)]]])
 
 
 def test_statistics_of_the_non_zero_box_leave_a_black_frame_out():

@@ -7,7 +7,6 @@ import pytest
 
 pytest.importorskip("torch", reason="networks need torch")
 
-from LAScarSegLib.orientation import Orientation  # noqa: E402
 from LAScarSegLib.inference.resampling import (  # noqa: E402
     resample_logits,
     resample_logits_part,
@@ -17,7 +16,8 @@ from LAScarSegLib.inference.resampling import (  # noqa: E402
     shape_at,
     true_spacing,
 )
-from LAScarSegLib.volume import Box, Geometry  # noqa: E402
+from LAScarSegLib.volumes.orientation import Orientation  # noqa: E402
+from LAScarSegLib.volumes.volume import Box, Geometry  # noqa: E402
 
 
 def ramp(shape: tuple[int, int, int], spacing: tuple[float, float, float]) -> np.ndarray:

@@ -17,9 +17,8 @@ pytest.importorskip("monai", reason="networks need MONAI")
 pytest.importorskip("safetensors", reason="networks need safetensors")
 
 from model_cases import Contrast, small_card, weights_for  # noqa: E402
-from small_scan import flag_codes, lascarseg, numbers, only_data_files, small_scan, write_scan  # noqa: E402
-
 from scipy.ndimage import binary_fill_holes  # noqa: E402
+from small_scan import flag_codes, lascarseg, numbers, only_data_files, small_scan, write_scan  # noqa: E402
 from vtkmodules.util.numpy_support import vtk_to_numpy  # noqa: E402
 from vtkmodules.vtkIOXML import vtkXMLPolyDataReader  # noqa: E402
 
@@ -29,8 +28,8 @@ from LAScarSegLib.inference.region import largest_component  # noqa: E402
 from LAScarSegLib.models.bundle import write_bundle  # noqa: E402
 from LAScarSegLib.models.card import Preprocessing  # noqa: E402
 from LAScarSegLib.models.store import ModelStore  # noqa: E402
-from LAScarSegLib.volume import Volume  # noqa: E402
-from LAScarSegLib.volume_files import read_volume, write_volume  # noqa: E402
+from LAScarSegLib.volumes.files import read_volume, write_volume  # noqa: E402
+from LAScarSegLib.volumes.volume import Volume  # noqa: E402
 
 BLOOD_LEVEL, SCAR_LEVEL = 180.0, 250.5
 """Grey levels between wall (160) and blood (200), and between blood and scar (300); the scan holds whole numbers."""
@@ -221,7 +220,7 @@ def test_a_real_terminal_is_one(folder):
 
     install(folder, terms="Research only.")
     ours, theirs = pty.openpty()
-    program = "from LAScarSegLib.cli import main; main()"
+    program = "from LAScarSegLib.cli.main import main; main()"
     command = [sys.executable, "-c", program, "run", "image.nrrd", "--cavity", "cavity-net", "-o", "out"]
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, text=True) as process:
         os.close(theirs)

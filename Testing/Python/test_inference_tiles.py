@@ -11,7 +11,7 @@ pytest.importorskip("monai", reason="networks need MONAI")
 from model_cases import Blur, Contrast  # noqa: E402
 
 from LAScarSegLib.errors import Cancelled  # noqa: E402
-from LAScarSegLib.inference.tiles import BACKGROUND, LEAST_SAY, predict_tiles, tile_starts, tile_weights, tiles_with_a_say  # noqa: E402
+from LAScarSegLib.inference.tiles import BACKGROUND, LEAST_SAY, contributing_tiles, predict_tiles, tile_starts, tile_weights  # noqa: E402
 
 
 def noise(*shape: int) -> np.ndarray:
@@ -111,14 +111,14 @@ def test_a_tile_has_a_say_where_it_has_more_than_a_fifth_of_the_weights():
     for place in places:
         total[place] += window
     expected = [corner for corner, place in zip(every, places) if (window / total[place])[wanted[place]].max(initial=0.0) > LEAST_SAY]
-    assert tiles_with_a_say(np.argwhere(wanted), shape, patch) == expected
+    assert contributing_tiles(np.argwhere(wanted), shape, patch) == expected
     assert 2 < len(expected) < len(every)
 
 
 def test_some_tiles_give_what_all_give_where_they_decide_and_background_where_none_looked():
     x = noise(60, 72, 40)
     points = np.argwhere(np.ones((10, 10, 10))) + (20, 30, 15)
-    corners = tiles_with_a_say(points, x.shape[1:], (24, 32, 32))
+    corners = contributing_tiles(points, x.shape[1:], (24, 32, 32))
     result = predict_tiles(Contrast(), x, (24, 32, 32), padding=[0.0], corners=corners)
     covered = np.zeros(x.shape[1:], dtype=bool)
     for k, j, i in corners:
@@ -131,6 +131,6 @@ def test_some_tiles_give_what_all_give_where_they_decide_and_background_where_no
 def test_every_voxel_that_is_wanted_is_covered_however_many_tiles_share_it(step):
     """At an eighth of a tile apart no tile of 32 voxels has a fifth of the weights anywhere away from the border."""
     points = np.argwhere(np.ones((6, 6, 6))) + 33
-    corners = np.array(tiles_with_a_say(points, (72, 72, 72), (32, 32, 32), step))
+    corners = np.array(contributing_tiles(points, (72, 72, 72), (32, 32, 32), step))
     inside = (points[:, None] >= corners) & (points[:, None] < corners + 32)
     assert inside.all(axis=2).any(axis=1).all()

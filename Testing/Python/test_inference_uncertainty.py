@@ -13,7 +13,7 @@ from model_cases import Contrast, small_card  # noqa: E402
 from LAScarSegLib.errors import InputError  # noqa: E402
 from LAScarSegLib.inference.bundle_models import BundleCavityModel  # noqa: E402
 from LAScarSegLib.models.card import Preprocessing  # noqa: E402
-from LAScarSegLib.volume import Geometry, Volume  # noqa: E402
+from LAScarSegLib.volumes.volume import Geometry, Volume  # noqa: E402
 
 RADIUS_MM, SPACING_MM, VOXELS = 22.0, 2.0, 40
 SURE_MM, UNSURE_MM = 1.5, 3.0

@@ -17,13 +17,13 @@ import pytest
 from small_scan import only_data_files, write_scan
 
 from LAScarSegLib.errors import Cancelled
-from LAScarSegLib.interruption import GRACE_SECONDS, Stop, watch_signals
-from LAScarSegLib.progress import Progress
-from LAScarSegLib.request import Request, run_request
+from LAScarSegLib.jobs.request import Request, run_request
+from LAScarSegLib.support.interruption import GRACE_SECONDS, Stop, watch_signals
+from LAScarSegLib.support.progress import Progress
 
 ROOT = Path(__file__).resolve().parents[2]
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals to send")
-LASCARSEG = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from LAScarSegLib.cli import main; main()"
+LASCARSEG = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from LAScarSegLib.cli.main import main; main()"
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_work_that_looks_at_its_progress_is_not_interrupted(stop):
     threading.Thread(target=stop.ask).start()
     with pytest.raises(Cancelled):
         while True:
-            Progress(is_cancelled=stop.heed).report("work", 0.5)
+            Progress(is_cancelled=stop.requested).report("work", 0.5)
     time.sleep(GRACE_SECONDS + 0.2)
     signal.raise_signal(signal.SIGINT)
 
@@ -157,7 +157,7 @@ def test_python_code_that_cpp_may_have_called_is_not_interrupted(stop):
 @posix
 def test_the_end_waits_for_no_thread_and_loses_no_output():
     program = (
-        "import os, sys, threading, atexit; from LAScarSegLib.interruption import leave\n"
+        "import os, sys, threading, atexit; from LAScarSegLib.support.interruption import leave\n"
         "threading.Thread(target=os.read, args=(0, 1), daemon=True).start()\n"
         "atexit.register(print, 'cleaned up')\nprint('said'); leave(130)"
     )

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from law_cases import CARRIERS, CHANGES, NAMES, PHANTOMS, STARTS, Story, check_carrier, check_grid, phantom, regridded
 from scene_cases import rotation
 
-from LAScarSegLib.phantom.files import write_phantom
-from LAScarSegLib.request import Request, run_request
-from LAScarSegLib.volume_files import read_volume
+from LAScarSegLib.datasets.phantoms import write_phantom
+from LAScarSegLib.jobs.request import Request, run_request
+from LAScarSegLib.volumes.files import read_volume
 
 FIXED = {
     "derandomize": True, "deadline": None, "database": None, "phases": (Phase.generate,),
@@ -104,13 +104,13 @@ def test_law_3_every_door_leads_to_the_same_room(scans, tmp_path, monkeypatch, r
     monkeypatch.chdir(scans)
     request = {"image": "image.nii.gz", "cavity": "cavity.nii.gz"} | request_ | {"output": str(tmp_path / "worker")}
     (tmp_path / "request.json").write_text(json.dumps(request), encoding="utf-8")
-    command_line, environment = "from LAScarSegLib.cli import main; main()", os.environ | {"OMP_NUM_THREADS": "1"}
+    command_line, environment = "from LAScarSegLib.cli.main import main; main()", os.environ | {"OMP_NUM_THREADS": "1"}
     started = [
         subprocess.Popen(
             [sys.executable, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
         )
         for arguments in (
-            ["-m", "LAScarSegLib.worker", str(tmp_path / "request.json")],
+            ["-m", "LAScarSegLib.jobs.worker", str(tmp_path / "request.json")],
             ["-c", command_line, "run", "image.nii.gz", *options(request_), "-o", str(tmp_path / "command line")],
         )
     ]
@@ -141,7 +141,7 @@ STORED_OTHERWISE = (
 def test_law_3_a_network_finds_the_same_cavity_however_the_scan_is_stored(scans, monkeypatch, order, flips, turn):
     pytest.importorskip("torch", reason="networks need torch")
     pytest.importorskip("monai", reason="networks need MONAI")
-    from LAScarSegLib.analysis.networks import find_cavity
+    from LAScarSegLib.analysis.network_runs import find_cavity
     from LAScarSegLib.inference.options import InferenceOptions
     from LAScarSegLib.models.store import ModelStore
 

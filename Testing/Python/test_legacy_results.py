@@ -15,13 +15,13 @@ slicer = pytest.importorskip("slicer", reason="scenes need slicer-core")
 
 from LAScarSegLib.analysis import Analysis, ByRule, Change, Given, Mask, Network, Offset, analyse, revise
 from LAScarSegLib.analysis.provenance import describe_file
+from LAScarSegLib.analysis.settings import Settings
 from LAScarSegLib.errors import InputError
-from LAScarSegLib.output.files import write_results
 from LAScarSegLib.output.reading import read_result
-from LAScarSegLib.presenter.reopen import reopen
-from LAScarSegLib.scene.provenance import MEASUREMENTS, PROVENANCE, SOURCES
-from LAScarSegLib.settings import Settings
-from LAScarSegLib.volume_files import read_volume, write_volume
+from LAScarSegLib.output.writing import write_results
+from LAScarSegLib.scene.attributes import MEASUREMENTS, PROVENANCE, SOURCES
+from LAScarSegLib.session.reopen import reopen
+from LAScarSegLib.volumes.files import read_volume, write_volume
 
 GRID = "oblique"
 SPOT = ball(GRID, RIGHT * (RADIUS_MM + 1), 4.0)
@@ -99,7 +99,7 @@ def test_a_scene_opens_with_its_numbers_and_can_be_edited(name):
 def test_scar_that_was_edited_there_is_still_edited_and_a_rule_is_found_again(tmp_path):
     edited = revise(analysed(), Change(scar=Mask.of(analysed().scar.array.astype(bool) | (SPOT & (analysed().wall.array > 0)))))
     read = read_result(landed_folder(edited, tmp_path)).analyse()
-    assert read.measurements == edited.measurements and read.method.words == "Image intensity ratio > 1.20, edited by hand"
+    assert read.measurements == edited.measurements and read.method.label == "Image intensity ratio > 1.20, edited by hand"
     back = revise(read, Change(scar=Mask.of(analysed().scar.array)))
     assert not back.origins["scar"].edited and back.measurements == analysed().measurements
 
@@ -190,10 +190,9 @@ def test_a_probability_that_is_gone_is_said_and_the_scar_is_still_the_networks(t
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"masks": {}}'])
 def test_a_scene_whose_table_is_damaged_still_lets_apply_ask_what_it_replaces(text):
-    from LAScarSegLib.presenter.choices import Choices
-    from LAScarSegLib.presenter.stake import edits_at_stake
+    from LAScarSegLib.session.choices import Choices, question_before_run
 
     made = bench(analysed())
     made.nodes.measurements.SetAttribute(PROVENANCE, text)
-    question = edits_at_stake(made.scene, Choices(volume_id=made.nodes.volume.GetID()))
+    question = question_before_run(made.scene, Choices(volume_id=made.nodes.volume.GetID()))
     assert question == "" if not text else "(cavity, wall, scar)" in question

@@ -2,18 +2,17 @@
 
 import numpy as np
 import pytest
-from scene_cases import network_of
 from analytic import BLOOD, ISOTROPIC, LUNG, Grid, ellipsoid_volume_ml, sphere_area_mm2
+from scene_cases import network_of
 
+from LAScarSegLib.analysis import ByRule, Change, analyse, revise
+from LAScarSegLib.analysis.settings import Settings
 from LAScarSegLib.errors import InputError
 from LAScarSegLib.intensity.blood_pool import BloodPool
 from LAScarSegLib.intensity.curve import share_above
-from LAScarSegLib.measure.numbers import utah_stage
+from LAScarSegLib.measure.numbers import NUMBERS, utah_stage
 from LAScarSegLib.measure.quality import check_is_scan, check_level, check_lge_like
-from LAScarSegLib.measure.quantities import QUANTITIES
-from LAScarSegLib.analysis import ByRule, Change, analyse, revise
-from LAScarSegLib.settings import Settings
-from LAScarSegLib.volume import Geometry, Volume
+from LAScarSegLib.volumes.volume import Geometry, Volume
 
 RADIUS_MM = 25.0
 
@@ -44,7 +43,7 @@ def test_every_key_of_the_contract_is_there(analysis):
     ).split()
     content = analysis.measurements_json()
     assert set(contract) <= set(content)
-    assert [q.key for q in QUANTITIES] == contract
+    assert [q.key for q in NUMBERS] == contract
     assert all(set(content[key]) == {"value", "unit", "low", "high"} for key in contract)
     assert {"method", "quality_flags"} <= set(content)
 

@@ -17,9 +17,10 @@ pytest.importorskip("safetensors", reason="networks need safetensors")
 from model_cases import small_card, weights_for  # noqa: E402
 
 from LAScarSegLib.errors import InputError, ProcessingError  # noqa: E402
-from LAScarSegLib.models import source as sources  # noqa: E402
-from LAScarSegLib.models.bundle import pack_tensors, read_bundle, write_bundle  # noqa: E402
+from LAScarSegLib.models import bundle_files  # noqa: E402
+from LAScarSegLib.models.bundle import read_bundle, write_bundle  # noqa: E402
 from LAScarSegLib.models.card import FORMAT, ModelCard  # noqa: E402
+from LAScarSegLib.networks.weights import pack_tensors, unpack_tensors  # noqa: E402
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ def test_half_precision_halves_the_file_and_keeps_the_values(tmp_path):
     half = pack_tensors(tensors, half=True)
     assert len(half) < 0.6 * len(pack_tensors(tensors))
     bundle = write_bundle(small_card(), {"fold_0.safetensors": half}, tmp_path / "model")
-    read = bundle.state_dict("fold_0.safetensors")
+    read = unpack_tensors(bundle.weights("fold_0.safetensors"))
     # float16 has 11 bits: half a unit in the last place below 1.
     assert torch.allclose(read["a"].float(), tensors["a"], atol=2**-12)
     assert read["count"].dtype == torch.int64
@@ -91,7 +92,7 @@ def test_a_changed_weight_is_refused(folder):
     with pytest.raises(InputError, match=r"fold_1\.safetensors was changed.*SHA-256"):
         bundle.verify()
     with pytest.raises(InputError, match="SHA-256"):
-        bundle.state_dict("fold_1.safetensors")
+        unpack_tensors(bundle.weights("fold_1.safetensors"))
 
 
 def test_a_truncated_weight_is_refused(folder):
@@ -259,7 +260,7 @@ def test_a_folder_with_a_link_is_refused(folder):
 
 
 def test_a_zip_that_would_fill_the_memory_is_refused(folder, monkeypatch):
-    monkeypatch.setattr(sources, "LARGEST_BUNDLE_BYTES", 100_000)
+    monkeypatch.setattr(bundle_files, "LARGEST_BUNDLE_BYTES", 100_000)
     with pytest.raises(InputError, match="would unpack to more than"):
         read_bundle(zipped(folder, extra={"zeros.txt": bytes(200_000)}))
 
@@ -273,7 +274,7 @@ def test_a_file_longer_than_the_card_says_is_not_read_to_its_end(folder):
 
 
 def test_a_zip_with_too_many_files_is_refused(folder, monkeypatch):
-    monkeypatch.setattr(sources, "LARGEST_COUNT", 3)
+    monkeypatch.setattr(bundle_files, "LARGEST_COUNT", 3)
     with pytest.raises(InputError, match="more than 3"):
         read_bundle(zipped(folder))
 

@@ -274,7 +274,7 @@ def test_no_weight_has_two_names() -> None:
 
 
 def parameters_of(plan: NetworkPlan) -> int:
-    """Counted on paper: convolutions without bias, two numbers per channel of each norm, transposed convolutions and outputs with bias."""
+    """CavityCounts on paper: convolutions without bias, two numbers per channel of each norm, transposed convolutions and outputs with bias."""
 
     def two_blocks(inputs: int, outputs: int, kernel: tuple[int, ...]) -> int:
         return (inputs + outputs) * outputs * math.prod(kernel) + 4 * outputs

@@ -16,12 +16,13 @@ pytest.importorskip("safetensors", reason="networks need safetensors")
 from model_cases import ball, small_card, weights_for  # noqa: E402
 from test_networks import PlainConvUNet, real_plain_conv_unet, with_random_weights  # noqa: E402
 
-from LAScarSegLib.evaluation.voxel import dice  # noqa: E402
+from LAScarSegLib.anatomy.overlap import dice  # noqa: E402
 from LAScarSegLib.inference.bundle_models import BundleCavityModel  # noqa: E402
-from LAScarSegLib.models.bundle import Bundle, pack_tensors, write_bundle  # noqa: E402
-from LAScarSegLib.models.nnunet import ImportRequest, convert_results  # noqa: E402
+from LAScarSegLib.models.bundle import Bundle, write_bundle  # noqa: E402
 from LAScarSegLib.networks import build  # noqa: E402
-from LAScarSegLib.volume_files import read_volume, write_volume  # noqa: E402
+from LAScarSegLib.networks.weights import pack_tensors, unpack_tensors  # noqa: E402
+from LAScarSegLib.training.nnunet_import import ImportRequest, convert_results  # noqa: E402
+from LAScarSegLib.volumes.files import read_volume, write_volume  # noqa: E402
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def test_exported_and_imported_again_the_weights_are_the_same_numbers(benchmarks
     bundle = write_bundle(card, files, tmp_path / "model")
     imported, again = convert_results(written(bundle, tmp_path / "results"), ImportRequest(name="again"))
     back = write_bundle(imported, again, tmp_path / "back")
-    before, after = (b.state_dict("fold_0.safetensors") for b in (bundle, back))
+    before, after = (unpack_tensors(b.weights("fold_0.safetensors")) for b in (bundle, back))
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name].float(), after[name]) for name in before)
     assert replace(imported.fine, weights=card.fine.weights) == card.fine

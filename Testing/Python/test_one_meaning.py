@@ -17,19 +17,19 @@ from small_scan import lascarseg, small_scan, write_scan
 slicer = pytest.importorskip("slicer", reason="edits need slicer-core")
 
 from LAScarSegLib import scene as mrml
-from LAScarSegLib.analysis import ByRule, Change, Mask, analyse, revise, words
+from LAScarSegLib.analysis import ByRule, Change, Mask, analyse, method, revise
 from LAScarSegLib.analysis.provenance import describe_file
+from LAScarSegLib.analysis.settings import Settings
 from LAScarSegLib.intensity import rules
 from LAScarSegLib.intensity.rules import RULES, Rule
-from LAScarSegLib.measure import quantities
-from LAScarSegLib.output.files import write_results
+from LAScarSegLib.measure.numbers import NUMBERS
 from LAScarSegLib.output.reading import read_result
-from LAScarSegLib.presenter.live import LiveUpdate
-from LAScarSegLib.presenter.reopen import reopen
-from LAScarSegLib.settings import Settings
+from LAScarSegLib.output.writing import write_results
+from LAScarSegLib.session.live import LiveUpdate
+from LAScarSegLib.session.reopen import reopen
 from LAScarSegLib.surface.projection import NormalProbe
 from LAScarSegLib.systems import SYSTEMS
-from LAScarSegLib.volume_files import read_volume, write_volume
+from LAScarSegLib.volumes.files import read_volume, write_volume
 
 GRID = "oblique"
 BULGE = ball(GRID, RIGHT * (RADIUS_MM - 2), 6.0)
@@ -206,17 +206,17 @@ def test_a_perturbation_that_can_not_be_measured_is_said():
     assert "range_incomplete" not in [flag.code for flag in whole.flags]
 
 
-def shuffled_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def shuffled_labels(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every title, suffix and display name says something else, and the wrong thing where it can."""
     titles = [rule.title for rule in RULES.values()]
     for rule, title in zip(list(RULES.values()), titles[1:] + titles[:1]):
-        monkeypatch.setitem(RULES, rule.name, replace(rule, title=title, parameter=rule.parameter and "edited by hand"))
-    monkeypatch.setattr(words, "BY_HAND", "")
-    monkeypatch.setattr(words, "MASK", "iir")
-    monkeypatch.setattr(words, "GIVEN_WORDS", "Image intensity ratio, edited by hand")
+        monkeypatch.setitem(RULES, rule.name, replace(rule, title=title, sentence="", parameter=rule.parameter and "edited by hand"))
+    monkeypatch.setattr(method, "BY_HAND", "")
+    monkeypatch.setattr(method, "MASK", "iir")
+    monkeypatch.setattr(method, "GIVEN", "Image intensity ratio, edited by hand")
     for system in SYSTEMS.values():
         monkeypatch.setitem(system.__dict__, "title", "A scar mask that was given")
-    for name in quantities.QUANTITIES:
+    for name in NUMBERS:
         monkeypatch.setitem(name.__dict__, "label", "LA volume")
 
 
@@ -242,14 +242,14 @@ def numbers_of_a_story(tmp_path: Path) -> list[dict]:
     return [{key: quantity.value for key, quantity in analysis.measurements.items()} for analysis in found]
 
 
-def test_nothing_is_told_from_words(tmp_path, monkeypatch):
+def test_nothing_is_told_from_labels(tmp_path, monkeypatch):
     plain = numbers_of_a_story(tmp_path)
-    shuffled_words(monkeypatch)
+    shuffled_labels(monkeypatch)
     assert numbers_of_a_story(tmp_path) == plain
 
 
 def test_a_rule_called_mask_and_a_network_called_like_a_rule_are_what_they_are(monkeypatch):
-    rule = Rule("mask", "A scar mask that was given, edited by hand", "nobody", rules._iir, "IIR", 1.2)
+    rule = Rule("mask", "A scar mask that was given, edited by hand", "nobody", rules._iir, parameter="IIR", default=1.2)
     monkeypatch.setitem(RULES, "mask", rule)
     by_rule = revise(analysed(), Change(scar=ByRule("mask")))
     np.testing.assert_array_equal(by_rule.scar_box, analysed().scar_box)

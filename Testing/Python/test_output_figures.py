@@ -12,7 +12,7 @@ from LAScarSegLib.output.figures.slice_layout import SliceLayout, choose_slices
 from LAScarSegLib.output.figures.style import SCAR
 from LAScarSegLib.output.figures.surface_views import VIEWS, colour_actor, lookup_table
 from LAScarSegLib.output.rendering import Camera, check_rendering, render
-from LAScarSegLib.volume import Geometry
+from LAScarSegLib.volumes.volume import Geometry
 
 needs_rendering = pytest.mark.skipif(check_rendering() is not None, reason=str(check_rendering()))
 BY_NAME = {view.name: view for view in VIEWS}
@@ -218,7 +218,7 @@ def test_unusual_results_are_drawn_too(tmp_path, change):
 
     analysis = sample_analysis(scar_at=(lambda p: p[..., 0] > 1e9) if change == "no_scar" else SIDES["L"])
     if change == "given_mask":
-        analysis = replace(analysis, method=ScarMethod("mask", "Scar mask that was given"))
+        analysis = replace(analysis, method=ScarMethod("mask", "Scar mask that was given", "Scar mask that was given"))
     if change == "no_spread":
         analysis = replace(analysis, lge_box=np.full_like(analysis.lge_box, 100.0))
     for kind in FIGURES:

@@ -17,13 +17,13 @@ from sample_analysis import sample_analysis
 from scene_cases import network_of
 
 from LAScarSegLib.errors import Cancelled, InputError, ProcessingError
-from LAScarSegLib.measure.quantities import QUANTITIES
-from LAScarSegLib.output import files
-from LAScarSegLib.output.files import write_results
+from LAScarSegLib.measure.numbers import NUMBERS
+from LAScarSegLib.output import writing
+from LAScarSegLib.output.csv_tables import write_json
 from LAScarSegLib.output.reading import read_result
-from LAScarSegLib.output.tables import write_json
-from LAScarSegLib.progress import Progress
-from LAScarSegLib.volume_files import COMPUTED, header_flags, read_volume
+from LAScarSegLib.output.writing import write_results
+from LAScarSegLib.support.progress import Progress
+from LAScarSegLib.volumes.files import COMPUTED, header_flags, read_volume
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -109,7 +109,7 @@ def test_measurements_csv_says_the_same_as_json(result):
     content = json.loads((result / "measurements.json").read_text(encoding="utf-8"))
     header, *lines = rows(result / "measurements.csv")
     assert header == ["key", "label", "value", "unit", "low", "high"]
-    assert [line[0] for line in lines] == [name.key for name in QUANTITIES]
+    assert [line[0] for line in lines] == [name.key for name in NUMBERS]
     for key, _, value, unit, low, high in lines:
         assert (value == "") == (content[key]["value"] is None)
         assert value == "" or float(value) == content[key]["value"]
@@ -171,19 +171,19 @@ def test_a_file_that_cannot_be_written_is_named_and_nothing_is_left(analysis, tm
         path.write_text("half")
         raise error
 
-    monkeypatch.setattr(files, "write_volume", fail)
+    monkeypatch.setattr(writing, "write_volume", fail)
     with pytest.raises(ProcessingError, match=r"cavity\.nii\.gz could not be written .*MB left"):
         write_results(analysis, tmp_path / "out", figures=False, report=False, scene=False)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_volume_that_lost_its_end_is_noticed(analysis, tmp_path, monkeypatch):
-    whole = files.write_volume
+    whole = writing.write_volume
 
     def lose_the_end(volume, path):
         whole(type(volume)(volume.array[:2], type(volume.geometry)((*volume.geometry.size[:2], 2))), path)
 
-    monkeypatch.setattr(files, "write_volume", lose_the_end)
+    monkeypatch.setattr(writing, "write_volume", lose_the_end)
     with pytest.raises(ProcessingError, match="cavity.nii.gz.*incomplete"):
         write_results(analysis, tmp_path / "out", figures=False, report=False, scene=False)
 
@@ -221,5 +221,5 @@ def test_a_missing_package_is_named_before_anything_is_written(analysis, tmp_pat
 
 
 def test_data_files_need_neither_matplotlib_nor_jinja2():
-    program = "import sys, LAScarSegLib.output.files; sys.exit(bool({'matplotlib', 'jinja2', 'trame_slicer'} & set(sys.modules)))"
+    program = "import sys, LAScarSegLib.output.writing; sys.exit(bool({'matplotlib', 'jinja2', 'trame_slicer'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from LAScarSegLib.errors import Cancelled, InputError, ProcessingError
-from LAScarSegLib.output.folder import check_output, whole_folder
+from LAScarSegLib.output.layout import check_output, whole_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -131,7 +131,7 @@ def killed_pid() -> int:
 def test_leftovers_of_a_killed_run_are_cleaned_by_the_next(tmp_path):
     program = (
         f"import sys, time; sys.path.insert(0, {str(ROOT)!r})\n"
-        "from pathlib import Path\nfrom LAScarSegLib.output.folder import whole_folder\n"
+        "from pathlib import Path\nfrom LAScarSegLib.output.layout import whole_folder\n"
         f"with whole_folder(Path({str(tmp_path / 'out')!r}), False) as partial:\n"
         "    (partial / 'cavity.nii.gz').write_text('half'); print('writing', flush=True); time.sleep(60)\n"
     )

@@ -9,7 +9,7 @@ import pytest
 
 from LAScarSegLib.errors import ProcessingError
 from LAScarSegLib.output import rendering
-from LAScarSegLib.resources import resource_path
+from LAScarSegLib.support.resources import resource_path
 
 
 @pytest.fixture

@@ -149,7 +149,7 @@ def test_without_the_report_s_packages_the_rest_is_exported(ready, dialogs, tmp_
     from LAScarSegPanel import environment
 
     from LAScarSegLib.errors import ProcessingError
-    from LAScarSegLib.presenter import export
+    from LAScarSegLib.session import export
 
     def refuse():
         raise ProcessingError("Python packages could not be installed (User declined package installation).")

@@ -11,11 +11,10 @@ import time
 import numpy as np
 import pytest
 from panel_cases import apply, dialogs, panel, put_mask, ready, scene, wait  # noqa: F401
-from presenter_cases import undo_switched_on
+from session_cases import undo_switched_on
 from slicer_stand_in import open_panel
 from vtkmodules.util.numpy_support import vtk_to_numpy
 
-from LAScarSegLib import sample_data
 from LAScarSegLib import scene as mrml
 from LAScarSegLib.scene.bundle import save_scene
 from LAScarSegLib.scene.mrml import slicer_classes
@@ -258,7 +257,7 @@ def test_a_cavity_can_be_drawn_on_the_scan(ready):
 
 
 def test_a_new_region_begins_with_the_whole_scan(ready, scene):
-    from LAScarSegLib.presenter.inputs import roi_mask
+    from LAScarSegLib.scene.inputs import roi_mask
 
     roi = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "heart")
     ready.ui.roiSelector.nodeAddedByUserAction.emit(roi)

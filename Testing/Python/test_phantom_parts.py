@@ -11,7 +11,7 @@ from LAScarSegLib.phantom.shapes import ellipsoid, grid_points, tube, union
 from LAScarSegLib.phantom.truth import lesion_truth, triangle_share
 from LAScarSegLib.phantom.wall import isolines, zero_level
 from LAScarSegLib.surface.surface import Surface
-from LAScarSegLib.volume import Box, Geometry
+from LAScarSegLib.volumes.volume import Box, Geometry
 
 RADIUS_MM = 25.0
 GRID = Geometry((61, 61, 61), (1.0, 1.0, 1.0), (-30.0, -30.0, -30.0))

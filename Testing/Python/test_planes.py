@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from analytic import ISOTROPIC, Grid
 
-from LAScarSegLib.errors import InputError
 from LAScarSegLib.analysis import analyse
-from LAScarSegLib.settings import Settings
+from LAScarSegLib.analysis.settings import Settings
+from LAScarSegLib.errors import InputError
 from LAScarSegLib.surface.mesh import cavity_surface
 from LAScarSegLib.surface.planes import CutPlane, label_regions, read_planes
-from LAScarSegLib.volume import Volume
+from LAScarSegLib.volumes.volume import Volume
 
 RADIUS_MM = 25.0
 

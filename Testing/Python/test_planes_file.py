@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from LAScarSegLib.errors import InputError
-from LAScarSegLib.request import read_plane_files
+from LAScarSegLib.jobs.request import read_plane_files
 from LAScarSegLib.surface.planes import CutPlane, read_planes
 
 

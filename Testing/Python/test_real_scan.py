@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from LAScarSegLib.analysis import ByRule, Change, analyse, revise
+from LAScarSegLib.analysis.settings import Settings
 from LAScarSegLib.anatomy.anatomy import build_anatomy
 from LAScarSegLib.measure.quality import check_lge_like
-from LAScarSegLib.analysis import ByRule, Change, analyse, revise
-from LAScarSegLib.settings import Settings
-from LAScarSegLib.volume_files import read_volume
+from LAScarSegLib.volumes.files import read_volume
 
 
 @pytest.fixture(scope="module")

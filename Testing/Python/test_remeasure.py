@@ -11,8 +11,8 @@ import pytest
 from scipy import ndimage
 from small_scan import lascarseg, numbers, only_data_files, small_scan, write_scan
 
-from LAScarSegLib.request import Request, run_request
-from LAScarSegLib.volume_files import read_volume, write_volume
+from LAScarSegLib.jobs.request import Request, run_request
+from LAScarSegLib.volumes.files import read_volume, write_volume
 
 
 @pytest.fixture

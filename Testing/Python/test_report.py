@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from sample_analysis import sample_analysis, with_planes
 
-from LAScarSegLib.flags import QualityFlag
-from LAScarSegLib.measure.quantities import Quantity
+from LAScarSegLib.analysis import Drawn, Given, Network
+from LAScarSegLib.measure.numbers import Quantity
 from LAScarSegLib.output.figures import FIGURES
 from LAScarSegLib.output.report import flatten, render_report
+from LAScarSegLib.support.flags import QualityFlag
 from LAScarSegLib.surface.planes import CutPlane
 
 
@@ -83,24 +84,32 @@ MODEL = {
     "intended_use": "Finding the cavity for research, to be corrected by a person.",
 }  # fmt: skip
 SAYS_OF_USE = "Its card says: Finding the cavity for research, to be corrected by a person."
-FILE = {"inputs": {"image": {"path": "/data/scan.nrrd"}, "cavity": {"path": "/data/endo.nrrd"}}}
+MASK = sample_analysis().sources.cavity.mask
+
+
+def network(simulated: bool = False) -> Network:
+    return Network(MODEL | {"simulated": simulated}, 0.5, MASK)
+
+
+def given(path: str) -> Given:
+    return Given(MASK, (), {"path": path, "sha256": "0"})
 
 
 @pytest.mark.parametrize(
-    ("provenance", "says"),
+    ("cavity", "says"),
     [
-        ({"models": {"cavity": MODEL}}, f"The cavity was found by the model la-net 2.1. {SAYS_OF_USE}"),
-        ({"models": {"cavity": MODEL}, "edited": ["cavity"]}, f"found by the model la-net 2.1 and then edited by hand. {SAYS_OF_USE}"),
-        ({"models": {"cavity": MODEL | {"simulated": True}}}, "trained on simulated scans, so it says nothing about a patient."),
-        (FILE, "The cavity was given (endo.nrrd); no model found it."),
-        (FILE | {"models": {"scar": MODEL}}, "The cavity was given (endo.nrrd); no model found it."),
-        (FILE | {"edited": ["cavity", "scar"]}, "The cavity was given (endo.nrrd) and then edited by hand."),
-        ({"inputs": {"cavity": {"path": "node left/atrium"}}}, "The cavity was given (node left/atrium); no model found it."),
-        ({}, "The cavity was given; no model found it."),
+        (network(), f"The cavity was found by the model la-net 2.1. {SAYS_OF_USE}"),
+        (Drawn(MASK, network()), f"found by the model la-net 2.1 and then edited by hand. {SAYS_OF_USE}"),
+        (network(simulated=True), "trained on simulated scans, so it says nothing about a patient."),
+        (given("/data/endo.nrrd"), "The cavity was given (endo.nrrd); no model found it."),
+        (Drawn(MASK, given("/data/endo.nrrd")), "The cavity was given (endo.nrrd) and then edited by hand."),
+        (given("node left/atrium"), "The cavity was given (node left/atrium); no model found it."),
+        (Given(MASK), "The cavity was given; no model found it."),
     ],
 )
-def test_beside_the_headline_it_says_where_the_cavity_comes_from(pictures, provenance, says):
-    text = Page(render_report(sample_analysis(provenance={"lascarseg": "0.1.0"} | provenance), pictures)).text
+def test_beside_the_headline_it_says_where_the_cavity_comes_from(pictures, cavity, says):
+    analysis = sample_analysis()
+    text = Page(render_report(replace(analysis, sources=replace(analysis.sources, cavity=cavity)), pictures)).text
     assert says in text.split("How scar was found")[0]
 
 
@@ -187,8 +196,8 @@ def test_nested_provenance_becomes_rows():
 
 def test_the_table_of_presets_gives_the_known_answers_of_a_real_scan(data_dir, pictures):
     from LAScarSegLib.analysis import analyse
-    from LAScarSegLib.settings import Settings
-    from LAScarSegLib.volume_files import read_volume
+    from LAScarSegLib.analysis.settings import Settings
+    from LAScarSegLib.volumes.files import read_volume
 
     image, cavity, wall = (read_volume(data_dir / "carma" / f"autoscar-{name}.nrrd") for name in ("data", "endo", "wall"))
     text = Page(render_report(analyse(image, Settings(perturbation=False), cavity=cavity, wall=wall), pictures)).text

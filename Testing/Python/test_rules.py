@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from LAScarSegLib.errors import InputError
-from LAScarSegLib.intensity.blood_pool import BloodPool, measure_blood_pool
-from LAScarSegLib.intensity.rules import RULES, Tissue, find_rule, parse_threshold
-from LAScarSegLib.intensity.statistics import brightest_cluster_threshold, mixture_threshold, otsu_threshold
 from LAScarSegLib.anatomy.distance import distance_to
-from LAScarSegLib.volume_files import read_volume
+from LAScarSegLib.errors import InputError
+from LAScarSegLib.intensity.automatic_thresholds import brightest_cluster_threshold, mixture_threshold, otsu_threshold
+from LAScarSegLib.intensity.blood_pool import BloodPool, measure_blood_pool
+from LAScarSegLib.intensity.rules import RULES, Intensities, find_rule, parse_threshold
+from LAScarSegLib.volumes.files import read_volume
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def carma(data_dir):
 def tissue(carma):
     depth = distance_to(~carma["cavity"], carma["geometry"].spacing_kji)
     blood = measure_blood_pool(carma["lge"], depth, 3.0)
-    return Tissue(blood, carma["lge"][carma["wall"]], carma["lge"][carma["cavity"]])
+    return Intensities(blood, carma["lge"][carma["wall"]], carma["lge"][carma["cavity"]])
 
 
 def test_blood_pool_of_the_real_scan(tissue):
@@ -61,7 +61,7 @@ def test_blood_pool_of_a_z_scored_image_is_refused():
 
 
 def test_levels_follow_their_definitions():
-    tissue = Tissue(BloodPool(100.0, 10.0, 50), np.arange(101.0), np.arange(10.0))
+    tissue = Intensities(BloodPool(100.0, 10.0, 50), np.arange(101.0), np.arange(10.0))
     levels = {name: RULES[name].grey_level(tissue, p) for name, p in {"iir": 1.2, "nsd": 3, "wall_nsd": 2, "percentile": 70, "fwhm": None}.items()}
     # 0 … 100: mean 50, variance (101² − 1) / 12 = 850.
     assert levels == pytest.approx({"iir": 120, "nsd": 130, "wall_nsd": 50 + 2 * 850**0.5, "percentile": 70, "fwhm": 50})

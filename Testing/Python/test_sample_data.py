@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from LAScarSegLib import sample_data
 from LAScarSegLib.analysis import analyse
-from LAScarSegLib.sample_data import CAVITY_SEGMENT, NAME, is_sample, registration, sample
-from LAScarSegLib.settings import Settings
+from LAScarSegLib.analysis.settings import Settings
+from LAScarSegLib.datasets import sample_data
+from LAScarSegLib.datasets.sample_data import CAVITY_SEGMENT, NAME, is_sample, registration, sample
 from LAScarSegLib.surface.planes import read_planes
-from LAScarSegLib.volume_files import SIMULATED, read_volume
+from LAScarSegLib.volumes.files import SIMULATED, read_volume
 
 slicer = pytest.importorskip("slicer", reason="the sample's nodes need slicer-core")
 

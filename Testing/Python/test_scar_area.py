@@ -7,8 +7,8 @@ import pytest
 from analytic import BLOOD, ISOTROPIC, THIN_SLICES, Grid, cap_share_pct, oblique
 
 from LAScarSegLib.analysis import analyse
-from LAScarSegLib.settings import Settings
-from LAScarSegLib.volume import Volume
+from LAScarSegLib.analysis.settings import Settings
+from LAScarSegLib.volumes.volume import Volume
 
 RADIUS_MM = 25.0
 FAST = Settings(perturbation=False)

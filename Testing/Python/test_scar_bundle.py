@@ -14,16 +14,17 @@ pytest.importorskip("safetensors", reason="networks need safetensors")
 
 from small_scan import lascarseg, numbers, only_data_files  # noqa: E402
 
+from LAScarSegLib.analysis import ByRule, Change, analyse, revise  # noqa: E402
+from LAScarSegLib.analysis.settings import Settings  # noqa: E402
 from LAScarSegLib.evaluation.metrics import DEFAULT_TOLERANCE_MM  # noqa: E402
 from LAScarSegLib.evaluation.surfels import surface_dice  # noqa: E402
 from LAScarSegLib.models.bundle import read_bundle  # noqa: E402
 from LAScarSegLib.models.store import ModelStore  # noqa: E402
+from LAScarSegLib.networks.weights import unpack_tensors
 from LAScarSegLib.phantom import HEART_FIELD_OF_VIEW, Phantom, PhantomSettings, make_phantom  # noqa: E402
-from LAScarSegLib.analysis import ByRule, Change, analyse, revise  # noqa: E402
-from LAScarSegLib.resources import RESOURCE_FOLDERS  # noqa: E402
-from LAScarSegLib.settings import Settings  # noqa: E402
-from LAScarSegLib.volume import Volume  # noqa: E402
-from LAScarSegLib.volume_files import read_volume, write_volume  # noqa: E402
+from LAScarSegLib.support.resources import RESOURCE_FOLDERS  # noqa: E402
+from LAScarSegLib.volumes.files import read_volume, write_volume  # noqa: E402
+from LAScarSegLib.volumes.volume import Volume  # noqa: E402
 
 NAME = "two-stage-sdm-scar-phantom"
 LARGEST_BYTES = 5 << 20
@@ -58,7 +59,7 @@ def test_the_bundle_is_whole_small_and_says_that_it_is_simulated(models: Path) -
     bundle = read_bundle(models / NAME)
     bundle.verify()
     assert (bundle.card.name, bundle.card.system, bundle.card.stage, bundle.card.simulated) == (NAME, "two_stage_sdm", "scar", True)
-    assert {str(tensor.dtype) for tensor in bundle.state_dict(bundle.card.fine.weights[0]).values()} <= {"torch.float16", "torch.float32"}
+    assert {str(tensor.dtype) for tensor in unpack_tensors(bundle.weights(bundle.card.fine.weights[0])).values()} <= {"torch.float16", "torch.float32"}
     assert sum(path.stat().st_size for path in (models / NAME).iterdir()) < LARGEST_BYTES
 
 

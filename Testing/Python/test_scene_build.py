@@ -10,14 +10,14 @@ from scene_cases import CENTRE_LPS, GRIDS, RADIUS_MM, analysed, network_of, poin
 
 from LAScarSegLib.analysis import Change, revise
 from LAScarSegLib.errors import Cancelled, InputError
-from LAScarSegLib.progress import Progress
-from LAScarSegLib.volume import Volume
+from LAScarSegLib.support.progress import Progress
+from LAScarSegLib.volumes.volume import Volume
 
 slicer = pytest.importorskip("slicer", reason="the scene layer needs slicer-core")
 
 from LAScarSegLib import __version__
 from LAScarSegLib import scene as mrml
-from LAScarSegLib.settings import Settings
+from LAScarSegLib.analysis.settings import Settings
 
 CENTRE_RAS = CENTRE_LPS * [-1, -1, 1]
 

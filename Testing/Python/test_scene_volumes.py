@@ -8,9 +8,9 @@ import SimpleITK as sitk
 from scene_cases import GRIDS, scan
 
 from LAScarSegLib.errors import InputError
-from LAScarSegLib.flags import QualityFlag
-from LAScarSegLib.volume import Volume
-from LAScarSegLib.volume_files import COMPUTED, SIMULATED, write_volume
+from LAScarSegLib.support.flags import QualityFlag
+from LAScarSegLib.volumes.files import COMPUTED, SIMULATED, write_volume
+from LAScarSegLib.volumes.volume import Volume
 
 slicer = pytest.importorskip("slicer", reason="the scene layer needs slicer-core")
 
@@ -122,7 +122,7 @@ def test_no_volume_an_empty_one_and_a_colour_image_are_refused(scene):
 
 def test_what_the_reader_of_the_file_remarked_stays_with_the_node(scene):
     image, _ = scan(GRIDS["axial"])
-    flag = QualityFlag("orientation", "qform and sform disagree by 3.2 mm; the sform was used.")
+    flag = QualityFlag("orientation", "qform and sform disagree by 3.2 mm; the sform was used.", "warning")
     node = scalar_node(scene, Volume(image.array, image.geometry, (flag,)))
     assert mrml.volume_from_node(node).flags == (flag,)
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from scene_cases import AXIAL, OBLIQUE, analysed, scan
 
-from LAScarSegLib.volume import Volume
-from LAScarSegLib.volume_files import write_volume
+from LAScarSegLib.volumes.files import write_volume
+from LAScarSegLib.volumes.volume import Volume
 
 pytest.importorskip("slicer", reason="the scene layer needs slicer-core")
 

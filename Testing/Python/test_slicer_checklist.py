@@ -60,7 +60,7 @@ def test_pictures_and_pages_that_are_linked_exist(repository: Path, page: str) -
 
 
 def test_the_tutorials_numbers_of_the_phantom_are_the_samples_truth(repository: Path) -> None:
-    from LAScarSegLib.sample_data import sample
+    from LAScarSegLib.datasets.sample_data import sample
 
     text = (repository / "Docs" / "tutorial.md").read_text(encoding="utf-8")
     for key, value in sample().truth.items():

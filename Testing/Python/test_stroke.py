@@ -14,7 +14,7 @@ pytest.importorskip("trame_slicer", reason="strokes need trame-slicer")
 from editing_cases import RIGHT, Bench
 
 from LAScarSegLib import scene as mrml
-from LAScarSegLib.presenter.editing import EditSession
+from LAScarSegLib.session.edit_session import EditSession
 
 BRUSH_MM = 7.0
 """Wider than the wall: the stroke covers blood, wall and what lies behind."""

@@ -6,9 +6,8 @@ from analytic import ISOTROPIC, THIN_SLICES, Grid, ellipsoid_area_mm2, ellipsoid
 from scipy import ndimage
 
 from LAScarSegLib.anatomy.distance import depth_inside
-from LAScarSegLib.surface.distance import signed_distance_to_surface
-from LAScarSegLib.surface.interpolation import resample_cubic
-from LAScarSegLib.surface.mesh import cavity_surface
+from LAScarSegLib.surface.mesh import cavity_surface, resample_cubic
+from LAScarSegLib.surface.subvoxel_distance import signed_distance_to_surface
 
 GRIDS = [THIN_SLICES, ISOTROPIC]
 DIRECTIONS = [oblique((0, 0, 0)), oblique(), oblique((70, -20, 110), flip=True)]
@@ -146,6 +145,6 @@ def test_signed_distance_is_positive_inside():
 
 
 def _whole_box(array):
-    from LAScarSegLib.volume import Box
+    from LAScarSegLib.volumes.volume import Box
 
     return Box((0, 0, 0), array.shape)

@@ -16,7 +16,7 @@ from LAScarSegLib.networks import NetworkPlan
 from LAScarSegLib.systems import SYSTEMS, Preset, Stage, find_system, z_score
 from LAScarSegLib.systems.boundary_focused import boundary_distance, boundary_mask
 from LAScarSegLib.systems.two_stage_sdm import ScarOptions, scar_stage
-from LAScarSegLib.volume import Box, Geometry
+from LAScarSegLib.volumes.volume import Box, Geometry
 
 TWO_STAGE, BOUNDARY = SYSTEMS["two_stage_sdm"], SYSTEMS["boundary_focused"]
 EVERY_STAGE = [
@@ -149,7 +149,7 @@ def test_the_four_ablations_switch_the_papers_parts_on_one_by_one(block: Anatomy
 @pytest.mark.parametrize("stage", EVERY_STAGE)
 def test_the_papers_presets_see_the_whole_scan_mirrored_as_nnu_net_does(stage: Stage) -> None:
     paper = stage.preset("paper")
-    assert (paper.statistics, paper.mirror, paper.few_scans) == ("image", True, False)
+    assert (paper.statistics, paper.mirror, paper.strong_augmentation) == ("image", True, False)
 
 
 @pytest.mark.parametrize("stage", EVERY_STAGE)
@@ -159,7 +159,7 @@ def test_a_cavity_is_found_in_the_whole_scan_and_drawn_in_its_region(stage: Stag
     if stage.key == "cavity":
         coarse = stage.preset("coarse")
         assert (coarse.statistics, coarse.mirror, small.statistics) == ("image", False, "region")
-        assert coarse.few_scans and small.few_scans
+        assert coarse.strong_augmentation and small.strong_augmentation
         # What lies around the atrium tells where it is: a patch of the coarse network covers a heart.
         assert min(n * s for n, s in zip(coarse.patch_kji, coarse.spacing_kji)) >= 120.0
     else:

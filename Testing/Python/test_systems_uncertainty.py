@@ -10,14 +10,9 @@ from scipy import stats
 from LAScarSegLib.errors import InputError
 from LAScarSegLib.systems import SYSTEMS
 from LAScarSegLib.systems.uncertainty import (
-    UncertaintyReference,
-    entropy,
-    level_surface_mm2,
-    threshold_for,
-    uncertainty_flag,
-    uncertainty_mm,
-)
-from LAScarSegLib.volume import Geometry, Volume
+    UncertaintyReference, entropy, level_surface_mm2, threshold_for, uncertainty_flag, uncertainty_mm,
+)  # fmt: skip
+from LAScarSegLib.volumes.volume import Geometry, Volume
 
 RADIUS_MM = 25.0
 CAVITY = SYSTEMS["boundary_focused"].cavity

@@ -14,22 +14,24 @@ from training_data import tiny_settings, write_cases
 
 from LAScarSegLib.inference.preparation import Normalisation, channels_at
 from LAScarSegLib.models.card import Preprocessing
-from LAScarSegLib.training.augmentation import AnotherContrast, Bend, DarkenBlood, Move, Shade, room_for, training_transforms
+from LAScarSegLib.training.augmentation import (
+    ElasticDeformation, RandomAffine, RandomBiasField, RandomContrast, RandomDarkBlood, room_for, training_transforms,
+)  # fmt: skip
 from LAScarSegLib.training.patches import PatchDataset, SampleStream, Window, place_patch
-from LAScarSegLib.training.run_folder import Run
+from LAScarSegLib.training.run_folder import TrainingRun
 from LAScarSegLib.training.train import start_run
-from LAScarSegLib.volume import Box, Volume
-from LAScarSegLib.volume_files import read_volume, write_volume
+from LAScarSegLib.volumes.files import read_volume, write_volume
+from LAScarSegLib.volumes.volume import Box, Volume
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory) -> Run:
+def run(tmp_path_factory) -> TrainingRun:
     folder = tmp_path_factory.mktemp("patches")
     write_cases(folder / "data", 4, labels=("atriumSegImgMO", "scarSegImgM"))
     return start_run(tiny_settings(folder / "data", "scar"), folder / "run")
 
 
-def patches(run: Run, seed: int = 0) -> PatchDataset:
+def patches(run: TrainingRun, seed: int = 0) -> PatchDataset:
     return PatchDataset(run.part(run.split.training), run.prepared, run.settings.described, run.settings.size, seed)
 
 
@@ -123,7 +125,7 @@ def test_distance_maps_keep_their_values_and_are_far_outside_beyond_the_scan(run
 def test_intensity_augmentation_leaves_maps_and_labels_alone():
     """Once moved and mirrored, a map equals the label it was made of, whatever happened to the scan."""
     transforms = training_transforms((16, 16, 16))
-    transforms.transforms = tuple(t for t in transforms.transforms if not isinstance(t, Move))
+    transforms.transforms = tuple(t for t in transforms.transforms if not isinstance(t, RandomAffine))
     random = np.random.default_rng(0)
     changed = 0
     for seed in range(30):
@@ -143,7 +145,7 @@ def test_patches_are_mirrored_only_where_the_preset_mirrors():
     places = {True: set(), False: set()}
     for mirror, seen in places.items():
         transforms = training_transforms((16, 16, 16), mirror)
-        transforms.transforms = tuple(t for t in transforms.transforms if not isinstance(t, Move))
+        transforms.transforms = tuple(t for t in transforms.transforms if not isinstance(t, RandomAffine))
         for seed in range(40):
             transforms.set_random_state(seed=seed)
             out = torch.as_tensor(transforms({"scan": corner.clone(), "labels": corner.clone()})["labels"])
@@ -156,7 +158,7 @@ def test_coils_shade_the_scan_smoothly_and_leave_its_mean_and_spread():
     """A flat scan, but for one dark voxel, shows the gain itself."""
     flat = torch.ones((1, 32, 32, 32))
     flat[0, 0, 0, 0] = 0.0
-    shade = Shade(("scan",))
+    shade = RandomBiasField(("scan",))
     shaded = 0
     for seed in range(200):
         shade.set_random_state(seed=seed)
@@ -179,7 +181,7 @@ def test_blood_becomes_dark_wherever_it_is_and_nothing_else_moves_past_it():
     scan[0, :8], scan[0, 8:, :4] = 1.0, 3.0
     labels = torch.zeros((2, 16, 16, 16))
     labels[0, :4] = 1.0
-    darken = DarkenBlood(("scan",), "labels")
+    darken = RandomDarkBlood(("scan",), "labels")
     seen = []
     for seed in range(200):
         darken.set_random_state(seed=seed)
@@ -198,22 +200,22 @@ def test_blood_becomes_dark_wherever_it_is_and_nothing_else_moves_past_it():
 
 def test_a_patch_without_cavity_keeps_its_blood():
     scan = torch.rand((1, 8, 8, 8), generator=torch.Generator().manual_seed(0))
-    darken = DarkenBlood(("scan",), "labels")
+    darken = RandomDarkBlood(("scan",), "labels")
     for seed in range(20):
         darken.set_random_state(seed=seed)
         assert torch.equal(darken({"scan": scan.clone(), "labels": torch.zeros((1, 8, 8, 8))})["scan"], scan)
 
 
 def test_only_the_presets_for_few_scans_vary_more_than_nnu_net():
-    kinds = [{type(step) for step in training_transforms((16, 16, 16), few_scans=few).transforms} for few in (False, True)]
-    assert kinds[1] - kinds[0] == {Bend, Shade, DarkenBlood, AnotherContrast}
+    kinds = [{type(step) for step in training_transforms((16, 16, 16), strong_augmentation=few).transforms} for few in (False, True)]
+    assert kinds[1] - kinds[0] == {ElasticDeformation, RandomBiasField, RandomDarkBlood, RandomContrast}
 
 
 def test_half_of_the_atria_are_stretched_along_each_axis_and_bent():
     """A ramp along each axis, 0 in the middle, shows where every voxel came from."""
     shape = (33, 41, 49)
     ramps = torch.stack(torch.meshgrid(*(torch.linspace(-1.0, 1.0, n) for n in shape), indexing="ij"))
-    bend, bent, stretches, shifts = Bend(("scan",)), 0, [], []
+    bend, bent, stretches, shifts = ElasticDeformation(("scan",)), 0, [], []
     for seed in range(200):
         bend.set_random_state(seed=seed)
         out = bend({"scan": ramps.clone()})["scan"]
@@ -237,7 +239,7 @@ def test_half_of_the_atria_are_stretched_along_each_axis_and_bent():
 def test_scan_maps_and_labels_are_bent_alike():
     block = torch.zeros((1, 32, 32, 32))
     block[:, 8:24, 10:22, 6:26] = 1.0
-    bend = Bend(("scan", "maps", "labels"))
+    bend = ElasticDeformation(("scan", "maps", "labels"))
     for seed in range(20):
         bend.set_random_state(seed=seed)
         out = bend({"scan": block.clone(), "maps": block.clone(), "labels": block.clone()})
@@ -252,7 +254,7 @@ def test_another_contrast_reorders_the_tissues_and_moves_no_border():
     scan = torch.zeros((1, 16, 16, 40))
     for n, grey in enumerate(tissues):
         scan[..., 10 * n : 10 * n + 10] = grey
-    contrast, changed, orders = AnotherContrast(("scan",)), 0, set()
+    contrast, changed, orders = RandomContrast(("scan",)), 0, set()
     for seed in range(200):
         contrast.set_random_state(seed=seed)
         out = contrast({"scan": scan.clone(), "labels": scan.clone()})
@@ -274,7 +276,7 @@ def test_another_contrast_reorders_the_tissues_and_moves_no_border():
 def test_another_contrast_is_mixed_with_the_scan_in_its_share():
     """With one layer of weight −1 the other contrast is the negative; half of each is grey, a quarter of it is half the contrast."""
     scan = torch.linspace(-1.0, 1.0, 9).reshape(1, 1, 1, 9)
-    contrast = AnotherContrast(("scan",))
+    contrast = RandomContrast(("scan",))
     contrast.randomize = lambda data=None: None
     contrast.kernels, contrast.shifts = [-torch.ones((1, 1, 1, 1, 1))], [torch.zeros(1)]
     for share, sign in ((0.0, 1.0), (0.25, 1.0), (0.75, -1.0), (1.0, -1.0)):
@@ -284,7 +286,7 @@ def test_another_contrast_is_mixed_with_the_scan_in_its_share():
 
 def test_patches_are_turned_and_scaled_as_often_and_as_far_as_nnu_nets():
     # nnU-Net v2's SpatialTransform: p_rotation 0.2 of ±30° about each axis, p_scaling 0.2 of 0.7 to 1.4, one for all axes.
-    move = Move(("scan",), (32, 32, 32))
+    move = RandomAffine(("scan",), (32, 32, 32))
     move.set_random_state(seed=0)
     turns, scales = [], []
     for _ in range(3000):
@@ -314,7 +316,7 @@ def test_intensities_change_as_often_and_as_much_as_nnu_nets():
 
 def test_thick_patches_are_moved_within_their_slices_only():
     slices = torch.arange(8.0).reshape(1, 8, 1, 1).expand(1, 8, 60, 60).contiguous() + 1.0
-    move = Move(("scan",), (8, 40, 40))
+    move = RandomAffine(("scan",), (8, 40, 40))
     move.set_random_state(seed=0)
     for _ in range(20):
         out = torch.as_tensor(move({"scan": slices})["scan"])

@@ -13,27 +13,27 @@ from model_cases import small_card, weights_for
 from training_data import one_thread, tiny_settings  # noqa: F401
 from typer.testing import CliRunner
 
-from LAScarSegLib.cli import app
-from LAScarSegLib.command_line import Session
+from LAScarSegLib.anatomy.overlap import dice
+from LAScarSegLib.cli.common import Invocation
+from LAScarSegLib.cli.main import app
+from LAScarSegLib.datasets.phantoms import write_lascarqs_cohort
 from LAScarSegLib.errors import Cancelled, InputError, ProcessingError
-from LAScarSegLib.evaluation.voxel import dice
 from LAScarSegLib.inference.bundle_models import BundleCavityModel, BundleScarModel
 from LAScarSegLib.models.bundle import read_bundle, write_bundle
 from LAScarSegLib.models.store import ModelStore
 from LAScarSegLib.phantom import PhantomSettings
-from LAScarSegLib.phantom.files import write_lascarqs_cohort
-from LAScarSegLib.progress import Progress
+from LAScarSegLib.support.progress import Progress
 from LAScarSegLib.training import recorder
-from LAScarSegLib.training.cavities import CavitySource, choose_sources, open_source
+from LAScarSegLib.training.cavities import TrainedCavityModel, choose_cavity_models, open_cavity_model
 from LAScarSegLib.training.export import ExportRequest, export_runs
 from LAScarSegLib.training.module import TrainingModule
 from LAScarSegLib.training.patches import PatchDataset
-from LAScarSegLib.training.run_folder import Run, check_same, read_run
-from LAScarSegLib.training.train import Machine, start_run, train
-from LAScarSegLib.training.validation import CaseScore
-from LAScarSegLib.volume_files import read_volume
+from LAScarSegLib.training.run_folder import TrainingRun, check_same, read_run
+from LAScarSegLib.training.train import Hardware, start_run, train
+from LAScarSegLib.training.validation import ValidationScore
+from LAScarSegLib.volumes.files import read_volume
 
-MACHINE = Machine(device="cpu", precision="32", workers=0, validate_every=1)
+MACHINE = Hardware(device="cpu", precision="32", workers=0, validate_every=1)
 """In full precision: bfloat16 would be as repeatable, but not on every processor there is."""
 
 
@@ -44,17 +44,17 @@ def cohort(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def cavity_run(cohort) -> Run:
+def cavity_run(cohort) -> TrainingRun:
     return train(start_run(tiny_settings(cohort), cohort.parent / "cavity"), MACHINE)
 
 
-def rows(run: Run) -> list[dict[str, str]]:
+def rows(run: TrainingRun) -> list[dict[str, str]]:
     with (run.folder / "curves.csv").open(newline="") as file:
         return list(csv.DictReader(file))
 
 
 def command(*arguments) -> tuple[int, str]:
-    result = CliRunner().invoke(app, [str(a) for a in arguments], obj=Session())
+    result = CliRunner().invoke(app, [str(a) for a in arguments], obj=Invocation())
     return result.exit_code, result.output
 
 
@@ -91,7 +91,7 @@ def test_a_cancelled_training_keeps_its_last_epoch(cohort, cavity_run):
 def test_the_best_checkpoint_is_that_of_the_highest_validation_dice(cohort, monkeypatch):
     run = start_run(tiny_settings(cohort, epochs=3, steps_per_epoch=1), cohort.parent / "best")
     dices = iter((0.5, 0.7, 0.6))
-    monkeypatch.setattr(recorder, "score_cases", lambda network, cases, *rest: [CaseScore(case.name, next(dices)) for case in cases])
+    monkeypatch.setattr(recorder, "score_cases", lambda network, cases, *rest: [ValidationScore(case.name, next(dices)) for case in cases])
     train(run, MACHINE)
     assert (run.scores()["best"]["step"], run.scores()["last"]["step"]) == (2, 3)
     steps = [torch.load(run.folder / name, weights_only=True)["global_step"] for name in ("best.ckpt", "last.ckpt")]
@@ -124,7 +124,7 @@ def test_gradients_are_clipped_as_in_nnu_net(cohort, monkeypatch):
         batch_end(self, trainer, module, *rest)
 
     monkeypatch.setattr(TrainingModule, "training_step", huge)
-    monkeypatch.setattr(recorder, "score_cases", lambda network, cases, *rest: [CaseScore(case.name, 0.0) for case in cases])
+    monkeypatch.setattr(recorder, "score_cases", lambda network, cases, *rest: [ValidationScore(case.name, 0.0) for case in cases])
     monkeypatch.setattr(recorder.Recorder, "on_train_batch_end", look)
     train(run, MACHINE)
     assert norms == pytest.approx([12.0], rel=1e-4)
@@ -166,8 +166,8 @@ def test_a_scar_network_trains_on_cavities_of_a_model_that_has_not_seen_the_scan
     settings = tiny_settings(cohort, "scar", epochs=1, steps_per_epoch=3, anatomy="predicted", cavities=(str(cavity_run.folder),))
     with pytest.raises(InputError, match="was trained on train_"):
         start_run(settings, cohort.parent / "scar")
-    sources = [CavitySource(title, None, frozenset(seen)) for title, seen in (("fold 0", "bc"), ("fold 1", "ac"), ("fold 2", "ab"))]
-    chosen = choose_sources({"case a": "a", "case b": "b", "case c": "c", "new": "d"}, sources)
+    sources = [TrainedCavityModel(title, None, frozenset(seen)) for title, seen in (("fold 0", "bc"), ("fold 1", "ac"), ("fold 2", "ab"))]
+    chosen = choose_cavity_models({"case a": "a", "case b": "b", "case c": "c", "new": "d"}, sources)
     assert {sha256: source.title for sha256, source in chosen.items()} == {"a": "fold 0", "b": "fold 1", "c": "fold 2", "d": "fold 0"}
 
 
@@ -190,11 +190,11 @@ def test_a_cavity_model_is_used_by_its_name_once_its_terms_are_accepted(tmp_path
         card = small_card(stage, name=f"{stage}-net", terms="Research only.", training={"trained_on": ["a"]})
         store.add(write_bundle(card, weights_for(card), tmp_path / stage).path)
     with pytest.raises(InputError, match="(?s)Research only.*models accept cavity-net@1.0"):
-        open_source("cavity-net")
+        open_cavity_model("cavity-net")
     store.accept(store.find("cavity-net"))
-    assert open_source("cavity-net").trained_on == open_source(tmp_path / "cavity").trained_on == {"a"}
+    assert open_cavity_model("cavity-net").trained_on == open_cavity_model(tmp_path / "cavity").trained_on == {"a"}
     with pytest.raises(InputError, match="finds the scar"):
-        open_source("scar-net")
+        open_cavity_model("scar-net")
 
 
 def test_a_run_of_another_setting_is_refused_with_the_keys(cavity_run):

@@ -13,23 +13,23 @@ pytest.importorskip("lightning", reason="training needs Lightning")
 
 from training_data import one_thread, tiny_settings  # noqa: E402, F401
 
+from LAScarSegLib.analysis.network_runs import find_cavity, find_scar  # noqa: E402
+from LAScarSegLib.datasets.phantoms import write_lascarqs_cohort  # noqa: E402
+from LAScarSegLib.datasets.training_cases import find_training_cases  # noqa: E402
 from LAScarSegLib.inference import device as device_module  # noqa: E402
-from LAScarSegLib.analysis.networks import find_cavity, find_scar  # noqa: E402
 from LAScarSegLib.inference.device import Device  # noqa: E402
 from LAScarSegLib.inference.options import InferenceOptions  # noqa: E402
 from LAScarSegLib.models.bundle import Bundle  # noqa: E402
 from LAScarSegLib.phantom import PhantomSettings  # noqa: E402
-from LAScarSegLib.phantom.files import write_lascarqs_cohort  # noqa: E402
 from LAScarSegLib.training import train as training  # noqa: E402
-from LAScarSegLib.training.cases import find_training_cases  # noqa: E402
-from LAScarSegLib.training.cavities import open_source, predict_cavity  # noqa: E402
+from LAScarSegLib.training.cavities import open_cavity_model, predict_cavity  # noqa: E402
 from LAScarSegLib.training.export import ExportRequest, export_runs  # noqa: E402
 from LAScarSegLib.training.module import DISTRIBUTED_LOWEST_WEIGHT, TrainingModule  # noqa: E402
 from LAScarSegLib.training.preparation import prepare  # noqa: E402
-from LAScarSegLib.training.run_folder import Run  # noqa: E402
-from LAScarSegLib.training.train import Machine, start_run, train  # noqa: E402
+from LAScarSegLib.training.run_folder import TrainingRun  # noqa: E402
+from LAScarSegLib.training.train import Hardware, start_run, train  # noqa: E402
 
-MACHINE = Machine(device="cpu", precision="32", workers=0, validate_every=9)
+MACHINE = Hardware(device="cpu", precision="32", workers=0, validate_every=9)
 FOLDS = 2
 
 
@@ -38,8 +38,8 @@ class Trained:
     """A system's cavity runs of both folds, and its scar run on what they predict."""
 
     cohort: Path
-    cavities: tuple[Run, ...]
-    scar: Run
+    cavities: tuple[TrainingRun, ...]
+    scar: TrainingRun
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_every_distance_map_comes_from_the_fold_that_has_not_seen_the_scan(train
     for run in trained.cavities:
         unseen = run.split.validation[0]
         assert unseen not in run.split.training
-        source = open_source(run.folder, "cpu")
+        source = open_cavity_model(run.folder, "cpu")
         other = next(r for r in trained.cavities if r != run)
         assert unseen in other.split.training
         prepared = trained.scar.part([unseen])[0]
@@ -105,18 +105,18 @@ def test_the_networks_weights_are_moved_by_nnu_nets_optimiser() -> None:
 @pytest.mark.parametrize(
     ("machine", "lightning_is_told"),
     [
-        (Machine("cpu", precision="32"), {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "precision": "32-true", "benchmark": False}),
+        (Hardware("cpu", precision="32"), {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "precision": "32-true", "benchmark": False}),
         (
-            Machine("cuda", devices=4, nodes=2, precision="16"),
+            Hardware("cuda", devices=4, nodes=2, precision="16"),
             {"accelerator": "gpu", "devices": 4, "num_nodes": 2, "precision": "16-mixed", "benchmark": True},
         ),
         (
-            Machine("cuda:1", precision="bf16"),
+            Hardware("cuda:1", precision="bf16"),
             {"accelerator": "gpu", "devices": [1], "num_nodes": 1, "precision": "bf16-mixed", "benchmark": True},
         ),
     ],
 )
-def test_lightning_is_told_about_cards_and_nodes(machine: Machine, lightning_is_told: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lightning_is_told_about_cards_and_nodes(machine: Hardware, lightning_is_told: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     here = tuple(Device(key, key) for key in ("cuda:0", "cuda:1", "cpu"))
     monkeypatch.setattr(device_module, "list_devices", lambda: here)
     assert training._hardware(machine) == lightning_is_told

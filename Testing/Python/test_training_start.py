@@ -13,24 +13,25 @@ from LAScarSegLib.errors import InputError
 from LAScarSegLib.models.bundle import write_bundle
 from LAScarSegLib.models.store import ModelStore
 from LAScarSegLib.networks import NetworkPlan
+from LAScarSegLib.networks.weights import unpack_tensors
 from LAScarSegLib.training.export import export_runs
-from LAScarSegLib.training.run_folder import Run, read_run
+from LAScarSegLib.training.run_folder import TrainingRun, read_run
 from LAScarSegLib.training.start import open_start
-from LAScarSegLib.training.train import Machine, start_run, train
+from LAScarSegLib.training.train import Hardware, start_run, train
 
-MACHINE = Machine(device="cpu", precision="32", workers=0)
+MACHINE = Hardware(device="cpu", precision="32", workers=0)
 NOTHING_MOVES = 1e-30
 """A learning rate at which a step in 32 bits leaves a weight as it was."""
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory) -> Run:
+def first(tmp_path_factory) -> TrainingRun:
     folder = tmp_path_factory.mktemp("start")
     write_cases(folder / "data", 4)
     return train(start_run(tiny_settings(folder / "data", epochs=1, steps_per_epoch=1), folder / "first"), MACHINE)
 
 
-def second(first: Run, folder, **changes) -> Run:
+def second(first: TrainingRun, folder, **changes) -> TrainingRun:
     return start_run(replace(first.settings, **({"start_from": str(first.folder), "learning_rate": NOTHING_MOVES} | changes)), folder)
 
 
@@ -46,7 +47,7 @@ def test_a_training_starts_with_the_weights_of_a_run(first, tmp_path):
 def test_a_training_starts_with_the_weights_of_a_bundle_as_well(first, tmp_path):
     bundle = export_runs([first.folder], tmp_path / "first.zip")
     run = train(second(first, tmp_path / "second", start_from=str(bundle.path)), MACHINE)
-    assert all(torch.equal(first.weights()[name], run.weights()[name]) for name in bundle.state_dict("fold_0.safetensors"))
+    assert all(torch.equal(first.weights()[name], run.weights()[name]) for name in unpack_tensors(bundle.weights("fold_0.safetensors")))
     assert export_runs([run.folder], tmp_path / "second.zip").card.training["started_from"] == "first.zip"
 
 

@@ -9,7 +9,7 @@ import pytest
 from analytic import oblique
 
 from LAScarSegLib.errors import InputError
-from LAScarSegLib.volume import Box, Geometry, Volume
+from LAScarSegLib.volumes.volume import Box, Geometry, Volume
 
 GRID = Geometry((7, 6, 5), (0.625, 0.7, 2.5), (-17.0, 23.0, 41.0), oblique(flip=True))
 

@@ -14,8 +14,8 @@ import SimpleITK as sitk
 from analytic import oblique
 
 from LAScarSegLib.errors import InputError
-from LAScarSegLib.volume import Geometry, Volume
-from LAScarSegLib.volume_files import EXTENSIONS, read_volume, write_volume
+from LAScarSegLib.volumes.files import EXTENSIONS, read_volume, write_volume
+from LAScarSegLib.volumes.volume import Geometry, Volume
 
 STRAIGHT = Geometry((12, 10, 8), (0.625, 0.75, 2.5), (-17.0, 23.0, 41.0))
 OBLIQUE = replace(STRAIGHT, direction=oblique())

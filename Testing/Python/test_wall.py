@@ -5,8 +5,10 @@ import pytest
 from analytic import ISOTROPIC, Grid
 
 from LAScarSegLib.anatomy.anatomy import build_anatomy
-from LAScarSegLib.anatomy.wall import PROGRESSIVE_INSIDE_MM, PROGRESSIVE_OUTSIDE_MM, effective_region, two_stage_band, uncertainty_band, wall_between
-from LAScarSegLib.volume import Geometry
+from LAScarSegLib.anatomy.wall import (
+    PROGRESSIVE_INSIDE_MM, PROGRESSIVE_OUTSIDE_MM, effective_region, two_stage_band, uncertainty_band, wall_between,
+)  # fmt: skip
+from LAScarSegLib.volumes.volume import Geometry
 
 HALF_SPACE = np.broadcast_to(np.arange(40) < 20, (9, 11, 40)).copy()
 SPACING_KJI = (2.5, 0.625, 0.625)

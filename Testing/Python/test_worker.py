@@ -14,7 +14,7 @@ import pytest
 from small_scan import numbers, write_scan
 
 from LAScarSegLib.errors import InputError
-from LAScarSegLib.request import Request, run_request
+from LAScarSegLib.jobs.request import Request, run_request
 
 ROOT = Path(__file__).resolve().parents[2]
 NOT_IN_SLICER = ("typer", "rich", "jinja2", "matplotlib", "torch", "slicer", "pandas", "nibabel", "skimage")
@@ -29,7 +29,7 @@ def folder(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def start(request: dict | str, python: tuple[str, ...] = ("-m", "LAScarSegLib.worker")) -> subprocess.Popen:
+def start(request: dict | str, python: tuple[str, ...] = ("-m", "LAScarSegLib.jobs.worker")) -> subprocess.Popen:
     """The worker on a request, with pipes, as Slicer's QProcess starts it."""
     Path("request ä.json").write_text(request if isinstance(request, str) else json.dumps(request), encoding="utf-8")
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -61,7 +61,7 @@ def wait_for(worker: subprocess.Popen, message: str) -> None:
 def test_progress_then_the_result_with_nothing_that_slicer_lacks(folder):
     """The process says at its end which modules it had loaded."""
     program = (
-        "import sys, LAScarSegLib.worker as worker\ncode = worker.main(sys.argv[1:])\n"
+        "import sys, LAScarSegLib.jobs.worker as worker\ncode = worker.main(sys.argv[1:])\n"
         f"print([name for name in {NOT_IN_SLICER!r} if name in sys.modules], file=sys.stderr)\nsys.exit(code)"
     )
     code, lines, err = finish(start(request(settings={"rule": "nsd", "threshold": 2.3}), ("-c", program)))

@@ -11,8 +11,8 @@ import pytest
 from LAScarSegLib.networks import NetworkPlan
 from LAScarSegLib.systems import SYSTEMS, Preset
 from LAScarSegLib.training.settings import TrainingSettings
-from LAScarSegLib.volume import Geometry, Volume
-from LAScarSegLib.volume_files import write_volume
+from LAScarSegLib.volumes.files import write_volume
+from LAScarSegLib.volumes.volume import Geometry, Volume
 
 SPACING = (2.0, 2.0, 4.0)
 SIZE = (24, 20, 12)

@@ -1,10 +1,9 @@
 """Inside Slicer: the segment editor in the panel, strokes, updates, planes, the live threshold."""
 
 import numpy as np
-from vtk.util.numpy_support import vtk_to_numpy
-
 import slicer
 from lascarseg_slicer_case import SlicerCase
+from vtk.util.numpy_support import vtk_to_numpy
 
 from LAScarSegLib.scene.segmentation import CAVITY, SCAR, WALL
 

@@ -7,7 +7,6 @@ import sys
 import time
 
 import qt
-
 import slicer
 from lascarseg_slicer_case import SlicerCase
 

@@ -54,7 +54,7 @@ class LAScarSegSceneTest(SlicerCase):
     def test_scar_numbers_appear_in_segment_statistics(self):
         import SegmentStatistics
 
-        from LAScarSegLib.statistics_plugin import register_plugin
+        from LAScarSegLib.scene.segment_statistics import register_plugin
 
         register_plugin()  # as at the end of Slicer's start; once only
         self.apply()

@@ -14,7 +14,7 @@ class SlicerCase(unittest.TestCase):
     def setUp(self):
         slicer.mrmlScene.Clear()
         slicer.util.selectModule("LAScarSeg")
-        from LAScarSegLib import sample_data
+        from LAScarSegLib.datasets import sample_data
         from LAScarSegLib.scene.sample import load_sample
 
         self.widget = slicer.modules.lascarseg.widgetRepresentation().self()

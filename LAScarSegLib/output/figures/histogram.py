@@ -103,7 +103,7 @@ def _mark_levels(axes, analysis: Analysis) -> None:
     low, high = axes.get_xlim()
     beyond = level > low + LABEL_LEFT_FROM * (high - low)
     axes.annotate(
-        f"threshold {level:.4g}\n{analysis.method.words}", (level, 0.97), xycoords=("data", "axes fraction"),
+        f"threshold {level:.4g}\n{analysis.method.label}", (level, 0.97), xycoords=("data", "axes fraction"),
         xytext=(-6 if beyond else 6, 0), textcoords="offset points", ha="right" if beyond else "left", va="top", fontsize=9,
         color=style.SCAR, fontweight="bold", linespacing=1.4,
     )  # fmt: skip

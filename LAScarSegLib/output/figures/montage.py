@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...volume import Box
+from ...volumes.volume import Box
 from . import style
+from .captions import headline
 from .slice_layout import SliceLayout, choose_slices, widen
-from .words import headline_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +42,7 @@ def draw(analysis: Analysis, path: Path) -> Path:
     rows = -(-len(slices) // COLUMNS)
     height_in = style.TITLE_IN + rows * (panel_height_in + GAP_IN) + FOOT_IN
     figure = style.new_figure(WIDTH_IN, height_in)
-    style.title(figure, f"{_plane(layout).capitalize()} slices", headline_words(analysis))
+    style.title(figure, f"{_plane(layout).capitalize()} slices", headline(analysis))
     for number, k in enumerate(slices):
         row, column = divmod(number, COLUMNS)
         left = GAP_IN + column * (panel_in + GAP_IN)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import style
+from .captions import headline, percent
 from .surface_views import colour_actor, draw_views, lookup_table
-from .words import headline_words, percent
 
 if TYPE_CHECKING:
     from ...analysis import Analysis
@@ -27,7 +27,7 @@ def draw(analysis: Analysis, path: Path) -> Path:
 
     surface = analysis.surface
     table = lookup_table(np.array([to_rgb(style.HEALTHY), to_rgb(style.SCAR)]), 0.0, 1.0)
-    figure = draw_views(surface, colour_actor(surface, surface.scar, table), "Scar map", headline_words(analysis), FOOT_IN)
+    figure = draw_views(surface, colour_actor(surface, surface.scar, table), "Scar map", headline(analysis), FOOT_IN)
     patches = [Patch(color=style.SCAR, label="scar"), Patch(color=style.HEALTHY, label="no scar")]
     if not surface.is_wall.all():
         patches.append(Patch(color=style.EXCLUDED, label="left out (beyond the planes)"))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...volume import Box, Geometry
+from ...volumes.volume import Box, Geometry
 
 PLANES = ("sagittal", "coronal", "axial")
 OBLIQUE_COSINE = 0.5

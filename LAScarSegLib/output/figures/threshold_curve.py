@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...intensity.rules import RULES, Preset
+from ...intensity.rules import RULES
+from ...measure.published import PublishedScar, published_scars
 from . import style
-from .words import percent, shares_at
+from .captions import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +37,7 @@ EMPTY_PCT = 0.05
 def draw(analysis: Analysis, path: Path) -> Path:
     """Draw the threshold curve of `analysis` to the PNG file `path`; returns it."""
     figure = style.new_figure(*SIZE_IN)
-    line = f"{analysis.method.words}: scar on {percent(analysis.measurements.get('scar_area_pct'))} of the surface"
+    line = f"{analysis.method.label}: scar on {percent(analysis.measurements.get('scar_area_pct'))} of the surface"
     style.title(figure, "Scar against threshold", line)
     axes = figure.add_axes((0.065, 0.115, 0.915, 0.63))
     curve, blood = analysis.curve, analysis.blood_pool
@@ -64,7 +65,7 @@ def draw(analysis: Analysis, path: Path) -> Path:
 
 def describe(analysis: Analysis) -> str:
     """The alternative text: the curve's values at the presets."""
-    points = [f"{shares_at(analysis, ratio)[0]:.1f} % at {_preset_words(analysis, preset)}" for preset, ratio in _presets(analysis)]
+    points = [f"{scar.scar_area_pct:.1f} % at {scar.label}" for scar in _presets(analysis)]
     return "Percentage of the surface called scar, falling as the threshold rises: " + ", ".join(points) + "."
 
 
@@ -86,22 +87,15 @@ def _family(analysis: Analysis) -> str:
     return rule.name if rule is not None and rule.presets else REFERENCE_RULE
 
 
-def _presets(analysis: Analysis) -> list[tuple[Preset, float]]:
-    """Each preset with the intensity ratio it means on this scan, ascending."""
-    blood = analysis.blood_pool
-    family = _family(analysis)
-    ratio = (lambda n: 1 + n * blood.sd / blood.mean) if family == "nsd" else (lambda t: t)
-    return sorted(((preset, ratio(preset.value)) for preset in RULES[family].presets), key=lambda pair: pair[1])
-
-
-def _preset_words(analysis: Analysis, preset: Preset) -> str:
-    return f"{preset.value:g} SD" if _family(analysis) == "nsd" else f"{preset.value:.2f}"
+def _presets(analysis: Analysis) -> list[PublishedScar]:
+    """The presets of the method's own family, ascending."""
+    return [scar for scar in published_scars(analysis.samples[0]) if scar.rule.name == _family(analysis)]
 
 
 def _range(analysis: Analysis) -> tuple[float, float]:
     """From where nearly all is scar, or the lowest preset, to where nothing is: the part of the curve that says something."""
     curve = analysis.curve
-    marks = [ratio for _, ratio in _presets(analysis)] + [ratio for ratio in [_result_ratio(analysis)] if ratio is not None]
+    marks = [scar.iir for scar in _presets(analysis)] + [ratio for ratio in [_result_ratio(analysis)] if ratio is not None]
     visible = curve.iir[curve.scar_area_pct > EMPTY_PCT]
     high = max([LEAST_IIR_RANGE[1], *(mark + 0.1 for mark in marks), float(visible.max()) if visible.size else 0.0])
     low = min(LEAST_IIR_RANGE[0], *(mark - 0.1 for mark in marks))
@@ -116,15 +110,15 @@ def _result_ratio(analysis: Analysis) -> float | None:
 def _mark_presets(axes: Axes, analysis: Analysis) -> None:
     """A dot on the curve and a name above it for each preset; the one in use is the result's own mark."""
     chosen = _result_ratio(analysis)
-    for preset, ratio in _presets(analysis):
-        if chosen is not None and abs(ratio - chosen) < 1e-9:
+    for scar in _presets(analysis):
+        if chosen is not None and abs(scar.iir - chosen) < 1e-9:
             continue
-        axes.axvline(ratio, color=style.MUTED, linewidth=0.8, linestyle=(0, (2, 2)), zorder=1)
-        area = shares_at(analysis, ratio)[0]
-        axes.plot(ratio, area, "o", color="white", markeredgecolor=style.SCAR, markeredgewidth=1.4, markersize=5.5, zorder=4)
-        low_on_curve = max(shares_at(analysis, ratio)) < LABEL_ABOVE_PCT
+        axes.axvline(scar.iir, color=style.MUTED, linewidth=0.8, linestyle=(0, (2, 2)), zorder=1)
+        area = scar.scar_area_pct
+        axes.plot(scar.iir, area, "o", color="white", markeredgecolor=style.SCAR, markeredgewidth=1.4, markersize=5.5, zorder=4)
+        low_on_curve = max(area, scar.scar_pct_of_wall_volume) < LABEL_ABOVE_PCT
         axes.annotate(
-            f"{_preset_words(analysis, preset)}  {_author(preset.source)}", (ratio, 0.98 if low_on_curve else 0.02),
+            f"{scar.label}  {_author(scar.preset.source)}", (scar.iir, 0.98 if low_on_curve else 0.02),
             xycoords=("data", "axes fraction"), xytext=(-2.5, 0), textcoords="offset points", rotation=90, ha="right",
             va="top" if low_on_curve else "bottom", fontsize=8, color=style.MUTED, path_effects=style.outlined("white", 3),
         )  # fmt: skip

@@ -1,0 +1,50 @@
+"""A bundle as the source of a mask: the networks look at the scan once, and what they found is kept whole."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..anatomy.masks import Mask
+from ..inference.options import InferenceOptions
+from ..models.bundle import Bundle
+from ..support.progress import Progress
+from ..volumes.volume import Volume
+from .sources import Network, Probability
+
+
+def find_cavity(scan: Volume, bundle: Bundle, options: InferenceOptions, progress: Progress | None = None) -> Network:
+    """The cavity that a bundle's networks find in a scan.
+
+    Raises
+    ------
+    InputError, ProcessingError, Cancelled
+        as `BundleCavityModel.predict_with_mask`.
+    """
+    from ..inference.bundle_models import BundleCavityModel
+
+    model = BundleCavityModel.from_bundle(bundle, options, progress)
+    probability, mask = model.predict_with_mask(scan)
+    return Network(
+        _described(bundle, options), bundle.card.threshold, Mask.of(mask.array), Probability.of(probability.array), "", mask.flags
+    )
+
+
+def find_scar(scan: Volume, cavity: Mask, bundle: Bundle, options: InferenceOptions, progress: Progress | None = None) -> Network:
+    """The scar that a bundle's network finds around a cavity, wherever it lies.
+
+    Raises
+    ------
+    InputError, ProcessingError, Cancelled
+        as `BundleScarModel.predict`.
+    """
+    from ..inference.bundle_models import BundleScarModel
+
+    # A region of interest is drawn for the cavity; the scar's follows from it.
+    model = BundleScarModel.from_bundle(bundle, replace(options, roi=None), progress)
+    found = model.predict(scan, scan.like(cavity.whole().astype(np.uint8)))
+    probability, threshold = Probability.of(found.array), bundle.card.threshold
+    return Network(_described(bundle, options), threshold, probability.above(threshold), probability, cavity.digest, found.flags)
+
+
+def _described(bundle: Bundle, options: InferenceOptions) -> dict[str, object]:
+    return bundle.describe() | {"mirror": options.mirror, "region_first": options.region_first}

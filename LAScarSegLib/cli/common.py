@@ -1,0 +1,133 @@
+"""What all commands of `lascarseg` share: errors, progress and numbers as a terminal shows them, the options they have in common."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional, TextIO
+
+import typer
+from typer.core import TyperCommand
+
+from ..errors import Cancelled, as_lascarseg_error
+from ..support.interruption import Stop
+
+if TYPE_CHECKING:
+    from ..analysis import Analysis
+    from ..support.progress import Progress, ProgressEvent
+
+
+@dataclass
+class Invocation:
+    """What every command needs from the program: whether to show tracebacks, and whether the user wants to stop."""
+
+    debug: bool = False
+    stop: Stop = field(default_factory=Stop)
+
+
+class ProgressMode(str, Enum):
+    """How progress is shown: a bar, JSON lines on standard output, or not at all."""
+
+    text = "text"
+    json = "json"
+    none = "none"
+
+
+ProgressOption = Annotated[
+    Optional[ProgressMode],
+    typer.Option("--progress", help="A bar, JSON lines on standard output, or nothing.", show_default="text in a terminal"),
+]
+RULES_HELP = "A rule ({rules})"
+ThresholdOption = Annotated[Optional[str], typer.Option(help="The rule's number, or a preset of it such as barcelona-dense.")]
+PlanesOption = Annotated[Optional[list[Path]], typer.Option(help="Mitral and vein planes, JSON or Slicer .mrk.json; may be repeated.")]
+NativeOption = Annotated[bool, typer.Option("--native", help="The scan is from before any ablation: report a Utah stage.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace what is there, if it is of the same kind.")]
+
+
+class CatalogueCommand(TyperCommand):
+    """A command whose help may name what there is to choose from: `{rules}`, `{systems}`. The catalogues are read when it is called."""
+
+    def get_params(self, context: typer.Context) -> list[Any]:
+        from ..intensity.rules import RULES
+        from ..systems import SYSTEMS
+
+        parameters = super().get_params(context)
+        for parameter in parameters:
+            if text := getattr(parameter, "help", None):
+                parameter.help = text.replace("{rules}", ", ".join(RULES)).replace("{systems}", " or ".join(SYSTEMS))
+        return parameters
+
+
+@contextmanager
+def reported_errors(invocation: Invocation) -> Iterator[None]:
+    """Turn errors into one line on standard error and an exit code; `--debug` adds the traceback."""
+    try:
+        yield
+        # The result is there; a signal is too late, and is ignored from here on.
+        invocation.stop.finish()
+    except (Exception, KeyboardInterrupt) as error:
+        # Libraries turn a Ctrl-C inside them into errors of all kinds.
+        reported = Cancelled() if invocation.stop else as_lascarseg_error(error)
+        invocation.stop.finish()
+        if invocation.debug:
+            logging.exception("Traceback")
+        print(f"{'' if isinstance(reported, Cancelled) else 'Error: '}{reported}", file=sys.stderr)
+        raise typer.Exit(reported.exit_code) from None
+
+
+@contextmanager
+def shown_progress(mode: ProgressMode | None, invocation: Invocation) -> Iterator[Progress]:
+    """A progress that shows itself as asked."""
+    from ..support.progress import Progress
+
+    mode = mode or (ProgressMode.text if sys.stderr.isatty() else ProgressMode.none)
+    if mode is ProgressMode.none:
+        yield Progress(is_cancelled=invocation.stop.requested)
+    elif mode is ProgressMode.json:
+        yield Progress(lambda event: print(json.dumps(event.to_json()), flush=True), invocation.stop.requested)
+    else:
+        from rich.console import Console
+        from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as Bar
+
+        columns = (BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
+        with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("Starting", total=1.0)
+
+            def show(event: ProgressEvent) -> None:
+                bar.update(task, completed=event.fraction, description=event.message)
+
+            yield Progress(show, invocation.stop.requested)
+
+
+def out(progress: ProgressMode | None) -> TextIO:
+    """Where a person's text goes: standard output belongs to the JSON lines when they are asked for."""
+    return sys.stderr if progress is ProgressMode.json else sys.stdout
+
+
+def print_numbers(analysis: Analysis, output: Path | None, file: TextIO) -> None:
+    """The measurements as a table, the flags, and where the result is."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from ..measure.numbers import NUMBERS
+
+    table = Table(title=f"{analysis.method.label}. For research use only.", title_justify="left")
+    for heading, justify in (("", "left"), ("value", "right"), ("unit", "left"), ("perturbation range", "right")):
+        table.add_column(heading, justify=justify)
+    for number in NUMBERS:
+        quantity = analysis.measurements[number.key]
+        if quantity.value is not None:
+            table.add_row(number.label, number.text(quantity.value), number.unit_text, number.range_text(quantity))
+    console = Console(file=file)
+    console.print(table)
+    for flag in analysis.flags:
+        console.print(f"{'Warning' if flag.severity == 'warning' else 'Note'}: {flag.message}", markup=False, highlight=False)
+    if output is not None:
+        print(f"Result: {output}", file=file)

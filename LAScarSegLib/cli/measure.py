@@ -1,0 +1,35 @@
+"""`lascarseg measure`: a result again, after a correction or with another method."""
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from .common import (
+    RULES_HELP, ForceOption, NativeOption, PlanesOption, ProgressOption, ThresholdOption, out, print_numbers, reported_errors,
+    shown_progress,
+)  # fmt: skip
+
+
+def measure(
+    context: typer.Context,
+    result: Annotated[Path, typer.Argument(help="A folder that `lascarseg run` made; its masks may have been corrected.")],
+    output: Annotated[
+        Optional[Path], typer.Option("--output", "-o", help="Folder for the new result; without it the numbers are only shown.")
+    ] = None,
+    image: Annotated[Optional[Path], typer.Option(help="The scan, when it is no longer where it was.")] = None,
+    scar: Annotated[Optional[str], typer.Option(help=f"{RULES_HELP}, or a scar mask file.", show_default="as before")] = None,
+    threshold: ThresholdOption = None,
+    planes: PlanesOption = None,
+    native: NativeOption = False,
+    staging: Annotated[Optional[str], typer.Option(help="Which Utah stages, when not those of the result: utah or utah2010.")] = None,
+    force: ForceOption = False,
+    progress: ProgressOption = None,
+) -> None:
+    """Measure a result again: with corrected masks, another threshold, another rule, or planes."""
+    with reported_errors(context.obj), shown_progress(progress, context.obj) as shown:
+        from ..jobs.remeasure import RemeasureRequest, remeasure
+
+        request = RemeasureRequest(image=image, scar=scar, threshold=threshold, planes=tuple(planes or ()), native=native, staging=staging)
+        analysis = remeasure(result, request, output, force, shown)
+    print_numbers(analysis, output, out(progress))

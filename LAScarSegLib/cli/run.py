@@ -1,0 +1,77 @@
+"""`lascarseg run`: one scan, from its file to a result."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional, TextIO
+
+import typer
+
+from .common import (
+    RULES_HELP, ForceOption, NativeOption, PlanesOption, ProgressOption, ThresholdOption, out, print_numbers, reported_errors,
+    shown_progress,
+)  # fmt: skip
+from .models import ask_for_terms
+
+if TYPE_CHECKING:
+    from ..jobs.request import Request
+
+
+def run(
+    context: typer.Context,
+    image: Annotated[Path, typer.Argument(help="The scan: NRRD, NIfTI, MetaImage, or a folder with one DICOM series.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the result; must not exist.")],
+    cavity: Annotated[
+        Optional[Path], typer.Option(help="Mask of the LA cavity, or a model that finds it.", show_default="the model that comes along")
+    ] = None,
+    wall: Annotated[Optional[Path], typer.Option(help="Mask of the wall; else it is 0–2.5 mm outside the cavity.")] = None,
+    scar: Annotated[Optional[str], typer.Option(help=f"{RULES_HELP}, a scar mask file, or a model.", show_default="iir")] = None,
+    threshold: ThresholdOption = None,
+    planes: PlanesOption = None,
+    native: NativeOption = False,
+    staging: Annotated[str, typer.Option(help="Which Utah stages: utah (10/20/30 %) or utah2010 (5/20/35 %).")] = "utah",
+    cavity_label: Annotated[Optional[int], typer.Option(help="Which label of the cavity mask.")] = None,
+    wall_label: Annotated[Optional[int], typer.Option(help="Which label of the wall mask.")] = None,
+    scar_label: Annotated[Optional[int], typer.Option(help="Which label of the scar mask.")] = None,
+    device: Annotated[str, typer.Option(help="What models compute on: auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    roi: Annotated[Optional[Path], typer.Option(help="Mask around the left atrium, for a model that can't find it.")] = None,
+    whole_scan: Annotated[bool, typer.Option("--whole-scan", help="Models look at the whole scan, not at a region first.")] = False,
+    mirror: Annotated[bool, typer.Option("--mirror", help="Models average over mirrored images: up to 8 times slower.")] = False,
+    accept_terms: Annotated[bool, typer.Option("--accept-terms", help="Accept the terms that the models come with.")] = False,
+    force: ForceOption = False,
+    progress: ProgressOption = None,
+) -> None:
+    """Measure the scar of one scan: maps, numbers, figures, report and a Slicer scene."""
+    with reported_errors(context.obj):
+        from ..analysis.settings import Settings
+        from ..jobs.request import Request, choose_scar, run_request
+
+        method, number = choose_scar(Settings.rule if scar is None else scar, threshold, models=True)
+        labels = {"cavity": cavity_label, "wall": wall_label, "scar": scar_label}
+        request = Request(
+            image=image, output=output, cavity=cavity, wall=wall, scar=str(method), planes=tuple(planes or ()), force=force,
+            settings=Settings(threshold=number, native=native, staging=staging),
+            labels={name: label for name, label in labels.items() if label is not None},
+            device=device, region_first=not whole_scan, mirror=mirror, roi=roi, accept_terms=accept_terms,
+        )  # fmt: skip
+        # Before the bar, which would be drawn over the question.
+        request = _with_terms(request, out(progress))
+        with shown_progress(progress, context.obj) as shown:
+            analysis = run_request(request, shown)
+    print_numbers(analysis, output, out(progress))
+
+
+def _with_terms(request: Request, file: TextIO) -> Request:
+    """The request with its models' terms accepted by the person at the terminal; without a person it stays as it is, to be refused.
+
+    Raises `InputError` when the person refuses.
+    """
+    from ..jobs.request import terms_to_accept
+
+    if request.accept_terms or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return request
+    for bundle in terms_to_accept(request):
+        ask_for_terms(bundle, file)
+    return replace(request, accept_terms=True)

@@ -1,0 +1,190 @@
+"""What belongs together for an evaluation: predictions and references in files and folders."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import InputError
+from ..volumes.files import EXTENSIONS
+from .layouts import (
+    CAVITY, KNOWN_NAMES, MASK, SCAR, STRUCTURES, case_folders, inside_task, is_simulated, labelled_files, lascarqs_tasks,
+    listed, volume_files, volume_stem,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CaseFiles:
+    """One case in one folder: its name, the file of each structure, and whether it is a simulation."""
+
+    name: str
+    files: dict[str, Path]
+    simulated: bool = False
+
+
+@dataclass(frozen=True)
+class CaseSet:
+    """The cases found under one path, by name, sorted; `one` when the path itself is the case, so that its name means little."""
+
+    cases: dict[str, CaseFiles]
+    one: bool = False
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One comparison: two files of one structure, the case's reference cavity where there is one."""
+
+    case: str
+    structure: str
+    prediction: Path
+    reference: Path
+    cavity: Path | None = None
+    simulated: bool = False
+
+
+def find_cases(root: str | Path, structure: str = MASK) -> CaseSet:
+    """The cases in a file or folder.
+
+    A file is one case. A folder with files of known names (`KNOWN_NAMES`) is one case: a result of `lascarseg run`, a
+    phantom, a case of LAScarQS. A folder of such folders is many; LAScarQS's `task1/train_data` may be given from any level.
+    Any other folder holds one file per case, named after it.
+
+    Parameters
+    ----------
+    structure
+        what files of unknown names show, one of `STRUCTURES`.
+
+    Raises
+    ------
+    InputError
+        missing path, nothing to compare in it, both tasks of LAScarQS, one name twice.
+    """
+    root = Path(root)
+    if not root.exists():
+        raise InputError(f"{root} does not exist. Check the path.")
+    if root.is_file():
+        case = _file_case(root, structure)
+        return CaseSet({case.name: case}, one=True)
+    folder = _task_folder(root)
+    known = labelled_files(folder)
+    if known:
+        name = folder.resolve().name
+        return CaseSet({name: CaseFiles(name, known, is_simulated(folder))}, one=True)
+    cases = [CaseFiles(path.name, files, is_simulated(path)) for path in case_folders(folder) if (files := labelled_files(path))]
+    if not cases:
+        cases = [_file_case(path, structure) for path in volume_files(folder)]
+    if not cases:
+        raise InputError(
+            f"{root} holds nothing to compare: neither volume files, nor folders with {listed(f'{name}.nii.gz' for name in KNOWN_NAMES)}."
+        )
+    return CaseSet(_by_name(cases, root))
+
+
+def pair_cases(
+    predictions: CaseSet, references: CaseSet, cavities: CaseSet | None = None, *, structure: str | None = None, subset: bool = False
+) -> list[Pair]:
+    """What to compare with what: cases of the same name; two single cases whatever their names.
+
+    Compared is every structure that both sides have. A structure that is only in some of the cases is an error: a method
+    must not be judged without those in which it failed.
+
+    Parameters
+    ----------
+    cavities
+        reference cavities of another place, for references that come without.
+    structure
+        compare this one only.
+    subset
+        allow references without a prediction (a held-out part of a data set).
+
+    Raises
+    ------
+    InputError
+        partners are missing; nothing in common; simulated and real cases together.
+    """
+    if predictions.one and references.one:
+        both = [(*predictions.cases.values(), *references.cases.values())]
+    else:
+        names = _common_names(predictions.cases, references.cases, subset)
+        both = [(predictions.cases[name], references.cases[name]) for name in names]
+    sides = [{s for pair in both for s in pair[side].files} for side in (0, 1)]
+    common = [s for s in STRUCTURES if s in sides[0] & sides[1] and structure in (None, s)]
+    if not common:
+        shown = [", ".join(s for s in STRUCTURES if s in side) for side in sides]
+        raise InputError(
+            f"The predictions have {shown[0]}, the references {shown[1]}: nothing to compare{f' as {structure}' if structure else ''}. "
+            "Say with --structure what files show whose names don't tell."
+        )
+    pairs = [_pair(s, p, r, cavities) for s in common for p, r in both]
+    simulated = sum(pair.simulated for pair in pairs)
+    if 0 < simulated < len(pairs):
+        raise InputError(
+            f"{simulated} of {len(pairs)} comparisons are of simulated scans, which are never averaged with real ones. "
+            "Evaluate them separately."
+        )
+    return pairs
+
+
+def _pair(structure: str, prediction: CaseFiles, reference: CaseFiles, cavities: CaseSet | None) -> Pair:
+    for side, case in (("prediction", prediction), ("reference", reference)):
+        if structure not in case.files:
+            raise InputError(
+                f"Case {case.name}: the {side} has no {structure}, others have one. Add it, or take the case out on both sides."
+            )
+    cavity = reference.files.get(CAVITY)
+    if cavities is not None and structure == SCAR:
+        given = next(iter(cavities.cases.values())) if cavities.one else cavities.cases.get(reference.name)
+        if given is None or CAVITY not in given.files:
+            raise InputError(f"Case {reference.name}: there is no reference cavity of this name. Add it to what --cavity gives.")
+        cavity = given.files[CAVITY]
+    files = prediction.files[structure], reference.files[structure]
+    return Pair(reference.name, structure, *files, cavity, prediction.simulated or reference.simulated)
+
+
+def _common_names(predictions: dict[str, CaseFiles], references: dict[str, CaseFiles], subset: bool) -> list[str]:
+    alone = sorted(set(predictions) - set(references), key=_natural)
+    waiting = sorted(set(references) - set(predictions), key=_natural)
+    common = sorted(set(predictions) & set(references), key=_natural)
+    if not common:
+        raise InputError(
+            f"No prediction has the name of a reference: the predictions are {listed(predictions)}; the references {listed(references)}."
+        )
+    if alone:
+        raise InputError(f"Predictions without a reference of the same name: {listed(alone)}. Add the references or take these out.")
+    if waiting and not subset:
+        raise InputError(
+            f"References without a prediction of the same name: {listed(waiting)}. "
+            "Add the predictions, or say --subset if only a part was meant."
+        )
+    return common
+
+
+def _file_case(path: Path, structure: str) -> CaseFiles:
+    stem = volume_stem(path)
+    if not stem:
+        raise InputError(f"{path} is not a volume file. Give one of {', '.join(EXTENSIONS)}, or a folder.")
+    # scar_predict.nii.gz is named after what it shows, its folder after the case.
+    name = path.resolve().parent.name if stem in KNOWN_NAMES else stem
+    return CaseFiles(name, {KNOWN_NAMES.get(stem, structure): path}, is_simulated(path.parent))
+
+
+def _task_folder(root: Path) -> Path:
+    tasks = lascarqs_tasks(root)
+    if len(tasks) > 1:
+        raise InputError(
+            f"{root} has {' and '.join(task.name for task in tasks)}, whose cases have the same names. Give one of the two folders."
+        )
+    return inside_task(tasks[0] if tasks else root)
+
+
+def _by_name(cases: list[CaseFiles], root: Path) -> dict[str, CaseFiles]:
+    found: dict[str, CaseFiles] = {}
+    for case in sorted(cases, key=lambda c: _natural(c.name)):
+        if case.name in found:
+            raise InputError(f"{root} holds the case {case.name} twice, in different formats. Take one out.")
+        found[case.name] = case
+    return found
+
+
+def _natural(name: str) -> list[str | int]:
+    """Sorts train_2 before train_10; text and numbers alternate, so that like is compared with like."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", name)]

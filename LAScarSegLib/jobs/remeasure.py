@@ -1,0 +1,81 @@
+"""Measure a result folder again, after its masks were corrected or with another method: the numbers follow the edit."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..analysis import Analysis, ByRule, Change, Drawn, Given, base_of
+from ..analysis.description import Stored
+from ..analysis.provenance import describe_file
+from ..analysis.settings import Settings
+from ..errors import InputError
+from ..output.reading import read_result
+from ..output.writing import check_output, write_results
+from ..support.progress import Progress
+from ..volumes.files import read_volume
+from .request import choose_scar, read_plane_files
+
+
+@dataclass(frozen=True)
+class RemeasureRequest:
+    """What shall be different: None or empty keeps what the result was made with.
+
+    `scar` is a rule's name or a mask file; `threshold` a number or a preset's key, for that rule or else for the rule the
+    result was made with; `native` may only be added.
+    """
+
+    image: Path | None = None
+    scar: str | None = None
+    threshold: str | None = None
+    planes: tuple[Path, ...] = ()
+    native: bool = False
+    staging: str | None = None
+
+
+def remeasure(folder: Path, request: RemeasureRequest, output: Path | None, force: bool, progress: Progress) -> Analysis:
+    """Measure the result in `folder` again, and write a new one to `output` if given.
+
+    What a person changed in its masks counts as drawn; the rest is as `revise` has it.
+
+    Raises
+    ------
+    InputError
+        no result folder, the scan is gone or another one, or what `analyse` refuses.
+    """
+    if output is not None:
+        check_output(output, force)
+    progress.report("read", 0.0, "Reading the result")
+    stored = read_result(folder, request.image)
+    planes = read_plane_files(request.planes)
+    change = Change(
+        scar=_scar(stored, request),
+        planes=planes or None,
+        settings=_settings(stored.settings, request),
+        files=stored.sources.files | {"image": describe_file(request.image)} if request.image else None,
+    )
+    analysis = stored.analyse(change, progress=progress.part(0.1, 1.0 if output is None else 0.5))
+    analysis = replace(analysis, provenance=analysis.provenance | {"remeasured": str(folder.resolve())})
+    if output is not None:
+        write_results(analysis, output, force=force, progress=progress.part(0.5, 1.0))
+    return analysis
+
+
+def _settings(settings: Settings, request: RemeasureRequest) -> Settings:
+    return replace(settings, native=settings.native or request.native, staging=request.staging or settings.staging)
+
+
+def _scar(stored: Stored, request: RemeasureRequest) -> ByRule | Given | None:
+    """The scar's new source; None keeps the one there is."""
+    source = stored.sources.scar
+    edited = "scar" in stored.drawn or isinstance(source, Drawn)
+    rule = base_of(source)
+    if request.scar is None and request.threshold is None:
+        return None
+    if request.scar is None and (edited or not isinstance(rule, ByRule)):
+        raise InputError(
+            f"The scar of this result is a mask, or was edited; a threshold ({request.threshold}) would replace it. Name "
+            "the rule with --scar to do so."
+        )
+    method, threshold = choose_scar(rule.name if request.scar is None else request.scar, request.threshold)
+    if isinstance(method, Path):
+        return Given.of(read_volume(method), stored.volume.geometry, "scar", file=describe_file(method))
+    return ByRule(method, threshold)

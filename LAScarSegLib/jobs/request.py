@@ -1,0 +1,290 @@
+"""One job on files: which scan, which masks, which method, where the result goes. The command line and the worker fill it in."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..analysis import Analysis, ByRule, ToRun, analyse
+from ..analysis.archive import check_analysis_folder, write_analysis_folder
+from ..analysis.provenance import describe_file
+from ..analysis.settings import Settings
+from ..anatomy.masks import mask_on_grid
+from ..errors import InputError
+from ..inference.options import InferenceOptions
+from ..intensity.rules import RULES, find_rule, parse_threshold
+from ..measure.quality import check_is_scan
+from ..models.bundle import Bundle, check_use
+from ..models.bundle_files import CARD
+from ..output.writing import check_output, write_results
+from ..support.progress import Progress
+from ..surface.planes import CutPlane, read_planes
+from ..volumes.files import read_volume
+from ..volumes.volume import Box, Volume
+
+MODELS_SHARE = 0.6
+"""Where models end, when there are some: on a CPU they take most of the time."""
+READING_SHARE, ANALYSIS_SHARE = 0.1, 0.4
+"""Where reading and analysing end in the whole job's progress: between the full run (0.1, 0.3) and the worker, which writes
+no pictures (0.2, 0.8), of Docs/performance.md."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """Everything one run needs; paths are files (or a DICOM folder for the image).
+
+    `cavity` is a mask file or a model's name (None: the model that comes with the project), `wall` a mask file, `scar` a mask
+    file or the name of a rule or model (ARCHITECTURE, "Choosing methods"; None: the rule of `settings`); `labels` says by mask
+    name which label of a mask with several to take. `device` … `accept_terms` are for models: see `inference.options`; `roi` is
+    a mask of the region of interest, `accept_terms` accepts the terms they come with. `analysis`: the output folder gets the whole
+    analysis (`analysis.archive`) for the program that asked, and none of a result's files.
+    """
+
+    image: Path
+    output: Path
+    cavity: Path | None = None
+    wall: Path | None = None
+    scar: str | None = None
+    planes: tuple[Path, ...] = ()
+    labels: dict[str, int] = field(default_factory=dict)
+    settings: Settings = Settings()
+    force: bool = False
+    figures: bool = True
+    report: bool = True
+    scene: bool = True
+    device: str = "auto"
+    region_first: bool = True
+    mirror: bool = False
+    roi: Path | None = None
+    accept_terms: bool = False
+    analysis: bool = False
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Request:
+        """From the content of a REQUEST.json; `image` and `output` are needed, unknown keys are refused."""
+        known = {f.name for f in dataclasses.fields(cls)}
+        unknown, missing = sorted(set(data) - known), sorted({"image", "output"} - set(data))
+        if unknown or missing:
+            raise InputError(f"The request has unknown keys {unknown} and lacks {missing}; known are {sorted(known)}.")
+        for key, (fits, wanted) in _JSON_TYPES.items():
+            if key in data and not fits(data[key]):
+                raise InputError(f"The request's '{key}' is {data[key]!r}; it must be {wanted}.")
+        values = dict(data)
+        for key in ("image", "output", "cavity", "wall", "roi"):
+            values[key] = Path(data[key]) if data.get(key) else None
+        values["planes"] = tuple(Path(p) for p in data.get("planes", ()))
+        values["settings"] = Settings.from_json(data.get("settings", {}))
+        return cls(**values)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != "" and "\0" not in value
+
+
+def _is_text_or_none(value: object) -> bool:
+    return value is None or _is_text(value)
+
+
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_labels(value: object) -> bool:
+    return isinstance(value, dict) and set(value) <= {"cavity", "wall", "scar"} and all(type(label) is int for label in value.values())
+
+
+_JSON_TYPES: dict[str, tuple[Callable[[object], bool], str]] = {
+    "image": (_is_text, "a path"),
+    "output": (_is_text, "a path"),
+    "cavity": (_is_text_or_none, "a path, a model's name or null"),
+    "wall": (_is_text_or_none, "a path or null"),
+    "roi": (_is_text_or_none, "a path or null"),
+    "device": (_is_text, "a device's name"),
+    "scar": (_is_text_or_none, "a path, the name of a rule or model, or null"),
+    "planes": (lambda value: isinstance(value, list) and all(map(_is_text, value)), "a list of paths"),
+    "labels": (_is_labels, 'an object such as {"cavity": 2}'),
+    "settings": (lambda value: isinstance(value, dict), "an object"),
+} | {
+    key: (_is_flag, "true or false")
+    for key in ("force", "figures", "report", "scene", "region_first", "mirror", "accept_terms", "analysis")
+}
+"""What each key of a REQUEST.json may hold, and how to say so."""
+
+
+def run_request(request: Request, progress: Progress | None = None) -> Analysis:
+    """Read, analyse, write. Nothing is written when anything fails or is cancelled.
+
+    Raises
+    ------
+    InputError, ProcessingError, Cancelled
+    """
+    progress = progress or Progress()
+    chosen = _checked_sources(request)
+    bundles = [source for source in chosen.values() if isinstance(source, Bundle)]
+    _check_models(bundles, request)
+    files = {"image": request.image, "wall": request.wall, "roi": request.roi, **chosen}
+    files = {name: path for name, path in files.items() if isinstance(path, Path)}
+    reading = READING_SHARE / 2 if bundles else READING_SHARE
+    volumes = _read_all(files, progress.part(0.0, reading))
+    options = InferenceOptions(request.device, request.region_first, _region_of_interest(volumes), request.mirror)
+    sources = {name: ToRun(source, options) if isinstance(source, Bundle) else volumes.get(name) for name, source in chosen.items()}
+    if chosen["scar"] is None:
+        sources["scar"] = ByRule(_method(request), request.settings.threshold)
+    start = MODELS_SHARE if bundles else READING_SHARE
+    end = start + (1.0 - start) * (ANALYSIS_SHARE - READING_SHARE) / (1.0 - READING_SHARE)
+    analysis = analyse(
+        volumes["image"], request.settings, cavity=sources["cavity"], wall=volumes.get("wall"), scar=sources["scar"],
+        planes=read_plane_files(request.planes), labels=request.labels, files={name: describe_file(path) for name, path in files.items()},
+        progress=progress.part(reading, end),
+    )  # fmt: skip
+    if request.analysis:
+        write_analysis_folder(analysis, request.output, request.force, progress.part(end, 1.0))
+        return analysis
+    write_results(
+        analysis, request.output, force=request.force, figures=request.figures, report=request.report, scene=request.scene,
+        progress=progress.part(end, 1.0),
+    )  # fmt: skip
+    return analysis
+
+
+def terms_to_accept(request: Request) -> tuple[Bundle, ...]:
+    """The request's models whose terms nobody has accepted yet. Raises what `run_request` would refuse before it asks for terms."""
+    from ..models.store import ModelStore
+
+    return tuple(
+        source for source in _checked_sources(request).values() if isinstance(source, Bundle) and not ModelStore().accepted(source)
+    )
+
+
+def _checked_sources(request: Request) -> dict[str, Path | Bundle | None]:
+    """Where `cavity` and `scar` come from: a mask file, a model that finds it, or (scar) None for a rule; and the output is free."""
+    check_analysis_folder(request.output, request.force) if request.analysis else check_output(request.output, request.force)
+    sources = {"cavity": _cavity_source(request.cavity), "scar": _scar_source(_method(request))}
+    for name, source in sources.items():
+        if isinstance(source, Bundle):
+            check_use(source.card, stage=name)
+    return sources
+
+
+def _method(request: Request) -> str:
+    return request.settings.rule if request.scar is None else request.scar
+
+
+def _region_of_interest(volumes: dict[str, Volume]) -> Box | None:
+    """The box of the region of interest, on the scan's grid."""
+    if "roi" not in volumes:
+        return None
+    grid = volumes["image"].geometry
+    return Box.around(mask_on_grid(volumes["roi"], grid, "region of interest")[0], 0.0, grid.spacing_kji)
+
+
+def _check_models(bundles: Sequence[Bundle], request: Request) -> None:
+    """Terms and device, before anybody waits for a scan to be read."""
+    if not bundles:
+        if request.device not in ("auto", "cpu"):
+            raise InputError(f"The device '{request.device}' is for models; none was chosen. Leave it out.")
+        if request.roi is not None:
+            raise InputError(f"A region of interest ({request.roi}) is for models that find the cavity; none was chosen. Leave it out.")
+        return
+    from ..inference.device import choose_device
+    from ..models.store import ModelStore
+
+    for bundle in bundles:
+        ModelStore().require_terms(bundle, request.accept_terms)
+    choose_device(request.device)
+
+
+def scar_mask_file(scar: str) -> Path | None:
+    """`scar` as a file, None when it names a rule; `InputError` when it is neither."""
+    # A folder is no mask: one that is called like a rule (a result named "iir") must not hide the rule.
+    if Path(scar).is_file():
+        return Path(scar)
+    if scar not in RULES:
+        raise InputError(f"'{scar}' is neither an existing scar mask nor a rule; the rules are {', '.join(RULES)}.")
+    return None
+
+
+def _scar_source(scar: str) -> Path | Bundle | None:
+    """A mask file, a model, or None for a rule; `InputError` when it is none of them."""
+    _refuse_bundle(Path(scar))
+    if Path(scar).is_file() or scar in RULES:
+        return scar_mask_file(scar)
+    return _find_model(scar, f"'{scar}' is neither an existing scar mask nor a rule; the rules are {', '.join(RULES)}")
+
+
+def _refuse_bundle(path: Path) -> None:
+    """A model is named after it was added, so that it is checked, and its terms are known, once and for all."""
+    if (path.suffix == ".zip" and path.is_file()) or (path / CARD).is_file():
+        raise InputError(
+            f"{path} is no mask; it seems to be a model bundle. Add it with `lascarseg models add {path}`, then give its name."
+        )
+
+
+def _find_model(name: str, complaint: str) -> Bundle:
+    from ..models.store import ModelStore
+
+    try:
+        return ModelStore().find(name)
+    except InputError as error:
+        raise InputError(f"{complaint}. {error}") from None
+
+
+def choose_scar(scar: str, threshold: str | None, models: bool = False) -> tuple[str | Path, float | None]:
+    """A rule's name with its threshold, or a mask file (then without): from what a person typed. With `models` also a model's name.
+
+    Raises `InputError` for an unknown rule or file, or a threshold the rule can't use.
+    """
+    if models and isinstance(_scar_source(scar), Bundle):
+        if threshold is not None:
+            raise InputError(f"A threshold ({threshold}) needs a rule, but '{scar}' is a model, which has its own. Leave one of them out.")
+        return scar, None
+    file = scar_mask_file(scar)
+    if file is None:
+        return scar, parse_threshold(find_rule(scar), threshold)
+    if threshold is not None:
+        raise InputError(f"A threshold ({threshold}) needs a rule, but the scar is given as a mask ({file}). Leave one of them out.")
+    return file, None
+
+
+def read_plane_files(paths: tuple[Path, ...]) -> tuple[CutPlane, ...]:
+    """All planes of some files; `InputError` when two have one name."""
+    planes = tuple(plane for path in paths for plane in read_planes(path))
+    names = [plane.name for plane in planes]
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise InputError(f"The plane files name {', '.join(doubled)} more than once. Keep one plane of each name.")
+    return planes
+
+
+def _cavity_source(cavity: Path | None) -> Path | Bundle:
+    """A mask file, or a model; without either the one that comes with the project."""
+    if cavity is None:
+        from ..models.store import ModelStore
+
+        bundle = ModelStore().default_cavity()
+        if bundle is None:
+            raise InputError(
+                "No cavity was given, and no model that finds it comes with this installation. Give a mask of the left atrial cavity "
+                "with --cavity FILE, or a model's name (`lascarseg models list`)."
+            )
+        return bundle
+    _refuse_bundle(cavity)
+    if cavity.exists():
+        return cavity
+    remedy = "Give a mask of the left atrial cavity with --cavity FILE, or a model's name"
+    if str(cavity) in RULES:
+        remedy = f"'{cavity}' is a rule, and rules find scar only. {remedy}"
+    return _find_model(str(cavity), f"The cavity '{cavity}' is not an existing file. {remedy}")
+
+
+def _read_all(files: dict[str, Path], progress: Progress) -> dict[str, Volume]:
+    volumes = {}
+    for step, (name, path) in enumerate(files.items()):
+        progress.report("read", step / len(files), f"Reading {path.name}")
+        volumes[name] = read_volume(path)
+        if name == "image":
+            check_is_scan(volumes[name], str(path))
+    return volumes

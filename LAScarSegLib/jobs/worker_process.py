@@ -1,0 +1,257 @@
+"""The worker process (`LAScarSegLib.jobs.worker`): started, listened to, stopped with everything it started, and its death explained.
+
+No threads: in Slicer the user interface holds Python's lock while it waits, so `poll` reads the pipes without blocking.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import Cancelled, ProcessingError, is_about_memory
+
+LIBRARY_FOLDER = Path(__file__).resolve().parents[2]
+"""What the worker needs on its path to find LAScarSegLib."""
+WORKER = ("-m", "LAScarSegLib.jobs.worker")
+CANCEL_SECONDS = 1.2
+"""So long the worker may take to stop by itself; then it is killed: it must be gone within 2 s."""
+KILL_SECONDS = 0.5
+"""So long the system may take to end what was killed."""
+BLOCK_BYTES = 1 << 16
+LOG_CHARACTERS = 20_000
+"""The end of the worker's standard error that is kept."""
+
+
+@dataclass(frozen=True)
+class JobEvent:
+    """What a worker says: `kind` is `progress` (with `stage` and `fraction`), `result` (`message` is the folder) or `error`."""
+
+    kind: str
+    message: str
+    stage: str = ""
+    fraction: float = 0.0
+
+
+class WorkerJob:
+    """One worker process.
+
+    Ends with exactly one `result` or `error` event, whatever happens to the process.
+    """
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._partial_line = b""
+        self._errors = ""
+        self._said = ""
+        self._last: JobEvent | None = None
+        self._cancelled_at: float | None = None
+        self._over = False
+
+    def start(self, request: dict[str, Any], python: Sequence[str], folder: Path) -> None:
+        """Start the worker on `request`, which is written to `folder`.
+
+        Parameters
+        ----------
+        python
+            the command that starts Python, as a list: `["/…/PythonSlicer"]`.
+
+        Raises
+        ------
+        ProcessingError
+            the request can't be written, or that Python can't be started.
+        """
+        path = folder / "request.json"
+        try:
+            path.write_text(json.dumps(request, ensure_ascii=False, indent=1), encoding="utf-8")
+            self._process = _start([*python, *WORKER, str(path)])
+        except OSError as error:
+            where = error.filename or path
+            reason = f"{where}: {error.strerror}"
+            raise ProcessingError(f"The analysis can't be started: {reason}. Check the disk and this installation.") from error
+        for pipe in (self._process.stdout, self._process.stderr):
+            os.set_blocking(pipe.fileno(), False)
+
+    @property
+    def pid(self) -> int | None:
+        """The process's number; None before it is started."""
+        return self._process.pid if self._process is not None else None
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and not self._over
+
+    @property
+    def log(self) -> str:
+        """For "Copy log": what the worker wrote to standard error, its last words and how it ended."""
+        code = self._process.returncode if self._process is not None else None
+        end = "" if code is None else f"Exit code {code}."
+        return "\n".join(filter(None, [self._errors.strip(), self._said, end]))
+
+    def poll(self) -> list[JobEvent]:
+        """What the worker has said since the last call; never waits."""
+        if not self.is_running:
+            return []
+        if self._cancelled_at is not None and time.monotonic() - self._cancelled_at > CANCEL_SECONDS:
+            _kill_group(self._process)
+        # First whether it has ended, then what it said: nothing that was said before the end is lost.
+        ended = _has_ended(self._process)
+        events = self._read()
+        if ended:
+            # The launcher may be gone and the interpreter it started alive: the group's number is ours until it is reaped.
+            _kill_group(self._process)
+            self._process.wait()
+            events += self._finish()
+        return events
+
+    def cancel(self) -> None:
+        """Ask the worker to stop; `poll` sees to it that it does, and ends with the error event of `Cancelled`."""
+        if self.is_running and self._cancelled_at is None:
+            self._cancelled_at = time.monotonic()
+            _close(self._process.stdin)
+
+    def kill_tree(self) -> None:
+        """End the worker and everything it started, now: Slicer quits, or the module is reloaded."""
+        if self._process is None or self._over:
+            return
+        self._over = True
+        _close(self._process.stdin)
+        _kill_group(self._process)
+        try:
+            self._process.wait(KILL_SECONDS)
+        except subprocess.TimeoutExpired:
+            # Stuck in a system call (a network disk); it dies as soon as that returns.
+            pass
+        self._close_pipes()
+
+    def _read(self) -> list[JobEvent]:
+        self._errors = (self._errors + _available(self._process.stderr).decode("utf-8", "replace"))[-LOG_CHARACTERS:]
+        *lines, self._partial_line = (self._partial_line + _available(self._process.stdout)).split(b"\n")
+        events = [event for event in map(self._understand, lines) if event is not None]
+        return [event for event in events if event.kind == "progress"]
+
+    def _understand(self, line: bytes) -> JobEvent | None:
+        """A line of the worker as an event; what isn't JSON (a library's chatter) goes to the log."""
+        try:
+            content = json.loads(line)
+            if "result" in content:
+                self._last = JobEvent("result", str(content["result"]))
+            elif "error" in content:
+                self._last = JobEvent("error", str(content["error"]))
+            else:
+                return JobEvent("progress", str(content["message"]), str(content["stage"]), float(content["fraction"]))
+        except (ValueError, TypeError, KeyError):
+            self._errors += line.decode("utf-8", "replace") + "\n"
+            return None
+        self._said = self._last.message
+        return self._last
+
+    def _finish(self) -> list[JobEvent]:
+        self._over = True
+        self._close_pipes()
+        if self._cancelled_at is not None:
+            return [JobEvent("error", str(Cancelled()))]
+        if self._last is not None:
+            return [self._last]
+        return [JobEvent("error", explain_death(self._process.returncode, self._errors))]
+
+    def _close_pipes(self) -> None:
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            _close(pipe)
+
+
+OUT_OF_MEMORY = (
+    "There was not enough memory for the analysis. Close other programs, crop the scan around the heart (Crop Volume), or take a "
+    "method without a network."
+)
+TRY_AGAIN = "Nothing was changed. Try again; if it happens again, report it with Copy log."
+ASKED_TO_KILL = (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM))
+WINDOWS_NO_MEMORY = 0xC0000017
+"""ntstatus.h, STATUS_NO_MEMORY."""
+SHELL_SIGNAL_BASE = 128
+"""A launcher or shell tells its child's signal N as exit code 128 + N."""
+
+
+def explain_death(code: int, errors: str) -> str:
+    """Cause and remedy for a worker that ended with exit code `code` without a last word; `errors` is its standard error."""
+    if is_about_memory(errors) or code & 0xFFFFFFFF == WINDOWS_NO_MEMORY:
+        return OUT_OF_MEMORY
+    if "ModuleNotFoundError" in errors or "ImportError" in errors:
+        reason = [line for line in errors.splitlines() if "Error:" in line][-1].strip()
+        return f"The analysis could not be started: {reason}. Install LAScarSeg again; Copy log has the details."
+    number = -code if code < 0 else code - SHELL_SIGNAL_BASE
+    if sys.platform != "win32" and 0 < number < signal.NSIG:
+        if number in ASKED_TO_KILL:
+            return (
+                "The analysis was ended from outside. The system does that when memory runs out: close other programs, crop the scan "
+                "around the heart (Crop Volume), and try again."
+            )
+        return f"The analysis crashed ({_signal_name(number)}). {TRY_AGAIN}"
+    return f"The analysis ended unexpectedly (exit code {code}). {TRY_AGAIN}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _start(command: list[str]) -> subprocess.Popen[bytes]:
+    """The process, in a group of its own, so that it can be ended with what it started."""
+    path = os.pathsep.join(filter(None, [str(LIBRARY_FOLDER), os.environ.get("PYTHONPATH")]))
+    environment = os.environ | {"PYTHONPATH": path, "PYTHONIOENCODING": "utf-8", "PYTHONFAULTHANDLER": "1"}
+    if sys.platform == "win32":
+        group = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
+    else:
+        group = {"start_new_session": True}
+    pipes = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
+    return subprocess.Popen(command, env=environment, **pipes, **group)
+
+
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    """Whether the process has ended; on POSIX it stays a zombie, so that nobody else gets its number meanwhile."""
+    if sys.platform == "win32":
+        return process.poll() is not None
+    try:
+        return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return True
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    if sys.platform == "win32":
+        if process.poll() is None:
+            subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True, check=False)
+        return
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        # macOS refuses when only a zombie is left.
+        pass
+
+
+def _available(pipe: Any) -> bytes:
+    """Everything that can be read without waiting."""
+    blocks = []
+    while True:
+        try:
+            block = os.read(pipe.fileno(), BLOCK_BYTES)
+        except BlockingIOError:
+            break
+        if not block:
+            break
+        blocks.append(block)
+    return b"".join(blocks)
+
+
+def _close(pipe: Any) -> None:
+    try:
+        pipe.close()
+    except OSError:
+        pass

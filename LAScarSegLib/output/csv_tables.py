@@ -1,0 +1,63 @@
+"""The numbers of a result as JSON and CSV."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..measure.numbers import NUMBERS
+
+if TYPE_CHECKING:
+    from ..analysis import Analysis
+
+CURVE_DIGITS = 6
+"""Significant digits in threshold_curve.csv: far below what a voxel can change."""
+
+
+def write_json(content: Any, path: Path) -> None:
+    """Write `content` as UTF-8 JSON, indented by 2; NaN and infinity, which JSON does not know, become null."""
+    text = json.dumps(plain(content), indent=2, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def write_measurements_csv(analysis: Analysis, path: Path) -> None:
+    """Columns key, label, value, unit, low, high; one row for each quantity; empty where not computed."""
+    rows = [["key", "label", "value", "unit", "low", "high"]]
+    for number in NUMBERS:
+        quantity = analysis.measurements[number.key]
+        cells = ["" if plain(cell) is None else repr(plain(cell)) for cell in (quantity.value, quantity.low, quantity.high)]
+        rows.append([number.key, number.label, cells[0], quantity.unit, *cells[1:]])
+    _write_csv(rows, path)
+
+
+def write_curve_csv(analysis: Analysis, path: Path) -> None:
+    """One row for each threshold, ascending, with the columns of `ThresholdCurve.columns`; empty where not computed."""
+    columns = analysis.curve.columns()
+    rows = [list(columns)]
+    for values in zip(*columns.values()):
+        rows.append(["" if not np.isfinite(value) else f"{value:.{CURVE_DIGITS}g}" for value in values])
+    _write_csv(rows, path)
+
+
+def plain(content: Any) -> Any:
+    """`content` with NumPy numbers, arrays, paths, tuples and non-finite floats turned into what JSON has."""
+    if isinstance(content, dict):
+        return {str(key): plain(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [plain(value) for value in content]
+    if isinstance(content, np.ndarray):
+        return plain(content.tolist())
+    if isinstance(content, np.generic):
+        return plain(content.item())
+    if isinstance(content, float):
+        return content if np.isfinite(content) else None
+    return str(content) if isinstance(content, Path) else content
+
+
+def _write_csv(rows: list[list[str]], path: Path) -> None:
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)

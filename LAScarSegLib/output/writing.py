@@ -1,0 +1,231 @@
+"""Writes an analysis to a folder: volumes, surface, tables, figures, report and scene, all or nothing."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..analysis.sources import MASKS
+from ..errors import LAScarSegError, ProcessingError
+from ..support.flags import QualityFlag
+from ..support.progress import Progress
+from ..support.whole_folder import disk_error, disk_is_full
+from ..volumes.files import COMPUTED, write_volume
+from ..volumes.volume import Box, Volume
+from .csv_tables import write_curve_csv, write_json, write_measurements_csv
+from .layout import MARKER, SOURCES, check_output, whole_folder
+
+if TYPE_CHECKING:
+    from ..analysis import Analysis
+
+logger = logging.getLogger(__name__)
+
+__all__ = ["check_output", "write_results"]
+
+STAGE = "output"
+VOLUMES = (*MASKS, "sdm_cavity", "sdm_wall")
+"""Properties of `Analysis` that are written, each as NAME.nii.gz."""
+GZIP_LENGTH_MODULUS = 1 << 32
+"""A gzip file ends with its uncompressed length modulo this (RFC 1952, ISIZE)."""
+NIFTI_HEADER_LIMIT = 1 << 16
+"""A NIfTI-1 header has 352 bytes and perhaps small extensions; anything more than this is a wrapped negative number."""
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One file to write, and its share of the time (roughly seconds on a 640×640×88 scan)."""
+
+    name: str
+    write: Callable[[Path], None]
+    weight: float = 0.1
+
+
+def write_results(
+    analysis: Analysis,
+    folder: str | Path,
+    *,
+    force: bool = False,
+    figures: bool = True,
+    report: bool = True,
+    scene: bool = True,
+    progress: Progress | None = None,
+) -> Path:
+    """Write every file of a result (ARCHITECTURE, "Results on disk") into `folder`.
+
+    Written to a partial folder beside it and renamed at the end: a folder that exists is whole.
+
+    Parameters
+    ----------
+    force
+        replace a result that is there, once the new one is complete.
+    figures, report, scene
+        leave these out to need no more than NumPy, SciPy, SimpleITK and VTK. A report shows the figures that are drawn.
+
+    Returns
+    -------
+    Path
+        the folder, absolute. What could not be made on this machine (no scene library, no OpenGL) is left out and
+        named in provenance.json under `notes`, in the report and in the log.
+
+    Raises
+    ------
+    InputError
+        the folder can't be used (`check_output`).
+    ProcessingError
+        a file could not be written, or a package for figures or report is missing. Nothing is left behind.
+    Cancelled
+        from `progress`. Nothing is left behind.
+    """
+    if figures:
+        from .figures.style import require_matplotlib
+
+        require_matplotlib()
+    if report:
+        from .report import require_jinja2
+
+        require_jinja2()
+    folder = Path(folder).expanduser().resolve()
+    with whole_folder(folder, force) as partial:
+        _Writer(analysis, partial, progress or Progress()).write(figures, report, scene)
+    return folder
+
+
+class _Writer:
+    """Writes the files of one analysis into one folder and collects the notes on what had to be left out."""
+
+    def __init__(self, analysis: Analysis, folder: Path, progress: Progress) -> None:
+        self._analysis, self._folder, self._progress = analysis, folder, progress
+        self._notes: list[QualityFlag] = []
+
+    def write(self, figures: bool, report: bool, scene: bool) -> None:
+        jobs = self._data_jobs()
+        if figures:
+            jobs += self._figure_jobs()
+        if scene:
+            jobs.append(_Job("scene.mrb", self._write_scene, 4.0))
+        if report:
+            jobs.append(_Job("report.html", self._write_report, 0.3))
+        jobs.append(_Job(MARKER, self._write_provenance))
+        total, done = sum(job.weight for job in jobs), 0.0
+        for job in jobs:
+            self._progress.report(STAGE, done / total, f"Writing {job.name}")
+            with _naming(self._folder / job.name):
+                job.write(self._folder / job.name)
+            done += job.weight
+        self._progress.report(STAGE, 1.0, "Saved")
+
+    def _data_jobs(self) -> list[_Job]:
+        from ..surface.polydata import write_vtp
+
+        analysis = self._analysis
+        return [
+            *[_Job(f"{name}.nii.gz", self._volume_writer(name), 0.1 if name in MASKS else 0.7) for name in VOLUMES],
+            *self._network_jobs(),
+            _Job("surface.vtp", lambda path: write_vtp(analysis.surface, path)),
+            _Job("measurements.json", lambda path: write_json(analysis.measurements_json(), path)),
+            _Job("measurements.csv", lambda path: write_measurements_csv(analysis, path)),
+            _Job("threshold_curve.csv", lambda path: write_curve_csv(analysis, path)),
+        ]
+
+    def _figure_jobs(self) -> list[_Job]:
+        from .figures import FIGURES
+        from .rendering import check_rendering
+
+        (self._folder / "figures").mkdir()
+        problem = check_rendering()
+        if problem is not None:
+            self._note("surface_figures_missing", f"The surface maps are missing: {problem}")
+        drawable = [kind for kind in FIGURES if problem is None or not kind.needs_rendering]
+        return [_Job(f"figures/{kind.file_name}", lambda path, kind=kind: kind.draw(self._analysis, path), 1.0) for kind in drawable]
+
+    def _network_jobs(self) -> list[_Job]:
+        """What networks say voxel by voxel: probability, and how sure they are."""
+        from ..analysis.description import probabilities_of
+        from ..systems.uncertainty import entropy_map
+
+        jobs = []
+        for name, probability in probabilities_of(self._analysis).items():
+            box, inside = probability.box, Volume(probability.values, self._analysis.geometry.crop(probability.box))
+            jobs.append(_Job(f"{name}_probability.nii.gz", lambda path, box=box, inside=inside: self._write_box(inside, box, path), 0.7))
+            jobs.append(
+                _Job(f"{name}_entropy.nii.gz", lambda path, box=box, inside=inside: self._write_box(entropy_map(inside), box, path), 0.7)
+            )
+        return jobs
+
+    def _volume_writer(self, name: str) -> Callable[[Path], None]:
+        return lambda path: (_write_whole if name in MASKS else _write_map)(getattr(self._analysis, name), path)
+
+    def _write_box(self, inside: Volume, box: Box, path: Path) -> None:
+        """A map of a box on the whole grid, 0 around it."""
+        _write_map(inside.expand(box, self._analysis.geometry), path)
+
+    def _write_scene(self, path: Path) -> None:
+        from ..scene import write_mrb
+
+        try:
+            write_mrb(self._analysis, path)
+        except ProcessingError as error:
+            # The scene is a convenience beside the data; only what would spoil the rest as well (a full disk) ends the run.
+            if isinstance(error.__cause__, OSError) or disk_is_full(path):
+                raise
+            path.unlink(missing_ok=True)
+            self._note("scene_missing", f"scene.mrb is missing: {error}")
+
+    def _write_report(self, path: Path) -> None:
+        from .report import write_report
+
+        write_report(self._analysis, path, self._folder / "figures", tuple(self._notes))
+
+    def _write_provenance(self, path: Path) -> None:
+        from ..analysis.description import describe
+
+        files = sorted(file.relative_to(self._folder).as_posix() for file in self._folder.rglob("*") if file.is_file())
+        notes = [note.to_json() for note in self._notes]
+        more = {"files": [*files, MARKER], "notes": notes, SOURCES: describe(self._analysis)}
+        write_json(self._analysis.provenance | more, path)
+
+    def _note(self, code: str, message: str) -> None:
+        logger.warning(message)
+        self._notes.append(QualityFlag(code, message))
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Say which file it was when writing fails; libraries give all kinds of errors, or none, for a full disk."""
+    try:
+        yield
+    except LAScarSegError as error:
+        if isinstance(error.__cause__, OSError):
+            raise disk_error(error.__cause__, path) from error
+        if isinstance(error, ProcessingError) and disk_is_full(path):
+            raise disk_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), path) from error
+        raise
+    except (OSError, RuntimeError) as error:
+        raise disk_error(error, path) from error
+
+
+def _write_map(volume: Volume, path: Path) -> None:
+    """A map says in its header that it is none of the scans that can be measured."""
+    _write_whole(replace(volume, flags=(*volume.flags, COMPUTED)), path)
+
+
+def _write_whole(volume: Volume, path: Path) -> None:
+    write_volume(volume, path)
+    _check_complete(path, volume.array.nbytes)
+
+
+def _check_complete(path: Path, voxel_bytes: int) -> None:
+    """A NIfTI writer may lose the end of a file on a full disk without a word: compare the length inside the archive."""
+    with open(path, "rb") as file:
+        file.seek(-4, os.SEEK_END)
+        length = struct.unpack("<I", file.read(4))[0]
+    header = (length - voxel_bytes) % GZIP_LENGTH_MODULUS
+    if header > NIFTI_HEADER_LIMIT:
+        raise OSError("the file is incomplete: the disk kept only a part of it")

@@ -1,1 +1,0 @@
-"""What the panel decides and computes, without Qt: choices, runs, edits, review. Works on real MRML in any Python."""

@@ -1,0 +1,212 @@
+"""Looking at a result: what the surface is coloured by, a scar map that changes, distance maps over the slices."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..analysis import SDM_CLIP_MM, Analysis
+from ..errors import InputError
+from . import colours
+from .build import SceneNodes, require_in_scene, update_scene
+from .maps import PROBABILITY_COLOURS
+from .model import LEGEND_SIZE, add_surface
+from .mrml import SOURCE, nodes_of_class, slicer_classes
+from .segmentation import SCAR
+from .tables import add_measurements, mark_chosen
+
+IIR_RANGE = (0.6, 1.8)
+"""As in the report's figure: from below the lowest published preset (0.86) to above the highest (1.61)."""
+CONTINUOUS_LEGEND_SIZE = (0.12, 0.4)
+CONTINUOUS_LABELS = 5
+GREY = "vtkMRMLColorTableNodeGrey"
+FOREGROUND_BEFORE = "LAScarSeg.foreground_before"
+"""Attribute of a slice composite node: what its foreground was before a distance map lay there, as JSON."""
+OVERLAY_OPACITY = 0.5
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """One way to colour the surface: its title, unit for the legend, colour node, and the values at the ends of the colours."""
+
+    name: str
+    title: str
+    legend: str
+    colour_node: Callable[[Any], Any]
+    low: float
+    high: float
+    named_colours: bool = False
+
+
+def scalars(analysis: Analysis) -> tuple[Scalar, ...]:
+    """What the surface can be coloured by, in the order in which it is offered; the first is what matters."""
+    offered = [
+        Scalar("Scar", "Scar", "LA wall", colours.scar_table, 0, 1, named_colours=True),
+        Scalar("IIR", "Intensity relative to blood (IIR)", "IIR", colours.ratio_table, *IIR_RANGE),
+        Scalar("LGE", "Intensity (grey levels)", "LGE", lambda scene: scene.GetNodeByID(GREY), 0.0, 2 * analysis.blood_pool.mean),
+    ]
+    if analysis.surface.scar_probability is not None:
+        offered.append(Scalar("ScarProbability", "Scar probability", "Probability", _probability_colours, 0.0, 1.0))
+    if analysis.planes:
+        offered.append(Scalar("Region", "Regions (body, veins, left out)", "Region", colours.region_table, 0, max(colours.REGIONS), True))
+    return tuple(offered)
+
+
+def show_scalar(nodes: SceneNodes, analysis: Analysis, name: str) -> None:
+    """Colour the surface by one of `scalars(analysis)`, its legend with it.
+
+    Raises
+    ------
+    InputError
+        when this result has no such array, or the surface was deleted.
+    """
+    chosen = next((scalar for scalar in scalars(analysis) if scalar.name == name), None)
+    if chosen is None:
+        known = ", ".join(scalar.name for scalar in scalars(analysis))
+        raise InputError(f"The surface of this result has no {name!r}; it has {known}.")
+    scene, display = _surface_display(nodes)
+    display.SetActiveScalarName(name)
+    display.SetAndObserveColorNodeID(chosen.colour_node(scene).GetID())
+    display.SetScalarRangeFlag(display.UseManualScalarRange)
+    display.SetScalarRange(chosen.low, chosen.high)
+    display.SetScalarVisibility(True)
+    legend = _legend(nodes.surface)
+    if legend is not None:
+        legend.SetTitleText(chosen.legend)
+        legend.SetUseColorNamesForLabels(chosen.named_colours)
+        legend.SetSize(*(LEGEND_SIZE if name == "Scar" else CONTINUOUS_LEGEND_SIZE))
+        legend.SetNumberOfLabels(CONTINUOUS_LABELS)
+        legend.SetMaxNumberOfColors(display.GetColorNode().GetNumberOfColors())
+
+
+def set_opacity(nodes: SceneNodes, opacity: float) -> None:
+    """How solid the surface is, 0…1."""
+    _surface_display(nodes)[1].SetOpacity(min(max(opacity, 0.0), 1.0))
+
+
+def set_legend(nodes: SceneNodes, visible: bool) -> None:
+    """Show or hide the surface's colour legend; made when there is none and the scene knows legends."""
+    scene, _ = _surface_display(nodes)
+    legend = _legend(nodes.surface)
+    if legend is None and visible and scene.IsNodeClassRegistered("vtkMRMLColorLegendDisplayNode"):
+        legend = slicer_classes().vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(nodes.surface)
+    if legend is not None:
+        legend.SetVisibility(visible)
+
+
+def show_scar(nodes: SceneNodes, analysis: Analysis) -> None:
+    """Surface map, table and the mark on the curve show the scar of `analysis`; the scar segment is left alone.
+
+    Raises
+    ------
+    InputError
+        volume or surface were deleted.
+    """
+    scene, _ = _surface_display(nodes)
+    if not _paint(nodes.surface.GetPolyData(), analysis.surface.scar):
+        add_surface(scene, analysis, nodes.volume)
+    add_measurements(scene, analysis, nodes.volume)
+    mark_chosen(scene, analysis, nodes.volume)
+
+
+def write_scar(nodes: SceneNodes, analysis: Analysis) -> SceneNodes:
+    """Scar segment and what the nodes say of their method follow; raises as `show_scar`."""
+    scene, _ = _surface_display(nodes)
+    return update_scene(scene, analysis, nodes, [SCAR], same_anatomy=True, same_networks=True)
+
+
+def _paint(polydata: Any | None, scar: np.ndarray) -> bool:
+    """New values in the array `Scar`, the mesh stays; False when the node holds another mesh by now."""
+    from vtkmodules.util.numpy_support import vtk_to_numpy
+
+    array = None if polydata is None else polydata.GetPointData().GetArray("Scar")
+    if array is None or array.GetNumberOfTuples() != len(scar):
+        return False
+    vtk_to_numpy(array)[:] = scar
+    array.Modified()
+    polydata.Modified()
+    return True
+
+
+def show_distance(nodes: SceneNodes, which: str | None, opacity: float = OVERLAY_OPACITY) -> None:
+    """Lay a distance map (`"cavity"` or `"wall"`) over the scan in the slice views that show it; None: as it was before.
+
+    Red is inside, blue outside, a black line where the distance is zero. What lay in the foreground before is put back,
+    unless somebody put something else there meanwhile.
+
+    Raises
+    ------
+    InputError
+        for another name, or when the map or the volume were deleted.
+    """
+    maps = {"cavity": nodes.sdm_cavity, "wall": nodes.sdm_wall}
+    if which is not None and which not in maps:
+        raise InputError(f"There is no distance map of {which!r}; choose 'cavity' or 'wall'.")
+    scene = _scene_of(nodes)
+    ours = {node.GetID() for node in maps.values()}
+    if which is None:
+        for composite in nodes_of_class(scene, "vtkMRMLSliceCompositeNode"):
+            _put_back(scene, composite, ours)
+        return
+    node = require_in_scene(scene, maps[which], "distance map")
+    _colour_distances(scene, node)
+    # A result of a hardened copy is looked at on the scan it was copied from, too.
+    scans = {nodes.volume.GetID(), nodes.volume.GetNodeReferenceID(SOURCE)} - {None}
+    for composite in nodes_of_class(scene, "vtkMRMLSliceCompositeNode"):
+        if composite.GetBackgroundVolumeID() in scans:
+            _cover(composite, node.GetID(), ours, opacity)
+
+
+def _colour_distances(scene: Any, node: Any) -> None:
+    """The colours whose black line is at zero, whatever somebody chose since: the overlay is of no use without."""
+    display = node.GetDisplayNode()
+    display.SetAndObserveColorNodeID(colours.distance_table(scene).GetID())
+    display.AutoWindowLevelOff()
+    display.SetWindowLevel(2 * SDM_CLIP_MM, 0.0)
+
+
+def _cover(composite: Any, map_id: str, ours: set[str], opacity: float) -> None:
+    if composite.GetForegroundVolumeID() not in ours:
+        before = {"volume": composite.GetForegroundVolumeID(), "opacity": composite.GetForegroundOpacity()}
+        composite.SetAttribute(FOREGROUND_BEFORE, json.dumps(before))
+    composite.SetForegroundVolumeID(map_id)
+    composite.SetForegroundOpacity(opacity)
+
+
+def _put_back(scene: Any, composite: Any, ours: set[str]) -> None:
+    noted = composite.GetAttribute(FOREGROUND_BEFORE)
+    if noted is None:
+        return
+    composite.RemoveAttribute(FOREGROUND_BEFORE)
+    if composite.GetForegroundVolumeID() not in ours | {None}:
+        return
+    before = json.loads(noted)
+    kept = before["volume"] if before["volume"] and scene.GetNodeByID(before["volume"]) is not None else None
+    composite.SetForegroundVolumeID(kept)
+    composite.SetForegroundOpacity(before["opacity"])
+
+
+def _probability_colours(scene: Any) -> Any:
+    """Slicer's viridis; grey in a scene without it."""
+    return scene.GetNodeByID(PROBABILITY_COLOURS) or scene.GetNodeByID(GREY)
+
+
+def _legend(surface: Any) -> Any | None:
+    return slicer_classes().vtkSlicerColorLogic.GetColorLegendDisplayNode(surface)
+
+
+def _scene_of(nodes: SceneNodes) -> Any:
+    scene = nodes.volume.GetScene()
+    if scene is None:
+        raise InputError(f"The volume {nodes.volume.GetName()!r} of this result is no longer in the scene. Load it again and press Apply.")
+    return scene
+
+
+def _surface_display(nodes: SceneNodes) -> tuple[Any, Any]:
+    """The scene, and the display node of the surface, made anew where somebody took it away."""
+    scene = _scene_of(nodes)
+    surface = require_in_scene(scene, nodes.surface, "surface")
+    surface.CreateDefaultDisplayNodes()
+    return scene, surface.GetDisplayNode()

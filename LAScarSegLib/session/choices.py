@@ -1,0 +1,202 @@
+"""What a user chose in the panel, as plain values: what is missing, what there is to choose from, and how it is kept in a scene."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..analysis.settings import Settings
+from ..errors import InputError, LAScarSegError
+from ..intensity.rules import RULES, PublishedThreshold
+from ..jobs.device_query import AUTO
+from ..scene.corrections import corrections
+from ..scene.selection import check_scan_node, check_segment, find_node, read_choice, write_choice
+
+if TYPE_CHECKING:
+    from ..models.bundle import Bundle
+
+SEGMENT, MODEL = "segment", "model"
+"""Where the cavity comes from: drawn by someone, or found by a network."""
+ATTRIBUTE = "LAScarSeg.choices"
+"""Node attribute: the choices as JSON; nodes are kept as references, which a scene adapts when it is read."""
+NODE_FIELDS = ("volume_id", "segmentation_id", "roi_id", "wall_segmentation_id")
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Everything the panel says; "" or None where nothing was chosen.
+
+    `method` is the key of one of `methods()`: a rule's name or a scar model's `NAME@VERSION`; `threshold` is that rule's
+    parameter, None for its usual value; `cavity_model` a model's `NAME@VERSION`; `fast` leaves out the perturbation
+    ranges; `planes` are the IDs of markups planes; `accept_terms` that the user has accepted the models' terms.
+    """
+
+    volume_id: str = ""
+    cavity_source: str = SEGMENT
+    segmentation_id: str = ""
+    segment_id: str = ""
+    cavity_model: str = ""
+    roi_id: str = ""
+    method: str = Settings.rule
+    threshold: float | None = None
+    wall_segmentation_id: str = ""
+    wall_segment_id: str = ""
+    native: bool = False
+    device: str = AUTO
+    fast: bool = False
+    accept_terms: bool = False
+    planes: tuple[str, ...] = ()
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """References of the models that are needed, the cavity's first."""
+        cavity = (self.cavity_model,) if self.cavity_source == MODEL else ()
+        return cavity if self.method in RULES else (*cavity, self.method)
+
+    def bundles(self) -> tuple[Bundle, ...]:
+        """The models that are needed; `InputError` when one isn't here any more."""
+        from ..models.store import ModelStore
+
+        store = ModelStore()
+        return tuple(store.find(reference) for reference in self.models)
+
+    @property
+    def settings(self) -> Settings:
+        """The analysis's settings; `InputError` for a threshold that can't be used."""
+        values = {"native": self.native, "perturbation": not self.fast}
+        return Settings(rule=self.method, threshold=self.threshold, **values) if self.method in RULES else Settings(**values)
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self) | {"planes": list(self.planes)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Choices:
+        """From what `to_json` gave, of this version or another: what is unknown is left out."""
+        known = {f.name for f in dataclasses.fields(cls)}
+        values = {key: value for key, value in data.items() if key in known}
+        return cls(**values | {"planes": tuple(values.get("planes", ()))})
+
+
+@dataclass(frozen=True)
+class MethodChoice:
+    """One entry of the list of methods; `parameter` names the number to choose (None: there is none), `default` its usual value."""
+
+    key: str
+    title: str
+    parameter: str | None
+    default: float | None
+    highest: float
+    presets: tuple[PublishedThreshold, ...]
+    source: str
+    is_model: bool = False
+
+
+@dataclass(frozen=True)
+class CavityChoice:
+    """One entry of the list of cavity sources: a segment (`key` is "segment") or the model `key` (`NAME@VERSION`)."""
+
+    key: str
+    title: str
+    is_model: bool
+
+
+def methods() -> tuple[MethodChoice, ...]:
+    """Every way to find scar: the rules, then the installed scar models."""
+    rules = [
+        MethodChoice(rule.name, rule.title, rule.parameter, rule.default, rule.highest, rule.presets, rule.source)
+        for rule in RULES.values()
+    ]
+    models = [
+        MethodChoice(card.reference, f"Network {card.reference}", None, None, 0.0, (), card.intended_use, is_model=True)
+        for card in (bundle.card for bundle in _bundles("scar"))
+    ]
+    return (*rules, *models)
+
+
+def cavity_sources() -> tuple[CavityChoice, ...]:
+    """Where the cavity may come from: a segment, then the installed cavity models, the one that comes with the project first."""
+    from ..models.store import ModelStore
+
+    try:
+        default = ModelStore().default_cavity()
+    except InputError:
+        # The project's own is damaged, which the list of models says; the user's can be chosen all the same.
+        default = None
+    bundles = sorted(_bundles("cavity"), key=lambda bundle: default is None or bundle.card.reference != default.card.reference)
+    models = [CavityChoice(bundle.card.reference, f"Network {bundle.card.reference}", True) for bundle in bundles]
+    return (CavityChoice(SEGMENT, "A segment", False), *models)
+
+
+def why_not(scene: Any, choices: Choices) -> str:
+    """What is missing before the analysis can start, in words for a tooltip; "" when nothing is. Cheap, reads no voxels."""
+    try:
+        check_scan_node(scene, choices.volume_id)
+        if choices.cavity_source == SEGMENT:
+            check_segment(
+                scene, choices.segmentation_id, choices.segment_id,
+                "Choose the segment that fills the left atrium, or a network that finds it. Draw one if there is none.",
+            )  # fmt: skip
+        if choices.wall_segmentation_id:
+            check_segment(scene, choices.wall_segmentation_id, choices.wall_segment_id, "Choose the segment that is the wall.")
+        _check_method(choices)
+        _check_models(choices)
+    except LAScarSegError as error:
+        return str(error)
+    return ""
+
+
+def corrections_to_replace(scene: Any, choices: Choices) -> dict[tuple[str, str], str]:
+    """What a run of `choices` would replace of somebody's corrections (`scene.corrections`); a segment that it starts from is kept."""
+    kept = {(choices.wall_segmentation_id, choices.wall_segment_id)}
+    if choices.cavity_source == SEGMENT:
+        kept.add((choices.segmentation_id, choices.segment_id))
+    return corrections(scene, find_node(scene, choices.volume_id), kept)
+
+
+def question_before_run(scene: Any, choices: Choices) -> str:
+    """What to ask the user before Apply: corrections by hand would be replaced; "" when nothing is lost."""
+    lost = [name for _, name in corrections_to_replace(scene, choices)]
+    if not lost:
+        return ""
+    return f"The earlier result was corrected by hand ({', '.join(lost)}). Apply replaces these corrections. Go on?"
+
+
+def write_choices(node: Any, choices: Choices) -> None:
+    """Keep the choices on a node, so that they are saved with the scene."""
+    plain = {key: value for key, value in choices.to_json().items() if key not in (*NODE_FIELDS, "planes")}
+    write_choice(node, ATTRIBUTE, json.dumps(plain), {name: getattr(choices, name) for name in NODE_FIELDS}, choices.planes)
+
+
+def read_choices(scene: Any, node: Any) -> Choices | None:
+    """What `write_choices` kept on the node; nodes that are gone from the scene are not chosen. None when nothing was kept."""
+    kept = read_choice(scene, node, ATTRIBUTE, NODE_FIELDS)
+    if kept is None:
+        return None
+    text, nodes, planes = kept
+    return Choices.from_json(json.loads(text) | nodes | {"planes": planes})
+
+
+def _check_method(choices: Choices) -> None:
+    if choices.method in RULES:
+        RULES[choices.method].check_parameter(choices.threshold)
+    elif choices.threshold is not None:
+        raise InputError("A network has its own threshold; leave it out.")
+
+
+def _check_models(choices: Choices) -> None:
+    if choices.cavity_source == MODEL and not choices.cavity_model:
+        raise InputError("Choose the network that finds the left atrium. Add one under Models if there is none, or choose a segment.")
+    choices.bundles()
+
+
+def _bundles(stage: str) -> list[Bundle]:
+    from ..models.store import ModelStore
+
+    found: dict[str, Bundle] = {}
+    for model in ModelStore().models():
+        if model.bundle is not None and model.bundle.card.stage == stage:
+            # The user's come first, and go before one of the same name and version that came with the project.
+            found.setdefault(model.bundle.card.reference, model.bundle)
+    return list(found.values())

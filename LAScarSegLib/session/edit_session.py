@@ -1,0 +1,125 @@
+"""Correct a result in Segment Editor and measure again: what the editor is set to, what was changed, and the way back."""
+
+from typing import Any
+
+from ..analysis import Analysis
+from ..analysis.sources import CAVITY, SCAR, WALL
+from ..errors import InputError
+from ..scene.attributes import shows
+from ..scene.build import SceneNodes, require_in_scene, update_scene
+from ..scene.drawing import EditorSetup, editor_setup
+from ..scene.plane_markups import read_planes
+from ..scene.segmentation import KINDS, has_segment, require_in_place, segment_mask, segment_times, set_segment
+from ..surface.planes import CutPlane
+from . import edits
+
+MOST_STATES = 30
+"""So many states are known again: Segment Editor goes ten steps back (UNDO_STATES of LAScarSegPanel.edit_section), and forth."""
+
+
+class EditSession:
+    """One result under correction: its nodes, and the analysis they show.
+
+    `snapshot`, `edited`, `apply` and `update` are for the thread of the windows, `measure` for any. Every one raises
+    `InputError` with the remedy when the volume or the segmentation was deleted meanwhile.
+
+    Undo stays Segment Editor's: it takes back strokes, one at a time, with the wall and scar that went with them, and the
+    next update brings map and numbers back. Redo lasts until an update writes into a segment. Thresholds and planes aren't
+    strokes: nothing undoes them but setting them back.
+
+    A state that was shown before and comes back (undo, redo, put back) is that state.
+    """
+
+    def __init__(self, scene: Any, nodes: SceneNodes, analysis: Analysis) -> None:
+        self._scene, self.nodes = scene, nodes
+        self.analysis = analysis
+        self._shown: list[edits.ShownState] = []
+        self._unwritten = False
+        self._has_plane_nodes = False
+        self._show(analysis, self._stamp())
+
+    def rebase(self, analysis: Analysis) -> None:
+        """Another threshold or method was chosen for the same nodes; while a slider is dragged the segments still show the one before."""
+        stamp = self._stamp()
+        if self._unwritten:
+            self._shown.pop()
+        self._unwritten = stamp == self._written
+        self._show(analysis, stamp)
+
+    def _show(self, analysis: Analysis, stamp: tuple[int, ...]) -> None:
+        self.analysis, self._written = analysis, stamp
+        self._shown = [*self._shown, edits.ShownState.of(analysis)][-MOST_STATES:]
+
+    def is_shown(self) -> bool:
+        """Whether the table still holds these numbers: Slicer's own undo of a scene, where it is switched on, puts earlier ones there."""
+        return shows(self._scene, self.nodes.measurements, self.analysis)
+
+    def prepare_editor(self, what: str) -> EditorSetup:
+        """What Segment Editor needs to correct the `"cavity"` or the `"scar"`.
+
+        No stroke changes another segment; scar is painted inside the wall only.
+        """
+        if what not in (CAVITY, SCAR):
+            raise InputError(f"{what!r} can't be edited here; choose 'cavity' or 'scar'.")
+        self._check_nodes()
+        node, kind, wall = self.nodes.segmentation, KINDS[what], KINDS[WALL]
+        for needed in (kind, wall):
+            if not has_segment(node, needed):
+                set_segment(node, needed, self.analysis)
+        return editor_setup(node, kind.segment_id, self.nodes.volume, wall.segment_id if what == SCAR else None)
+
+    def snapshot(self) -> edits.Segments:
+        """What the segments and the plane markups hold now."""
+        self._check_nodes()
+        node, grid = self.nodes.segmentation, self.analysis.geometry
+        masks = {name: segment_mask(node, kind.segment_id, grid) for name, kind in KINDS.items()}
+        stamp, planes = self.state()
+        return edits.Segments(**masks, planes=planes, stamp=stamp)
+
+    def state(self) -> tuple[tuple[int, ...], tuple[CutPlane, ...]]:
+        """Differs from an earlier state when a segment was written or a plane moved in between; takes no time."""
+        self._check_nodes()
+        return self._stamp(), self._planes()
+
+    def edited(self) -> frozenset[str]:
+        """Which of "cavity", "wall", "scar" and "planes" somebody changed since the analysis that is shown."""
+        return edits.edits(self.snapshot(), self.analysis)
+
+    def measure(self, drawn: edits.Segments, full: bool) -> Analysis:
+        """The analysis of what is drawn (`edits.measure_edits`); with `full` its perturbation range too. Touches no node."""
+        return edits.measure_edits(drawn, self.analysis, tuple(self._shown), full)
+
+    def apply(self, analysis: Analysis, drawn: edits.Segments) -> bool:
+        """Show an analysis that was made from `drawn`, in the nodes there are.
+
+        False, and nothing is touched, when somebody drew on since: what they drew must not be overwritten.
+        """
+        if (drawn.stamp, drawn.planes) != self.state():
+            return False
+        wrong = [KINDS[name] for name in edits.ShownState.of(analysis).differing(drawn)]
+        same = edits.same_anatomy(analysis, self.analysis), edits.same_networks(analysis, self.analysis)
+        self.nodes = update_scene(self._scene, analysis, self.nodes, wrong, *same)
+        self._unwritten = False
+        self._show(analysis, self._stamp())
+        return True
+
+    def update(self, full: bool = True) -> Analysis:
+        """Measure what is drawn and show it, all at once: for scripts and tests. In Slicer `presenter.live` does it beside the windows."""
+        drawn = self.snapshot()
+        analysis = self.measure(drawn, full)
+        self.apply(analysis, drawn)
+        return analysis
+
+    def _planes(self) -> tuple[CutPlane, ...]:
+        """The planes that markups show; those of the analysis as long as there never was a markup."""
+        planes = read_planes(self._scene, self.nodes.volume)
+        self._has_plane_nodes = self._has_plane_nodes or bool(planes)
+        return planes if self._has_plane_nodes else self.analysis.planes
+
+    def _stamp(self) -> tuple[int, ...]:
+        """The times at which the three segments were written last."""
+        return segment_times(self.nodes.segmentation)
+
+    def _check_nodes(self) -> None:
+        require_in_scene(self._scene, self.nodes.volume, "volume")
+        require_in_place(require_in_scene(self._scene, self.nodes.segmentation, "segmentation"))

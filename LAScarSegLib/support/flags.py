@@ -1,0 +1,102 @@
+"""The catalogue of quality flags: what a reader of a result should know before trusting it. Every room may raise one."""
+
+from dataclasses import asdict, dataclass
+
+WARNING, NOTE = "warning", "note"
+"""The numbers may be off; good to know."""
+HEADINGS = {WARNING: "Warning", NOTE: "Note"}
+FILE, NETWORK = "file", "network"
+"""A remark about how a file was read or a network ran stays with what was read or found; every other flag is found anew with the numbers."""
+
+
+@dataclass(frozen=True)
+class FlagKind:
+    """One kind of flag: a `title` of a few words, its usual `severity`, and what it depends on: `FILE`, `NETWORK`, or parts of a result."""
+
+    title: str
+    severity: str
+    depends_on: tuple[str, ...]
+
+    @property
+    def stays_with_source(self) -> bool:
+        return self.depends_on in ((FILE,), (NETWORK,))
+
+
+MASKS_OF_FILES = ("cavity", "wall", "scar", "region of interest")
+FLAGS: dict[str, FlagKind] = {
+    # about a file, as it was read
+    **{f"{mask}_label_not_1": FlagKind(f"Unusual {mask} label", NOTE, (FILE,)) for mask in MASKS_OF_FILES},
+    **{f"{mask}_resampled": FlagKind(f"{mask.capitalize()} from another grid", WARNING, (FILE,)) for mask in MASKS_OF_FILES},
+    "computed_map": FlagKind("A map, not a scan", NOTE, (FILE,)),
+    "nifti_qform_sform_disagree": FlagKind("Header contradicts itself (position)", WARNING, (FILE,)),
+    "nifti_spacing_disagrees": FlagKind("Header contradicts itself (spacing)", WARNING, (FILE,)),
+    "nifti_without_orientation": FlagKind("Header without orientation", WARNING, (FILE,)),
+    "probability_missing": FlagKind("Probability map is gone", WARNING, (FILE,)),
+    "scene_missing": FlagKind("No Slicer scene", NOTE, (FILE,)),
+    "simulated": FlagKind("Simulated, not a patient", WARNING, (FILE,)),
+    "surface_figures_missing": FlagKind("No pictures of the surface", NOTE, (FILE,)),
+    # about a network's run
+    "cavity_uncertain": FlagKind("Network unsure of the cavity", WARNING, (NETWORK,)),
+    "cavity_uncertainty": FlagKind("How sure the network is of the cavity", NOTE, (NETWORK,)),
+    "device_changed": FlagKind("Ran on the processor instead", NOTE, (NETWORK,)),
+    "smaller_tiles": FlagKind("Ran in smaller tiles", NOTE, (NETWORK,)),
+    # about a result
+    "blood_pool_uneven": FlagKind("Uneven blood pool", WARNING, ("scan", "cavity")),
+    "cavity_has_holes": FlagKind("Holes in the cavity", WARNING, ("cavity",)),
+    "cavity_in_pieces": FlagKind("Cavity in pieces", WARNING, ("cavity",)),
+    "cavity_touches_border": FlagKind("Atrium cut off by the image border", WARNING, ("cavity",)),
+    "ct_like_values": FlagKind("Looks like CT", WARNING, ("scan",)),
+    "field_of_view": FlagKind("Impossible field of view", WARNING, ("scan",)),
+    "la_volume_unusual": FlagKind("Unusual LA volume", WARNING, ("cavity",)),
+    "leak_through_mitral_plane": FlagKind("Cavity goes on beyond the mitral plane", WARNING, ("cavity", "planes")),
+    "low_wall_contrast": FlagKind("Wall looks like blood", WARNING, ("scan", "cavity", "wall")),
+    "no_planes": FlagKind("No mitral or vein planes", NOTE, ("planes",)),
+    "no_scar": FlagKind("No scar found", NOTE, ("scar",)),
+    "not_lge_like": FlagKind("Doesn't look like LGE-MRI", WARNING, ("scan", "cavity")),
+    "planes_cut_most": FlagKind("Planes cut off most of the atrium", WARNING, ("cavity", "planes")),
+    "prediction_beside_wall": FlagKind("Network's scar lies beside the wall", WARNING, ("cavity", "wall", "scar")),
+    "range_incomplete": FlagKind("Perturbation range may be too narrow", WARNING, ("scan", "cavity", "wall")),
+    "scar_inside_cavity": FlagKind("Scar inside the cavity", WARNING, ("cavity", "scar")),
+    "scar_older_than_cavity": FlagKind("Scar is older than the cavity", WARNING, ("cavity", "scar")),
+    "scar_outside_wall": FlagKind("Scar outside the wall", WARNING, ("cavity", "wall", "scar")),
+    "small_field_of_view": FlagKind("Small field of view", WARNING, ("scan",)),
+    "surface_without_wall": FlagKind("Surface without wall in front of it", WARNING, ("cavity", "wall")),
+    "thick_slices": FlagKind("Thick slices", WARNING, ("scan",)),
+    "threshold_near_blood": FlagKind("Threshold close to blood", NOTE, ("scan", "cavity", "scar")),
+}
+"""Every flag by its code. Add one here, and raise it where it is noticed: every front end shows what it finds in a result."""
+
+
+@dataclass(frozen=True)
+class QualityFlag:
+    """One remark about the input or the result.
+
+    `code` is stable and machine-readable (`"cavity_touches_border"`), `message` is plain words with the value and the remedy,
+    `severity` is `"warning"` or `"note"`: that of its kind, unless this one is graver or lighter.
+    """
+
+    code: str
+    message: str
+    severity: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.severity:
+            object.__setattr__(self, "severity", FLAGS[self.code].severity)
+
+    @property
+    def title(self) -> str:
+        """A few words; a flag of another version, which isn't known here, shows its code, readably."""
+        return FLAGS[self.code].title if self.code in FLAGS else self.code.replace("_", " ").capitalize()
+
+    @property
+    def heading(self) -> str:
+        """"Warning" or "Note"."""
+        return HEADINGS.get(self.severity, self.severity.capitalize())
+
+    def to_json(self) -> dict[str, str]:
+        return asdict(self)
+
+
+def simulated_model(name: str) -> QualityFlag:
+    """The warning that goes with every result of a model that was trained on simulated scans."""
+    return QualityFlag("simulated", f"The model {name} was trained on simulated scans: its result says nothing about a patient.")

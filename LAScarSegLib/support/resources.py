@@ -1,0 +1,25 @@
+"""Where the files that are not code lie: report template, terminology, icons."""
+
+from pathlib import Path
+
+from ..errors import ProcessingError
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+RESOURCE_FOLDERS = (_PACKAGE / "Resources", _PACKAGE.parent / "Resources")
+"""Inside the package (the wheel), or beside it (a source checkout, and Slicer's qt-scripted-modules)."""
+
+
+def resource_path(relative: str) -> Path:
+    """The path of a file or folder below `Resources/`, for example `resource_path("Report/report.html.j2")`.
+
+    Raises
+    ------
+    ProcessingError
+        when no place has it: the installation is incomplete.
+    """
+    candidates = [folder / relative for folder in RESOURCE_FOLDERS]
+    for candidate in candidates:
+        if candidate.exists():
+            return candidate
+    places = " nor ".join(str(candidate) for candidate in candidates)
+    raise ProcessingError(f"The installation is incomplete: {relative} is neither at {places}. Install LAScarSeg again.")

@@ -1,0 +1,1 @@
+"""Voxels with their place in the patient, and the files that hold them."""
