@@ -25,9 +25,8 @@ from scipy import ndimage
 from LAScarSegLib import scene as mrml
 from LAScarSegLib.analysis import analyse
 from LAScarSegLib.scene import segmentation as segments
-from LAScarSegLib.session.edit_session import EditSession
+from LAScarSegLib.session.edit_session import EditSession, set_threshold
 from LAScarSegLib.session.live import LiveUpdate
-from LAScarSegLib.session.threshold import set_threshold
 
 LIVE = "cavity edit, the pause of 0.1 s and Slicer's event loop included"
 BAR_SECONDS = 1.0
@@ -70,8 +69,7 @@ class Hand:
         distance = (np.argwhere(np.ones(analysis.wall_box.shape, dtype=bool)) - wall[(self._strokes * 7919) % len(wall)]).astype(np.float32)
         ball = np.linalg.norm(distance * analysis.geometry.spacing_kji, axis=1).reshape(analysis.wall_box.shape) <= 5.0
         mask = analysis.cavity_box | ball if what == "cavity" else analysis.scar_box ^ (ball & analysis.wall_box)
-        image = segments._oriented_image(mask, analysis.geometry, analysis.box.start[::-1])
-        segments._set_segment(session.nodes.segmentation, kind, image)
+        segments.write_voxels(session.nodes.segmentation, kind, mask, analysis.geometry, analysis.box.start)
 
 
 def timed(prepare: Callable[[], Any], work: Callable[[], Any], repetitions: int) -> Timing:

@@ -34,8 +34,8 @@ from LAScarSegLib import scene as mrml
 from LAScarSegLib.analysis import analyse
 from LAScarSegLib.analysis.provenance import describe_file
 from LAScarSegLib.analysis.settings import Settings
-from LAScarSegLib.datasets.cohort import CohortScan, find_cohort
 from LAScarSegLib.datasets.layouts import LASCARQS_CAVITY, LASCARQS_IMAGE, case_name
+from LAScarSegLib.datasets.pairs import CohortScan, find_cohort
 from LAScarSegLib.errors import InputError, LAScarSegError
 from LAScarSegLib.intensity.rules import find_rule
 from LAScarSegLib.output.writing import MARKER, check_output, write_results

@@ -329,12 +329,9 @@ class LAScarSegTest(ScriptedLoadableModuleTest):
         slicer.mrmlScene.Clear()
 
     def runTest(self):
-        self.setUp()
-        self.test_CapOnBall()
-        self.setUp()
-        self.test_SampleStory()
-        self.setUp()
-        self.test_Model()
+        for test in (self.test_CapOnBall, self.test_SampleStory, self.test_Model):
+            self.setUp()
+            test()
 
     def test_CapOnBall(self):
         self.delayDisplay("Analysing a ball with a cap of scar")
@@ -356,9 +353,9 @@ class LAScarSegTest(ScriptedLoadableModuleTest):
         from LAScarSegLib.datasets import sample_data
         from LAScarSegLib.scene import review
         from LAScarSegLib.scene.bundle import save_scene
-        from LAScarSegLib.scene.sample import load_sample
-        from LAScarSegLib.scene.segmentation import CAVITY
-        from LAScarSegLib.session.threshold import set_threshold
+        from LAScarSegLib.scene.inputs import load_sample
+        from LAScarSegLib.scene.segmentation import CAVITY, write_voxels
+        from LAScarSegLib.session.edit_session import set_threshold
 
         self.delayDisplay("Analysing the sample")
         inputVolume, segmentation, _planes = load_sample(slicer.mrmlScene)
@@ -377,7 +374,7 @@ class LAScarSegTest(ScriptedLoadableModuleTest):
         half = session.analysis.cavity.array.copy()
         filled = np.flatnonzero(half.any(axis=(1, 2)))
         half[filled[len(filled) // 2] :] = 0
-        self.putMask(half, session, CAVITY.segment_id)
+        write_voxels(session.nodes.segmentation, CAVITY, half, session.analysis.geometry)
         session.update(full=False)
         volumeMl = half.sum() * np.prod(session.analysis.geometry.spacing) / 1000
         self.assertAlmostEqual(session.analysis.measurements["la_volume_ml"].value, volumeMl, delta=0.02 * volumeMl)
@@ -398,7 +395,7 @@ class LAScarSegTest(ScriptedLoadableModuleTest):
 
         from LAScarSegLib.datasets import sample_data
         from LAScarSegLib.models.store import ModelStore
-        from LAScarSegLib.scene.sample import load_sample
+        from LAScarSegLib.scene.inputs import load_sample
         from LAScarSegLib.session.choices import MODEL, Choices
 
         bundle = ModelStore().default_cavity()
@@ -412,19 +409,6 @@ class LAScarSegTest(ScriptedLoadableModuleTest):
         )
         truth = sample_data.sample().truth["la_volume_ml"]
         self.assertAlmostEqual(session.analysis.measurements["la_volume_ml"].value, truth, delta=0.25 * truth)
-
-    def putMask(self, array, session, segmentId):
-        """Voxels (k, j, i) on the scan's grid into a segment of the result, as an editor's stroke would leave them."""
-        from LAScarSegLib import scene
-        from LAScarSegLib.volumes.volume import Volume
-
-        labelmap = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "mask")
-        scene.volume_to_node(Volume(array, session.analysis.geometry), labelmap)
-        image = slicer.vtkSlicerSegmentationsModuleLogic.CreateOrientedImageDataFromVolumeNode(labelmap)
-        image.UnRegister(None)
-        logic = slicer.vtkSlicerSegmentationsModuleLogic
-        logic.SetBinaryLabelmapToSegment(image, session.nodes.segmentation, segmentId, logic.MODE_REPLACE)
-        slicer.mrmlScene.RemoveNode(labelmap)
 
     def makeScan(self):
         """The scan's volume node, and a segmentation whose one segment is the ball."""

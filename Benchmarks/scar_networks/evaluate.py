@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT))
 
 from LAScarSegLib.analysis.settings import Settings
 from LAScarSegLib.datasets.layouts import CAVITY, SCAR
-from LAScarSegLib.evaluation.run import EvaluationRequest, run_evaluation
+from LAScarSegLib.evaluation.request import EvaluationRequest, run_evaluation
 from LAScarSegLib.evaluation.scores import CaseScore
 from LAScarSegLib.evaluation.statistics import column, compare, summarise
 from LAScarSegLib.intensity.rules import RULES

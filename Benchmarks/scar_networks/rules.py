@@ -22,8 +22,8 @@ sys.path.insert(0, str(ROOT))
 from LAScarSegLib.analysis.settings import Settings
 from LAScarSegLib.anatomy.anatomy import build_anatomy
 from LAScarSegLib.evaluation.metrics import DEFAULT_TOLERANCE_MM
-from LAScarSegLib.evaluation.scar import surface_agreement
-from LAScarSegLib.evaluation.surfels import surface_dice
+from LAScarSegLib.evaluation.scar_agreement import surface_agreement
+from LAScarSegLib.evaluation.voxel import surface_dice
 from LAScarSegLib.intensity.blood_pool import measure_blood_pool
 from LAScarSegLib.intensity.rules import RULES, Intensities
 from LAScarSegLib.surface.mesh import cavity_surface

@@ -19,7 +19,7 @@ from vtkmodules.vtkRenderingCore import vtkWindowToImageFilter
 from LAScarSegLib.analysis import analyse
 from LAScarSegLib.datasets.sample_data import CAVITY_SEGMENT, THUMBNAIL, sample
 from LAScarSegLib.scene import build_scene, segment_from_node, show, volume_from_node
-from LAScarSegLib.scene.sample import load_sample
+from LAScarSegLib.scene.inputs import load_sample
 from LAScarSegLib.surface.planes import read_planes
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,11 +1,18 @@
 """Input and Method: lists filled from the session, and what of them applies now."""
 
 import importlib.util
+from functools import partial
 
 import qt
 import slicer
 from slicer.i18n import tr as _
 
+from LAScarSegLib.errors import LAScarSegError
+from LAScarSegLib.jobs.device_query import DeviceQuery, devices
+from LAScarSegLib.scene.drawing import fit_roi, new_cavity
+from LAScarSegLib.scene.mrml import ROLE, nodes_of_class
+from LAScarSegLib.scene.selection import likely_volume
+from LAScarSegLib.session.choices import Choices, cavity_sources, methods
 from LAScarSegPanel import environment
 from LAScarSegPanel.section import Section, attempt, makeTimer
 
@@ -18,50 +25,38 @@ class ChoicesSection(Section):
     """Holds the selectors that parameterNodeWrapper can't connect: segments, and lists that change while Slicer runs."""
 
     def setup(self) -> None:
-        self._filling = False
         self._methods = ()
         self._devices = None
         self._deviceQuery = None
         self._deviceTimer = makeTimer(DEVICES_POLL_MS, self.onDevicesPoll)
         for selector in (self.ui.inputSelector, self.ui.cavitySelector, self.ui.roiSelector, self.ui.wallSelector):
             _narrow(selector)
-        self.ui.cavitySelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onCavityChanged)
-        self.ui.cavitySelector.connect("currentSegmentChanged(QString)", self.onCavityChanged)
-        self.ui.wallSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onWallChanged)
-        self.ui.wallSelector.connect("currentSegmentChanged(QString)", self.onWallChanged)
-        self.ui.methodSelector.connect("currentIndexChanged(int)", lambda *unused: self.onListChanged("method", self.ui.methodSelector))
-        self.ui.cavityModelSelector.connect(
-            "currentIndexChanged(int)", lambda *unused: self.onListChanged("cavityModel", self.ui.cavityModelSelector)
-        )
-        self.ui.deviceSelector.connect("currentIndexChanged(int)", lambda *unused: self.onListChanged("device", self.ui.deviceSelector))
+        self._segments = {"cavity": self.ui.cavitySelector, "wall": self.ui.wallSelector}
+        self._lists = {"method": self.ui.methodSelector, "cavityModel": self.ui.cavityModelSelector, "device": self.ui.deviceSelector}
+        for mask, selector in self._segments.items():
+            selector.connect("currentNodeChanged(vtkMRMLNode*)", partial(self.onSegmentChanged, mask))
+            selector.connect("currentSegmentChanged(QString)", partial(self.onSegmentChanged, mask))
+        for parameter, combo in self._lists.items():
+            combo.connect("currentIndexChanged(int)", partial(self.onListChanged, parameter))
         self.ui.presetSelector.connect("currentIndexChanged(int)", self.onPresetChanged)
         self.ui.roiSelector.connect("nodeAddedByUserAction(vtkMRMLNode*)", self.onRoiAdded)
         self.fillLists()
 
     def onRoiAdded(self, roi) -> None:
-        from LAScarSegLib.scene.drawing import fit_roi
-
         if self.widget.parameterNode and self.widget.parameterNode.inputVolume:
             fit_roi(roi, self.widget.parameterNode.inputVolume)
 
     def fillLists(self) -> None:
         """Rules, installed models and devices; also after a model was added or removed."""
-        from LAScarSegLib.errors import LAScarSegError
-        from LAScarSegLib.jobs.device_query import devices
-        from LAScarSegLib.session import choices
-
-        self._methods = choices.methods()
+        self._methods = methods()
         try:
-            models = [(source.title, source.key) for source in choices.cavity_sources() if source.is_model]
+            models = [(source.title, source.key) for source in cavity_sources() if source.is_model]
         except LAScarSegError:
             models = []  # the model that comes with the project is damaged; the page Models says how
-        self._filling = True
-        try:
+        with self.filling():
             _fill(self.ui.methodSelector, [(method.title, method.key) for method in self._methods])
             _fill(self.ui.cavityModelSelector, models)
             _fill(self.ui.deviceSelector, [(str(device), device.key) for device in self._devices or devices()])
-        finally:
-            self._filling = False
         if self.widget.parameterNode:
             self._chooseModel()
             self.parametersChanged()
@@ -73,8 +68,6 @@ class ChoicesSection(Section):
 
     def choices(self):
         """What the panel says, for the session (session.choices.Choices)."""
-        from LAScarSegLib.session.choices import Choices
-
         node = self.widget.parameterNode
         method = self._method()
         return Choices(
@@ -97,9 +90,6 @@ class ChoicesSection(Section):
 
     def chooseLikely(self) -> None:
         """Scan and cavity to start with, where the user has chosen none and the scene leaves little doubt."""
-        from LAScarSegLib.scene.mrml import ROLE, nodes_of_class
-        from LAScarSegLib.scene.selection import likely_volume
-
         node = self.widget.parameterNode
         self._chooseModel()
         if not node.inputVolume:
@@ -111,16 +101,12 @@ class ChoicesSection(Section):
 
     def parametersChanged(self) -> None:
         node = self.widget.parameterNode
-        self._filling = True
-        try:
-            _choose(self.ui.cavitySelector, node.cavitySegmentation, node.cavitySegmentId)
-            _choose(self.ui.wallSelector, node.wallSegmentation, node.wallSegmentId)
-            _pick(self.ui.methodSelector, node.method)
-            _pick(self.ui.cavityModelSelector, node.cavityModel)
-            _pick(self.ui.deviceSelector, node.device)
+        with self.filling():
+            for mask, selector in self._segments.items():
+                _choose(selector, getattr(node, f"{mask}Segmentation"), getattr(node, f"{mask}SegmentId"))
+            for parameter, combo in self._lists.items():
+                _pick(combo, getattr(node, parameter))
             self._fillPresets(node.threshold)
-        finally:
-            self._filling = False
         self._showWhatApplies()
 
     def _method(self):
@@ -137,29 +123,26 @@ class ChoicesSection(Section):
     def _showWhatApplies(self) -> None:
         node, method = self.widget.parameterNode, self._method()
         fromModel = node.cavitySource.value == "model"
-        for name in ("cavityLabel", "cavitySelector", "drawCavityButton"):
-            getattr(self.ui, name).setVisible(not fromModel)
-        for name in ("cavityModelLabel", "cavityModelSelector", "roiLabel", "roiSelector"):
-            getattr(self.ui, name).setVisible(fromModel)
+        usesModel = fromModel or bool(method and method.is_model)
         hasNumber = bool(method and method.parameter)
-        for name in ("thresholdLabel", "thresholdSpinBox"):
-            getattr(self.ui, name).setVisible(hasNumber)
-        for name in ("presetLabel", "presetSelector"):
-            getattr(self.ui, name).setVisible(hasNumber and bool(method.presets))
+        for applies, names in (
+            (not fromModel, ("cavityLabel", "cavitySelector", "drawCavityButton")),
+            (fromModel, ("cavityModelLabel", "cavityModelSelector", "roiLabel", "roiSelector")),
+            (hasNumber, ("thresholdLabel", "thresholdSpinBox")),
+            (hasNumber and bool(method.presets), ("presetLabel", "presetSelector")),
+            (usesModel, ("deviceLabel", "deviceSelector")),
+        ):
+            for name in names:
+                getattr(self.ui, name).setVisible(applies)
         if hasNumber:
             self.ui.thresholdSpinBox.toolTip = _(
                 "{parameter}; usual: {default:g}. It can be changed after the analysis, in Review."
             ).format(parameter=method.parameter, default=method.default)
-        usesModel = fromModel or bool(method and method.is_model)
-        for name in ("deviceLabel", "deviceSelector"):
-            getattr(self.ui, name).setVisible(usesModel)
         if usesModel:
             self._askForDevices()
 
     def _askForDevices(self) -> None:
         """The first time that they matter and torch is there: names and memory of the graphics cards."""
-        from LAScarSegLib.jobs.device_query import DeviceQuery
-
         if self._devices is None and self._deviceQuery is None and importlib.util.find_spec("torch") is not None:
             worked, self._deviceQuery = attempt(_("The devices can't be listed."), lambda: DeviceQuery(environment.workerPython()))
             self._devices = None if worked else ()
@@ -173,23 +156,19 @@ class ChoicesSection(Section):
             self.cleanup()
             self.fillLists()
 
-    def onCavityChanged(self, *unused) -> None:
-        self._storeSegment(self.ui.cavitySelector, "cavitySegmentation", "cavitySegmentId")
-
-    def onWallChanged(self, *unused) -> None:
-        self._storeSegment(self.ui.wallSelector, "wallSegmentation", "wallSegmentId")
-
-    def _storeSegment(self, selector, nodeName: str, segmentName: str) -> None:
-        if self.widget.parameterNode and not self._filling:
+    def onSegmentChanged(self, mask: str, *unused) -> None:
+        node, selector = self.widget.parameterNode, self._segments[mask]
+        if node and not self._filling:
             segmentation = selector.currentNode()
             # without a segmentation the selector still tells the segment of the one before
             segmentId = selector.currentSegmentID() if segmentation else ""
-            changed = segmentation is not getattr(self.widget.parameterNode, nodeName)
-            with slicer.util.NodeModify(self.widget.parameterNode):  # one event for both: the pair is never half changed
-                setattr(self.widget.parameterNode, nodeName, segmentation)
-                setattr(self.widget.parameterNode, segmentName, segmentId or (_onlySegment(segmentation) if changed else ""))
+            changed = segmentation is not getattr(node, f"{mask}Segmentation")
+            with slicer.util.NodeModify(node):  # one event for both: the pair is never half changed
+                setattr(node, f"{mask}Segmentation", segmentation)
+                setattr(node, f"{mask}SegmentId", segmentId or (_onlySegment(segmentation) if changed else ""))
 
-    def onListChanged(self, parameter: str, combo) -> None:
+    def onListChanged(self, parameter: str, *unused) -> None:
+        combo = self._lists[parameter]
         if not self.widget.parameterNode or self._filling or combo.currentIndex < 0:
             return
         with slicer.util.NodeModify(self.widget.parameterNode):
@@ -204,8 +183,6 @@ class ChoicesSection(Section):
 
     def cavityToDraw(self):
         """The chosen segmentation and segment; with none chosen a new one on the scan's grid, which is chosen then."""
-        from LAScarSegLib.scene.drawing import new_cavity
-
         node = self.widget.parameterNode
         if not node.cavitySegmentation or not node.cavitySegmentId:
             segmentation, segmentId = new_cavity(slicer.mrmlScene, node.inputVolume)

@@ -3,6 +3,8 @@
 import slicer
 from slicer.i18n import tr as _
 
+from LAScarSegLib.scene.drawing import editor_setup
+from LAScarSegLib.session.live import LiveUpdate
 from LAScarSegPanel.section import Section, attempt, makeTimer, say
 
 POLL_MS, BUSY_POLL_MS = 20, 5
@@ -46,8 +48,6 @@ class EditSection(Section):
             self._live.close()
         self._session, self._live = session, None
         if session:
-            from LAScarSegLib.session.live import LiveUpdate
-
             self._live = LiveUpdate(session)
             self.parametersChanged()
             self._timer.start()
@@ -75,8 +75,6 @@ class EditSection(Section):
         self._open(self.widget.session.prepare_editor(what))
 
     def _openDrawing(self) -> None:
-        from LAScarSegLib.scene.drawing import editor_setup
-
         segmentation, segmentId = self.widget.choicesSection.cavityToDraw()
         self._open(editor_setup(segmentation, segmentId, self.widget.parameterNode.inputVolume))
 

@@ -11,6 +11,9 @@ from pathlib import Path
 import slicer
 from slicer.i18n import tr as _
 
+from LAScarSegLib.errors import ProcessingError
+from LAScarSegLib.support.resources import resource_path
+
 TORCH_MINIMUM = "2.4"
 
 
@@ -26,8 +29,6 @@ def workerPython() -> list[str]:
     ProcessingError
         neither is there.
     """
-    from LAScarSegLib.errors import ProcessingError
-
     places = os.pathsep.join([str(Path(slicer.app.slicerHome) / "bin"), os.environ.get("PATH", "")])
     real = shutil.which("python-real", path=places)
     if real:
@@ -49,8 +50,6 @@ def ensureNetworks() -> None:
     ProcessingError
         the extension is missing, its PyTorch is too old, the user said no, or the installation failed; the message says what to do.
     """
-    from LAScarSegLib.errors import ProcessingError
-
     if importlib.util.find_spec("torch") is None:
         try:
             import PyTorchUtils
@@ -91,9 +90,6 @@ def ensureReport() -> None:
 
 def ensurePackages(fileName: str) -> None:
     """Install what a requirements file below Resources/ lists and is not here yet; errors as in `ensureNetworks`."""
-    from LAScarSegLib.errors import ProcessingError
-    from LAScarSegLib.support.resources import resource_path
-
     path = resource_path(fileName)
     try:
         try:

@@ -6,6 +6,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from LAScarSegLib.errors import ProcessingError
+from LAScarSegLib.session import export
 from LAScarSegPanel import environment
 from LAScarSegPanel.section import Section, attempt, say
 
@@ -36,9 +38,6 @@ class ExportSection(Section):
             say(self.ui.exportLabel, " ".join([_("Written to {folder}.").format(folder=folder), *notes]))
 
     def _export(self) -> tuple[Path, tuple[str, ...]]:
-        from LAScarSegLib.errors import ProcessingError
-        from LAScarSegLib.session import export
-
         report, refused = self.ui.exportReportCheckBox.checked, ()
         if report:
             try:

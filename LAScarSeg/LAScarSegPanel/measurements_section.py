@@ -6,6 +6,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from LAScarSegLib.errors import InputError
+from LAScarSegLib.session import measurements_page as page
 from LAScarSegPanel.section import Section, makeTimer, say
 
 
@@ -34,14 +36,12 @@ class MeasurementsSection(Section):
             say(self.ui.flagsLabel, "")
             self.ui.measurementsTable.setVisible(False)
             return
-        from LAScarSegLib.session import measurements_page as page
-
         scan = self.widget.session.nodes.volume.GetName()
         headline, method = html.escape(page.headline(analysis)), html.escape(f"{scan}: {page.method_line(analysis)}")
         say(self.ui.headlineLabel, f"<b>{headline}</b><br>{method}<br>{html.escape(page.cavity_line(analysis))}")
-        self._showRows(analysis, page)
+        self._showRows(analysis)
 
-    def _showRows(self, analysis, page) -> None:
+    def _showRows(self, analysis) -> None:
         remarks = [f"<b>{flag.heading}: {html.escape(flag.title)}.</b> {html.escape(flag.message)}" for flag in page.flags(analysis)]
         heads = [_("Measurement"), _("Value"), _("Range")]
         rows = [(row.label, f"{row.value} {row.unit}".strip(), row.range) for row in page.rows(analysis)]
@@ -53,9 +53,6 @@ class MeasurementsSection(Section):
 
     def _comparison(self, analysis, heads, rows):
         """The kept result and this one side by side, and what to bear in mind; as it was when they are of different scans."""
-        from LAScarSegLib.errors import InputError
-        from LAScarSegLib.session import measurements_page as page
-
         try:
             comparison = page.compare(self._kept, analysis)
         except InputError as error:

@@ -6,6 +6,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from LAScarSegLib.models.bundle import card_lines
+from LAScarSegLib.models.store import ModelStore
 from LAScarSegPanel.section import Section, attempt, say
 
 
@@ -24,8 +26,6 @@ class ModelsSection(Section):
 
     def fill(self) -> None:
         """Read the store again."""
-        from LAScarSegLib.models.store import ModelStore
-
         self._models = ModelStore().models()
         self.ui.modelsList.clear()
         for model in self._models:
@@ -57,8 +57,6 @@ class ModelsSection(Section):
 
     def add(self, path: str) -> None:
         """Check a bundle and install it."""
-        from LAScarSegLib.models.store import ModelStore
-
         worked, bundle = attempt(_("The model was not added."), ModelStore().add, path)
         if worked:
             self._changed(_("Added {name}.").format(name=bundle.card.reference))
@@ -70,8 +68,6 @@ class ModelsSection(Section):
             say(self.ui.modelsLabel, _("{name} is whole: {count} files.").format(name=bundle.card.reference, count=len(bundle.card.files)))
 
     def onRemove(self) -> None:
-        from LAScarSegLib.models.store import ModelStore
-
         model = self._selected()
         name = model.bundle.card.reference if model.bundle else model.folder.name
         if slicer.util.confirmOkCancelDisplay(_("Delete the model {name} from this computer?").format(name=name)):
@@ -85,8 +81,6 @@ class ModelsSection(Section):
         self.widget.choicesSection.fillLists()
 
     def onOpenFolder(self) -> None:
-        from LAScarSegLib.models.store import ModelStore
-
         folder = ModelStore().folder
         worked, _none = attempt(_("The folder can't be made."), lambda: folder.mkdir(parents=True, exist_ok=True))
         if worked:
@@ -97,6 +91,4 @@ def cardHtml(model) -> str:
     """The model's card for a person; for a model that can't be used, why."""
     if model.bundle is None:
         return f"<p>{html.escape(model.problem)}</p>"
-    from LAScarSegLib.models.describe import card_lines
-
     return "".join(f"<p><b>{html.escape(title)}</b><br>{html.escape(text)}</p>" for title, text in card_lines(model.bundle))

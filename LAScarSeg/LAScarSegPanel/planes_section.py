@@ -3,6 +3,10 @@
 import slicer
 from slicer.i18n import tr as _
 
+from LAScarSegLib.errors import InputError
+from LAScarSegLib.scene import plane_markups as planes
+from LAScarSegLib.scene.mrml import ROLE, SOURCE, nodes_of_class, remove_node
+from LAScarSegLib.surface.planes import PLANE_NAMES
 from LAScarSegPanel.section import Section, attempt, say
 
 
@@ -27,8 +31,6 @@ class PlanesSection(Section):
     """One plane markup for each opening of the scan's left atrium; the markups are saved with the scene."""
 
     def setup(self) -> None:
-        from LAScarSegLib.surface.planes import PLANE_NAMES
-
         self._observed = []
         for name in PLANE_NAMES:
             self.ui.planeSelector.addItem(planeTitle(name), name)
@@ -41,10 +43,6 @@ class PlanesSection(Section):
 
     def nodes(self) -> list:
         """The scan's plane markups; those that a person made and named after an opening count as well."""
-        from LAScarSegLib.errors import InputError
-        from LAScarSegLib.scene import plane_markups as planes
-        from LAScarSegLib.scene.mrml import ROLE, nodes_of_class
-
         volume = self._volume()
         if volume is None:
             return []
@@ -58,8 +56,6 @@ class PlanesSection(Section):
 
     def _volume(self):
         """Whose planes they are: the scan, or the copy of it that was analysed because a transform bends the scan."""
-        from LAScarSegLib.scene.mrml import SOURCE
-
         chosen = self.widget.parameterNode.inputVolume if self.widget.parameterNode else None
         shown = self.widget.session.nodes.volume if self.widget.session else None
         if chosen and shown and shown.GetNodeReferenceID(SOURCE) == chosen.GetID():
@@ -92,17 +88,12 @@ class PlanesSection(Section):
         return self.ui.planeSelector.itemData(self.ui.planeSelector.currentIndex)
 
     def _selected(self):
-        from LAScarSegLib.scene.plane_markups import PLANE_NAME
-
-        return next((node for node in self._observed if node.GetAttribute(PLANE_NAME) == self._name()), None)
+        return next((node for node in self._observed if node.GetAttribute(planes.PLANE_NAME) == self._name()), None)
 
     def onPlace(self) -> None:
         attempt(_("The plane can't be placed."), self._place)
 
     def _place(self) -> None:
-        from LAScarSegLib.errors import InputError
-        from LAScarSegLib.scene import plane_markups as planes
-
         volume = self._volume()
         if volume is None:
             raise InputError(_("Choose the LGE-MRI volume first."))
@@ -110,8 +101,6 @@ class PlanesSection(Section):
         planes.start_placing(slicer.mrmlScene, planes.add_plane(slicer.mrmlScene, volume, self._name()))
 
     def onRemove(self) -> None:
-        from LAScarSegLib.scene.mrml import remove_node
-
         remove_node(slicer.mrmlScene, self._selected())
         self.widget.editSection.touch()
 

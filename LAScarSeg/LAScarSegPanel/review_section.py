@@ -6,6 +6,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from LAScarSegLib.scene import review
+from LAScarSegLib.session.edit_session import has_result, reopen, set_threshold, why_no_threshold
 from LAScarSegPanel.section import Section, attempt
 
 SPAN_OF_USUAL = 2.0
@@ -19,13 +21,12 @@ class ReviewSection(Section):
     """Shows and changes how the result looks; the threshold slider changes the result itself."""
 
     def setup(self) -> None:
-        self._showing = False
         self._applied = None
         self._offered = []
         self.ui.reopenButton.connect("clicked()", self.onReopen)
         self.ui.scalarSelector.connect("currentIndexChanged(int)", self.onScalar)
-        self.ui.thresholdSlider.connect("valueIsChanging(double)", self.onThresholdMoves)
-        self.ui.thresholdSlider.connect("valueChanged(double)", self.onThresholdSet)
+        self.ui.thresholdSlider.connect("valueIsChanging(double)", lambda value: self.onThreshold(self._setThreshold, value))
+        self.ui.thresholdSlider.connect("valueChanged(double)", lambda value: self.onThreshold(self._keepThreshold, value))
         self.resultChanged()
 
     def resultChanged(self) -> None:
@@ -36,17 +37,12 @@ class ReviewSection(Section):
         if session is None:
             self._applied = None
             return
-        was, self._showing = self._showing, True
-        try:
+        with self.filling():
             self._fillScalars(session)
             self._showThreshold(session.analysis)
-        finally:
-            self._showing = was
         self.parametersChanged()
 
     def _fillScalars(self, session) -> None:
-        from LAScarSegLib.scene import review
-
         offered = [(scalar.title, scalar.name) for scalar in review.scalars(session.analysis)]
         if offered != self._offered:
             self._offered = offered
@@ -57,8 +53,6 @@ class ReviewSection(Section):
         self.ui.scalarSelector.currentIndex = names.index(shown) if shown in names else -1
 
     def _showThreshold(self, analysis) -> None:
-        from LAScarSegLib.session.threshold import why_no_threshold
-
         reason = why_no_threshold(analysis)
         self.ui.thresholdSlider.enabled = not reason
         self.ui.thresholdSlider.toolTip = reason or _(
@@ -82,8 +76,6 @@ class ReviewSection(Section):
         wanted = (session.nodes.surface, node.surfaceOpacity, node.legend, node.overlay)
         if wanted == self._applied:
             return
-        from LAScarSegLib.scene import review
-
         self._applied = wanted
         review.set_opacity(session.nodes, node.surfaceOpacity)
         review.set_legend(session.nodes, node.legend)
@@ -91,15 +83,11 @@ class ReviewSection(Section):
 
     def _showReopen(self) -> None:
         """Offered for a scene that was loaded with its result."""
-        from LAScarSegLib.session.reopen import has_result
-
         node = self.widget.parameterNode
         offered = node is not None and self.widget.session is None and has_result(slicer.mrmlScene, node.inputVolume)
         self.ui.reopenButton.setVisible(offered)
 
     def onReopen(self) -> None:
-        from LAScarSegLib.session.reopen import reopen
-
         slicer.app.setOverrideCursor(qt.Qt.WaitCursor)
         try:
             scan = self.widget.parameterNode.inputVolume
@@ -111,36 +99,23 @@ class ReviewSection(Section):
             self.widget.setResult(session)
 
     def onScalar(self, *unused) -> None:
-        from LAScarSegLib.scene import review
-
         session, number = self.widget.session, self.ui.scalarSelector.currentIndex
-        if not self._showing and session and number >= 0:
+        if not self._filling and session and number >= 0:
             name = self.ui.scalarSelector.itemData(number)
             attempt(_("The surface can't be coloured so."), review.show_scalar, session.nodes, session.analysis, name)
 
-    def onThresholdMoves(self, value: float) -> None:
-        if not self._showing and self.widget.session:
-            attempt(_("The threshold can't be changed."), self._setThreshold, value)
-
-    def onThresholdSet(self, value: float) -> None:
-        if not self._showing and self.widget.session:
-            attempt(_("The threshold can't be changed."), self._keepThreshold, value)
+    def onThreshold(self, change, value: float) -> None:
+        if not self._filling and self.widget.session:
+            attempt(_("The threshold can't be changed."), change, value)
 
     def _setThreshold(self, value: float) -> None:
         """Map, table and the mark on the curve; the scar segment waits until the slider is let go."""
-        from LAScarSegLib.session.threshold import set_threshold
-
         session = self.widget.session
         self.widget.editSection.rebase(set_threshold(session.nodes, session.analysis, value))
-        was, self._showing = self._showing, True
-        try:
+        with self.filling():
             self.widget.resultChanged()
-        finally:
-            self._showing = was
 
     def _keepThreshold(self, value: float) -> None:
-        from LAScarSegLib.scene import review
-
         self._setThreshold(value)
         session, node = self.widget.session, self.widget.parameterNode
         if not self.widget.editSection.pending:  # what was drawn meanwhile is measured first, and the segments follow from that

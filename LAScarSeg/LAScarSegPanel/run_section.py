@@ -4,6 +4,11 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from LAScarSegLib.errors import ProcessingError
+from LAScarSegLib.models.store import ModelStore
+from LAScarSegLib.session.choices import question_before_run, why_not
+from LAScarSegLib.session.edit_session import EditSession
+from LAScarSegLib.session.run import AnalysisRun
 from LAScarSegPanel import environment
 from LAScarSegPanel.section import Section, attempt, makeTimer, say
 
@@ -35,8 +40,6 @@ class RunSection(Section):
             self._showReadiness()
 
     def _showReadiness(self) -> None:
-        from LAScarSegLib.session.choices import why_not
-
         missing = why_not(slicer.mrmlScene, self.widget.choicesSection.choices())
         self.ui.applyButton.enabled = not missing
         self.ui.applyButton.toolTip = missing or _("Find and measure scar. The scene changes only when it has worked.")
@@ -50,9 +53,6 @@ class RunSection(Section):
 
     def start(self) -> None:
         """Start a run of what the panel says; asks for packages and terms first, once, and before hand edits are replaced."""
-        from LAScarSegLib.session.choices import question_before_run
-        from LAScarSegLib.session.run import AnalysisRun
-
         choices = self.widget.choicesSection.choices()
         if choices.models:
             environment.ensureNetworks()
@@ -84,8 +84,6 @@ class RunSection(Section):
             self._timer.start()
 
     def _finish(self, state) -> None:
-        from LAScarSegLib.session.edit_session import EditSession
-
         run = self._stop()
         if state.error:
             say(self.ui.statusLabel, state.error)
@@ -131,9 +129,6 @@ def progressText(state) -> str:
 
 def acceptTerms(references) -> bool:
     """Ask once for the terms of models (`NAME@VERSION`) that have some; False when the user does not accept them."""
-    from LAScarSegLib.errors import ProcessingError
-    from LAScarSegLib.models.store import ModelStore
-
     store = ModelStore()
     for bundle in map(store.find, references):
         if store.accepted(bundle):

@@ -1,8 +1,14 @@
 """What every section of the panel can be told."""
 
+import logging
+import traceback
+from contextlib import contextmanager
+
 import qt
 import slicer
 from slicer.i18n import tr as _
+
+from LAScarSegLib.errors import as_lascarseg_error
 
 
 class Section:
@@ -11,10 +17,20 @@ class Section:
     def __init__(self, widget) -> None:
         self.widget = widget
         self.ui = widget.ui
+        self._filling = False
         self.setup()
 
     def setup(self) -> None:
         """Connect the section's buttons."""
+
+    @contextmanager
+    def filling(self):
+        """While code sets widgets what they signal is nobody's choice: `_filling` is True."""
+        was, self._filling = self._filling, True
+        try:
+            yield
+        finally:
+            self._filling = was
 
     def parametersChanged(self) -> None:
         """The parameter node changed, by the user or by a scene that was loaded."""
@@ -55,11 +71,6 @@ def attempt(what: str, function, *arguments):
 
     Unlike slicer.util.tryWithErrorDisplay the error ends here: nothing that called this needs to know more.
     """
-    import logging
-    import traceback
-
-    from LAScarSegLib.errors import as_lascarseg_error
-
     try:
         return True, function(*arguments)
     except Exception as error:

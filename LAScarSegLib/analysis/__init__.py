@@ -6,9 +6,10 @@ from .change import Change
 from .method import ScarMethod
 from .path import analyse, revise
 from .result import Analysis
+from .settings import Settings
 from .sources import MASKS, ByRule, Drawn, Given, Kind, Network, Offset, Origin, Probability, Sources, ToRun, base_of
 
 __all__ = [
     "MASKS", "SDM_CLIP_MM", "Analysis", "ByRule", "Change", "Drawn", "Given", "Kind", "Mask", "Network", "Offset", "Origin",
-    "Probability", "ScarMethod", "Sources", "ToRun", "analyse", "base_of", "revise",
+    "Probability", "ScarMethod", "Settings", "Sources", "ToRun", "analyse", "base_of", "revise",
 ]  # fmt: skip

@@ -23,7 +23,7 @@ from ..support.whole_folder import FolderKind, check_folder, disk_error, whole_f
 from ..surface.projection import project_intensity
 from ..surface.surface import Surface
 from ..volumes.volume import Box, Geometry, Volume
-from .description import DAMAGE, with_first_provenance, describe, probabilities_of, read_description
+from .description import DAMAGE, describe, probabilities_of, read_description, with_first_provenance
 from .measured_cavity import MeasuredCavity, find_anatomy, measure_cavity, mesh_of, with_other_blood, with_regions, with_shifted_surface
 from .path import check_scan, follow_path
 from .result import Analysis

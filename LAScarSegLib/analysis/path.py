@@ -22,10 +22,10 @@ from ..volumes.files import check_finite
 from ..volumes.volume import Box, Geometry, Volume
 from .change import Change
 from .measured_cavity import MeasuredCavity, cut_out, find_anatomy, measure_cavity, mesh_of, perturb, with_regions
+from .measured_scar import Scar, scar_flags, settled_scar
 from .method import describe_scar
 from .provenance import describe_run
 from .result import Analysis
-from .scar import Scar, scar_flags, settled_scar
 from .settings import Settings
 from .sources import (
     CAVITY, MASKS, SCAR, WALL, ByRule, Drawn, Given, Network, Offset, Probability, Source, Sources, ToRun, base_of,

@@ -8,19 +8,18 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, TextIO
 
 import typer
 from typer.core import TyperCommand
 
 from ..errors import Cancelled, as_lascarseg_error
 from ..support.interruption import Stop
+from ..support.progress import Progress, ProgressEvent
 
 if TYPE_CHECKING:
     from ..analysis import Analysis
-    from ..support.progress import Progress, ProgressEvent
 
 
 @dataclass
@@ -31,14 +30,8 @@ class Invocation:
     stop: Stop = field(default_factory=Stop)
 
 
-class ProgressMode(str, Enum):
-    """How progress is shown: a bar, JSON lines on standard output, or not at all."""
-
-    text = "text"
-    json = "json"
-    none = "none"
-
-
+ProgressMode = Literal["text", "json", "none"]
+"""How progress is shown: a bar, JSON lines on standard output, or not at all."""
 ProgressOption = Annotated[
     Optional[ProgressMode],
     typer.Option("--progress", help="A bar, JSON lines on standard output, or nothing.", show_default="text in a terminal"),
@@ -84,12 +77,10 @@ def reported_errors(invocation: Invocation) -> Iterator[None]:
 @contextmanager
 def shown_progress(mode: ProgressMode | None, invocation: Invocation) -> Iterator[Progress]:
     """A progress that shows itself as asked."""
-    from ..support.progress import Progress
-
-    mode = mode or (ProgressMode.text if sys.stderr.isatty() else ProgressMode.none)
-    if mode is ProgressMode.none:
+    mode = mode or ("text" if sys.stderr.isatty() else "none")
+    if mode == "none":
         yield Progress(is_cancelled=invocation.stop.requested)
-    elif mode is ProgressMode.json:
+    elif mode == "json":
         yield Progress(lambda event: print(json.dumps(event.to_json()), flush=True), invocation.stop.requested)
     else:
         from rich.console import Console
@@ -108,7 +99,7 @@ def shown_progress(mode: ProgressMode | None, invocation: Invocation) -> Iterato
 
 def out(progress: ProgressMode | None) -> TextIO:
     """Where a person's text goes: standard output belongs to the JSON lines when they are asked for."""
-    return sys.stderr if progress is ProgressMode.json else sys.stdout
+    return sys.stderr if progress == "json" else sys.stdout
 
 
 def print_numbers(analysis: Analysis, output: Path | None, file: TextIO) -> None:

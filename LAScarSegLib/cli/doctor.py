@@ -23,11 +23,8 @@ MEMORY_NEEDED_GB = 3.0
 DISK_NEEDED_GB = 1.0
 """Room for the result of the largest usual scan, its temporary copy while it is written, and pictures."""
 
-REQUIRED_PACKAGES = ("numpy", "scipy", "SimpleITK", "vtk")
-"""Import names of what the analysis itself needs (all of them come with Slicer)."""
-
-COMMAND_LINE_PACKAGES = ("typer", "rich", "jinja2", "matplotlib")
-"""Needed by the command line, its figures and its report."""
+REQUIRED_PACKAGES = ("numpy", "scipy", "SimpleITK", "vtk", "typer", "rich", "jinja2", "matplotlib")
+"""Import names of what the analysis itself needs (these come with Slicer), then the command line, its figures and its report."""
 
 DISTRIBUTIONS = {"SimpleITK": "simpleitk", "slicer": "slicer-core", "trame_slicer": "trame-slicer"}
 """Where a package is published under another name than it is imported by."""
@@ -45,7 +42,7 @@ GIBIBYTE = 1024**3
 class Check:
     """One finding.
 
-    `detail` is what was found; `remedy` what to do, empty when `ok`. When `required` is False the thing is an extra:
+    `detail` is what was found; `remedy` what to do unless it is `ok`. When `required` is False the thing is an extra:
     without it everything else works, and `detail` says what does not.
     """
 
@@ -65,7 +62,7 @@ def diagnose(folder: Path | None = None) -> list[Check]:
         where results will be written (its disk is measured); None: the current folder.
     """
     checks = [check_python()]
-    checks += [check_package(name, "pip install lascarseg") for name in REQUIRED_PACKAGES + COMMAND_LINE_PACKAGES]
+    checks += [check_package(name, "pip install lascarseg") for name in REQUIRED_PACKAGES]
     checks += [check_mrml(), check_package("trame_slicer", SCENE_REMEDY, WITHOUT_SCENE)]
     checks += [check_package(name, NETWORKS_REMEDY, WITHOUT_NETWORKS) for name in NETWORK_PACKAGES]
     machine = [check_drawing(), check_resources(), check_memory(), check_disk(folder or Path.cwd()), check_temporary_folder()]
@@ -79,9 +76,8 @@ def problems(checks: list[Check]) -> list[Check]:
 
 def check_python() -> Check:
     """Python's version."""
-    new_enough = sys.version_info >= OLDEST_PYTHON
-    remedy = "" if new_enough else f"Install Python {'.'.join(map(str, OLDEST_PYTHON))} or newer."
-    return Check("Python", new_enough, f"{platform.python_version()} ({sys.executable})", remedy)
+    remedy = f"Install Python {'.'.join(map(str, OLDEST_PYTHON))} or newer."
+    return Check("Python", sys.version_info >= OLDEST_PYTHON, f"{platform.python_version()} ({sys.executable})", remedy)
 
 
 def check_package(name: str, remedy: str, without: str | None = None) -> Check:
@@ -168,9 +164,8 @@ def check_memory() -> Check:
     free = free_memory_gb()
     if free is None:
         return Check("memory", True, "unknown on this system", required=False)
-    enough = free >= MEMORY_NEEDED_GB
-    remedy = "" if enough else f"The largest scans (640×640×88) need {MEMORY_NEEDED_GB:g} GB: close other programs."
-    return Check("memory", enough, f"{free:.1f} GB free", remedy, required=False)
+    remedy = f"The largest scans (640×640×88) need {MEMORY_NEEDED_GB:g} GB: close other programs."
+    return Check("memory", free >= MEMORY_NEEDED_GB, f"{free:.1f} GB free", remedy, required=False)
 
 
 def free_memory_gb() -> float | None:
@@ -188,9 +183,8 @@ def check_disk(folder: Path) -> Check:
     """Free disk space where results go."""
     existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     free = shutil.disk_usage(existing).free / GIBIBYTE
-    enough = free >= DISK_NEEDED_GB
-    remedy = "" if enough else f"A result can need {DISK_NEEDED_GB:g} GB: make room, or write elsewhere (-o)."
-    return Check("disk", enough, f"{free:.1f} GB free in {existing}", remedy, required=False)
+    remedy = f"A result can need {DISK_NEEDED_GB:g} GB: make room, or write elsewhere (-o)."
+    return Check("disk", free >= DISK_NEEDED_GB, f"{free:.1f} GB free in {existing}", remedy, required=False)
 
 
 def check_temporary_folder() -> Check:

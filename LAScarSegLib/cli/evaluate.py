@@ -1,20 +1,12 @@
 """`lascarseg evaluate`: masks against references."""
 
-from enum import Enum
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Literal, Optional
 
 import typer
 
 from ..evaluation.metrics import DEFAULT_TOLERANCE_MM
 from .common import ForceOption, ProgressOption, out, reported_errors, shown_progress
-
-
-class Structure(str, Enum):
-    """What the files of unknown names show."""
-
-    cavity = "cavity"
-    scar = "scar"
 
 
 def evaluate(
@@ -23,7 +15,9 @@ def evaluate(
     reference: Annotated[Path, typer.Argument(help="The same of the reference: files of the same names, or LAScarQS's folders.")],
     against: Annotated[Optional[Path], typer.Option(help="Predictions of a second method for a paired test (Wilcoxon).")] = None,
     cavity: Annotated[Optional[Path], typer.Option(help="Reference cavities, when they don't lie beside the reference scars.")] = None,
-    structure: Annotated[Optional[Structure], typer.Option(help="Compare this only; also what files show whose names don't tell.")] = None,
+    structure: Annotated[
+        Optional[Literal["cavity", "scar"]], typer.Option(help="Compare this only; also what files show whose names don't tell.")
+    ] = None,
     tolerance: Annotated[float, typer.Option(help="Tolerance of the surface Dice in mm.")] = DEFAULT_TOLERANCE_MM,
     label: Annotated[Optional[int], typer.Option(help="Which label of the compared masks.")] = None,
     subset: Annotated[bool, typer.Option("--subset", help="Allow references without a prediction.")] = False,
@@ -33,14 +27,13 @@ def evaluate(
 ) -> None:
     """Score segmentations against references: voxels, surfaces, LAScarQS's scar metrics, with intervals and paired tests."""
     with reported_errors(context.obj), shown_progress(progress, context.obj) as shown:
-        from ..evaluation.run import EvaluationRequest, run_evaluation
+        from ..evaluation.request import EvaluationRequest, run_evaluation
         from ..evaluation.score_tables import EVALUATION, write_evaluation
         from ..support.whole_folder import check_folder
 
         if output is not None:
             check_folder(output, force, EVALUATION)
-        chosen = structure.value if structure else None
-        request = EvaluationRequest(prediction, reference, against, cavity, chosen, tolerance, label, subset)
+        request = EvaluationRequest(prediction, reference, against, cavity, structure, tolerance, label, subset)
         evaluation = run_evaluation(request, shown)
         if output is not None:
             write_evaluation(evaluation, output, force)

@@ -27,9 +27,7 @@ SimulatedOption = Annotated[bool, typer.Option("--simulated", help="Also models 
 def list_models(context: typer.Context, store: StoreOption = None, simulated: SimulatedOption = False) -> None:
     """List the models, with the reason where one can't be used."""
     with reported_errors(context.obj):
-        from ..models.store import ModelStore
-
-        chosen = ModelStore(store, simulated or None)
+        chosen = _open_store(store, simulated or None)
         found = chosen.models()
         if not found:
             print(f"No models in {chosen.folder}. Intensity rules need none; `lascarseg models add FILE` adds one.")
@@ -61,10 +59,9 @@ def list_models(context: typer.Context, store: StoreOption = None, simulated: Si
 def show(context: typer.Context, model: ModelArgument, store: StoreOption = None) -> None:
     """Show what a model says about itself: training data, scores, intended use, licence, terms."""
     with reported_errors(context.obj):
-        from ..models.describe import card_lines
-        from ..models.store import ModelStore
+        from ..models.bundle import card_lines
 
-        for title, text in card_lines(ModelStore(store, simulated=True).open(model)):
+        for title, text in card_lines(_open_store(store, simulated=True).open(model)):
             print(f"{title + ':':14} {text.replace(chr(10), chr(10) + ' ' * 15)}")
 
 
@@ -77,9 +74,7 @@ def add(
 ) -> None:
     """Check a bundle, every byte of it, and add it to the store."""
     with reported_errors(context.obj):
-        from ..models.store import ModelStore
-
-        chosen = ModelStore(store)
+        chosen = _open_store(store)
         added = chosen.add(bundle, force)
         print(f"Added {added.card.reference}: {added.path}")
         _mention_terms(chosen, added)
@@ -89,9 +84,7 @@ def add(
 def verify(context: typer.Context, model: ModelArgument, store: StoreOption = None) -> None:
     """Check every byte of a model against its SHA-256."""
     with reported_errors(context.obj):
-        from ..models.store import ModelStore
-
-        found = ModelStore(store, simulated=True).open(model)
+        found = _open_store(store, simulated=True).open(model)
         found.verify()
         count = len(found.card.files)
         print(f"{found.card.reference} is whole: {count} {'file' if count == 1 else 'files'}, SHA-256 {found.card.sha256}")
@@ -101,9 +94,7 @@ def verify(context: typer.Context, model: ModelArgument, store: StoreOption = No
 def remove(context: typer.Context, model: NameArgument, store: StoreOption = None) -> None:
     """Delete a model from the store; those that come with the project stay."""
     with reported_errors(context.obj):
-        from ..models.store import ModelStore
-
-        print(f"Removed {ModelStore(store).remove(model)}")
+        print(f"Removed {_open_store(store).remove(model)}")
 
 
 @models.command()
@@ -135,9 +126,7 @@ def export(
         from ..training.run_folder import is_run
 
         if not is_run(model):
-            from ..models.store import ModelStore
-
-            print(f"Exported {ModelStore(store, simulated=True).export(model, target, force).path}")
+            print(f"Exported {_open_store(store, simulated=True).export(model, target, force).path}")
             return
         from ..training.export import ExportRequest, export_runs
 
@@ -159,9 +148,7 @@ def accept(
 ) -> None:
     """Show a model's terms and accept them; asked once for each model."""
     with reported_errors(context.obj):
-        from ..models.store import ModelStore
-
-        chosen = ModelStore(store, simulated=True)
+        chosen = _open_store(store, simulated=True)
         bundle = chosen.open(model)
         if chosen.accepted(bundle):
             print(f"{bundle.card.reference}: {'there are no terms' if bundle.card.terms is None else 'the terms were accepted before'}.")
@@ -193,7 +180,6 @@ def import_nnunet(
 ) -> None:
     """Convert a model trained with nnU-Net v2 and add it to the store. No code in its files is run."""
     with reported_errors(context.obj):
-        from ..models.store import ModelStore
         from ..training.nnunet_import import ImportRequest, import_results
 
         text = terms.read_text(encoding="utf-8") if terms else None
@@ -201,10 +187,16 @@ def import_nnunet(
             name=name, version=model_version, system=system, stage=stage, variant=variant, licence=licence,
             intended_use=intended_use, terms=text, simulated=simulated, checkpoint=checkpoint,
         )  # fmt: skip
-        chosen = ModelStore(store)
+        chosen = _open_store(store)
         added = import_results(results, request, chosen, force)
         print(f"Imported {added.card.reference}: {added.path}")
         _mention_terms(chosen, added)
+
+
+def _open_store(folder: Path | None, simulated: bool | None = None) -> ModelStore:
+    from ..models.store import ModelStore
+
+    return ModelStore(folder, simulated)
 
 
 def ask_for_terms(bundle: Bundle, file: TextIO) -> None:

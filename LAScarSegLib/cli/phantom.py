@@ -1,19 +1,12 @@
 """`lascarseg phantom`: a simulated scan with its truth, or a cohort of them."""
 
 from dataclasses import replace
-from enum import Enum
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Literal, Optional
 
 import typer
 
 from .common import ForceOption, ProgressOption, out, reported_errors, shown_progress
-
-
-class Layout(str, Enum):
-    """Folder layouts of a phantom cohort."""
-
-    lascarqs = "lascarqs"
 
 
 def phantom(
@@ -22,7 +15,9 @@ def phantom(
     seed: Annotated[int, typer.Option(help="Another number, another patient; the same number, the same voxels.")] = 21,
     native: Annotated[bool, typer.Option("--native", help="Before any ablation: patchy fibrosis only.")] = False,
     small: Annotated[bool, typer.Option("--small", help="A field of view that shows little more than the atrium.")] = False,
-    layout: Annotated[Optional[Layout], typer.Option(help="Write a cohort in the folder layout of the LAScarQS challenge.")] = None,
+    layout: Annotated[
+        Optional[Literal["lascarqs"]], typer.Option(help="Write a cohort in the folder layout of the LAScarQS challenge.")
+    ] = None,
     count: Annotated[int, typer.Option(help="Number of cases of a cohort.")] = 10,
     task: Annotated[str, typer.Option(help="Task of the challenge: task1 (cavity and scar) or task2 (cavity).")] = "task1",
     force: ForceOption = False,
@@ -36,7 +31,7 @@ def phantom(
 
         settings = PhantomSettings(seed=seed, kind="native" if native else "post_ablation")
         settings = replace(settings, size=HEART_FIELD_OF_VIEW) if small else settings
-        if layout is Layout.lascarqs:
+        if layout == "lascarqs":
             write_lascarqs_cohort(folder, count, seed=seed, task=task, settings=settings, force=force, progress=shown)
         else:
             check_folder(folder, force, PHANTOM)

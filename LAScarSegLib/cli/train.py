@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Literal, Optional
 
 import typer
 
@@ -20,22 +19,6 @@ if TYPE_CHECKING:
 
 PREPARATION_SHARE = 0.05
 """Of the progress: minutes before hours."""
-
-
-class Precision(str, Enum):
-    """How many bits a number has while training."""
-
-    auto = "auto"
-    full = "32"
-    bf16 = "bf16"
-    half = "16"
-
-
-class AnatomySource(str, Enum):
-    """Where a scar network's distance maps come from."""
-
-    predicted = "predicted"
-    truth = "truth"
 
 
 def train(
@@ -58,8 +41,8 @@ def train(
         Optional[list[str]], typer.Option(help="A case to leave out, or a text file with one on each line; may be repeated.")
     ] = None,
     anatomy: Annotated[
-        AnatomySource, typer.Option(help="For a scar network: predicted cavities (give --cavity), or the manual ones.")
-    ] = AnatomySource.predicted,
+        Literal["predicted", "truth"], typer.Option(help="For a scar network: predicted cavities (give --cavity), or the manual ones.")
+    ] = "predicted",
     cavity: Annotated[
         Optional[list[str]], typer.Option(help="A stage-1 run (one for each fold), a cavity model or its bundle; may be repeated.")
     ] = None,
@@ -74,7 +57,9 @@ def train(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     devices: Annotated[int, typer.Option(help="Graphics cards on each node.")] = 1,
     nodes: Annotated[int, typer.Option(help="Nodes; start the command on each of them (srun, torchrun).")] = 1,
-    precision: Annotated[Precision, typer.Option(help="auto: bfloat16 where the machine computes with it.")] = Precision.auto,
+    precision: Annotated[
+        Literal["auto", "32", "bf16", "16"], typer.Option(help="auto: bfloat16 where the machine computes with it.")
+    ] = "auto",
     workers: Annotated[Optional[int], typer.Option(help="Processes that cut patches.", show_default="half of the cores")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run from its last checkpoint.")] = False,
     force: ForceOption = False,
@@ -95,10 +80,10 @@ def train(
             system=system, stage=stage, variant=variant, preset=preset, data=str(data.expanduser().resolve()),
             size=replace(size, epochs=size.epochs if epochs is None else epochs), fold=fold, folds=folds, seed=seed,
             steps_per_epoch=described.optimiser.iterations_per_epoch if steps_per_epoch is None else steps_per_epoch,
-            anatomy=anatomy.value, cavities=tuple(map(_source, cavity or ())), exclude=_excluded(exclude or []),
+            anatomy=anatomy, cavities=tuple(map(_source, cavity or ())), exclude=_excluded(exclude or []),
             start_from=_source(start_from) if start_from else "", learning_rate=learning_rate,
         )  # fmt: skip
-        machine = Hardware(device, devices, nodes, precision.value, workers, max_steps, validate_every)
+        machine = Hardware(device, devices, nodes, precision, workers, max_steps, validate_every)
         # Before minutes of preparation.
         choose_device(device)
         run = open_run(settings, output, resume, force, shown.part(0.0, PREPARATION_SHARE))
@@ -137,6 +122,6 @@ def _summary(run: TrainingRun, output: Path) -> list[str]:
     return [
         *run.notes,
         f"Trained {steps}; {best}.",
-        f"TrainingRun: {output}",
+        f"Run: {output}",
         f"As a model: lascarseg models export {output} -o BUNDLE.zip",
     ]

@@ -75,9 +75,7 @@ def inside_task(folder: Path) -> Path:
 
 def is_simulated(folder: Path) -> bool:
     """Whether a result says so, or the phantom's truth lies beside the case or beside its cohort."""
-    if _json(folder / PROVENANCE).get("simulated"):
-        return True
-    if "vein_variant" in _json(folder / TRUTH):
+    if _json(folder / PROVENANCE).get("simulated") or "vein_variant" in _json(folder / TRUTH):
         return True
     # phantoms.write_lascarqs_cohort: COHORT/truth.json names the cases of COHORT/task1/train_data/CASE.
     folder = folder.resolve()

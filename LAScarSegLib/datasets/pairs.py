@@ -1,4 +1,4 @@
-"""What belongs together for an evaluation: predictions and references in files and folders."""
+"""What belongs together in files and folders: predictions and references of an evaluation, scans and cavities of a cohort."""
 
 import re
 from dataclasses import dataclass
@@ -7,9 +7,12 @@ from pathlib import Path
 from ..errors import InputError
 from ..volumes.files import EXTENSIONS
 from .layouts import (
-    CAVITY, KNOWN_NAMES, MASK, SCAR, STRUCTURES, case_folders, inside_task, is_simulated, labelled_files, lascarqs_tasks,
-    listed, volume_files, volume_stem,
+    CAVITY, KNOWN_NAMES, LASCARQS_CAVITY, LASCARQS_IMAGE, MASK, SCAR, STRUCTURES, case_folders, inside_task, is_simulated,
+    labelled_files, lascarqs_tasks, listed, require_distinct, volume_files, volume_stem,
 )  # fmt: skip
+
+COHORT_CAVITY = "-cavity"
+"""A cohort's mask is called after its scan and this."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,7 @@ class CaseFiles:
 
     name: str
     files: dict[str, Path]
-    simulated: bool = False
+    simulated: bool
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class CaseSet:
     """The cases found under one path, by name, sorted; `one` when the path itself is the case, so that its name means little."""
 
     cases: dict[str, CaseFiles]
-    one: bool = False
+    one: bool
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,8 @@ class Pair:
     structure: str
     prediction: Path
     reference: Path
-    cavity: Path | None = None
-    simulated: bool = False
+    cavity: Path | None
+    simulated: bool
 
 
 def find_cases(root: str | Path, structure: str = MASK) -> CaseSet:
@@ -46,12 +49,8 @@ def find_cases(root: str | Path, structure: str = MASK) -> CaseSet:
 
     A file is one case. A folder with files of known names (`KNOWN_NAMES`) is one case: a result of `lascarseg run`, a
     phantom, a case of LAScarQS. A folder of such folders is many; LAScarQS's `task1/train_data` may be given from any level.
-    Any other folder holds one file per case, named after it.
-
-    Parameters
-    ----------
-    structure
-        what files of unknown names show, one of `STRUCTURES`.
+    Any other folder holds one file per case, named after it. What files of unknown names show is the `structure`, one of
+    `STRUCTURES`.
 
     Raises
     ------
@@ -61,22 +60,20 @@ def find_cases(root: str | Path, structure: str = MASK) -> CaseSet:
     root = Path(root)
     if not root.exists():
         raise InputError(f"{root} does not exist. Check the path.")
+    one = True
     if root.is_file():
-        case = _file_case(root, structure)
-        return CaseSet({case.name: case}, one=True)
-    folder = _task_folder(root)
-    known = labelled_files(folder)
-    if known:
-        name = folder.resolve().name
-        return CaseSet({name: CaseFiles(name, known, is_simulated(folder))}, one=True)
-    cases = [CaseFiles(path.name, files, is_simulated(path)) for path in case_folders(folder) if (files := labelled_files(path))]
-    if not cases:
-        cases = [_file_case(path, structure) for path in volume_files(folder)]
+        cases = [_file_case(root, structure)]
+    elif known := labelled_files(folder := _task_folder(root)):
+        cases = [CaseFiles(folder.resolve().name, known, is_simulated(folder))]
+    else:
+        one = False
+        cases = [CaseFiles(path.name, files, is_simulated(path)) for path in case_folders(folder) if (files := labelled_files(path))]
+        cases = cases or [_file_case(path, structure) for path in volume_files(folder)]
     if not cases:
         raise InputError(
             f"{root} holds nothing to compare: neither volume files, nor folders with {listed(f'{name}.nii.gz' for name in KNOWN_NAMES)}."
         )
-    return CaseSet(_by_name(cases, root))
+    return CaseSet(_by_name(cases, root), one)
 
 
 def pair_cases(
@@ -141,9 +138,8 @@ def _pair(structure: str, prediction: CaseFiles, reference: CaseFiles, cavities:
 
 
 def _common_names(predictions: dict[str, CaseFiles], references: dict[str, CaseFiles], subset: bool) -> list[str]:
-    alone = sorted(set(predictions) - set(references), key=_natural)
-    waiting = sorted(set(references) - set(predictions), key=_natural)
-    common = sorted(set(predictions) & set(references), key=_natural)
+    predicted, known = predictions.keys(), references.keys()
+    alone, waiting, common = (sorted(names, key=_natural) for names in (predicted - known, known - predicted, predicted & known))
     if not common:
         raise InputError(
             f"No prediction has the name of a reference: the predictions are {listed(predictions)}; the references {listed(references)}."
@@ -188,3 +184,31 @@ def _by_name(cases: list[CaseFiles], root: Path) -> dict[str, CaseFiles]:
 def _natural(name: str) -> list[str | int]:
     """Sorts train_2 before train_10; text and numbers alternate, so that like is compared with like."""
     return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", name)]
+
+
+@dataclass(frozen=True)
+class CohortScan:
+    """One scan; `cavity` is None when no mask lies where it should."""
+
+    name: str
+    image: Path
+    cavity: Path | None
+
+
+def find_cohort(folder: Path, image: str = LASCARQS_IMAGE, cavity: str = LASCARQS_CAVITY) -> list[CohortScan]:
+    """The scans in a folder: pairs `X.nrrd` beside `X-cavity.nrrd`, and folders that hold the file (or DICOM folder) `image`.
+
+    Raises `InputError` when there is none, or two have one name.
+    """
+    files = {volume_stem(file): file for file in volume_files(folder)}
+    scans = [CohortScan(name, file, files.get(name + COHORT_CAVITY)) for name, file in files.items() if not name.endswith(COHORT_CAVITY)]
+    for sub in case_folders(folder):
+        if (sub / image).exists():
+            scans.append(CohortScan(sub.name, sub / image, sub / cavity if (sub / cavity).is_file() else None))
+    if not scans:
+        raise InputError(
+            f"{folder} holds neither pairs X.nrrd, X{COHORT_CAVITY}.nrrd nor folders with a file {image}. "
+            "Give the file names with --image and --cavity."
+        )
+    require_distinct((scan.name for scan in scans), folder, "Results would overwrite each other. Rename one.")
+    return scans

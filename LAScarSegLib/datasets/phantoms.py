@@ -12,10 +12,11 @@ from ..support.whole_folder import FolderKind, whole_folder
 from ..volumes.files import write_volume
 from .layouts import LASCARQS_CAVITY, LASCARQS_IMAGE, LASCARQS_PART, LASCARQS_SCAR, LASCARQS_TASKS, TRUTH
 
+VOLUMES = ("image", "cavity", "wall", "scar", "regions")
 PHANTOM = FolderKind(
     title="LAScarSeg phantom",
     markers=frozenset({TRUTH, *LASCARQS_TASKS}),
-    names=frozenset({"image.nii.gz", "cavity.nii.gz", "wall.nii.gz", "scar.nii.gz", "regions.nii.gz", "planes.json", TRUTH, *LASCARQS_TASKS}),
+    names=frozenset({*(f"{name}.nii.gz" for name in VOLUMES), "planes.json", TRUTH, *LASCARQS_TASKS}),
 )
 """One phantom, or a cohort of them."""
 
@@ -23,16 +24,12 @@ PHANTOM = FolderKind(
 def write_phantom(phantom: Phantom, folder: str | Path, *, force: bool = False) -> Path:
     """Write image, masks, planes and truth (`PHANTOM`) and return the folder.
 
-    Raises
-    ------
-    InputError
-        the folder exists and `force` is False, or it holds something else than a phantom.
-    ProcessingError
-        the disk doesn't take it; nothing is left behind.
+    Raises `InputError` when the folder exists and `force` is False, or it holds something else than a phantom;
+    `ProcessingError` when the disk doesn't take it; nothing is left behind.
     """
     folder = Path(folder)
     with whole_folder(folder, force, PHANTOM) as partial:
-        for name in ("image", "cavity", "wall", "scar", "regions"):
+        for name in VOLUMES:
             write_volume(getattr(phantom, name), partial / f"{name}.nii.gz")
         planes = {"coordinateSystem": "LPS", "planes": [plane.to_json() for plane in phantom.planes]}
         _write_json(planes, partial / "planes.json")
@@ -55,10 +52,7 @@ def write_lascarqs_cohort(
     Case n has the seed `seed + n − 1`. The truth of all of them goes into `truth.json` beside the task's folder, where no
     reader of the challenge's layout looks.
 
-    Raises
-    ------
-    InputError
-        unknown task, a count below 1, an existing folder (see `write_phantom`).
+    Raises `InputError`: unknown task, a count below 1, an existing folder (see `write_phantom`).
     """
     require_choice("task", task, LASCARQS_TASKS)
     if count < 1:

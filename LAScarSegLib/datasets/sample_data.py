@@ -4,19 +4,16 @@ The files lie in `Resources/SampleData` (`Testing/make_sample_data.py` made them
 Data module is given their `file:` addresses.
 """
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from ..support.resources import resource_path
-
-if TYPE_CHECKING:
-    import numpy as np
 
 NAME = "LAScarSegPhantom"
 """The sample's name in Slicer's SampleScan Data module: `SampleData.downloadSamples("LAScarSegPhantom")`."""

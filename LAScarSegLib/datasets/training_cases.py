@@ -1,6 +1,7 @@
 """The scans and labels to train on: LAScarQS's folders, a CSV manifest, or nnU-Net's raw folders."""
 
 import csv
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -24,7 +25,8 @@ NNUNET_IMAGES, NNUNET_LABELS, NNUNET_CARD = "imagesTr", "labelsTr", "dataset.jso
 NNUNET_FIRST_CHANNEL = "_0000"
 """nnU-Net's file name of a case's first (here the only) channel."""
 MANIFEST_COLUMNS = ("image", "cavity", "scar", "name", "group")
-_SAFE = re.compile(r"[^A-Za-z0-9._-]+")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+"""What is replaced, so that a case's name is a file's as well."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,13 @@ def find_training_cases(data: str | Path, stage: str, exclude: Iterable[str] = (
     else:
         cases = _folder_cases(data, stage)
     require_distinct((case.name for case in cases), data, "Rename one (the column `name` of a manifest).")
-    return _without(sorted(cases, key=lambda case: case.name), set(exclude), data)
+    cases, excluded = sorted(cases, key=lambda case: case.name), set(exclude)
+    unknown = sorted(excluded - {case.name for case in cases})
+    if unknown:
+        raise InputError(
+            f"{data} has no case {listed(unknown)}, which should be excluded. Its cases are {listed(case.name for case in cases)}."
+        )
+    return [case for case in cases if case.name not in excluded]
 
 
 def _manifest_cases(path: Path, stage: str) -> list[TrainingCase]:
@@ -94,12 +102,12 @@ def _manifest_cases(path: Path, stage: str) -> list[TrainingCase]:
         columns = reader.fieldnames or []
         rows = list(reader)
     needed = ("image", *LABELS_OF_STAGE[stage])
-    missing = [name for name in needed if name not in columns]
-    unknown = [name for name in columns if name not in MANIFEST_COLUMNS]
-    if missing or unknown:
-        words = [
-            f"{word} {', '.join(names)}" for word, names in (("lacks the column", missing), ("has the unknown column", unknown)) if names
-        ]
+    problems = {
+        "lacks the column": [name for name in needed if name not in columns],
+        "has the unknown column": [name for name in columns if name not in MANIFEST_COLUMNS],
+    }
+    words = [f"{problem} {', '.join(names)}" for problem, names in problems.items() if names]
+    if words:
         raise InputError(
             f"{path} {' and '.join(words)}. A manifest has the columns {', '.join(MANIFEST_COLUMNS)} (name and group may be left out)."
         )
@@ -116,7 +124,7 @@ def _manifest_case(path: Path, line: int, row: Mapping[str, str | None], needed:
             raise InputError(f"{path}, line {line}: the {column} {files[column]} does not exist. Correct the path.")
     image = files.pop("image")
     name = row.get("name") or (image.parent.name if volume_stem(image) in IMAGE_STEMS else case_name(image))
-    return TrainingCase(_safe(name), image, {key: LabelFile(file) for key, file in files.items()}, row.get("group") or name)
+    return TrainingCase(_UNSAFE.sub("_", name), image, {key: LabelFile(file) for key, file in files.items()}, row.get("group") or name)
 
 
 def _nnunet_cases(folder: Path, stage: str) -> list[TrainingCase]:
@@ -132,15 +140,11 @@ def _nnunet_cases(folder: Path, stage: str) -> list[TrainingCase]:
     if not names:
         raise InputError(f"{images} holds no file that ends with {NNUNET_FIRST_CHANNEL}{ending}.")
     _all_there([name for name in names if not (labels / (name + ending)).is_file()], labels)
-    return [
-        TrainingCase(
-            _safe(name),
-            images / f"{name}{NNUNET_FIRST_CHANNEL}{ending}",
-            {key: LabelFile(labels / (name + ending), value) for key, value in values.items()},
-            group=name,
-        )
-        for name in names
-    ]
+    cases = []
+    for name in names:
+        files = {key: LabelFile(labels / (name + ending), value) for key, value in values.items()}
+        cases.append(TrainingCase(_UNSAFE.sub("_", name), images / f"{name}{NNUNET_FIRST_CHANNEL}{ending}", files, group=name))
+    return cases
 
 
 def _nnunet_values(card: Mapping[str, Any], stage: str) -> dict[str, int | None]:
@@ -158,10 +162,8 @@ def _nnunet_values(card: Mapping[str, Any], stage: str) -> dict[str, int | None]
 
 def _folder_cases(root: Path, stage: str) -> list[TrainingCase]:
     """LAScarQS's cases, those of both tasks together when `root` has both; or one folder per case."""
-    tasks = lascarqs_tasks(root)
-    if stage == "scar" and len(tasks) > 1:
-        # Task 2 has no scars.
-        tasks = tasks[:1]
+    # Task 2 has no scars.
+    tasks = lascarqs_tasks(root)[: 1 if stage == "scar" else None]
     cases = []
     for folder in tasks or [root]:
         prefix = f"{folder.name}_" if len(tasks) > 1 else ""
@@ -183,7 +185,7 @@ def _cases_in(folder: Path, stage: str, prefix: str) -> list[TrainingCase]:
         labels = {key: first_volume(case, LABEL_STEMS[key]) for key in LABELS_OF_STAGE[stage]}
         lacking += [f"{case.name} ({key})" for key, path in labels.items() if path is None]
         if None not in labels.values():
-            name = _safe(prefix + case.name)
+            name = _UNSAFE.sub("_", prefix + case.name)
             found.append(TrainingCase(name, image, {key: LabelFile(path) for key, path in labels.items()}, name, is_simulated(case)))
     _all_there(lacking, folder)
     return found
@@ -194,24 +196,8 @@ def _all_there(lacking: list[str], folder: Path) -> None:
         raise InputError(f"{folder}: there is no label for {listed(lacking)}. Add the labels, or leave the cases out (--exclude).")
 
 
-def _without(cases: list[TrainingCase], exclude: set[str], data: Path) -> list[TrainingCase]:
-    unknown = sorted(exclude - {case.name for case in cases})
-    if unknown:
-        raise InputError(
-            f"{data} has no case {listed(unknown)}, which should be excluded. Its cases are {listed(case.name for case in cases)}."
-        )
-    return [case for case in cases if case.name not in exclude]
-
-
-def _safe(name: str) -> str:
-    """A name that is a file's as well."""
-    return _SAFE.sub("_", name)
-
-
 def voxel_hash(array: np.ndarray) -> str:
     """A name for a scan's voxels: the same for the same values in another voxel type or with another header."""
-    import hashlib
-
     digest = hashlib.sha256(repr(array.shape).encode("ascii"))
     digest.update(np.ascontiguousarray(array, dtype="<f4").tobytes())
     return digest.hexdigest()

@@ -5,15 +5,16 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass
 from datetime import datetime, timezone
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..datasets.layouts import listed
 from ..support.whole_folder import FolderKind, whole_folder
-from .metrics import DEFAULT_TOLERANCE_MM, METRICS, Metric
+from .metrics import METRICS, Metric
 from .scores import CaseScore
 from .statistics import CONFIDENCE, RESAMPLES, SEED, PairedComparison, Summary, column, compare, summarise
 
@@ -31,13 +32,14 @@ MOST_CASES = 100
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The scores of one method (`scores`), and of another one on the same cases (`against`), with how they were made."""
+    """The scores of one method (`scores`), and of another one on the same cases (`against`), with how they were made.
+
+    `settings` are JSON-ready: the paths, the tolerance, the label.
+    """
 
     scores: Sequence[CaseScore]
-    against: Sequence[CaseScore] = ()
-    settings: dict[str, Any] = field(default_factory=dict)
-    """JSON-ready: the paths, the tolerance, the label."""
-    tolerance_mm: float = DEFAULT_TOLERANCE_MM
+    against: Sequence[CaseScore]
+    settings: dict[str, Any]
 
     @property
     def structures(self) -> list[str]:
@@ -54,33 +56,32 @@ class Evaluation:
 
     def label(self, key: str) -> str:
         """A metric's name for people, with the tolerance that was used."""
-        return METRICS[key].label.replace("the tolerance", f"{self.tolerance_mm:g} mm")
+        return METRICS[key].label.replace("the tolerance", f"{self.settings['tolerance_mm']:g} mm")
 
+    @cached_property
     def summary(self) -> dict[str, dict[str, Summary]]:
         """By structure and metric."""
         return {s: {m.key: summarise(column(self.scores, s, m.key)) for m in self.metrics(s)} for s in self.structures}
 
+    @cached_property
     def comparison(self) -> dict[str, dict[str, PairedComparison]]:
         """By structure and metric; empty without a second method."""
-        if not self.against:
-            return {}
         return {
             s: {m.key: compare(column(self.scores, s, m.key), column(self.against, s, m.key)) for m in self.metrics(s)}
-            for s in self.structures
+            for s in (self.structures if self.against else ())
         }
 
 
 def screen_tables(evaluation: Evaluation) -> list[Table]:
     """For each structure: the cases with their most telling metrics, the summary of all metrics, the comparison."""
     tables = []
-    summary, comparison = evaluation.summary(), evaluation.comparison()
     for structure in evaluation.structures:
         cases = [score for score in evaluation.scores if score.structure == structure]
         if 1 < len(cases) <= MOST_CASES:
             tables.append(_cases_table(evaluation, structure, cases))
-        tables.append(_summary_table(evaluation, structure, summary[structure]))
-        if comparison:
-            tables.append(_comparison_table(evaluation, structure, comparison[structure]))
+        tables.append(_summary_table(evaluation, structure))
+        if evaluation.against:
+            tables.append(_comparison_table(evaluation, structure))
     return tables
 
 
@@ -90,41 +91,28 @@ def remarks(evaluation: Evaluation) -> list[str]:
     for score in (*evaluation.scores, *evaluation.against):
         for note in score.notes:
             cases.setdefault(note, {})[f"{score.case} ({score.structure})"] = None
-    lines = [SIMULATED] if evaluation.simulated else []
-    for note, names in cases.items():
-        lines.append(f"{listed(names)}: {note}")
-    return lines
+    return [*([SIMULATED] if evaluation.simulated else []), *(f"{listed(names)}: {note}" for note, names in cases.items())]
 
 
 def write_evaluation(evaluation: Evaluation, folder: Path, force: bool = False) -> None:
     """Write cases.csv, summary.csv, evaluation.json and, with a second method, comparison.csv; the folder appears whole.
 
-    Raises
-    ------
-    InputError
-        the folder exists and `force` is False, or it holds something else (`whole_folder.check_folder` with `EVALUATION` says so
-        beforehand).
-    ProcessingError
-        the disk doesn't take it; nothing is left behind.
+    Raises `InputError` when the folder exists and `force` is False, or it holds something else (`whole_folder.check_folder` with
+    `EVALUATION` says so beforehand); `ProcessingError` when the disk doesn't take it; nothing is left behind.
     """
     with whole_folder(folder, force, EVALUATION) as partial:
         _write_csv(_case_rows(evaluation), partial / CASES_CSV)
         _write_csv(_summary_rows(evaluation), partial / SUMMARY_CSV)
         if evaluation.against:
             _write_csv(_comparison_rows(evaluation), partial / COMPARISON_CSV)
-        (partial / ALL_JSON).write_text(
-            json.dumps(_content(evaluation), indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
-        )
+        text = json.dumps(_content(evaluation), indent=2, ensure_ascii=False, allow_nan=False, default=asdict)
+        (partial / ALL_JSON).write_text(text + "\n", encoding="utf-8")
 
 
-def _title(evaluation: Evaluation, text: str) -> str:
-    return f"{text}, SIMULATED" if evaluation.simulated else text
-
-
-def _table(title: str, columns: Sequence[str]) -> Table:
+def _table(evaluation: Evaluation, title: str, columns: Sequence[str]) -> Table:
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left")
+    table = Table(title=f"{title}, SIMULATED" if evaluation.simulated else title, title_justify="left")
     for number, heading in enumerate(columns):
         table.add_column(heading, justify="right" if number and heading != "unit" else "left", overflow="fold")
     return table
@@ -132,18 +120,18 @@ def _table(title: str, columns: Sequence[str]) -> Table:
 
 def _cases_table(evaluation: Evaluation, structure: str, cases: Sequence[CaseScore]) -> Table:
     metrics = [metric for metric in evaluation.metrics(structure) if metric.headline]
-    table = _table(
-        _title(evaluation, f"{structure.capitalize()}, {len(cases)} cases"), ["case", *(f"{m.heading} {m.unit}".strip() for m in metrics)]
-    )
+    columns = ["case", *(f"{m.heading} {m.unit}".strip() for m in metrics)]
+    table = _table(evaluation, f"{structure.capitalize()}, {len(cases)} cases", columns)
     for case in cases:
         table.add_row(case.case, *(_shown(case.values.get(m.key), m.decimals) for m in metrics))
     return table
 
 
-def _summary_table(evaluation: Evaluation, structure: str, summary: dict[str, Summary]) -> Table:
+def _summary_table(evaluation: Evaluation, structure: str) -> Table:
+    summary = evaluation.summary[structure]
     one = all(s.cases == 1 for s in summary.values())
     columns = ["", "unit", "value"] if one else ["", "unit", "mean ± SD", "median", "95 % of mean", "n"]
-    table = _table(_title(evaluation, f"{structure.capitalize()}, {'one case' if one else 'summary'}"), columns)
+    table = _table(evaluation, f"{structure.capitalize()}, {'one case' if one else 'summary'}", columns)
     for key, s in summary.items():
         metric = METRICS[key]
         mean, sd, median = (_shown(value, metric.decimals) for value in (s.mean, s.sd, s.median))
@@ -154,10 +142,10 @@ def _summary_table(evaluation: Evaluation, structure: str, summary: dict[str, Su
     return table
 
 
-def _comparison_table(evaluation: Evaluation, structure: str, comparison: dict[str, PairedComparison]) -> Table:
+def _comparison_table(evaluation: Evaluation, structure: str) -> Table:
     columns = ["", "unit", "median", "95 % of median", "p", "n", "favours"]
-    table = _table(_title(evaluation, f"{structure.capitalize()}, first − second method, Wilcoxon test"), columns)
-    for key, c in comparison.items():
+    table = _table(evaluation, f"{structure.capitalize()}, first − second method, Wilcoxon test", columns)
+    for key, c in evaluation.comparison[structure].items():
         metric = METRICS[key]
         difference = _shown(c.median_difference, metric.decimals, sign=True)
         interval = _interval(c.low, c.high, metric.decimals, sign=True)
@@ -181,34 +169,32 @@ def _interval(low: float | None, high: float | None, decimals: int, sign: bool =
     return "–" if low is None else f"{_shown(low, decimals, sign)} … {_shown(high, decimals, sign)}"
 
 
+def _data(simulated: bool) -> str:
+    return "simulated" if simulated else "scan"
+
+
 def _case_rows(evaluation: Evaluation) -> list[list[Any]]:
     keys = list(dict.fromkeys(metric.key for structure in evaluation.structures for metric in evaluation.metrics(structure)))
-    rows: list[list[Any]] = [["method", "case", "structure", "data", *keys, "notes"]]
+    rows = [["method", "case", "structure", "data", *keys, "notes"]]
     for method, scores in (("first", evaluation.scores), ("second", evaluation.against)):
-        for score in scores:
-            data = "simulated" if score.simulated else "scan"
-            rows.append([method, score.case, score.structure, data, *(score.values.get(key) for key in keys), " ".join(score.notes)])
+        for s in scores:
+            rows.append([method, s.case, s.structure, _data(s.simulated), *(s.values.get(key) for key in keys), " ".join(s.notes)])
     return rows
 
 
 def _summary_rows(evaluation: Evaluation) -> list[list[Any]]:
-    rows: list[list[Any]] = [
-        ["structure", "data", "metric", "label", "unit", "n", "cases", "mean", "sd", "median", "mean_low", "mean_high"]
-    ]
-    for structure, metrics in evaluation.summary().items():
+    rows = [["structure", "data", "metric", "label", "unit", "n", "cases", "mean", "sd", "median", "mean_low", "mean_high"]]
+    for structure, metrics in evaluation.summary.items():
         for key, s in metrics.items():
-            data = "simulated" if evaluation.simulated else "scan"
-            numbers = [s.n, s.cases, s.mean, s.sd, s.median, s.low, s.high]
-            rows.append([structure, data, key, evaluation.label(key), METRICS[key].unit, *numbers])
+            rows.append([structure, _data(evaluation.simulated), key, evaluation.label(key), METRICS[key].unit, *astuple(s)])
     return rows
 
 
 def _comparison_rows(evaluation: Evaluation) -> list[list[Any]]:
-    rows: list[list[Any]] = [["structure", "metric", "label", "unit", "n", "median_difference", "low", "high", "p_value", "favours"]]
-    for structure, metrics in evaluation.comparison().items():
+    rows = [["structure", "metric", "label", "unit", "n", "median_difference", "low", "high", "p_value", "favours"]]
+    for structure, metrics in evaluation.comparison.items():
         for key, c in metrics.items():
-            numbers = [c.n, c.median_difference, c.low, c.high, c.p_value]
-            rows.append([structure, key, evaluation.label(key), METRICS[key].unit, *numbers, _favours(METRICS[key], c)])
+            rows.append([structure, key, evaluation.label(key), METRICS[key].unit, *astuple(c), _favours(METRICS[key], c)])
     return rows
 
 
@@ -221,14 +207,14 @@ def _content(evaluation: Evaluation) -> dict[str, Any]:
         "simulated": evaluation.simulated,
         "settings": evaluation.settings,
         "statistics": {"confidence": CONFIDENCE, "resamples": RESAMPLES, "seed": SEED, "interval": "percentile bootstrap over cases"},
-        "cases": [asdict(score) for score in evaluation.scores],
-        "against": [asdict(score) for score in evaluation.against],
-        "summary": {s: {key: asdict(value) for key, value in metrics.items()} for s, metrics in evaluation.summary().items()},
-        "comparison": {s: {key: asdict(value) for key, value in metrics.items()} for s, metrics in evaluation.comparison().items()},
+        "cases": evaluation.scores,
+        "against": evaluation.against,
+        "summary": evaluation.summary,
+        "comparison": evaluation.comparison,
     }
 
 
 def _write_csv(rows: list[list[Any]], path: Path) -> None:
     """None becomes an empty cell; floats are written so that they read back the same."""
     with open(path, "w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows(["" if cell is None else cell for cell in row] for row in rows)
+        csv.writer(file, lineterminator="\n").writerows(rows)

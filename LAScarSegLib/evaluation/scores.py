@@ -1,7 +1,7 @@
 """One comparison from files to numbers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +15,9 @@ from ..support.checks import require_number
 from ..support.progress import Progress
 from ..volumes.files import read_volume
 from ..volumes.volume import Box, Geometry, Volume
-from .lascarqs import challenge_agreement
 from .metrics import DEFAULT_TOLERANCE_MM, SCAR_METRICS
-from .scar import anatomy_errors, mesh_agreement
-from .surfels import surface_dice
-from .voxel import border_distances, centroid_error_mm
+from .scar_agreement import anatomy_errors, challenge_agreement, mesh_agreement
+from .voxel import border_distances, centroid_error_mm, surface_dice
 
 MAX_TOLERANCE_MM = 50.0
 CROP_MARGIN_MM = 12.0
@@ -67,7 +65,7 @@ def score_pairs(
     return scores
 
 
-def score_pair(pair: Pair, tolerance_mm: float = DEFAULT_TOLERANCE_MM, label: int | None = None) -> CaseScore:
+def score_pair(pair: Pair, tolerance_mm: float, label: int | None) -> CaseScore:
     """The scores of one pair of files (see `score_pairs`)."""
     reference = read_mask(pair.reference, label)
     masks = {"prediction": read_mask(pair.prediction, label), "reference": reference}
@@ -79,11 +77,13 @@ def score_pair(pair: Pair, tolerance_mm: float = DEFAULT_TOLERANCE_MM, label: in
                 f"Case {pair.case}: the {name} ({_grid(mask.geometry)}) is on another grid than the reference "
                 f"({_grid(reference.geometry)}). Scores of resampled masks would measure the resampling: bring it to that grid first."
             )
-    arrays = {name: mask.array for name, mask in masks.items()}
-    values, notes = score_masks(**arrays, geometry=reference.geometry, tolerance_mm=tolerance_mm)
+    values, notes = score_masks(**{name: mask.array for name, mask in masks.items()}, geometry=reference.geometry, tolerance_mm=tolerance_mm)
     if pair.structure == SCAR and pair.cavity is None:
         notes += ("There is no reference cavity, so the metrics on the surface are missing. Give it with --cavity.",)
-    return CaseScore(pair.case, pair.structure, pair.simulated, values, (*_header_notes(reference), *notes))
+    header = [flag.message for flag in reference.flags]
+    if max(reference.geometry.extent_mm) > MAX_FIELD_OF_VIEW_MM:
+        header.append(f"The header claims {_grid(reference.geometry)}, wider than any heart scan: every distance in mm is wrong.")
+    return CaseScore(pair.case, pair.structure, pair.simulated, values, (*header, *notes))
 
 
 def score_masks(
@@ -112,10 +112,7 @@ def score_masks(
 def read_mask(path: Path, label: int | None = None) -> Volume:
     """A file's mask as a bool volume: the voxels of `label`, else those above 0. It may be empty.
 
-    Raises
-    ------
-    InputError
-        unreadable; fractions (a probability map); several labels and none chosen.
+    Raises `InputError`: unreadable; fractions (a probability map); several labels and none chosen.
     """
     volume = read_volume(path)
     if label is not None:
@@ -148,10 +145,7 @@ def _scar_values(prediction: np.ndarray, reference: np.ndarray, cavity: np.ndarr
     errors = anatomy_errors(prediction, reference, cavity, geometry.spacing_kji)
     challenge = challenge_agreement(prediction, reference, cavity, geometry.spacing_kji)
     mesh = mesh_agreement(prediction, reference, cavity, geometry)
-    return {
-        "fp_in_cavity_pct": errors.fp_in_cavity_pct,
-        "fp_outside_wall_pct": errors.fp_outside_wall_pct,
-        "fn_inside_wall_pct": errors.fn_inside_wall_pct,
+    return asdict(errors) | {
         "challenge_accuracy": challenge.accuracy,
         "challenge_sensitivity": challenge.sensitivity,
         "challenge_specificity": challenge.specificity,
@@ -173,13 +167,6 @@ def _notes(prediction: np.ndarray, reference: np.ndarray, cavity: np.ndarray | N
         notes.append("Prediction and reference are the same voxels: was the reference given to the method?")
     if cavity is not None and not cavity.any():
         notes.append("The reference cavity is empty: there is no surface to compare scar on.")
-    return notes
-
-
-def _header_notes(reference: Volume) -> list[str]:
-    notes = [flag.message for flag in reference.flags]
-    if max(reference.geometry.extent_mm) > MAX_FIELD_OF_VIEW_MM:
-        notes.append(f"The header claims {_grid(reference.geometry)}, wider than any heart scan: every distance in mm is wrong.")
     return notes
 
 

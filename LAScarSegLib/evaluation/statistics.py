@@ -48,7 +48,7 @@ class PairedComparison:
     @property
     def clear(self) -> bool:
         """Whether the interval lies on one side of 0."""
-        return self.low is not None and self.high is not None and (self.low > 0) == (self.high > 0) and self.low * self.high > 0
+        return self.low is not None and self.high is not None and self.low * self.high > 0
 
 
 def summarise(values: Sequence[float | None]) -> Summary:

@@ -1,4 +1,4 @@
-"""A model bundle at work: `CavityModel` and `ScarModel` of `systems`, on any scan's grid."""
+"""A model bundle at work: the cavity model and the scar model of a system, on any scan's grid."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from scipy.ndimage import binary_fill_holes
+from scipy.special import expit
 
-from ..anatomy.anatomy import build_anatomy
-from ..anatomy.wall import WALL_OUTSIDE_MM
 from ..errors import InputError
 from ..models.bundle import Bundle, check_use
-from ..models.card import ModelCard, NetworkSpec
+from ..models.card import ModelCard, NetworkSpec, Preprocessing
 from ..networks.weights import unpack_tensors
 from ..support.flags import QualityFlag, simulated_model
 from ..support.progress import Progress
@@ -24,13 +23,13 @@ from ..volumes.volume import Box, Volume
 from .device import Device, choose_device, deterministic
 from .memory import with_less_memory
 from .options import InferenceOptions
-from .preparation import Normalisation, channels_at
+from .preparation import Normalisation, anatomy_at, channels_at
 from .region import REGION_MARGIN_MM, atrium_in, check_found, is_cropped, largest_component, region_of, voxels_around, widened
 from .resampling import (
     resample_logits, resample_logits_part, resample_mask, resample_scan, resample_scan_part, shape_at, true_spacing,
     working_geometry,
 )  # fmt: skip
-from .tiles import BACKGROUND, Corner, predict_tiles, contributing_tiles
+from .tiles import BACKGROUND, Corner, contributing_tiles, predict_tiles
 
 if TYPE_CHECKING:
     from torch import nn
@@ -46,6 +45,34 @@ COARSE_RESAMPLING = "linear"
 
 DEEP_SUPERVISION_PREFIX = "deep_supervision_heads."
 """Weights used in training only; a bundle may hold them."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Scan:
+    """A scan in the network's axes: `array` (k, j, i) with voxels of `spacing` mm, and its z-score as a whole."""
+
+    volume: Volume
+    orientation: Orientation
+    array: np.ndarray
+    spacing: tuple[float, ...]
+    normalisation: Normalisation
+
+    @classmethod
+    def of(cls, volume: Volume, how: Preprocessing) -> Self:
+        turned = Orientation.towards_lps(volume.geometry) if how.orientation == "lps" else Orientation()
+        orientation = turned.then(how.axes)
+        array = orientation.apply(volume.array)
+        return cls(volume, orientation, array, orientation.of_axes(volume.geometry.spacing_kji), Normalisation.of(array, how.statistics))
+
+    def box(self, roi: Box) -> Box:
+        """A region of interest on the stored scan's grid, as far as it lies in the scan; `InputError` when nothing of it does."""
+        shape = self.volume.array.shape
+        part = roi.within(Box((0, 0, 0), shape))
+        if min(part.shape) < 1:
+            raise InputError(
+                f"The region of interest {roi.start}–{roi.stop} lies outside the scan of {shape} voxels. Draw it around the left atrium."
+            )
+        return self.orientation.box(part, shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +103,7 @@ class _BundleModel:
         self._options = options
         self._progress = progress or Progress()
         self._notes: tuple[QualityFlag, ...] = ()
-        judged = self.stage.uncertain_threshold is not None
-        self._reference = UncertaintyReference.in_scores(card.scores) if judged else None
+        self._reference = UncertaintyReference.in_scores(card.scores) if self.stage.uncertain_threshold is not None else None
 
     @classmethod
     def from_bundle(cls, bundle: Bundle, options: InferenceOptions = InferenceOptions(), progress: Progress | None = None) -> Self:
@@ -89,11 +115,6 @@ class _BundleModel:
         return cls(bundle.card, bundle_networks(bundle), options, progress)
 
     stage_key = ""
-
-    def _orientation(self, volume: Volume) -> Orientation:
-        how = self.card.preprocessing
-        turned = Orientation.towards_lps(volume.geometry) if how.orientation == "lps" else Orientation()
-        return turned.then(how.axes)
 
     def _logits(
         self,
@@ -122,10 +143,16 @@ class _BundleModel:
         self._notes += tuple(note for note in notes if note.code not in {known.code for known in self._notes})
         return logits
 
-    def _seen(self, channels: np.ndarray, box: Box, spacing_mm: Sequence[float]) -> _Seen:
-        """Channels of all of `box`, on the scan's voxels of `spacing_mm`."""
+    def _with_room(self, box: Box, scan: _Scan) -> Box:
+        """`box` as large as a patch, where the scan has room."""
+        return widened(box, scan.array.shape, shape_at(self.card.fine.patch, self.card.fine.spacing_mm, scan.spacing))
+
+    def _all_of(self, box: Box, scan: _Scan, cavity: np.ndarray | None = None) -> _Seen:
+        """A box of the scan: what a network that was trained on boxes wants."""
         how, spec = self.card.preprocessing, self.card.fine
-        return _Seen(channels, box, lambda logits: resample_logits(logits, box.shape, spec.spacing_mm, spacing_mm, how.resampling))
+        normalisation = Normalisation.of(scan.array, "region", box) if how.statistics == "region" else scan.normalisation
+        channels = channels_at(self.card, self.stage, scan.array, cavity, scan.spacing, normalisation, box)
+        return _Seen(channels, box, lambda logits: resample_logits(logits, box.shape, spec.spacing_mm, scan.spacing, how.resampling))
 
     def _probability(self, seen: _Seen, stage: str, progress: Progress) -> np.ndarray:
         """The folds' mean probability (k, j, i) on the scan's own voxels."""
@@ -138,26 +165,22 @@ class _BundleModel:
             value = self._logits(self.card.fine, seen.channels, padding, fold, stage, part, seen.corners)
             if by_probability:
                 value = sigmoid(seen.back(value))
-            if total is None:
-                total = value
-            else:
-                total += value
-        mean = total
-        mean /= folds
-        return mean if by_probability else sigmoid(seen.back(mean))
+            total = value if total is None else np.add(total, value, out=total)
+        total /= folds
+        return total if by_probability else sigmoid(seen.back(total))
 
-    def _volume(self, volume: Volume, part: np.ndarray, box: Box, orientation: Orientation) -> Volume:
+    def _volume(self, part: np.ndarray, box: Box, scan: _Scan) -> Volume:
         """The network's array inside `box` as a volume on the scan's grid, with what the user should know about it."""
         whole = part
-        if part.shape != orientation.of_axes(volume.array.shape):
-            whole = np.zeros(orientation.of_axes(volume.array.shape), dtype=np.float32)
+        if part.shape != scan.array.shape:
+            whole = np.zeros(scan.array.shape, dtype=np.float32)
             whole[box.slices] = part
         flags = (*self._notes, *([simulated_model(self.card.name)] if self.card.simulated else ()))
-        return Volume(np.ascontiguousarray(orientation.undo(whole)), volume.geometry, flags)
+        return Volume(np.ascontiguousarray(scan.orientation.undo(whole)), scan.volume.geometry, flags)
 
 
 class BundleCavityModel(_BundleModel):
-    """The cavity from the scan alone: `systems.CavityModel`.
+    """The cavity from the scan alone.
 
     Parameters
     ----------
@@ -204,15 +227,12 @@ class BundleCavityModel(_BundleModel):
     def _predict(self, volume: Volume) -> tuple[Volume, float]:
         """The probability and the threshold to read it with."""
         self._notes = ()
-        orientation = self._orientation(volume)
-        scan = orientation.apply(volume.array)
-        spacing = orientation.of_axes(volume.geometry.spacing_kji)
-        normalisation = Normalisation.of(scan, self.card.preprocessing.statistics)
-        seen, progress = self._look(volume, scan, spacing, normalisation, orientation)
+        scan = _Scan.of(volume, self.card.preprocessing)
+        seen, progress = self._look(scan)
         probability = self._probability(seen, "cavity", progress)
-        threshold = self._threshold(probability, spacing)
-        check_found(largest_component(probability > threshold), spacing, "network")
-        return self._volume(volume, probability, seen.box, orientation), threshold
+        threshold = self._threshold(probability, scan.spacing)
+        check_found(largest_component(probability > threshold), scan.spacing, "network")
+        return self._volume(probability, seen.box, scan), threshold
 
     def _threshold(self, probability: np.ndarray, spacing: Sequence[float]) -> float:
         """The card's, or a lower one where the system has one for unusually uncertain cases and the card says what is usual."""
@@ -223,35 +243,25 @@ class BundleCavityModel(_BundleModel):
         self._notes += (uncertainty_flag(value, self._reference, threshold),)
         return threshold
 
-    def _look(
-        self, volume: Volume, scan: np.ndarray, spacing: Sequence[float], normalisation: Normalisation, orientation: Orientation
-    ) -> tuple[_Seen, Progress]:
-        """What the fine pass sees, in the network's axes, and the progress that is left for it."""
-        whole, fine, coarse = normalisation.box, self.card.fine, self.card.coarse
-        least = shape_at(fine.patch, fine.spacing_mm, spacing)
+    def _look(self, scan: _Scan) -> tuple[_Seen, Progress]:
+        """What the fine pass sees, and the progress that is left for it."""
         if self._options.roi is not None:
-            roi = orientation.box(check_roi(self._options.roi, volume), volume.array.shape)
-            return self._all_of(widened(roi, scan.shape, least), scan, spacing, normalisation), self._progress
-        if coarse is None or not self._options.region_first or is_cropped(scan.shape, spacing):
-            return self._all_of(whole, scan, spacing, normalisation), self._progress
-        shape = shape_at(scan.shape, spacing, coarse.spacing_mm)
-        rough = normalisation.apply(resample_scan(scan, shape, spacing, coarse.spacing_mm, COARSE_RESAMPLING))
+            return self._all_of(self._with_room(scan.box(self._options.roi), scan), scan), self._progress
+        coarse, normalisation, shape = self.card.coarse, scan.normalisation, scan.array.shape
+        if coarse is None or not self._options.region_first or is_cropped(shape, scan.spacing):
+            return self._all_of(normalisation.box, scan), self._progress
+        rough_shape = shape_at(shape, scan.spacing, coarse.spacing_mm)
+        rough = normalisation.apply(resample_scan(scan.array, rough_shape, scan.spacing, coarse.spacing_mm, COARSE_RESAMPLING))
         finding, left = self._progress.part(0.0, FINDING_SHARE), self._progress.part(FINDING_SHARE, 1.0)
-        coarse_mm = true_spacing(scan.shape, spacing, shape)
-        atrium = atrium_in(sigmoid(self._logits(coarse, rough[None], (0.0,), 0, "find", finding)), coarse_mm, self.card.threshold)
-        box = region_of(atrium, coarse_mm, scan.shape, spacing)
+        rough_mm = true_spacing(shape, scan.spacing, rough_shape)
+        atrium = atrium_in(sigmoid(self._logits(coarse, rough[None], (0.0,), 0, "find", finding)), rough_mm, self.card.threshold)
+        box = region_of(atrium, rough_mm, shape, scan.spacing)
         # A network of boxes wants a box; a z-score of some voxels only can't follow the interpolation.
         if self.card.preprocessing.statistics != "region" and normalisation.inside is None:
-            return self._tiles_at(atrium, box, scan, spacing, normalisation), left
-        return self._all_of(widened(box, scan.shape, least), scan, spacing, normalisation), left
+            return self._tiles_at(atrium, box, scan), left
+        return self._all_of(self._with_room(box, scan), scan), left
 
-    def _all_of(self, box: Box, scan: np.ndarray, spacing: Sequence[float], normalisation: Normalisation) -> _Seen:
-        """A box of the scan: what a network that was trained on boxes wants."""
-        if self.card.preprocessing.statistics == "region":
-            normalisation = Normalisation.of(scan, "region", box)
-        return self._seen(channels_at(self.card, self.stage, scan, None, spacing, normalisation, box), box, spacing)
-
-    def _tiles_at(self, atrium: np.ndarray, box: Box, scan: np.ndarray, spacing: Sequence[float], normalisation: Normalisation) -> _Seen:
+    def _tiles_at(self, atrium: np.ndarray, box: Box, scan: _Scan) -> _Seen:
         """Some of the whole scan's tiles, those that decide what comes out in the atrium: for a network that was trained on whole scans.
 
         Their voxels and weights are the whole scan's, so what comes out is what comes out there.
@@ -263,15 +273,15 @@ class BundleCavityModel(_BundleModel):
         box
             what is wanted, in the scan's voxels.
         """
-        how, spec, whole = self.card.preprocessing, self.card.fine, normalisation.box
-        shape = shape_at(whole.shape, spacing, spec.spacing_mm)
-        points = voxels_around(atrium, whole, scan.shape, shape)
+        method, spec, whole = self.card.preprocessing.resampling, self.card.fine, scan.normalisation.box
+        shape = shape_at(whole.shape, scan.spacing, spec.spacing_mm)
+        points = voxels_around(atrium, whole, scan.array.shape, shape)
         corners = contributing_tiles(points, shape, spec.patch, self._options.step)
         first = np.min(corners, axis=0)
         last = np.minimum(np.max(corners, axis=0) + spec.patch, shape)
         block = Box(tuple(map(int, first)), tuple(map(int, last)))
-        part = normalisation.apply(resample_scan_part(scan[whole.slices], shape, block, spacing, spec.spacing_mm, how.resampling))
-        channels = self.stage.inputs(part, None)
+        part = resample_scan_part(scan.array[whole.slices], shape, block, scan.spacing, spec.spacing_mm, method)
+        channels = self.stage.inputs(scan.normalisation.apply(part), None)
         box = box.within(whole)
         wanted = box.seen_from(whole)
 
@@ -279,13 +289,13 @@ class BundleCavityModel(_BundleModel):
             def read(place: tuple[slice, ...]) -> np.ndarray:
                 return block.of_values(logits, Box(tuple(s.start for s in place), tuple(s.stop for s in place)), BACKGROUND)
 
-            return resample_logits_part(read, shape, whole.shape, wanted, spec.spacing_mm, spacing, how.resampling)
+            return resample_logits_part(read, shape, whole.shape, wanted, spec.spacing_mm, scan.spacing, method)
 
         return _Seen(channels, box, back, [tuple(int(c - f) for c, f in zip(corner, first)) for corner in corners])
 
 
 class BundleScarModel(_BundleModel):
-    """The scar from the scan and its cavity: `systems.ScarModel`. Parameters as for `BundleCavityModel`."""
+    """The scar from the scan and its cavity. Parameters as for `BundleCavityModel`."""
 
     stage_key = "scar"
 
@@ -304,41 +314,30 @@ class BundleScarModel(_BundleModel):
             from `progress`.
         """
         self._notes = ()
-        check_grid(volume, cavity)
-        orientation = self._orientation(volume)
-        scan, mask = orientation.apply(volume.array), orientation.apply(cavity.array) > 0
-        spacing = orientation.of_axes(volume.geometry.spacing_kji)
-        normalisation = Normalisation.of(scan, self.card.preprocessing.statistics)
-        box = self._box(volume, mask, spacing, orientation, normalisation)
-        if self.card.preprocessing.statistics == "region":
-            normalisation = Normalisation.of(scan, "region", box)
-        channels = channels_at(self.card, self.stage, scan, mask, spacing, normalisation, box)
-        probability = self._probability(self._seen(channels, box, spacing), "scar", self._progress)
-        if self._masks_prediction():
-            probability = probability * self._region(mask[box.slices], spacing)
-        return self._volume(volume, probability, box, orientation)
-
-    def _box(
-        self, volume: Volume, mask: np.ndarray, spacing: Sequence[float], orientation: Orientation, normalisation: Normalisation
-    ) -> Box:
-        if self._options.roi is not None:
-            return orientation.box(check_roi(self._options.roi, volume), volume.array.shape)
-        if not self._options.region_first:
-            return normalisation.box
-        least = shape_at(self.card.fine.patch, self.card.fine.spacing_mm, spacing)
-        return widened(Box.around(mask, REGION_MARGIN_MM, spacing), mask.shape, least)
-
-    def _masks_prediction(self) -> bool:
+        if not volume.geometry.same_grid(cavity.geometry):
+            raise InputError("The cavity lies on another grid than the scan. Resample it to the scan's grid first.")
+        if not (cavity.array > 0).any():
+            raise InputError("The cavity is empty, so there is no wall to look for scar in. Correct the mask.")
+        scan = _Scan.of(volume, self.card.preprocessing)
+        mask = scan.orientation.apply(cavity.array) > 0
+        box = self._box(mask, scan)
+        probability = self._probability(self._all_of(box, scan, mask), "scar", self._progress)
         asked = self._options.mask_prediction
-        return self.stage.region is not None and (self.stage.mask_prediction if asked is None else asked)
+        if self.stage.region is not None and (self.stage.mask_prediction if asked is None else asked):
+            probability = probability * self._region(mask[box.slices], scan.spacing)
+        return self._volume(probability, box, scan)
+
+    def _box(self, mask: np.ndarray, scan: _Scan) -> Box:
+        if self._options.roi is not None:
+            return scan.box(self._options.roi)
+        if not self._options.region_first:
+            return scan.normalisation.box
+        return self._with_room(Box.around(mask, REGION_MARGIN_MM, scan.spacing), scan)
 
     def _region(self, mask: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
         """The system's region around the wall (k, j, i) on the scan's own voxels, found at the network's spacing."""
-        spec = self.card.fine
-        shape = shape_at(mask.shape, spacing, spec.spacing_mm)
-        geometry = working_geometry(shape, true_spacing(mask.shape, spacing, shape))
-        region = self.stage.region(build_anatomy(resample_mask(mask, shape), geometry, WALL_OUTSIDE_MM))
-        return resample_mask(region, mask.shape)
+        shape = shape_at(mask.shape, spacing, self.card.fine.spacing_mm)
+        return resample_mask(self.stage.region(anatomy_at(mask, shape, spacing)), mask.shape)
 
 
 def bundle_networks(bundle: Bundle) -> NetworkSource:
@@ -351,11 +350,9 @@ def bundle_networks(bundle: Bundle) -> NetworkSource:
         from ..networks import build
 
         network = build(replace(spec.plan, deep_supervision=False), seed=0)
-        name = spec.weights[fold]
+        name, expected = spec.weights[fold], network.state_dict()
         tensors = unpack_tensors(bundle.weights(name))
-        expected = network.state_dict()
-        heads = {key for key in tensors if key.startswith(DEEP_SUPERVISION_PREFIX)}
-        tensors = {key: tensor for key, tensor in tensors.items() if key not in heads}
+        tensors = {key: tensor for key, tensor in tensors.items() if not key.startswith(DEEP_SUPERVISION_PREFIX)}
         wrong = sorted(set(expected) ^ set(tensors)) or sorted(k for k in expected if expected[k].shape != tensors[k].shape)
         if wrong:
             raise InputError(
@@ -367,28 +364,6 @@ def bundle_networks(bundle: Bundle) -> NetworkSource:
     return load
 
 
-def check_roi(roi: Box, volume: Volume) -> Box:
-    """The part of a region of interest that lies in the scan; `InputError` when there is none."""
-    start = tuple(max(0, a) for a in roi.start)
-    stop = tuple(min(n, b) for n, b in zip(volume.array.shape, roi.stop))
-    if any(a >= b for a, b in zip(start, stop)):
-        raise InputError(
-            f"The region of interest {roi.start}–{roi.stop} lies outside the scan of {volume.array.shape} voxels. "
-            "Draw it around the left atrium."
-        )
-    return Box(start, stop)
-
-
-def check_grid(volume: Volume, cavity: Volume) -> None:
-    """`InputError` unless the cavity is a mask with something in it on the scan's grid."""
-    if not volume.geometry.same_grid(cavity.geometry):
-        raise InputError("The cavity lies on another grid than the scan. Resample it to the scan's grid first.")
-    if not (cavity.array > 0).any():
-        raise InputError("The cavity is empty, so there is no wall to look for scar in. Correct the mask.")
-
-
 def sigmoid(logits: np.ndarray) -> np.ndarray:
     """Probability of the foreground from the difference of the logits, the softmax of two classes; float32, in place."""
-    from scipy.special import expit
-
     return expit(logits, out=logits)

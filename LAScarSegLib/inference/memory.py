@@ -41,26 +41,26 @@ def with_less_memory(
     ProcessingError
         there is not enough memory for the smallest tile on the processor either.
     """
+    import torch
+
     reason: Exception | None = None
     lost: Device | None = None
     for place, tile in _ways(device, patch, divisor):
         if place == lost:
             continue
         try:
-            result = work(place, tile)
+            return work(place, tile), _notes(reason, device, place, patch, tile)
         except LAScarSegError:
             raise
         except Exception as error:
-            if not _is_memory(error):
-                # A card that vanished raises errors of many types; an error of the program's own comes back on the processor.
-                if place.kind == "cpu":
-                    raise
-                lost = place
-            else:
-                _release(place)
             reason = error
-            continue
-        return result, _notes(reason, device, place, patch, tile)
+            if _is_memory(error):
+                torch.cuda.empty_cache()
+            elif place.kind == "cpu":
+                raise
+            else:
+                # A card that vanished raises errors of many types; an error of the program's own comes back on the processor.
+                lost = place
     raise ProcessingError(
         f"There is not enough memory to run the network, even in the smallest tiles ({_short(reason)}). "
         "Close other programs, or give a region of interest."
@@ -81,13 +81,6 @@ def _is_memory(error: Exception) -> bool:
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error) for words in CPU_MEMORY_WORDS)
-
-
-def _release(place: Device) -> None:
-    import torch
-
-    if place.kind == "cuda":
-        torch.cuda.empty_cache()
 
 
 def _notes(reason: Exception | None, device: Device, place: Device, patch: Triple, tile: Triple) -> tuple[QualityFlag, ...]:

@@ -85,41 +85,36 @@ def channels_at(
     shape = shape_at(source.shape, spacing, target)
     if how.resampling == "nnunet":
         # nnU-Net resamples what it was given: the channels were made on the scan's own voxels.
-        made = stage.inputs(part, _anatomy(mask, source.shape, spacing))
-        made = _zscored(made, card)[:, *_within(box, source)]
+        geometry = working_geometry(source.shape, spacing)
+        anatomy = None if mask is None else build_anatomy(np.ascontiguousarray(mask), geometry, WALL_OUTSIDE_MM)
+        made = _zscored(stage.inputs(part, anatomy), card)[:, *box.within(source).seen_from(source).slices]
         shape = shape_at(box.shape, spacing, target)
         return np.stack([resample_scan(channel, shape, spacing, target, how.resampling) for channel in made])
     part = resample_scan(part, shape, spacing, target, how.resampling)
-    small = None if mask is None else resample_mask(mask, shape)
-    made = _zscored(stage.inputs(part, _anatomy(small, shape, true_spacing(source.shape, spacing, shape))), card)
+    made = _zscored(stage.inputs(part, None if mask is None else anatomy_at(mask, shape, spacing)), card)
     if source is box:
         return made
     return _cropped(made, box, source, shape_at(box.shape, spacing, target))
 
 
-def _anatomy(mask: np.ndarray | None, shape: Sequence[int], spacing: Sequence[float]) -> Anatomy | None:
-    if mask is None:
-        return None
-    return build_anatomy(np.ascontiguousarray(mask), working_geometry(shape, spacing), WALL_OUTSIDE_MM)
+def anatomy_at(cavity: np.ndarray, shape: tuple[int, int, int], spacing: Sequence[float]) -> Anatomy:
+    """The anatomy of a cavity (k, j, i) bool with voxels of `spacing` mm, on `shape` voxels of the same block."""
+    geometry = working_geometry(shape, true_spacing(cavity.shape, spacing, shape))
+    return build_anatomy(resample_mask(cavity, shape), geometry, WALL_OUTSIDE_MM)
 
 
 def _zscored(channels: np.ndarray, card: ModelCard) -> np.ndarray:
     """An imported model may want its distance maps z-scored as well; the scan is already."""
-    if all(entry.normalisation == "none" for entry in card.channels[1:]):
-        return channels
-    return np.stack(
-        [z_score(c) if n and entry.normalisation == "zscore" else c for n, (c, entry) in enumerate(zip(channels, card.channels))]
-    )
-
-
-def _within(box: Box, outer: Box) -> tuple[slice, ...]:
-    return tuple(slice(max(a, o) - o, min(b, p) - o) for a, b, o, p in zip(box.start, box.stop, outer.start, outer.stop))
+    for n, entry in enumerate(card.channels[1:], start=1):
+        if entry.normalisation == "zscore":
+            channels[n] = z_score(channels[n])
+    return channels
 
 
 def _cropped(channels: np.ndarray, box: Box, source: Box, shape: Sequence[int]) -> np.ndarray:
     """The part of the working grid's channels that covers `box`, on `shape` voxels."""
     cut = []
     for a, o, n, whole, working in zip(box.start, source.start, shape, source.shape, channels.shape[1:]):
-        first = int(round((a - o) * working / whole))
-        cut.append(slice(max(0, min(first, working - n)), max(0, min(first, working - n)) + n))
+        first = max(0, min(round((a - o) * working / whole), working - n))
+        cut.append(slice(first, first + n))
     return np.ascontiguousarray(channels[:, *cut])

@@ -9,6 +9,7 @@ the nearest slice across.
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from scipy.ndimage import zoom
 
 from ..volumes.volume import Box, Geometry
 
@@ -114,8 +115,6 @@ def _nnunet(array: np.ndarray, shape: Triple, spacing_mm: Spacing, target_mm: Sp
 
 def _resize(array: np.ndarray, shape: Sequence[int], order: int) -> np.ndarray:
     """scikit-image's `resize(mode="edge", anti_aliasing=False)`, which nnU-Net calls: a grid-mode zoom, clipped to the input's range."""
-    from scipy.ndimage import zoom
-
     if tuple(array.shape) == tuple(shape):
         return np.asarray(array, dtype=np.float32)
     factors = [m / n for n, m in zip(array.shape, shape)]
@@ -133,8 +132,6 @@ def _matrices(
 
 
 def _matrix(length: int, new_length: int, order: int) -> np.ndarray:
-    from scipy.ndimage import zoom
-
     unit = np.eye(length)
     if order == 0:
         return unit[_nearest(length, new_length)]

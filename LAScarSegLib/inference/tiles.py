@@ -63,12 +63,9 @@ def contributing_tiles(points: np.ndarray, shape: Sequence[int], patch: Sequence
     """
     starts, say = [], []
     for axis, (n, tile) in enumerate(zip(shape, patch)):
-        begins, weights = tile_starts(max(n, tile), tile, step), tile_weights(tile)
-        whole = np.zeros((len(begins), max(n, tile)), dtype=np.float32)
-        for row, begin in zip(whole, begins):
-            row[begin : begin + tile] = weights
+        starts.append(tile_starts(max(n, tile), tile, step))
+        whole = _weights_along(max(n, tile), tile, starts[-1])
         before = (max(n, tile) - n) // 2
-        starts.append(begins)
         say.append((whole / whole.sum(axis=0))[:, points[:, axis] + before])
     # Where many tiles share the weights none may have enough: the one with the most is always taken.
     nearest = set(zip(*(part.argmax(axis=0).tolist() for part in say)))
@@ -114,8 +111,8 @@ def predict_tiles(
     padded, before = _padded(channels, patch, padding)
     size = padded.shape[1:]
     starts = [tile_starts(n, tile, step) for n, tile in zip(size, patch)]
-    weights = [tile_weights(tile) for tile in patch]
-    window = torch.from_numpy(weights[0][:, None, None] * weights[1][:, None] * weights[2])
+    along_k, along_j, along_i = map(tile_weights, patch)
+    window = torch.from_numpy(along_k[:, None, None] * along_j[:, None] * along_i)
     total = torch.zeros(size, dtype=torch.float32)
     chosen = None if corners is None else torch.zeros(size, dtype=torch.float32)
     corners = list(product(*starts)) if corners is None else corners
@@ -130,8 +127,9 @@ def predict_tiles(
     if chosen is not None:
         total = torch.where(chosen > 0, total / chosen, BACKGROUND)
     else:
-        for axis, (begins, weight) in enumerate(zip(starts, weights)):
-            total /= torch.from_numpy(_covered(size[axis], begins, weight)).reshape([-1 if a == axis else 1 for a in range(3)])
+        for axis, (n, tile, begins) in enumerate(zip(size, patch, starts)):
+            covered = torch.from_numpy(_weights_along(n, tile, begins).sum(axis=0))
+            total /= covered.reshape([-1 if a == axis else 1 for a in range(3)])
     inside = tuple(slice(b, b + n) for b, n in zip(before, shape))
     return total.numpy()[inside]
 
@@ -141,12 +139,9 @@ def _margin(network: nn.Module, tile: torch.Tensor, mirror_axes: Sequence[int]) 
     import torch
 
     flips = list(chain.from_iterable(combinations([a + 2 for a in mirror_axes], n) for n in range(len(mirror_axes) + 1)))
-    total = None
     # Half precision where the graphics card has it, as nnU-Net does; the sums stay in float32.
     with torch.autocast("cuda", enabled=tile.device.type == "cuda"):
-        for axes in flips:
-            logits = torch.flip(network(torch.flip(tile, axes)), axes) if axes else network(tile)
-            total = logits.float() if total is None else total + logits
+        total = sum(torch.flip(network(torch.flip(tile, axes)), axes).float() for axes in flips)
     return (total[0, 1] - total[0, 0]) / len(flips)
 
 
@@ -160,9 +155,9 @@ def _padded(channels: np.ndarray, patch: Sequence[int], padding: Sequence[float]
     return np.stack([np.pad(channel, room, constant_values=value) for channel, value in zip(channels, padding)]), before
 
 
-def _covered(length: int, starts: Sequence[int], weights: np.ndarray) -> np.ndarray:
-    """The sum of all tiles' weights along one axis."""
-    covered = np.zeros(length, dtype=np.float32)
-    for start in starts:
-        covered[start : start + weights.size] += weights
-    return covered
+def _weights_along(length: int, tile: int, starts: Sequence[int]) -> np.ndarray:
+    """Each tile's weights along one axis, 0 where it isn't: (tiles, length) float32."""
+    along, gaussian = np.zeros((len(starts), length), dtype=np.float32), tile_weights(tile)
+    for row, start in zip(along, starts):
+        row[start : start + tile] = gaussian
+    return along

@@ -35,10 +35,10 @@ class DeviceQuery:
     def __init__(self, python: Sequence[str]) -> None:
         """Ask; `python` is the command that starts Python. Raises OSError when that can't be started."""
         path = os.pathsep.join(filter(None, [str(LIBRARY_FOLDER), os.environ.get("PYTHONPATH")]))
-        hidden = {"creationflags": subprocess.CREATE_NO_WINDOW} if sys.platform == "win32" else {}
+        hidden = subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0
         self._process = subprocess.Popen(
             [*python, "-c", QUESTION], env=os.environ | {"PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"},
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, **hidden,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, creationflags=hidden,
         )  # fmt: skip
 
     def poll(self) -> tuple[Device, ...] | None:

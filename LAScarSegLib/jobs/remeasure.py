@@ -6,7 +6,6 @@ from pathlib import Path
 from ..analysis import Analysis, ByRule, Change, Drawn, Given, base_of
 from ..analysis.description import Stored
 from ..analysis.provenance import describe_file
-from ..analysis.settings import Settings
 from ..errors import InputError
 from ..output.reading import read_result
 from ..output.writing import check_output, write_results
@@ -45,11 +44,11 @@ def remeasure(folder: Path, request: RemeasureRequest, output: Path | None, forc
         check_output(output, force)
     progress.report("read", 0.0, "Reading the result")
     stored = read_result(folder, request.image)
-    planes = read_plane_files(request.planes)
+    before = stored.settings
     change = Change(
+        planes=read_plane_files(request.planes) or None,
         scar=_scar(stored, request),
-        planes=planes or None,
-        settings=_settings(stored.settings, request),
+        settings=replace(before, native=before.native or request.native, staging=request.staging or before.staging),
         files=stored.sources.files | {"image": describe_file(request.image)} if request.image else None,
     )
     analysis = stored.analyse(change, progress=progress.part(0.1, 1.0 if output is None else 0.5))
@@ -57,10 +56,6 @@ def remeasure(folder: Path, request: RemeasureRequest, output: Path | None, forc
     if output is not None:
         write_results(analysis, output, force=force, progress=progress.part(0.5, 1.0))
     return analysis
-
-
-def _settings(settings: Settings, request: RemeasureRequest) -> Settings:
-    return replace(settings, native=settings.native or request.native, staging=request.staging or settings.staging)
 
 
 def _scar(stored: Stored, request: RemeasureRequest) -> ByRule | Given | None:

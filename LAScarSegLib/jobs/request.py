@@ -88,10 +88,6 @@ def _is_text_or_none(value: object) -> bool:
     return value is None or _is_text(value)
 
 
-def _is_flag(value: object) -> bool:
-    return isinstance(value, bool)
-
-
 def _is_labels(value: object) -> bool:
     return isinstance(value, dict) and set(value) <= {"cavity", "wall", "scar"} and all(type(label) is int for label in value.values())
 
@@ -107,9 +103,10 @@ _JSON_TYPES: dict[str, tuple[Callable[[object], bool], str]] = {
     "planes": (lambda value: isinstance(value, list) and all(map(_is_text, value)), "a list of paths"),
     "labels": (_is_labels, 'an object such as {"cavity": 2}'),
     "settings": (lambda value: isinstance(value, dict), "an object"),
-} | {
-    key: (_is_flag, "true or false")
-    for key in ("force", "figures", "report", "scene", "region_first", "mirror", "accept_terms", "analysis")
+    **{
+        key: (lambda value: isinstance(value, bool), "true or false")
+        for key in ("force", "figures", "report", "scene", "region_first", "mirror", "accept_terms", "analysis")
+    },
 }
 """What each key of a REQUEST.json may hold, and how to say so."""
 
@@ -197,22 +194,19 @@ def _check_models(bundles: Sequence[Bundle], request: Request) -> None:
     choose_device(request.device)
 
 
-def scar_mask_file(scar: str) -> Path | None:
-    """`scar` as a file, None when it names a rule; `InputError` when it is neither."""
+def _scar_source(scar: str, models: bool = True) -> Path | Bundle | None:
+    """A mask file, a model (with `models`), or None for a rule; `InputError` when it is none of them."""
+    if models:
+        _refuse_bundle(Path(scar))
     # A folder is no mask: one that is called like a rule (a result named "iir") must not hide the rule.
     if Path(scar).is_file():
         return Path(scar)
-    if scar not in RULES:
-        raise InputError(f"'{scar}' is neither an existing scar mask nor a rule; the rules are {', '.join(RULES)}.")
-    return None
-
-
-def _scar_source(scar: str) -> Path | Bundle | None:
-    """A mask file, a model, or None for a rule; `InputError` when it is none of them."""
-    _refuse_bundle(Path(scar))
-    if Path(scar).is_file() or scar in RULES:
-        return scar_mask_file(scar)
-    return _find_model(scar, f"'{scar}' is neither an existing scar mask nor a rule; the rules are {', '.join(RULES)}")
+    if scar in RULES:
+        return None
+    complaint = f"'{scar}' is neither an existing scar mask nor a rule; the rules are {', '.join(RULES)}"
+    if not models:
+        raise InputError(f"{complaint}.")
+    return _find_model(scar, complaint)
 
 
 def _refuse_bundle(path: Path) -> None:
@@ -237,16 +231,14 @@ def choose_scar(scar: str, threshold: str | None, models: bool = False) -> tuple
 
     Raises `InputError` for an unknown rule or file, or a threshold the rule can't use.
     """
-    if models and isinstance(_scar_source(scar), Bundle):
-        if threshold is not None:
-            raise InputError(f"A threshold ({threshold}) needs a rule, but '{scar}' is a model, which has its own. Leave one of them out.")
-        return scar, None
-    file = scar_mask_file(scar)
-    if file is None:
+    source = _scar_source(scar, models)
+    if source is None:
         return scar, parse_threshold(find_rule(scar), threshold)
+    is_model = isinstance(source, Bundle)
     if threshold is not None:
-        raise InputError(f"A threshold ({threshold}) needs a rule, but the scar is given as a mask ({file}). Leave one of them out.")
-    return file, None
+        given = f"'{scar}' is a model, which has its own" if is_model else f"the scar is given as a mask ({source})"
+        raise InputError(f"A threshold ({threshold}) needs a rule, but {given}. Leave one of them out.")
+    return (scar if is_model else source), None
 
 
 def read_plane_files(paths: tuple[Path, ...]) -> tuple[CutPlane, ...]:

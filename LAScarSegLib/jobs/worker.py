@@ -15,7 +15,7 @@ from typing import Any
 
 from ..errors import Cancelled, InputError, as_lascarseg_error
 from ..support.interruption import Stop, leave, watch_signals
-from ..support.progress import Progress, ProgressEvent
+from ..support.progress import Progress
 
 STANDARD_INPUT = 0
 STANDARD_KEYS = {"figures": False, "report": False, "scene": False}
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
         from .request import Request, run_request
 
         request = Request.from_json(STANDARD_KEYS | _read_request(Path(arguments[0])))
-        run_request(request, Progress(_report, stop.requested))
+        run_request(request, Progress(lambda event: _say(event.to_json()), stop.requested))
     except (Exception, KeyboardInterrupt) as error:
         # Libraries turn an interruption inside them into errors of all kinds.
         reported = Cancelled() if stop else as_lascarseg_error(error)
@@ -68,10 +68,6 @@ def _watch_input(stop: Stop) -> None:
         if b"cancel" in (line.strip() for line in received.split(b"\n")):
             break
     stop.ask()
-
-
-def _report(event: ProgressEvent) -> None:
-    _say(event.to_json())
 
 
 def _say(content: dict[str, Any]) -> None:

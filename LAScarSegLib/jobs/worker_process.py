@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,6 @@ CANCEL_SECONDS = 1.2
 """So long the worker may take to stop by itself; then it is killed: it must be gone within 2 s."""
 KILL_SECONDS = 0.5
 """So long the system may take to end what was killed."""
-BLOCK_BYTES = 1 << 16
 LOG_CHARACTERS = 20_000
 """The end of the worker's standard error that is kept."""
 
@@ -48,7 +48,6 @@ class WorkerJob:
         self._process: subprocess.Popen[bytes] | None = None
         self._partial_line = b""
         self._errors = ""
-        self._said = ""
         self._last: JobEvent | None = None
         self._cancelled_at: float | None = None
         self._over = False
@@ -71,8 +70,7 @@ class WorkerJob:
             path.write_text(json.dumps(request, ensure_ascii=False, indent=1), encoding="utf-8")
             self._process = _start([*python, *WORKER, str(path)])
         except OSError as error:
-            where = error.filename or path
-            reason = f"{where}: {error.strerror}"
+            reason = f"{error.filename or path}: {error.strerror}"
             raise ProcessingError(f"The analysis can't be started: {reason}. Check the disk and this installation.") from error
         for pipe in (self._process.stdout, self._process.stderr):
             os.set_blocking(pipe.fileno(), False)
@@ -90,8 +88,8 @@ class WorkerJob:
     def log(self) -> str:
         """For "Copy log": what the worker wrote to standard error, its last words and how it ended."""
         code = self._process.returncode if self._process is not None else None
-        end = "" if code is None else f"Exit code {code}."
-        return "\n".join(filter(None, [self._errors.strip(), self._said, end]))
+        said, end = self._last.message if self._last else "", "" if code is None else f"Exit code {code}."
+        return "\n".join(filter(None, [self._errors.strip(), said, end]))
 
     def poll(self) -> list[JobEvent]:
         """What the worker has said since the last call; never waits."""
@@ -122,21 +120,18 @@ class WorkerJob:
         self._over = True
         _close(self._process.stdin)
         _kill_group(self._process)
-        try:
+        # When it is stuck in a system call (a network disk) it dies as soon as that returns.
+        with suppress(subprocess.TimeoutExpired):
             self._process.wait(KILL_SECONDS)
-        except subprocess.TimeoutExpired:
-            # Stuck in a system call (a network disk); it dies as soon as that returns.
-            pass
         self._close_pipes()
 
     def _read(self) -> list[JobEvent]:
         self._errors = (self._errors + _available(self._process.stderr).decode("utf-8", "replace"))[-LOG_CHARACTERS:]
         *lines, self._partial_line = (self._partial_line + _available(self._process.stdout)).split(b"\n")
-        events = [event for event in map(self._understand, lines) if event is not None]
-        return [event for event in events if event.kind == "progress"]
+        return [event for event in map(self._understand, lines) if event is not None]
 
     def _understand(self, line: bytes) -> JobEvent | None:
-        """A line of the worker as an event; what isn't JSON (a library's chatter) goes to the log."""
+        """A line of the worker as progress; its last word is kept for the end; what isn't JSON (a library's chatter) goes to the log."""
         try:
             content = json.loads(line)
             if "result" in content:
@@ -147,9 +142,7 @@ class WorkerJob:
                 return JobEvent("progress", str(content["message"]), str(content["stage"]), float(content["fraction"]))
         except (ValueError, TypeError, KeyError):
             self._errors += line.decode("utf-8", "replace") + "\n"
-            return None
-        self._said = self._last.message
-        return self._last
+        return None
 
     def _finish(self) -> list[JobEvent]:
         self._over = True
@@ -206,12 +199,10 @@ def _start(command: list[str]) -> subprocess.Popen[bytes]:
     """The process, in a group of its own, so that it can be ended with what it started."""
     path = os.pathsep.join(filter(None, [str(LIBRARY_FOLDER), os.environ.get("PYTHONPATH")]))
     environment = os.environ | {"PYTHONPATH": path, "PYTHONIOENCODING": "utf-8", "PYTHONFAULTHANDLER": "1"}
-    if sys.platform == "win32":
-        group = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
-    else:
-        group = {"start_new_session": True}
+    # On Windows a group; a session is ignored there.
+    flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0
     pipes = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
-    return subprocess.Popen(command, env=environment, **pipes, **group)
+    return subprocess.Popen(command, env=environment, creationflags=flags, start_new_session=True, **pipes)
 
 
 def _has_ended(process: subprocess.Popen[bytes]) -> bool:
@@ -229,29 +220,16 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
         if process.poll() is None:
             subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True, check=False)
         return
-    try:
+    # macOS refuses when only a zombie is left.
+    with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        # macOS refuses when only a zombie is left.
-        pass
 
 
 def _available(pipe: Any) -> bytes:
-    """Everything that can be read without waiting."""
-    blocks = []
-    while True:
-        try:
-            block = os.read(pipe.fileno(), BLOCK_BYTES)
-        except BlockingIOError:
-            break
-        if not block:
-            break
-        blocks.append(block)
-    return b"".join(blocks)
+    """Everything that can be read without waiting; a pipe that doesn't block gives None for nothing."""
+    return pipe.read() or b""
 
 
 def _close(pipe: Any) -> None:
-    try:
+    with suppress(OSError):
         pipe.close()
-    except OSError:
-        pass

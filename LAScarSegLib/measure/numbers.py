@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .counting import CavityCounts
+    from .sample import CavityCounts
 
 DASH = "–"
 UNIT_TEXT = {"cm2": "cm²", "a.u.": "grey levels"}

@@ -1,6 +1,7 @@
 """What the numbers of one cavity are made of, so that another threshold costs one pass over a few arrays."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -73,3 +74,50 @@ class Sample:
             scar_pct_of_wall_volume=share_above(self.wall_intensity, None, levels),
             lge_area_pct=share_above(projected_intensity, self.vertex_area_mm2, levels),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class CavityCounts:
+    """What the numbers of one cavity are counted from: its sample, above which grey level wall is scar (None: a mask), and how."""
+
+    sample: Sample
+    grey_level: float | None
+    parameter: float | None = None
+    staging: str | None = None
+
+    @cached_property
+    def area_mm2(self) -> float:
+        """Of the whole surface."""
+        return self.sample.vertex_area_mm2.sum()
+
+    @cached_property
+    def area_of_wall_mm2(self) -> float:
+        """Of the LA wall proper."""
+        return self.sample.vertex_area_mm2[self.sample.is_wall].sum()
+
+    @cached_property
+    def scar_area_mm2(self) -> float:
+        return self.sample.vertex_area_mm2[self._scar].sum()
+
+    @cached_property
+    def scar_area_on_wall_mm2(self) -> float:
+        return self.sample.vertex_area_mm2[self._scar & self.sample.is_wall].sum()
+
+    @cached_property
+    def scar_voxels(self) -> int:
+        given = self.sample.given_scar
+        return given.voxels if given is not None else self._bright_wall_voxels
+
+    @cached_property
+    def scar_pct_of_wall_volume(self) -> float:
+        given = self.sample.given_scar
+        voxels = given.wall_voxels if given is not None else self._bright_wall_voxels
+        return 100.0 * voxels / self.sample.wall_intensity.size
+
+    @cached_property
+    def _scar(self) -> np.ndarray:
+        return self.sample.scar_vertices(self.grey_level)
+
+    @cached_property
+    def _bright_wall_voxels(self) -> int:
+        return int((self.sample.wall_intensity > self.grey_level).sum())

@@ -17,6 +17,8 @@ from .card import FileEntry, ModelCard, check_file_name
 
 HEADER_LENGTH_BYTES = 8
 """A safetensors file starts with the length of its JSON header, 64 bits, little-endian (format 0.4)."""
+LONGEST_LIST = 8
+"""Of longer ones (the hashes of the scans a model was trained on) only the length is told; model.json has them."""
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 """The same bundle gives the same zip, byte for byte."""
 
@@ -51,9 +53,7 @@ class Bundle:
     def verify(self) -> None:
         """Check every byte; `InputError` names the file that does not fit."""
         for name in self.card.files:
-            content = self.read(name)
-            if name.endswith(".safetensors"):
-                check_safetensors(content, name)
+            (self.weights if name.endswith(".safetensors") else self.read)(name)
 
     def describe(self) -> dict[str, Any]:
         """For a result's provenance: which model made it, under which terms."""
@@ -120,8 +120,8 @@ def _check_names(source: BundleFiles, card: ModelCard) -> None:
         raise InputError(f"{source.path} claims more than {LARGEST_BUNDLE_BYTES >> 30} GiB: that is no bundle. It is refused.")
 
 
-def check_safetensors(content: bytes, name: str) -> dict[str, Any]:
-    """The header of a safetensors file, as plain JSON; `InputError` when it is none (a renamed pickle) or was cut short."""
+def check_safetensors(content: bytes, name: str) -> None:
+    """`InputError` unless `content` is a whole safetensors file, not a renamed pickle."""
     length = int.from_bytes(content[:HEADER_LENGTH_BYTES], "little")
     try:
         header = json.loads(content[HEADER_LENGTH_BYTES : HEADER_LENGTH_BYTES + length])
@@ -130,7 +130,6 @@ def check_safetensors(content: bytes, name: str) -> dict[str, Any]:
         raise InputError(f"{name} is not a safetensors file. Other weight files are not read, since they can hold code.") from error
     if len(content) != HEADER_LENGTH_BYTES + length + max(ends, default=0):
         raise InputError(f"{name} is truncated or damaged. Get the bundle again.")
-    return header
 
 
 def write_bundle(card: ModelCard, files: Mapping[str, bytes], target: str | Path, *, force: bool = False) -> Bundle:
@@ -141,8 +140,8 @@ def write_bundle(card: ModelCard, files: Mapping[str, bytes], target: str | Path
     card
         its `files` are filled in here.
     files
-        content by name: every weight file of the card, and a LICENSE.txt or README.md if there is one. `networks.weights.pack_tensors` makes
-        a weight file's content.
+        content by name: every weight file of the card (`networks.weights.pack_tensors` makes it), and a LICENSE.txt or README.md if
+        there is one.
     force
         replace what is there, if it is a bundle.
 
@@ -194,10 +193,12 @@ def _write(files: Mapping[str, bytes], target: Path, force: bool) -> None:
         return
     scratch: Path | None = None
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.partial-", dir=target.parent)
-        os.close(handle)
-        scratch = Path(name)
-        _write_zip(files, scratch)
+        handle, scratch_name = tempfile.mkstemp(prefix=f".{target.name}.partial-", dir=target.parent)
+        scratch = Path(scratch_name)
+        # Stored: weights don't compress.
+        with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            for name in sorted(files):
+                archive.writestr(zipfile.ZipInfo(name, _ZIP_TIME), files[name])
         os.replace(scratch, target)
     except OSError as error:
         raise disk_error(error, target) from error
@@ -212,8 +213,35 @@ def _kind(folder: Path, files: Iterable[str]) -> FolderKind:
     return FolderKind("model bundle", frozenset({CARD}), frozenset((*there, *files)))
 
 
-def _write_zip(files: Mapping[str, bytes], path: Path) -> None:
-    # Stored: weights don't compress.
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        for name in sorted(files):
-            archive.writestr(zipfile.ZipInfo(name, _ZIP_TIME), files[name])
+def card_lines(bundle: Bundle) -> tuple[tuple[str, str], ...]:
+    """What a model says about itself, as pairs of title and text, for the command line and for Slicer's panel."""
+    card = bundle.card
+    scope = "a coarse one finds the region first" if card.coarse else "sees the whole scan, or a region of interest"
+    spacing = " × ".join(f"{s:g}" for s in card.fine.spacing_mm)
+    folds = len(card.fine.weights)
+    return (
+        ("Model", card.reference),
+        ("Finds", f"{card.stage} ({card.system}, variant {card.variant}), where the probability is above {card.threshold:g}"),
+        ("Intended use", card.intended_use),
+        ("Trained on", _words(card.training) or "not stated"),
+        ("Scores", _words(card.scores) or "none stated"),
+        ("Simulated", "yes: says nothing about patients" if card.simulated else "no"),
+        ("Networks", f"{'one' if folds == 1 else f'an ensemble of {folds}'} at {spacing} mm; {scope}"),
+        ("Licence", card.licence),
+        ("Terms", card.terms.strip() if card.terms else "none"),
+        ("SHA-256", card.sha256),
+        ("Folder", str(bundle.path)),
+    )
+
+
+def _words(entries: Mapping[str, Any]) -> str:
+    """`training` or `scores` of a card: `key value` for each entry, those with entries of their own in parentheses."""
+    return "; ".join(f"{key} {_value(value)}" for key, value in entries.items())
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"({_words(value)})"
+    if isinstance(value, list):
+        return f"{len(value)} entries" if len(value) > LONGEST_LIST else ", ".join(map(_value, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -5,7 +5,7 @@ import stat
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 from ..errors import InputError, ProcessingError
 
@@ -24,16 +24,30 @@ _ZIP_SYMLINK_SHIFT = 16
 _ENCRYPTED = 0x1
 
 
-class BundleFiles(Protocol):
+class BundleFiles:
     """The files of a bundle."""
 
-    path: Path
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._entries: dict[str, Any] = {}
+        """By name, where its bytes are."""
 
     def names(self) -> tuple[str, ...]:
         """All files, sorted; a name with a "/" is a file in a folder."""
+        return tuple(sorted(self._entries))
 
     def read(self, name: str, largest: int) -> bytes:
         """A file's bytes; `InputError` when it is missing or longer than `largest`."""
+        if name not in self._entries:
+            raise InputError(f"{self.path} has no {name}: it is incomplete. Get it again.")
+        # One more byte than allowed: what claims to be small and is not shows itself here, not in the memory.
+        content = self._first_bytes(name, largest + 1)
+        if len(content) > largest:
+            raise InputError(f"{self.path}: {name} is longer than the {largest} bytes it may have. It is refused.")
+        return content
+
+    def _first_bytes(self, name: str, count: int) -> bytes:
+        raise NotImplementedError
 
 
 def open_bundle(path: str | Path) -> BundleFiles:
@@ -54,39 +68,33 @@ def open_bundle(path: str | Path) -> BundleFiles:
     return ZipFiles(path)
 
 
-class FolderFiles:
+class FolderFiles(BundleFiles):
     """A folder on disk; links are refused, since they lead elsewhere."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self._names = []
+        super().__init__(path)
         for folder, subfolders, files in os.walk(path):
-            for name in (*subfolders, *files):
-                if (Path(folder) / name).is_symlink():
-                    raise InputError(f"{Path(folder) / name} is a link; a bundle must hold its files itself. It is refused.")
-            self._names += [(Path(folder) / name).relative_to(path).as_posix() for name in files if name not in CLUTTER]
-            if len(self._names) > LARGEST_COUNT:
+            for place in (Path(folder) / name for name in (*subfolders, *files)):
+                if place.is_symlink():
+                    raise InputError(f"{place} is a link; a bundle must hold its files itself. It is refused.")
+            places = [Path(folder) / name for name in files if name not in CLUTTER]
+            self._entries |= {place.relative_to(path).as_posix(): place for place in places}
+            if len(self._entries) > LARGEST_COUNT:
                 raise InputError(f"{path} holds more than {LARGEST_COUNT} files: that is no model. Give the model's own folder.")
 
-    def names(self) -> tuple[str, ...]:
-        return tuple(sorted(self._names))
-
-    def read(self, name: str, largest: int) -> bytes:
-        if name not in self._names:
-            raise InputError(f"{self.path} has no {name}: it is incomplete. Get it again.")
+    def _first_bytes(self, name: str, count: int) -> bytes:
         try:
-            with open(self.path / name, "rb") as file:
-                content = file.read(largest + 1)
+            with open(self._entries[name], "rb") as file:
+                return file.read(count)
         except OSError as error:
-            raise ProcessingError(f"{self.path / name} can't be read: {error.strerror}. Check its permissions.") from error
-        return _within(content, largest, f"{self.path}: {name}")
+            raise ProcessingError(f"{self._entries[name]} can't be read: {error.strerror}. Check its permissions.") from error
 
 
-class ZipFiles:
+class ZipFiles(BundleFiles):
     """A zip file; its files lie at its root or all in one folder, as when a folder was zipped."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        super().__init__(path)
         try:
             with zipfile.ZipFile(path) as archive:
                 entries = archive.infolist()
@@ -104,25 +112,12 @@ class ZipFiles:
         if len(self._entries) != len(kept):
             raise InputError(f"{path} holds two files of one name. It is refused.")
 
-    def names(self) -> tuple[str, ...]:
-        return tuple(sorted(self._entries))
-
-    def read(self, name: str, largest: int) -> bytes:
-        if name not in self._entries:
-            raise InputError(f"{self.path} has no {name}: it is incomplete. Get it again.")
+    def _first_bytes(self, name: str, count: int) -> bytes:
         try:
             with zipfile.ZipFile(self.path) as archive, archive.open(self._entries[name]) as file:
-                # One more byte than allowed: what claims to be small and is not shows itself here, not in the memory.
-                content = file.read(largest + 1)
+                return file.read(count)
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, ValueError) as error:
             raise InputError(f"{self.path}: {name} is damaged ({error}). Get the file again.") from error
-        return _within(content, largest, f"{self.path}: {name}")
-
-
-def _within(content: bytes, largest: int, name: str) -> bytes:
-    if len(content) > largest:
-        raise InputError(f"{name} is longer than the {largest} bytes it may have. It is refused.")
-    return content
 
 
 def _check_entry(entry: zipfile.ZipInfo) -> None:

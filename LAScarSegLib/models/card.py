@@ -30,7 +30,13 @@ NORMALISATIONS = ("zscore", "none")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _VERSION = re.compile(r"\d{1,6}(\.\d{1,6}){0,3}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_TEXT = re.compile(r"\s*\S.*", re.DOTALL)
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+_KEYS = (
+    "format", "name", "version", "system", "stage", "variant", "threshold", "training", "scores", "intended_use", "licence", "terms",
+    "simulated", "inputs", "preprocessing", "coarse", "fine", "files",
+)  # fmt: skip
+"""Of `model.json`, in its order."""
 LARGEST_PATCH = 1024
 LARGEST_SPACING_MM = 20.0
 """Thicker than any slice of a heart scan: a spacing beyond it is a mistake."""
@@ -46,7 +52,7 @@ class Channel:
     padding: float = 0.0
 
     def __post_init__(self) -> None:
-        _require(isinstance(self.name, str) and bool(_NAME.fullmatch(self.name)), "inputs.name", self.name, "a short lower-case name")
+        _require(_matches(_NAME, self.name), "inputs.name", self.name, "a short lower-case name")
         _require_in("inputs.normalisation", self.normalisation, NORMALISATIONS)
         _require(_is_number(self.padding), "inputs.padding", self.padding, "a number")
 
@@ -72,9 +78,6 @@ class NetworkSpec:
         names = bool(self.weights) and all(isinstance(w, str) and w.endswith(".safetensors") for w in self.weights)
         _require(names, "weights", self.weights, "one or more names of .safetensors files")
 
-    def to_json(self) -> dict[str, Any]:
-        return {"plan": self.plan.to_json(), "spacing_mm": list(self.spacing_mm), "patch": list(self.patch), "weights": list(self.weights)}
-
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> NetworkSpec:
         values = _fields(cls, data, "network")
@@ -95,15 +98,11 @@ class Preprocessing:
     """The axes along which the network was trained with mirroring, so that it may be asked for."""
 
     def __post_init__(self) -> None:
-        _require_in("preprocessing.resampling", self.resampling, RESAMPLINGS)
-        _require_in("preprocessing.statistics", self.statistics, STATISTICS)
-        _require_in("preprocessing.orientation", self.orientation, ORIENTATIONS)
-        _require_in("preprocessing.ensemble", self.ensemble, ENSEMBLES)
+        choices = {"resampling": RESAMPLINGS, "statistics": STATISTICS, "orientation": ORIENTATIONS, "ensemble": ENSEMBLES}
+        for key, known in choices.items():
+            _require_in(f"preprocessing.{key}", getattr(self, key), known)
         _require(sorted(self.axes) == [0, 1, 2], "preprocessing.axes", self.axes, "0, 1 and 2 in some order")
         _require(set(self.mirror_axes) <= {0, 1, 2}, "preprocessing.mirror_axes", self.mirror_axes, "some of 0, 1 and 2")
-
-    def to_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self) | {"axes": list(self.axes), "mirror_axes": list(self.mirror_axes)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Preprocessing:
@@ -119,9 +118,7 @@ class FileEntry:
     bytes: int
 
     def __post_init__(self) -> None:
-        _require(
-            isinstance(self.sha256, str) and bool(_DIGEST.fullmatch(self.sha256)), "files.sha256", self.sha256, "64 hexadecimal digits"
-        )
+        _require(_matches(_DIGEST, self.sha256), "files.sha256", self.sha256, "64 hexadecimal digits")
         _require(type(self.bytes) is int and self.bytes >= 0, "files.bytes", self.bytes, "a whole number")
 
 
@@ -161,36 +158,26 @@ class ModelCard:
     """Every file of the bundle but `model.json`; `write_bundle` fills it in."""
 
     def __post_init__(self) -> None:
-        _require(
-            isinstance(self.name, str) and bool(_NAME.fullmatch(self.name)), "name", self.name, "lower-case letters, digits, '-' and '_'"
-        )
-        _require(
-            isinstance(self.version, str) and bool(_VERSION.fullmatch(self.version)),
-            "version",
-            self.version,
-            "numbers with dots, such as 1.0.2",
-        )
-        _require(isinstance(self.system, str) and bool(self.system), "system", self.system, "the key of a system")
-        _require_in("stage", self.stage, STAGES)
-        _require(_is_number(self.threshold) and 0 < self.threshold < 1, "threshold", self.threshold, "a number between 0 and 1")
-        _require(isinstance(self.simulated, bool), "simulated", self.simulated, "true or false")
-        _require(isinstance(self.variant, str) and bool(self.variant), "variant", self.variant, "a variant of the stage")
-        for key in ("intended_use", "licence"):
-            _require(
-                isinstance(getattr(self, key), str) and bool(getattr(self, key).strip()),
-                key,
-                getattr(self, key),
-                "a text that is not empty",
-            )
-        _require(self.terms is None or (isinstance(self.terms, str) and bool(self.terms.strip())), "terms", self.terms, "a text or null")
-        for key in ("training", "scores"):
-            _require(isinstance(getattr(self, key), dict), key, getattr(self, key), "an object")
+        for key, fits, wanted in (
+            ("name", _matches(_NAME, self.name), "lower-case letters, digits, '-' and '_'"),
+            ("version", _matches(_VERSION, self.version), "numbers with dots, such as 1.0.2"),
+            ("system", isinstance(self.system, str) and self.system != "", "the key of a system"),
+            ("stage", self.stage in STAGES, f"one of {', '.join(STAGES)}"),
+            ("threshold", _is_number(self.threshold) and 0 < self.threshold < 1, "a number between 0 and 1"),
+            ("simulated", isinstance(self.simulated, bool), "true or false"),
+            ("variant", isinstance(self.variant, str) and self.variant != "", "a variant of the stage"),
+            ("intended_use", _matches(_TEXT, self.intended_use), "a text that is not empty"),
+            ("licence", _matches(_TEXT, self.licence), "a text that is not empty"),
+            ("terms", self.terms is None or _matches(_TEXT, self.terms), "a text or null"),
+            ("training", isinstance(self.training, dict), "an object"),
+            ("scores", isinstance(self.scores, dict), "an object"),
+        ):
+            _require(fits, key, getattr(self, key), wanted)
         self._check_networks()
 
     def _check_networks(self) -> None:
-        _require(
-            bool(self.channels) and self.channels[0].name == "lge", "inputs", [c.name for c in self.channels], "a list that starts with lge"
-        )
+        names = [channel.name for channel in self.channels]
+        _require(names[:1] == ["lge"], "inputs", names, "a list that starts with lge")
         _require(self.channels[0].normalisation == "zscore", "inputs.normalisation of lge", self.channels[0].normalisation, "zscore")
         if self.fine.plan.in_channels != len(self.channels):
             raise InputError(f"model.json: the network takes {self.fine.plan.in_channels} channels, {len(self.channels)} are declared.")
@@ -198,19 +185,15 @@ class ModelCard:
             raise InputError(f"model.json: the coarse network takes {self.coarse.plan.in_channels} channels; it must take the scan alone.")
         for name in self.files:
             check_file_name(name)
-        unlisted = sorted(set(self.weight_files) - set(self.files)) if self.files else []
-        if unlisted:
+        used = {*(self.coarse.weights if self.coarse else ()), *self.fine.weights}
+        if self.files and (unlisted := sorted(used - set(self.files))):
             raise InputError(f"model.json: {', '.join(unlisted)} is used but not listed with its SHA-256.")
-
-    @property
-    def weight_files(self) -> tuple[str, ...]:
-        """Every weight file, coarse first."""
-        return (*(self.coarse.weights if self.coarse else ()), *self.fine.weights)
 
     @property
     def sha256(self) -> str:
         """The bundle's hash: over everything `model.json` says, the hashes of the other files among it."""
-        return hashlib.sha256(_canonical(self._content()).encode("ascii")).hexdigest()
+        canonical = json.dumps(self._content(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 
     @property
     def reference(self) -> str:
@@ -222,27 +205,9 @@ class ModelCard:
         return self._content() | {"sha256": self.sha256}
 
     def _content(self) -> dict[str, Any]:
-        plain = (
-            "name",
-            "version",
-            "system",
-            "stage",
-            "variant",
-            "threshold",
-            "training",
-            "scores",
-            "intended_use",
-            "licence",
-            "terms",
-            "simulated",
-        )
-        return {"format": FORMAT} | {key: getattr(self, key) for key in plain} | {
-            "inputs": [dataclasses.asdict(channel) for channel in self.channels],
-            "preprocessing": self.preprocessing.to_json(),
-            "coarse": self.coarse.to_json() if self.coarse else None,
-            "fine": self.fine.to_json(),
-            "files": {name: dataclasses.asdict(entry) for name, entry in sorted(self.files.items())},
-        }  # fmt: skip
+        values = dataclasses.asdict(self)
+        values |= {"format": FORMAT, "inputs": values["channels"], "files": dict(sorted(values["files"].items()))}
+        return {key: values[key] for key in _KEYS}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ModelCard:
@@ -261,10 +226,9 @@ class ModelCard:
             values["coarse"] = NetworkSpec.from_json(values["coarse"]) if values.get("coarse") else None
             values["files"] = {name: FileEntry(**_fields(FileEntry, entry, "file")) for name, entry in values["files"].items()}
             card = cls(**_fields(cls, values, "model.json"))
-            weightless = not card.files
         except (KeyError, TypeError, AttributeError) as error:
             raise InputError(f"model.json can't be used: {type(error).__name__}: {error}. Get the bundle again.") from error
-        if weightless:
+        if not card.files:
             raise InputError("model.json lists no files, so nothing in the bundle can be checked. Get the bundle again.")
         if digest != card.sha256:
             raise InputError(
@@ -273,22 +237,14 @@ class ModelCard:
         return card
 
 
-def check_file_name(name: object) -> str:
-    """`name`, if a bundle may hold a file of it: no folder, nothing hidden, no code.
-
-    Raises `InputError` naming it.
-    """
-    if not isinstance(name, str) or not _FILE_NAME.fullmatch(name):
+def check_file_name(name: object) -> None:
+    """`InputError` naming it unless a bundle may hold a file of this name: no folder, nothing hidden, no code."""
+    if not _matches(_FILE_NAME, name):
         raise InputError(f"The bundle has a file named {name!r}: only plain names without folders are allowed. It is refused.")
     if not name.endswith((".safetensors", ".json", ".md", ".txt")):
         raise InputError(
             f"The bundle holds {name}: only .safetensors, .json, .md and .txt are allowed, since other files can hold code. It is refused."
         )
-    return name
-
-
-def _canonical(content: object) -> str:
-    return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
 
 def _fields(cls: type, data: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -306,6 +262,10 @@ def _fields(cls: type, data: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < float("inf")
+
+
+def _matches(pattern: re.Pattern[str], value: object) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
 
 
 def _require(fits: bool, key: str, value: object, wanted: str) -> None:

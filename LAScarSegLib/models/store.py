@@ -5,19 +5,17 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TypeVar
 
 from ..errors import InputError, ProcessingError
 from ..support.resources import RESOURCE_FOLDERS
 from .bundle import Bundle, read_bundle, with_files, write_bundle
 from .bundle_files import CARD
 from .card import ModelCard
-
-Result = TypeVar("Result")
 
 STORE_VARIABLE = "LASCARSEG_MODELS"
 """Names another folder for the store."""
@@ -68,7 +66,8 @@ class ModelStore:
         name, _, version = reference.partition("@")
         matching = [m for m in self.models() if m.bundle and m.bundle.card.name == name and version in ("", m.bundle.card.version)]
         if matching:
-            return max(matching, key=lambda model: (version_key(model.bundle.card.version), not model.shipped)).bundle
+            # 1.10 is newer than 1.9.
+            return max(matching, key=lambda m: ([int(n) for n in m.bundle.card.version.split(".")], not m.shipped)).bundle
         for model in self.models():
             if model.problem and reference in (model.folder.name, model.folder.name.rpartition("-")[0]):
                 raise InputError(f"The model '{reference}' can't be used: {model.problem}")
@@ -105,21 +104,26 @@ class ModelStore:
 
     def keep_new(self, card: ModelCard, files: Mapping[str, bytes], force: bool = False) -> Bundle:
         """Write a model that was just made into the store; errors as in `add`."""
-        folder = self.folder / folder_name(card.name, card.version)
+        # "@" is not welcome in every file system.
+        folder = self.folder / f"{card.name}-{card.version}"
         if folder.exists() and not force:
             there = self._look(folder, False).bundle
             if there is not None and there.card.sha256 == with_files(card, files).sha256:
                 return there
             raise InputError(f"The store has another {card.reference}. Remove it first, or give --force to replace it.")
-        self._writable(self._try_writing)
+        with self._writable():
+            # Only writing tells whether a folder can be made.
+            self.folder.mkdir(parents=True, exist_ok=True)
+            os.rmdir(tempfile.mkdtemp(prefix=".trial-", dir=self.folder))
         return write_bundle(card, files, folder, force=force)
 
     def remove(self, reference: str) -> Path:
         """Delete a model from the user's store; returns the folder that was deleted."""
         chosen = self._one_of_mine(reference)
         # Renamed first: a folder that exists is whole, also when deleting is interrupted.
-        scratch = self._writable(lambda: Path(tempfile.mkdtemp(prefix=".removed-", dir=self.folder)))
-        self._writable(lambda: os.replace(chosen.folder, scratch / "bundle"))
+        with self._writable():
+            scratch = Path(tempfile.mkdtemp(prefix=".removed-", dir=self.folder))
+            os.replace(chosen.folder, scratch / "bundle")
         shutil.rmtree(scratch, ignore_errors=True)
         return chosen.folder
 
@@ -136,15 +140,12 @@ class ModelStore:
         """Remember that the user accepted the bundle's terms; `ProcessingError` when the store can't be written to."""
         known = self._acceptances()
         known[bundle.card.sha256] = {"model": bundle.card.reference, "accepted": date.today().isoformat()}
-
-        def write() -> None:
+        with self._writable():
             self.folder.mkdir(parents=True, exist_ok=True)
             handle, scratch = tempfile.mkstemp(prefix=".accepted-", dir=self.folder)
             with os.fdopen(handle, "w", encoding="ascii") as file:
                 json.dump(known, file, indent=2)
             os.replace(scratch, self.folder / ACCEPTED)
-
-        self._writable(write)
 
     def require_terms(self, bundle: Bundle, accept: bool = False) -> None:
         """`InputError` with the terms unless they were accepted, before or (`accept`) now."""
@@ -167,12 +168,8 @@ class ModelStore:
         return bundle.card.reference if bundle.path.parent in kept else bundle.path
 
     def _folders(self) -> Iterator[tuple[Path, bool]]:
-        places = [(self.folder, False)] + [(resources / SHIPPED_FOLDER, True) for resources in RESOURCE_FOLDERS]
-        for place, shipped in places:
-            if place.is_dir():
-                yield from (
-                    (path, shipped) for path in sorted(place.iterdir()) if (path / CARD).is_file() and not path.name.startswith(".")
-                )
+        for place, shipped in ((self.folder, False), *((resources / SHIPPED_FOLDER, True) for resources in RESOURCE_FOLDERS)):
+            yield from ((card.parent, shipped) for card in sorted(place.glob(f"[!.]*/{CARD}")))
 
     def _look(self, folder: Path, shipped: bool) -> StoredModel:
         try:
@@ -200,15 +197,11 @@ class ModelStore:
             raise ProcessingError(f"{self.folder / ACCEPTED} can't be read ({error}). Delete it, and accept the terms again.") from error
         return known if isinstance(known, dict) else {}
 
-    def _try_writing(self) -> None:
-        """Raises `OSError` where a folder can't be made; only writing tells."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        os.rmdir(tempfile.mkdtemp(prefix=".trial-", dir=self.folder))
-
-    def _writable(self, work: Callable[[], Result]) -> Result:
-        """What `work` returns; `ProcessingError` with the way out where the store can't be written to."""
+    @contextmanager
+    def _writable(self) -> Iterator[None]:
+        """`ProcessingError` with the way out where the store can't be written to."""
         try:
-            return work()
+            yield
         except OSError as error:
             raise ProcessingError(
                 f"The model store {self.folder} can't be written to ({error.strerror}). Set {STORE_VARIABLE} to a folder of your own."
@@ -227,16 +220,6 @@ def default_folder() -> Path:
     else:
         base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
     return base / "LAScarSeg" / "models"
-
-
-def folder_name(name: str, version: str) -> str:
-    """The folder of a model in the store; "@" is not welcome in every file system."""
-    return f"{name}-{version}"
-
-
-def version_key(version: str) -> tuple[int, ...]:
-    """Versions in their order: 1.10 is newer than 1.9."""
-    return tuple(int(number) for number in version.split("."))
 
 
 def _reference(model: StoredModel) -> str:

@@ -23,6 +23,11 @@ def build(plan: NetworkPlan, seed: int | None = None) -> nn.Module:
     seed
         the same seed gives the same weights and leaves torch's own random state alone; None draws from that state.
     """
-    from .dynunet import build_dynunet
+    import torch
 
-    return build_dynunet(plan, seed)
+    from .dynunet import PlainDynUNet
+
+    with torch.random.fork_rng(devices=[], enabled=seed is not None):
+        if seed is not None:
+            torch.manual_seed(seed)
+        return PlainDynUNet(plan)

@@ -16,7 +16,6 @@ class PlainDynUNet(DynUNet):
     """
 
     def __init__(self, plan: NetworkPlan) -> None:
-        heads = len(plan.features) - 2
         super().__init__(
             spatial_dims=3,
             in_channels=plan.in_channels,
@@ -28,7 +27,7 @@ class PlainDynUNet(DynUNet):
             norm_name=("INSTANCE", {"affine": True}),
             act_name=("leakyrelu", {"inplace": True, "negative_slope": 0.01}),
             deep_supervision=plan.deep_supervision,
-            deep_supr_num=heads,
+            deep_supr_num=len(plan.features) - 2,
             trans_bias=True,
         )
         # DynUNet registers its blocks a second time in this tree; `forward` below walks them itself.
@@ -55,11 +54,3 @@ class PlainDynUNet(DynUNet):
             return logits
         # From the second finest level down to the last but the bottleneck.
         return [logits, *(head(features) for head, features in zip(self.deep_supervision_heads, decoded[-2:0:-1], strict=True))]
-
-
-def build_dynunet(plan: NetworkPlan, seed: int | None) -> PlainDynUNet:
-    """A fresh network; `seed` fixes its weights without touching torch's own random state."""
-    with torch.random.fork_rng(devices=[], enabled=seed is not None):
-        if seed is not None:
-            torch.manual_seed(seed)
-        return PlainDynUNet(plan)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
@@ -32,15 +33,8 @@ def plan_from_nnunet(configuration: Mapping[str, Any], in_channels: int, out_cha
     try:
         features, kernels, strides = kwargs["features_per_stage"], kwargs["kernel_sizes"], kwargs["strides"]
         _check_blocks(kwargs, len(features))
-        return NetworkPlan.from_json(
-            {
-                "in_channels": in_channels,
-                "out_channels": out_channels,
-                "features": features,
-                "strides": strides,
-                "kernel_sizes": kernels,
-            }
-        )
+        channels = {"in_channels": in_channels, "out_channels": out_channels}
+        return NetworkPlan.from_json(channels | {"features": features, "strides": strides, "kernel_sizes": kernels})
     except KeyError as error:
         raise InputError(f"The nnU-Net plan has no {error.args[0]}: it is damaged, or of a version that isn't known.") from None
     except TypeError:
@@ -58,7 +52,7 @@ def convert_state_dict(weights: Mapping[str, torch.Tensor], plan: NetworkPlan) -
     InputError
         when a weight is missing, or there is one that such a network doesn't have.
     """
-    named = {_unwrapped(name): tensor for name, tensor in weights.items()}
+    named = {reduce(str.removeprefix, WRAPPERS, name): tensor for name, tensor in weights.items()}
     names = dict(weight_names(plan))
     missing = sorted(set(names.values()) - named.keys())
     foreign = sorted(name for name in named.keys() - set(names.values()) if not _is_spare(name))
@@ -100,12 +94,6 @@ def _is_spare(name: str) -> bool:
         or ".all_modules." in name
         or (name.endswith(".conv.bias") and ".convs." in name)
     )
-
-
-def _unwrapped(name: str) -> str:
-    for wrapper in WRAPPERS:
-        name = name.removeprefix(wrapper)
-    return name
 
 
 def _architecture(configuration: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:

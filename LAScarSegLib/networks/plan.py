@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -56,28 +58,22 @@ class NetworkPlan:
             raise InputError(f"The network plan has {counts}; there must be one of each per stage.")
         for channels in self.features:
             _require_count("features", channels, LARGEST_CHANNELS)
-        for stride in self.strides:
-            _require_triple("strides", stride, (1, 2))
-        for kernel in self.kernel_sizes:
-            _require_triple("kernel_sizes", kernel, (1, 3, 5, 7))
+        for name, allowed in (("strides", (1, 2)), ("kernel_sizes", (1, 3, 5, 7))):
+            for triple in getattr(self, name):
+                if not isinstance(triple, tuple) or len(triple) != 3 or any(isinstance(n, bool) or n not in allowed for n in triple):
+                    choices = ", ".join(map(str, allowed))
+                    raise InputError(f"{name} of the network plan holds {triple!r}; it must be three of {choices}.")
         if any(step != 1 for step in self.strides[0]):
             raise InputError(f"The first stride is {self.strides[0]}; it must be (1, 1, 1), or the output is smaller than the input.")
 
     @property
     def divisor(self) -> Triple:
         """A patch's size (k, j, i) must be a multiple of this: the product of the strides."""
-        products = [1, 1, 1]
-        for stride in self.strides:
-            products = [product * step for product, step in zip(products, stride)]
-        return tuple(products)
+        return tuple(math.prod(steps) for steps in zip(*self.strides))
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary (lists, no tuples) that `from_json` reads back to an equal plan."""
-        data = dataclasses.asdict(self)
-        data["features"] = list(self.features)
-        data["strides"] = [list(stride) for stride in self.strides]
-        data["kernel_sizes"] = [list(kernel) for kernel in self.kernel_sizes]
-        return data
+        return json.loads(json.dumps(dataclasses.asdict(self)))
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> NetworkPlan:
@@ -98,8 +94,3 @@ class NetworkPlan:
 def _require_count(name: str, value: object, largest: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= largest:
         raise InputError(f"{name} of the network plan holds {value!r}; it must be a whole number from 1 to {largest}.")
-
-
-def _require_triple(name: str, value: object, allowed: tuple[int, ...]) -> None:
-    if not isinstance(value, tuple) or len(value) != 3 or any(isinstance(v, bool) or v not in allowed for v in value):
-        raise InputError(f"{name} of the network plan holds {value!r}; it must be three of {', '.join(map(str, allowed))}.")

@@ -1,18 +1,14 @@
 """The numbers of a result as JSON and CSV."""
 
-from __future__ import annotations
-
 import csv
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from ..analysis import Analysis
 from ..measure.numbers import NUMBERS
-
-if TYPE_CHECKING:
-    from ..analysis import Analysis
 
 CURVE_DIGITS = 6
 """Significant digits in threshold_curve.csv: far below what a voxel can change."""

@@ -11,7 +11,7 @@ from ..analysis.sources import CAVITY, MASKS, SCAR, Given, Probability
 from ..errors import InputError
 from ..volumes.files import read_volume
 from ..volumes.volume import Volume
-from .layout import MARKER, SOURCES
+from .writing import MARKER, SOURCES
 
 
 def read_result(folder: str | Path, image: Path | None = None) -> Stored:

@@ -62,7 +62,8 @@ class Camera:
 @functools.cache
 def check_rendering() -> str | None:
     """None when surfaces can be drawn on this machine, else one line that says what is missing and how to get it."""
-    if _inside_slicer():
+    # Slicer's own process draws already (and its `sys.executable` need not be a Python).
+    if hasattr(sys.modules.get("slicer"), "app"):
         return None
     problem = _probe()
     if problem is None:
@@ -182,8 +183,3 @@ def _loads(library: str) -> bool:
     except OSError:
         return False
     return True
-
-
-def _inside_slicer() -> bool:
-    """Slicer's own process draws already (and its `sys.executable` need not be a Python)."""
-    return hasattr(sys.modules.get("slicer"), "app")

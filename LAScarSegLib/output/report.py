@@ -1,60 +1,42 @@
 """The report: one self-contained HTML page that a cardiologist can read, print and send; no network, no script."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .. import __version__
+from ..analysis import Analysis
 from ..analysis.method import describe_cavity
-from ..errors import ProcessingError
 from ..measure.numbers import DASH, HEADLINE, NUMBERS, Number, Quantity
 from ..measure.published import published_scars
 from ..support.flags import QualityFlag
-from ..support.resources import resource_path
+from ..support.resources import require_package, resource_path
 from .figures import FIGURES
 
-if TYPE_CHECKING:
-    from ..analysis import Analysis
-
-TEMPLATE_FOLDER = "Report"
-TEMPLATE = "report.html.j2"
 SAID_ELSEWHERE = "no_planes"
 """The flag whose words stand in a box of their own, below the method."""
 
 
 def require_jinja2() -> None:
-    """`ProcessingError` that names the remedy when jinja2 isn't installed (Slicer doesn't bring it)."""
-    try:
-        import jinja2  # noqa: F401
-    except ImportError as error:
-        message = f"The report needs the package jinja2, which can't be imported ({error}). Install it: pip install jinja2"
-        raise ProcessingError(message) from error
-
-
-def write_report(analysis: Analysis, path: Path, figures: Path, notes: Sequence[QualityFlag] = ()) -> Path:
-    """Write the report to `path` with the figures that are in the folder `figures`; `notes` join the quality flags."""
-    path.write_text(render_report(analysis, figures, notes), encoding="utf-8")
-    return path
+    """`ProcessingError` when it isn't installed (Slicer doesn't bring it)."""
+    require_package("jinja2", "The report needs")
 
 
 def render_report(analysis: Analysis, figures: Path, notes: Sequence[QualityFlag] = ()) -> str:
-    """The report's HTML."""
+    """The report's HTML, with the figures that are in the folder `figures`; `notes` join the quality flags."""
     require_jinja2()
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(resource_path(TEMPLATE_FOLDER)),
+        loader=jinja2.FileSystemLoader(resource_path("Report")),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
     pictures = _pictures(analysis, figures)
-    return environment.get_template(TEMPLATE).render(
+    return environment.get_template("report.html.j2").render(
         title=_title(analysis),
         headline=_headline(analysis),
         cavity=describe_cavity(analysis.sources.cavity),
@@ -69,29 +51,6 @@ def render_report(analysis: Analysis, figures: Path, notes: Sequence[QualityFlag
         provenance=flatten(analysis.provenance),
         version=__version__,
     )
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure as the page needs it: base64 PNG, the text for those who don't see it, what stands below it."""
-
-    name: str
-    data: str
-    alt: str
-    caption: str
-
-
-@dataclass(frozen=True)
-class PresetRow:
-    """What a published threshold would say about this scan."""
-
-    name: str
-    source: str
-    published_for: str
-    ratio: str
-    area: str
-    volume: str
-    chosen: bool
 
 
 def flatten(content: Any, prefix: str = "") -> list[tuple[str, str]]:
@@ -150,22 +109,23 @@ def _row(number: Number, quantity: Quantity) -> dict[str, str]:
     return {"label": number.label, "value": number.text(quantity.value), "unit": unit, "range": number.range_text(quantity)}
 
 
-def _pictures(analysis: Analysis, folder: Path) -> list[Picture]:
+def _pictures(analysis: Analysis, folder: Path) -> list[dict[str, str]]:
+    """Each figure that is there: base64 PNG, the text for those who don't see it, what stands below it."""
     pictures = []
     for kind in FIGURES:
-        file = folder / kind.file_name
-        if file.is_file():
-            data = base64.b64encode(file.read_bytes()).decode("ascii")
-            pictures.append(Picture(file.stem, data, kind.describe(analysis), kind.caption(analysis)))
+        if (folder / kind.file_name).is_file():
+            data = base64.b64encode((folder / kind.file_name).read_bytes()).decode("ascii")
+            pictures.append({"data": data, "alt": kind.describe(analysis), "caption": kind.caption(analysis)})
     return pictures
 
 
-def _presets(analysis: Analysis) -> list[PresetRow]:
-    """Every published threshold, by the ratio it means on this scan."""
+def _presets(analysis: Analysis) -> list[dict[str, str | bool]]:
+    """What every published threshold would say about this scan, by the ratio it means there."""
     method, blood = analysis.method, analysis.blood_pool
     level, rows = method.threshold_intensity, []
     for scar in published_scars(analysis.samples[0]):
         chosen = method.is_rule and method.name == scar.rule.name and abs(level - scar.iir * blood.mean) < 1e-6 * blood.mean
-        numbers = (f"{scar.iir:.2f}", f"{scar.scar_area_pct:.1f}", f"{scar.scar_pct_of_wall_volume:.2f}")
-        rows.append(PresetRow(scar.label, scar.preset.source, scar.preset.published_for, *numbers, chosen))
+        row = {"name": scar.label, "source": scar.preset.source, "published_for": scar.preset.published_for, "chosen": chosen}
+        numbers = {"ratio": f"{scar.iir:.2f}", "area": f"{scar.scar_area_pct:.1f}", "volume": f"{scar.scar_pct_of_wall_volume:.2f}"}
+        rows.append(row | numbers)
     return rows

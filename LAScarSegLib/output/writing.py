@@ -1,7 +1,5 @@
 """Writes an analysis to a folder: volumes, surface, tables, figures, report and scene, all or nothing."""
 
-from __future__ import annotations
-
 import errno
 import logging
 import os
@@ -10,28 +8,40 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from ..analysis import Analysis
+from ..analysis.description import describe, probabilities_of
 from ..analysis.sources import MASKS
 from ..errors import LAScarSegError, ProcessingError
 from ..support.flags import QualityFlag
 from ..support.progress import Progress
-from ..support.whole_folder import disk_error, disk_is_full
+from ..support.whole_folder import FolderKind, check_folder, disk_error, disk_is_full, whole_folder
+from ..surface.polydata import write_vtp
 from ..volumes.files import COMPUTED, write_volume
-from ..volumes.volume import Box, Volume
+from ..volumes.volume import Volume
+from . import rendering
 from .csv_tables import write_curve_csv, write_json, write_measurements_csv
-from .layout import MARKER, SOURCES, check_output, whole_folder
-
-if TYPE_CHECKING:
-    from ..analysis import Analysis
+from .figures import FIGURES
+from .figures.style import require_matplotlib
+from .report import render_report, require_jinja2
 
 logger = logging.getLogger(__name__)
 
-__all__ = ["check_output", "write_results"]
-
+MARKER = "provenance.json"
+"""The file by which a folder is known as a result of ours; it is written last."""
+SOURCES = "sources"
+"""The entry of that file that says what the result follows from, beside scan and networks' probabilities (`analysis.description`)."""
+RESULT = FolderKind(
+    title="LAScarSeg result",
+    markers=frozenset({MARKER}),
+    names=frozenset(
+        {"cavity.nii.gz", "wall.nii.gz", "scar.nii.gz", "cavity_probability.nii.gz", "cavity_entropy.nii.gz", "scar_probability.nii.gz",
+         "scar_entropy.nii.gz", "sdm_cavity.nii.gz", "sdm_wall.nii.gz", "surface.vtp", "measurements.json", "measurements.csv",
+         "threshold_curve.csv", MARKER, "report.html", "figures", "scene.mrb"}
+    ),
+)  # fmt: skip
+"""ARCHITECTURE, "Results on disk", and the entropy beside the probability."""
 STAGE = "output"
-VOLUMES = (*MASKS, "sdm_cavity", "sdm_wall")
-"""Properties of `Analysis` that are written, each as NAME.nii.gz."""
 GZIP_LENGTH_MODULUS = 1 << 32
 """A gzip file ends with its uncompressed length modulo this (RFC 1952, ISIZE)."""
 NIFTI_HEADER_LIMIT = 1 << 16
@@ -45,6 +55,11 @@ class _Job:
     name: str
     write: Callable[[Path], None]
     weight: float = 0.1
+
+
+def check_output(folder: str | Path, force: bool = False) -> Path:
+    """The absolute path of `folder`, if a result may be written there (`whole_folder.check_folder`)."""
+    return check_folder(folder, force, RESULT)
 
 
 def write_results(
@@ -84,15 +99,11 @@ def write_results(
         from `progress`. Nothing is left behind.
     """
     if figures:
-        from .figures.style import require_matplotlib
-
         require_matplotlib()
     if report:
-        from .report import require_jinja2
-
         require_jinja2()
     folder = Path(folder).expanduser().resolve()
-    with whole_folder(folder, force) as partial:
+    with whole_folder(folder, force, RESULT) as partial:
         _Writer(analysis, partial, progress or Progress()).write(figures, report, scene)
     return folder
 
@@ -122,12 +133,10 @@ class _Writer:
         self._progress.report(STAGE, 1.0, "Saved")
 
     def _data_jobs(self) -> list[_Job]:
-        from ..surface.polydata import write_vtp
-
         analysis = self._analysis
         return [
-            *[_Job(f"{name}.nii.gz", self._volume_writer(name), 0.1 if name in MASKS else 0.7) for name in VOLUMES],
-            *self._network_jobs(),
+            *[_Job(f"{name}.nii.gz", lambda path, name=name: _write_whole(getattr(analysis, name), path)) for name in MASKS],
+            *[_Job(f"{name}.nii.gz", lambda path, make=make: _write_map(make(), path), 0.7) for name, make in self._maps().items()],
             _Job("surface.vtp", lambda path: write_vtp(analysis.surface, path)),
             _Job("measurements.json", lambda path: write_json(analysis.measurements_json(), path)),
             _Job("measurements.csv", lambda path: write_measurements_csv(analysis, path)),
@@ -135,36 +144,24 @@ class _Writer:
         ]
 
     def _figure_jobs(self) -> list[_Job]:
-        from .figures import FIGURES
-        from .rendering import check_rendering
-
         (self._folder / "figures").mkdir()
-        problem = check_rendering()
+        problem = rendering.check_rendering()
         if problem is not None:
             self._note("surface_figures_missing", f"The surface maps are missing: {problem}")
         drawable = [kind for kind in FIGURES if problem is None or not kind.needs_rendering]
         return [_Job(f"figures/{kind.file_name}", lambda path, kind=kind: kind.draw(self._analysis, path), 1.0) for kind in drawable]
 
-    def _network_jobs(self) -> list[_Job]:
-        """What networks say voxel by voxel: probability, and how sure they are."""
-        from ..analysis.description import probabilities_of
+    def _maps(self) -> dict[str, Callable[[], Volume]]:
+        """Distances, and what networks say voxel by voxel (0 around their box): probability, and how sure they are. Made when written."""
         from ..systems.uncertainty import entropy_map
 
-        jobs = []
-        for name, probability in probabilities_of(self._analysis).items():
-            box, inside = probability.box, Volume(probability.values, self._analysis.geometry.crop(probability.box))
-            jobs.append(_Job(f"{name}_probability.nii.gz", lambda path, box=box, inside=inside: self._write_box(inside, box, path), 0.7))
-            jobs.append(
-                _Job(f"{name}_entropy.nii.gz", lambda path, box=box, inside=inside: self._write_box(entropy_map(inside), box, path), 0.7)
-            )
-        return jobs
-
-    def _volume_writer(self, name: str) -> Callable[[Path], None]:
-        return lambda path: (_write_whole if name in MASKS else _write_map)(getattr(self._analysis, name), path)
-
-    def _write_box(self, inside: Volume, box: Box, path: Path) -> None:
-        """A map of a box on the whole grid, 0 around it."""
-        _write_map(inside.expand(box, self._analysis.geometry), path)
+        analysis, grid = self._analysis, self._analysis.geometry
+        maps = {"sdm_cavity": lambda: analysis.sdm_cavity, "sdm_wall": lambda: analysis.sdm_wall}
+        for name, probability in probabilities_of(analysis).items():
+            box, inside = probability.box, Volume(probability.values, grid.crop(probability.box))
+            maps[f"{name}_probability"] = lambda box=box, inside=inside: inside.expand(box, grid)
+            maps[f"{name}_entropy"] = lambda box=box, inside=inside: entropy_map(inside).expand(box, grid)
+        return maps
 
     def _write_scene(self, path: Path) -> None:
         from ..scene import write_mrb
@@ -179,13 +176,9 @@ class _Writer:
             self._note("scene_missing", f"scene.mrb is missing: {error}")
 
     def _write_report(self, path: Path) -> None:
-        from .report import write_report
-
-        write_report(self._analysis, path, self._folder / "figures", tuple(self._notes))
+        path.write_text(render_report(self._analysis, self._folder / "figures", self._notes), encoding="utf-8")
 
     def _write_provenance(self, path: Path) -> None:
-        from ..analysis.description import describe
-
         files = sorted(file.relative_to(self._folder).as_posix() for file in self._folder.rglob("*") if file.is_file())
         notes = [note.to_json() for note in self._notes]
         more = {"files": [*files, MARKER], "notes": notes, SOURCES: describe(self._analysis)}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft, ndimage
 
+from ..volumes.volume import Geometry
 from .render import ZERO_FILL
 
 BIAS_PEAK = 0.20
@@ -45,13 +46,13 @@ class Acquisition:
             breathing_mm=float(rng.uniform(0.3, 0.8)),
             slice_leak=float(rng.uniform(0.03, 0.10)),
             gain=float(rng.uniform(*GAIN_RANGE)),
-            bias=tuple(float(v) for v in rng.normal(0, 1, 6)),
+            bias=tuple(rng.normal(0, 1, 6).tolist()),
         )
 
 
-def coil_profile(shape: tuple[int, int, int], spacing_kji: tuple[float, float, float], bias: tuple[float, ...]) -> np.ndarray:
+def coil_profile(grid: Geometry, bias: tuple[float, ...]) -> np.ndarray:
     """(k, j, i) float32 smooth profile within 1 ± `BIAS_PEAK`, 1 in the middle: stronger towards the chest as a rule."""
-    k, j, i = (np.linspace(-1, 1, n, dtype=np.float32) * min(1.0, n * s / 360.0) for n, s in zip(shape, spacing_kji))
+    k, j, i = (np.linspace(-1, 1, n, dtype=np.float32) * min(1.0, n * s / 360.0) for n, s in zip(grid.shape, grid.spacing_kji))
     k, j = k[:, None, None], j[:, None]
     c = np.asarray(bias, np.float32)
     field = 0.5 * c[0] * k + (0.5 * c[1] - 0.6) * j + 0.5 * c[2] * i + 0.4 * (c[3] * i * j + c[4] * i * i + c[5] * j * j)
@@ -60,13 +61,11 @@ def coil_profile(shape: tuple[int, int, int], spacing_kji: tuple[float, float, f
     return (1 + BIAS_PEAK * field / peak).astype(np.float32)
 
 
-def texture(
-    shape: tuple[int, int, int], spacing_kji: tuple[float, float, float], acquisition: Acquisition, rng: np.random.Generator
-) -> np.ndarray:
+def texture(grid: Geometry, acquisition: Acquisition, rng: np.random.Generator) -> np.ndarray:
     """(k, j, i) float32 smooth noise, mean 0, with an SD of 1 after the scanner's blur."""
-    white = rng.standard_normal(shape, dtype=np.float32)
-    smooth = ndimage.gaussian_filter(white, [TEXTURE_MM / 2 / s for s in spacing_kji], mode="wrap")
-    seen = ndimage.gaussian_filter1d(leak_between_slices(smooth, acquisition), acquisition.breathing_mm / spacing_kji[1], axis=1)
+    white = rng.standard_normal(grid.shape, dtype=np.float32)
+    smooth = ndimage.gaussian_filter(white, [TEXTURE_MM / 2 / s for s in grid.spacing_kji], mode="wrap")
+    seen = ndimage.gaussian_filter1d(leak_between_slices(smooth, acquisition), acquisition.breathing_mm / grid.spacing_kji[1], axis=1)
     return smooth / seen.std(dtype=np.float64).astype(np.float32)
 
 
@@ -79,19 +78,14 @@ def leak_between_slices(picture: np.ndarray, acquisition: Acquisition) -> np.nda
 def acquire(picture: np.ndarray, spacing_kji: tuple[float, float, float], acquisition: Acquisition, rng: np.random.Generator) -> np.ndarray:
     """The magnitude image (k, 2j, 2i), float32, blood about 1, of what lies in the scanner.
 
-    Parameters
-    ----------
-    picture
-        (k, j, i) true grey levels averaged over the acquired voxels.
-    spacing_kji
-        acquired voxel size in mm.
+    `picture` (k, j, i) are true grey levels averaged over the acquired voxels, whose size in mm is `spacing_kji`.
     """
     blurred = leak_between_slices(picture, acquisition)
     rows, columns = picture.shape[1:]
     frequency = fft.fftfreq(rows)
     phase_encoding = np.exp(-2 * (np.pi * frequency * acquisition.breathing_mm / spacing_kji[1]) ** 2)
     # Breathing repeats from line to line: a modulation along k-space, hence shifted copies.
-    phase_encoding = phase_encoding * (1 + acquisition.ghost * np.cos(2 * np.pi * frequency * rows * acquisition.ghost_shift))
+    phase_encoding *= 1 + acquisition.ghost * np.cos(2 * np.pi * frequency * rows * acquisition.ghost_shift)
     image = np.empty((len(picture), rows * ZERO_FILL, columns * ZERO_FILL), np.float32)
     # A unitary transform keeps the noise's SD; the zero-filled image is scaled back by the factor in both axes.
     for k, plane in enumerate(blurred):

@@ -11,7 +11,7 @@ from ..surface.planes import CutPlane
 from ..surface.surface import REGION_BODY, REGION_EXCLUDED, REGION_LABELS
 from ..volumes.volume import Box, Geometry
 from .settings import VEIN_VARIANTS, PhantomSettings
-from .shapes import FAR_MM, Field, Shape, curve, dot, ellipsoid, grid_points, tube, union
+from .shapes import FAR_MM, Field, Shape, curve, dot, ellipsoid, grid_points, in_front_of, spread, tube, union, unit
 
 # Proportions and ranges are SCIENCE section 7's where it gives them; the rest is read off axial LGE scans.
 VOLUME_MEDIAN_ML, VOLUME_LOG_SD, VOLUME_RANGE_ML = 110.0, 0.33, (40.0, 220.0)
@@ -40,13 +40,13 @@ MITRAL_DISC_RADII = 1.25
 
 MITRAL_NORMAL = np.array([0.46, -0.70, -0.55])
 VEIN_PLACES = {
-    # name: side, kind, direction of the ostium from the centre (in semi-axes), direction of the axis
-    "LSPV": ("left", "superior", (0.80, 0.20, 0.56), (0.78, 0.02, 0.62)),
-    "LIPV": ("left", "inferior", (0.82, 0.50, -0.22), (0.86, 0.48, -0.08)),
-    "LCPV": ("left", "common", (0.86, 0.38, 0.20), (0.88, 0.36, 0.26)),
-    "RSPV": ("right", "superior", (-0.82, 0.05, 0.50), (-0.82, -0.25, 0.50)),
-    "RIPV": ("right", "inferior", (-0.82, 0.50, -0.25), (-0.88, 0.44, -0.12)),
-    "RMPV": ("right", "middle", (-0.95, 0.16, 0.10), (-0.99, 0.08, 0.06)),
+    # name: kind, direction of the ostium from the centre (in semi-axes), direction of the axis
+    "LSPV": ("superior", (0.80, 0.20, 0.56), (0.78, 0.02, 0.62)),
+    "LIPV": ("inferior", (0.82, 0.50, -0.22), (0.86, 0.48, -0.08)),
+    "LCPV": ("common", (0.86, 0.38, 0.20), (0.88, 0.36, 0.26)),
+    "RSPV": ("superior", (-0.82, 0.05, 0.50), (-0.82, -0.25, 0.50)),
+    "RIPV": ("inferior", (-0.82, 0.50, -0.25), (-0.88, 0.44, -0.12)),
+    "RMPV": ("middle", (-0.95, 0.16, 0.10), (-0.99, 0.08, 0.06)),
 }
 VEIN_NAMES = {
     "typical": ("LSPV", "LIPV", "RSPV", "RIPV"),
@@ -71,11 +71,10 @@ class Opening:
     axis: np.ndarray
     radius_mm: float
     length_mm: float
-    side: str = ""
 
     def along_and_across(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Distance beyond the opening along its axis, and from the axis, in mm, of points (3, …)."""
-        offset = points - self.origin.astype(points.dtype).reshape(3, *[1] * (points.ndim - 1))
+        offset = points - spread(self.origin, points)
         along = dot(self.axis, offset)
         return along, np.sqrt(np.maximum((offset**2).sum(axis=0) - along**2, 0))
 
@@ -88,15 +87,12 @@ class Opening:
             reach = reach + along
         return (along > 0) & (across < reach) & (along < 45.0)
 
-    def plane(self) -> CutPlane:
-        return CutPlane(self.name, tuple(float(v) for v in self.origin), tuple(float(v) for v in self.axis))
-
 
 @dataclass(frozen=True, eq=False)
 class Atrium:
     """One LA. `open_shape` has veins and mitral funnel that go on; the cavity is the part of it within the cuts.
 
-    `semi_axes` (3,) of the body, `veins` the pulmonary ostia (`length_mm` of stump), `lines` the veins' centre lines (n, 3).
+    `semi_axes` (3,) of the body, `veins` the pulmonary ostia (`length_mm` of stump), `lines` their centre lines (n, 3).
     """
 
     variant: str
@@ -106,7 +102,7 @@ class Atrium:
     veins: tuple[Opening, ...]
     appendage: Opening
     mitral: Opening
-    lines: dict[str, np.ndarray]
+    lines: tuple[np.ndarray, ...]
 
     def beyond_cuts(self, points: np.ndarray) -> np.ndarray:
         """mm that points (3, …) lie beyond the mitral plane or the end of a vein stump; negative in front of them."""
@@ -120,11 +116,6 @@ class Atrium:
                 radius = CUT_DISC_RADII * opening.radius_mm + 3.0 + CUT_WIDENING * np.maximum(along, 0)
             np.maximum(beyond, np.where(across < radius, along, -np.float32(FAR_MM)), out=beyond)
         return beyond
-
-    def cavity(self) -> Shape:
-        """The cavity: negative inside."""
-        shape = self.open_shape
-        return Shape(lambda p: np.maximum(shape.distance(p), self.beyond_cuts(p)), shape.low, shape.high)
 
     def region(self, points: np.ndarray) -> np.ndarray:
         """uint8 region (CemrgApp labels) of points (3, …): body 1, veins 11…, appendage 19, 0 beyond the mitral plane."""
@@ -140,7 +131,8 @@ class Atrium:
 
     def planes(self) -> tuple[CutPlane, ...]:
         """The mitral plane, the ostial planes of the veins, the neck of the appendage."""
-        return tuple(opening.plane() for opening in (self.mitral, *self.veins, self.appendage))
+        openings = (self.mitral, *self.veins, self.appendage)
+        return tuple(CutPlane(opening.name, tuple(opening.origin.tolist()), tuple(opening.axis.tolist())) for opening in openings)
 
 
 def draw_atrium(settings: PhantomSettings, rng: np.random.Generator) -> Atrium:
@@ -153,12 +145,12 @@ def draw_atrium(settings: PhantomSettings, rng: np.random.Generator) -> Atrium:
     # Veins and appendage keep their size, so the body takes up what is missing; two rounds reach 0.1 %.
     for _ in range(3):
         atrium = _build(variant, radius, volume_ml, np.random.default_rng(seed))
-        excess = cavity_volume_ml(atrium) - volume_ml
-        radius -= excess * 1000 / (4 * np.pi * radius**2) / 1.1
+        excess_ml = _cavity_volume_ml(atrium, 1.5) - volume_ml
+        radius -= excess_ml * 1000 / (4 * np.pi * radius**2) / 1.1
     return _build(variant, radius, volume_ml, np.random.default_rng(seed))
 
 
-def cavity_volume_ml(atrium: Atrium, step_mm: float = 1.5) -> float:
+def _cavity_volume_ml(atrium: Atrium, step_mm: float) -> float:
     """Volume of the cavity by sampling its implicit function every `step_mm`."""
     _, distance = _sampled_cavity(atrium, step_mm)
     return float(np.clip(0.5 - distance / step_mm, 0, 1).sum(dtype=np.float64)) * step_mm**3 / 1000
@@ -173,11 +165,12 @@ def cavity_extent(atrium: Atrium) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _sampled_cavity(atrium: Atrium, step_mm: float) -> tuple[Geometry, np.ndarray]:
-    shape = atrium.cavity()
+    """A grid around the LA and its cavity's implicit function there (k, j, i), negative inside."""
+    shape = atrium.open_shape
     size = tuple(int(n) for n in np.ceil((shape.high - shape.low) / step_mm) + 1)
-    grid = Geometry(size, (step_mm,) * 3, tuple(float(v) for v in shape.low))
+    grid = Geometry(size, (step_mm,) * 3, tuple(shape.low.tolist()))
     whole = Box((0, 0, 0), grid.shape)
-    return grid, np.maximum(atrium.open_shape.on_grid(grid, whole, 6.0), atrium.beyond_cuts(grid_points(grid, whole)))
+    return grid, np.maximum(shape.on_grid(grid, whole, 6.0), atrium.beyond_cuts(grid_points(grid, whole)))
 
 
 def _build(variant: str, radius: float, volume_ml: float, rng: np.random.Generator) -> Atrium:
@@ -185,17 +178,13 @@ def _build(variant: str, radius: float, volume_ml: float, rng: np.random.Generat
     semi_axes = radius * proportions / np.prod(proportions) ** (1 / 3)
     body = ellipsoid((0, 0, 0), semi_axes, BODY_POWER)
     size = (volume_ml / VOLUME_MEDIAN_ML) ** 0.15
-    veins, lines, shapes = [], {}, [body]
-    for name in VEIN_NAMES[variant]:
-        raised = MIDDLE_VEIN_MAKES_ROOM.get(name, 0.0) if variant == "right_middle" else 0.0
-        vein, line, shape = _draw_vein(name, semi_axes, size, raised, rng)
-        veins.append(vein)
-        lines[name] = line
-        shapes.append(shape)
-    appendage, appendage_shapes = _draw_appendage(semi_axes, size, rng)
+    raised = MIDDLE_VEIN_MAKES_ROOM if variant == "right_middle" else {}
+    drawn = [_draw_vein(name, semi_axes, size, raised.get(name, 0.0), rng) for name in VEIN_NAMES[variant]]
+    veins, lines, stems = zip(*drawn)
+    appendage, lobes = _draw_appendage(semi_axes, size, rng)
     mitral, funnel = _draw_mitral(body.distance, size, rng)
-    open_shape = union([*shapes, *appendage_shapes, funnel], BLEND_MM)
-    return Atrium(variant, semi_axes, float(rng.uniform(*WALL_MM)), open_shape, tuple(veins), appendage, mitral, lines)
+    open_shape = union([body, *stems, *lobes, funnel], BLEND_MM)
+    return Atrium(variant, semi_axes, float(rng.uniform(*WALL_MM)), open_shape, veins, appendage, mitral, lines)
 
 
 def on_body(direction: np.ndarray, semi_axes: np.ndarray) -> np.ndarray:
@@ -207,11 +196,11 @@ def on_body(direction: np.ndarray, semi_axes: np.ndarray) -> np.ndarray:
 def _draw_vein(
     name: str, semi_axes: np.ndarray, size: float, raised: float, rng: np.random.Generator
 ) -> tuple[Opening, np.ndarray, Shape]:
-    side, kind, place, axis = VEIN_PLACES[name]
+    """The ostium, the centre line (n, 3) and the shape of a vein; `raised` moves its ostium along z, in semi-axes."""
+    kind, place, axis = VEIN_PLACES[name]
     up = np.array([0.0, 0.0, raised])
     surface = on_body(place + up + 0.04 * rng.standard_normal(3), semi_axes)
-    axis = axis + up + 0.07 * rng.standard_normal(3)
-    axis /= np.linalg.norm(axis)
+    axis = unit(axis + up + 0.07 * rng.standard_normal(3))
     radius = float(rng.uniform(*OSTIUM_DIAMETER_MM[kind])) / 2 * size
     stump = float(rng.uniform(*STUMP_LENGTH_MM))
     ostium = surface + OSTIUM_BEYOND_BODY_MM * axis
@@ -223,42 +212,31 @@ def _draw_vein(
     radii = radius * np.interp(distance, [0.0, stump, stump + 22.0], [1.0, 0.88, 0.55])
     ovalness = float(rng.uniform(*OVALNESS))
     # Ostia are higher than wide: thin across the front-back direction.
-    flat = np.cross(axis, np.cross([0.0, 1.0, 0.0], axis))
-    flat /= np.linalg.norm(flat)
-    vein = Opening(name, ostium, axis, radius, stump, side)
-    return vein, line, tube(line, radii * np.sqrt(ovalness), flat, ovalness)
+    flat = unit(np.cross(axis, np.cross([0.0, 1.0, 0.0], axis)))
+    return Opening(name, ostium, axis, radius, stump), line, tube(line, radii * np.sqrt(ovalness), flat, ovalness)
 
 
 def _draw_appendage(semi_axes: np.ndarray, size: float, rng: np.random.Generator) -> tuple[Opening, list[Shape]]:
     surface = on_body(np.array(APPENDAGE_PLACE) + 0.03 * rng.standard_normal(3), semi_axes)
-    axis = APPENDAGE_AXIS + 0.06 * rng.standard_normal(3)
-    axis /= np.linalg.norm(axis)
+    axis = unit(APPENDAGE_AXIS + 0.06 * rng.standard_normal(3))
     neck = float(rng.uniform(8.0, 10.0)) * size
     length = float(rng.uniform(24.0, 32.0)) * size
-    bend = np.cross(axis, [0.3, 0.2, 1.0])
-    bend = bend / np.linalg.norm(bend) * rng.choice([-1.0, 1.0])
+    bend = unit(np.cross(axis, [0.3, 0.2, 1.0])) * rng.choice([-1.0, 1.0])
     tip = surface + length * axis + 10.0 * bend + np.array([0.0, -2.0, -4.0])
     line = curve(surface - 8.0 * axis, surface + 0.55 * length * axis, tip, points=9)
     lobe = surface + 0.6 * length * axis
     lobes = [ellipsoid(lobe + 6.0 * d, 6.5 * size * np.array([1.0, 0.8, 0.9])) for d in rng.standard_normal((2, 3)) / np.sqrt(3)]
     shape = tube(line, np.linspace(neck, 0.45 * neck, len(line)))
-    return Opening("LAA", surface + NECK_BEYOND_BODY_MM * axis, axis, neck, np.inf, "left"), [shape, *lobes]
+    return Opening("LAA", surface + NECK_BEYOND_BODY_MM * axis, axis, neck, np.inf), [shape, *lobes]
 
 
 def _draw_mitral(body: Field, size: float, rng: np.random.Generator) -> tuple[Opening, Shape]:
-    axis = MITRAL_NORMAL + 0.05 * rng.standard_normal(3)
-    axis /= np.linalg.norm(axis)
+    axis = unit(MITRAL_NORMAL + 0.05 * rng.standard_normal(3))
     radius = float(np.clip(rng.uniform(*MITRAL_DIAMETER_MM) * size, *MITRAL_DIAMETER_MM)) / 2
     steps = np.linspace(5.0, 80.0, 751)
     height = steps[np.argmax(body((axis[:, None] * steps).astype(np.float32)) > 0)]
     centre = axis * (height + 1.0)
     # A funnel as wide as the annulus; it ends just beyond the plane, in the ventricle.
     line = np.array([axis * (0.25 * height), centre + 2.0 * axis])
-    return Opening("MV", centre, axis, radius, 0.0), tube(line, np.full(2, radius)).minus(
-        lambda p: _beyond(p, centre + 5.0 * axis, axis)
-    )
-
-
-def _beyond(points: np.ndarray, origin: np.ndarray, axis: np.ndarray) -> np.ndarray:
-    """mm in front of the plane (positive) of points (3, …)."""
-    return np.float32(origin @ axis) - dot(axis, points)
+    funnel = tube(line, radius).where(in_front_of(centre + 5.0 * axis, axis))
+    return Opening("MV", centre, axis, radius, 0.0), funnel

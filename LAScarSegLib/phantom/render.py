@@ -1,12 +1,12 @@
 """From shapes to voxels: the LA at 0.3 × 0.3 × 0.5 mm, averaged to the acquired voxels; labels by majority."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..volumes.volume import Box, Geometry
+from ..volumes.volume import Box
 from .scar import ScarPattern
-from .wall import NodeGrid
 
 PER_VOXEL = 2
 """Fine samples per image voxel along each in-plane axis: 0.31 mm at the usual 0.625 mm."""
@@ -38,7 +38,7 @@ class Rendering:
     """The LA in the block `box` of the image grid.
 
     `acquired` (k, j/2, i/2) grey levels averaged over the acquired voxels; `cavity`, `wall`, `scar` (k, j, i) bool;
-    `volumes_ml` of the three counted on the fine samples.
+    `volumes_ml` of the LA's cavity, of wall and of scar, counted on the fine samples, by their keys in the truth.
     """
 
     box: Box
@@ -49,55 +49,38 @@ class Rendering:
     volumes_ml: dict[str, float]
 
 
-@dataclass(frozen=True, eq=False)
-class WallGreys:
-    """Fields (k, j, i) on the nodes: grey levels of scar and of the wall without it; `sheath` is positive where enhancing
-    tissue lies on the wall."""
-
-    scar: np.ndarray
-    wall: np.ndarray
-    sheath: np.ndarray
-
-
-def draw_wall_greys(pattern: ScarPattern, wall_level: float, rng: np.random.Generator) -> WallGreys:
-    """Patchy grey levels for scar, fibrosis and healthy wall (SCIENCE section 7)."""
+def draw_wall_greys(pattern: ScarPattern, wall_level: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Patchy fields (k, j, i) on the nodes (SCIENCE section 7): grey levels of the wall without scar, and of scar (fibrosis
+    included); the third is positive where enhancing tissue lies on the wall."""
     nodes = pattern.nodes
     texture, cores = nodes.noise(rng, PATCH_MM), nodes.noise(rng, 1.5 * PATCH_MM)
     ablation = SCAR_MEAN + SCAR_SD * texture + CORE_BOOST * np.clip(cores - 0.8, 0, 1.5)
-    grey = np.clip(FIBROSIS_MEAN + FIBROSIS_SD * texture, *FIBROSIS_RANGE)
-    points = nodes.points(nodes.band)
-    ablated = pattern.ablation_mm(points) > nodes.sample(pattern.fibrosis, points)
-    flat = grey.ravel()
-    flat[nodes.band] = np.where(ablated, np.clip(ablation, *SCAR_RANGE).ravel()[nodes.band], flat[nodes.band])
+    scar = np.clip(FIBROSIS_MEAN + FIBROSIS_SD * texture, *FIBROSIS_RANGE)
+    ablated = nodes.band[pattern.ablation_mm(nodes.band_points) > pattern.fibrosis_mm(nodes.band_points)]
+    scar.flat[ablated] = np.clip(ablation.flat[ablated], *SCAR_RANGE)
     wall = wall_level + WALL_SD * nodes.noise(rng, WALL_PATCH_MM)
     folds = nodes.noise(rng, 3.5)
-    sheath = folds - np.quantile(folds.ravel()[nodes.band], 1 - rng.uniform(*SHEATH_SHARE))
-    return WallGreys(flat.reshape(grey.shape).astype(np.float32), wall.astype(np.float32), sheath.astype(np.float32))
+    sheath = folds - np.quantile(folds.flat[nodes.band], 1 - rng.uniform(*SHEATH_SHARE))
+    return wall.astype(np.float32), scar.astype(np.float32), sheath.astype(np.float32)
 
 
 def scar_field(pattern: ScarPattern) -> np.ndarray:
     """(k, j, i) on the nodes, positive in scar: every node takes the value of the surface point below it."""
     nodes = pattern.nodes
-    gradient = np.stack([g.ravel()[nodes.band] for g in np.gradient(nodes.distance, *nodes.geometry.spacing_kji)][::-1], axis=1)
+    gradient = np.stack([g.flat[nodes.band] for g in np.gradient(nodes.distance, *nodes.geometry.spacing_kji)][::-1], axis=1)
     gradient /= np.maximum(np.linalg.norm(gradient, axis=1, keepdims=True), 1e-6)
-    below = nodes.points(nodes.band) - nodes.distance.ravel()[nodes.band, None] * (gradient @ nodes.geometry.rotation.T)
-    scar = np.full(nodes.geometry.shape, np.float32(-10.0))
-    scar.ravel()[nodes.band] = np.clip(pattern.signed_mm(below), -10, 10)
-    return scar
+    below = nodes.band_points - nodes.distance.flat[nodes.band][:, None] * (gradient @ nodes.geometry.rotation.T)
+    return nodes.from_band(np.clip(pattern.signed_mm(below), -10, 10), -10.0)
 
 
-def render(box: Box, image: Geometry, nodes: NodeGrid, base: np.ndarray, scar: np.ndarray, greys: WallGreys, wall_mm: float) -> Rendering:
+def render(box: Box, pattern: ScarPattern, base: np.ndarray, greys: Sequence[np.ndarray], wall_mm: float, voxel_ml: float) -> Rendering:
     """Average the LA over acquired voxels, slice by slice.
 
-    Parameters
-    ----------
-    base
-        (k, j, i) grey levels on the nodes of all that isn't LA.
-    scar
-        (k, j, i) on the nodes, positive in scar.
+    `base` are the grey levels (k, j, i) on the nodes of all that isn't LA, `greys` those of `draw_wall_greys`; an image voxel
+    has `voxel_ml`.
     """
     depth, rows, columns = box.shape
-    fields = np.stack([nodes.distance, nodes.beyond, scar, base, greys.wall, greys.scar, greys.sheath])
+    fields = np.stack([pattern.nodes.distance, pattern.nodes.beyond, scar_field(pattern), base, *greys])
     across_j, across_i = (_taps(n * PER_VOXEL, m) for n, m in ((rows, fields.shape[2]), (columns, fields.shape[3])))
     nodes_k, weights_k = _taps(depth * PER_SLICE, fields.shape[1])
     acquired = np.zeros((depth, rows // ZERO_FILL, columns // ZERO_FILL), np.float32)
@@ -110,7 +93,11 @@ def render(box: Box, image: Geometry, nodes: NodeGrid, base: np.ndarray, scar: n
         acquired[k] += _block_mean(grey, PER_VOXEL * ZERO_FILL)
         for share, mask in zip(shares, masks):
             share[k] += _block_mean(mask.astype(np.float32), PER_VOXEL)
-    return _labelled(box, acquired / PER_SLICE, shares / PER_SLICE, image.voxel_volume_ml)
+    shares /= PER_SLICE
+    volumes = {f"{name}_volume_ml": float(share.sum(dtype=np.float64)) * voxel_ml for name, share in zip(("la", "wall", "scar"), shares)}
+    # Majority of fine samples: more than half of a voxel; a wall voxel is scar when more than half of its wall is.
+    cavity, wall = shares[0] > 0.5, shares[1] > 0.5
+    return Rendering(box, acquired / PER_SLICE, cavity, wall, wall & (shares[2] > 0.5 * shares[1]), volumes)
 
 
 def _compose(fields: np.ndarray, wall_mm: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -126,14 +113,6 @@ def _compose(fields: np.ndarray, wall_mm: float) -> tuple[np.ndarray, np.ndarray
     grey[scarred] = scar_grey[scarred]
     grey[cavity] = 1.0
     return grey, cavity, wall, scarred
-
-
-def _labelled(box: Box, acquired: np.ndarray, shares: np.ndarray, voxel_ml: float) -> Rendering:
-    """Majority of fine samples: more than half of a voxel; a wall voxel is scar when more than half of its wall is."""
-    cavity, wall, scar = shares
-    volumes = {name: float(share.sum(dtype=np.float64)) * voxel_ml for name, share in zip(("cavity", "wall", "scar"), shares)}
-    is_wall = wall > 0.5
-    return Rendering(box, acquired, cavity > 0.5, is_wall, is_wall & (scar > 0.5 * wall), volumes)
 
 
 def _taps(samples: int, nodes: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,8 @@
 """Where the scar is: bands around the veins with gaps, a roof line, patches of fibrosis; all on the LA surface, in mm."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy import ndimage
@@ -27,6 +29,8 @@ LINE_STEP_MM = 0.25
 BETWEEN_GAPS_MM = 6.0
 """Scar left between two gaps, so that they stay two."""
 NO_SCAR_MM = -50.0
+Outline = tuple[str, np.ndarray, tuple[str, ...]]
+"""A lesion's name, its line (n, 3) and the veins that it encircles."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,10 +54,10 @@ class Lesion:
     half_width_mm: np.ndarray
     encircles: tuple[str, ...] = ()
     gaps: tuple[Gap, ...] = ()
-    _tree: cKDTree = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_tree", cKDTree(self.points))
+    @cached_property
+    def _tree(self) -> cKDTree:
+        return cKDTree(self.points)
 
     @property
     def closed(self) -> bool:
@@ -64,12 +68,12 @@ class Lesion:
         """Length of the whole line, gaps included."""
         return len(self.points) * LINE_STEP_MM
 
-    def signed_mm(self, points: np.ndarray, widen_mm: float = 0.0) -> np.ndarray:
+    def signed_mm(self, points: np.ndarray) -> np.ndarray:
         """mm inside the scar of this line (negative: outside it, or inside a gap) of surface points (n, 3)."""
         distance, nearest = self._tree.query(points, distance_upper_bound=20.0)
         found = np.isfinite(distance)
         nearest = np.where(found, nearest, 0)
-        inside = np.where(found, self.half_width_mm[nearest] + widen_mm - distance, NO_SCAR_MM)
+        inside = np.where(found, self.half_width_mm[nearest] - distance, NO_SCAR_MM)
         return np.minimum(inside, self.outside_gaps_mm()[nearest])
 
     def outside_gaps_mm(self) -> np.ndarray:
@@ -94,11 +98,15 @@ class ScarPattern:
 
     def ablation_mm(self, points: np.ndarray) -> np.ndarray:
         """mm inside ablation scar of surface points (n, 3); negative outside."""
-        return np.max([np.full(len(points), NO_SCAR_MM), *(lesion.signed_mm(points) for lesion in self.lesions)], axis=0)
+        return _inside_lesions_mm(self.lesions, points)
+
+    def fibrosis_mm(self, points: np.ndarray) -> np.ndarray:
+        """About mm inside fibrosis of points (n, 3); negative outside."""
+        return self.nodes.sample(self.fibrosis, points)
 
     def signed_mm(self, points: np.ndarray) -> np.ndarray:
         """Positive inside any scar (about mm) of surface points (n, 3)."""
-        return np.maximum(self.ablation_mm(points), self.nodes.sample(self.fibrosis, points))
+        return np.maximum(self.ablation_mm(points), self.fibrosis_mm(points))
 
 
 def draw_scar(settings: PhantomSettings, atrium: Atrium, nodes: NodeGrid, mesh: Surface, rng: np.random.Generator) -> ScarPattern:
@@ -110,9 +118,15 @@ def draw_scar(settings: PhantomSettings, atrium: Atrium, nodes: NodeGrid, mesh: 
     share = (settings.scar_pct or float(np.clip(drawn, *SCAR_PCT_RANGE))) / 100
     # Share of the drawn area that is fibrosis rather than ablation scar.
     patches = 1.0 if native else rng.uniform(0.1, 0.3)
-    lesions = () if native else _draw_lesions(atrium, mesh, share * (1 - patches), rng)
-    fibrosis = _draw_fibrosis(atrium, nodes, mesh, lesions, share, rng)
-    return ScarPattern(lesions, fibrosis, nodes)
+    wall = _on_wall(atrium, mesh.points)
+    wall_mm2 = float(mesh.vertex_area_mm2[wall].sum())
+    lesions = () if native else _draw_lesions(atrium, mesh, share * (1 - patches) * wall_mm2, rng)
+    fibrosis = _draw_fibrosis(nodes, mesh, wall, lesions, share, rng)
+    # No patch grows on veins. Mirrored rather than sunk, so that linear interpolation ends it on the border and not before it.
+    values = fibrosis.flat[nodes.band]
+    values = np.where(_on_wall(atrium, nodes.band_points), values, -np.abs(values))
+    values = np.minimum(values, _gap_room_mm(lesions, nodes.band_points))
+    return ScarPattern(lesions, nodes.from_band(values, NO_SCAR_MM), nodes)
 
 
 def ostium_distance_mm(vein: Opening, points: np.ndarray) -> np.ndarray:
@@ -122,60 +136,68 @@ def ostium_distance_mm(vein: Opening, points: np.ndarray) -> np.ndarray:
     return np.where(vein.holds(points.T), -distance, distance)
 
 
-def _draw_lesions(atrium: Atrium, mesh: Surface, share: float, rng: np.random.Generator) -> tuple[Lesion, ...]:
-    wall = wall_area_mm2(atrium, mesh)
-    outlines = []
+def _on_wall(atrium: Atrium, points: np.ndarray) -> np.ndarray:
+    """(n,) bool: which surface points (n, 3) are LA wall proper: the body, without veins, appendage and mitral disc."""
+    return atrium.region(points.T.astype(np.float32)) == REGION_BODY
+
+
+def _inside_lesions_mm(lesions: Sequence[Lesion], points: np.ndarray) -> np.ndarray:
+    """(n,) mm inside any of the lesions of surface points (n, 3); negative outside."""
+    return np.max([np.full(len(points), NO_SCAR_MM), *(lesion.signed_mm(points) for lesion in lesions)], axis=0)
+
+
+def _gap_room_mm(lesions: Sequence[Lesion], points: np.ndarray) -> np.ndarray:
+    """(n,) mm of points (n, 3) from the surroundings of the nearest gap; negative where a patch would close it."""
+    gaps = [gap for lesion in lesions for gap in lesion.gaps]
+    rooms = (np.linalg.norm(points - gap.centre, axis=1) - gap.length_mm / 2 - BAND_WIDTH_MM[1] for gap in gaps)
+    return np.min([np.full(len(points), np.inf), *rooms], axis=0)
+
+
+def _draw_lesions(atrium: Atrium, mesh: Surface, area_mm2: float, rng: np.random.Generator) -> tuple[Lesion, ...]:
+    """Bands on both sides and perhaps a roof line, about as wide as makes them cover `area_mm2`."""
+    lines = []
     for side in ("left", "right"):
-        veins = [v for v in atrium.veins if v.side == side]
+        veins = [v for v in atrium.veins if v.name.startswith(side[0].upper())]
         # A middle vein leaves no room for bands of their own: three are always encircled together.
         together = rng.random() < PAIR_SHARE or len(veins) != 2
-        outlines += _encirclements(veins, together, mesh, rng)
-    roof = _roof_line(outlines, mesh) if rng.random() < ROOF_LINE_SHARE else None
-    lines = [(name, line, names) for name, line, names in outlines] + ([("roof", roof, ())] if roof is not None else [])
-    width = float(np.clip(share * wall / (sum(len(line) for _, line, _ in lines) * LINE_STEP_MM), *BAND_WIDTH_MM))
+        lines += _encirclements(side, veins, together, mesh, rng)
+    if rng.random() < ROOF_LINE_SHARE:
+        lines += _roof_line(lines, mesh)
+    width = float(np.clip(area_mm2 / (sum(len(line) for _, line, _ in lines) * LINE_STEP_MM), *BAND_WIDTH_MM))
     bare = [Lesion(name, line, _half_width(len(line), width, bool(names), rng), names) for name, line, names in lines]
     return tuple(_with_gaps(lesion, [other for other in bare if other is not lesion], rng) for lesion in bare)
 
 
-def _encirclements(
-    veins: list[Opening], together: bool, mesh: Surface, rng: np.random.Generator
-) -> list[tuple[str, np.ndarray, tuple[str, ...]]]:
-    """Name, line and veins of the bands of one side."""
-    distances = [ostium_distance_mm(v, mesh.points) for v in veins]
+def _encirclements(side: str, veins: list[Opening], together: bool, mesh: Surface, rng: np.random.Generator) -> list[Outline]:
+    """The bands of one side."""
+    distances = {vein.name: ostium_distance_mm(vein, mesh.points) for vein in veins}
     to_middle = float(rng.uniform(*BAND_DISTANCE_MM)) + np.mean(BAND_WIDTH_MM) / 2
-    if together:
-        names = tuple(v.name for v in veins)
-        name = f"{veins[0].side} pair" if len(veins) > 1 else names[0]
-        loops = isolines(mesh, np.min(distances, axis=0) - to_middle)
-        return [(name, resample(smooth_loop(loops[0])), names)] if loops else []
     bands = []
-    for vein, distance in zip(veins, distances):
-        others = np.min([np.maximum(d, 0) for v, d in zip(veins, distances) if v is not vein], axis=0)
+    for names in [tuple(distances)] if together else [(name,) for name in distances]:
+        own = np.min([distances[name] for name in names], axis=0)
         # Between two near ostia there is no room: the band runs along the middle of the carina.
-        loops = isolines(mesh, distance - np.minimum(to_middle, others))
-        bands += [(vein.name, resample(smooth_loop(loops[0])), (vein.name,))] if loops else []
+        others = [np.maximum(distance, 0) for name, distance in distances.items() if name not in names]
+        loops = isolines(mesh, own - np.min([np.full(len(own), to_middle), *others], axis=0))
+        name = names[0] if len(names) == 1 else f"{side} pair"
+        bands += [(name, _smooth_loop(loops[0]), names)] if loops else []
     return bands
 
 
-def _roof_line(outlines: list[tuple[str, np.ndarray, tuple[str, ...]]], mesh: Surface) -> np.ndarray | None:
-    """A line over the roof from the left to the right bands; None when one side has no band."""
-    left = [line for _, line, names in outlines if any(n.startswith("L") for n in names)]
-    right = [line for _, line, names in outlines if any(n.startswith("R") for n in names)]
-    if not left or not right:
-        return None
+def _roof_line(bands: list[Outline], mesh: Surface) -> list[Outline]:
+    """A line over the roof from the left to the right bands; none when one side has no band."""
+    sides = [[line for _, line, names in bands if names[0].startswith(side)] for side in "LR"]
+    if not all(sides):
+        return []
     # The ends nearest to the midline, high up: z counts as much as closeness.
-    ends = [max(np.concatenate(lines), key=lambda p: p[2] - 1.0 * abs(p[0])) for lines in (left, right)]
-    chord = np.linspace(*ends, 60)
+    chord = np.linspace(*(max(np.concatenate(lines), key=lambda p: p[2] - 1.0 * abs(p[0])) for lines in sides), 60)
     rise = np.sin(np.linspace(0, np.pi, 60))[:, None] * np.array([0.0, 0.0, 12.0])
-    tree = cKDTree(mesh.points)
-    line = mesh.points[tree.query(chord + rise)[1]]
-    return resample(ndimage.gaussian_filter1d(line, 2.0, axis=0, mode="nearest"))
+    line = mesh.points[cKDTree(mesh.points).query(chord + rise)[1]]
+    return [("roof", resample(ndimage.gaussian_filter1d(line, 2.0, axis=0, mode="nearest")), ())]
 
 
-def smooth_loop(line: np.ndarray) -> np.ndarray:
+def _smooth_loop(line: np.ndarray) -> np.ndarray:
     """A closed line without the mesh's jags (Gaussian of 1.5 mm along it), end not repeated."""
-    even = resample(line)
-    return ndimage.gaussian_filter1d(even, 1.5 / LINE_STEP_MM, axis=0, mode="wrap")
+    return resample(ndimage.gaussian_filter1d(resample(line), 1.5 / LINE_STEP_MM, axis=0, mode="wrap"))
 
 
 def resample(line: np.ndarray) -> np.ndarray:
@@ -197,73 +219,36 @@ def _with_gaps(lesion: Lesion, others: list[Lesion], rng: np.random.Generator) -
     """The lesion with gaps where no other lesion would fill them."""
     if not lesion.closed:
         return lesion
-    mean = GAPS_PER_PAIR if len(lesion.encircles) > 1 or lesion.encircles[0] == "LCPV" else GAPS_PER_PAIR / 2
-    wanted = int(rng.poisson(mean))
-    covered = np.zeros(len(lesion.points), bool)
-    for other in others:
-        covered |= other.signed_mm(lesion.points) > -3.0
-    gaps: list[Gap] = []
+    pair = len(lesion.encircles) > 1 or lesion.encircles == ("LCPV",)
+    wanted = int(rng.poisson(GAPS_PER_PAIR if pair else GAPS_PER_PAIR / 2))
+    covered = _inside_lesions_mm(others, lesion.points) > -3.0
     for _ in range(40 * wanted):
-        if len(gaps) == wanted:
+        if len(lesion.gaps) == wanted:
             break
         length = float(np.clip(GAP_MEDIAN_MM * np.exp(GAP_LOG_SD * rng.standard_normal()), GAP_MIN_MM, GAP_MAX_MM))
         start = float(rng.uniform(0, lesion.length_mm))
-        if _fits(lesion, start, length, gaps, covered):
+        stretch = np.arange(start - BETWEEN_GAPS_MM, start + length + BETWEEN_GAPS_MM, LINE_STEP_MM) / LINE_STEP_MM
+        taken = stretch.astype(int) % len(lesion.points)
+        if not covered[taken].any() and (lesion.outside_gaps_mm()[taken] > 0).all():
             middle = int((start + length / 2) / LINE_STEP_MM) % len(lesion.points)
-            gaps.append(Gap(start, length, lesion.points[middle]))
-    return Lesion(lesion.name, lesion.points, lesion.half_width_mm, lesion.encircles, tuple(gaps))
-
-
-def _fits(lesion: Lesion, start: float, length: float, gaps: list[Gap], covered: np.ndarray) -> bool:
-    stretch = np.arange(start - BETWEEN_GAPS_MM, start + length + BETWEEN_GAPS_MM, LINE_STEP_MM) / LINE_STEP_MM
-    index = stretch.astype(int) % len(lesion.points)
-    trial = Lesion(lesion.name, lesion.points, lesion.half_width_mm, lesion.encircles, tuple(gaps))
-    return not covered[index].any() and bool((trial.outside_gaps_mm()[index] > 0).all())
+            lesion = replace(lesion, gaps=(*lesion.gaps, Gap(start, length, lesion.points[middle])))
+    return lesion
 
 
 def _draw_fibrosis(
-    atrium: Atrium, nodes: NodeGrid, mesh: Surface, lesions: tuple[Lesion, ...], share: float, rng: np.random.Generator
+    nodes: NodeGrid, mesh: Surface, wall: np.ndarray, lesions: tuple[Lesion, ...], share: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """(k, j, i) about mm inside patches; its zero level makes all scar together cover `share` of the wall proper."""
+    """(k, j, i) about mm inside patches; its zero level makes all scar together cover `share` of `wall` (N,), the wall proper."""
     patches = nodes.noise(rng, 4.5) + 0.35 * nodes.noise(rng, 1.8)
     values = nodes.sample(patches, mesh.points)
-    region = atrium.region(mesh.points.T.astype(np.float32))
-    # No patch closes a gap, and none grows on veins.
-    barred = region != REGION_BODY
-    scar = np.zeros(len(mesh.points), bool)
-    for lesion in lesions:
-        scar |= lesion.signed_mm(mesh.points) > 0
-        for gap in lesion.gaps:
-            barred |= np.linalg.norm(mesh.points - gap.centre, axis=1) < gap.length_mm / 2 + BAND_WIDTH_MM[1]
-    area = mesh.vertex_area_mm2 * (region == REGION_BODY)
+    scar = _inside_lesions_mm(lesions, mesh.points) > 0
+    area = mesh.vertex_area_mm2 * wall
     missing = share * area.sum() - area[scar].sum()
-    free = np.flatnonzero(~barred & ~scar & (area > 0))
-    order = free[np.argsort(-values[free])]
-    filled = np.searchsorted(np.cumsum(area[order]), max(missing, 0.0))
-    level = values[order[min(filled, len(order) - 1)]] if missing > 0 and len(order) else np.inf
-    if not np.isfinite(level):
+    # No patch closes a gap.
+    free = np.flatnonzero(~scar & (area > 0) & (_gap_room_mm(lesions, mesh.points) >= 0))
+    if missing <= 0 or not len(free):
         return np.full(nodes.geometry.shape, np.float32(NO_SCAR_MM))
+    order = free[np.argsort(-values[free])]
+    filled = np.searchsorted(np.cumsum(area[order]), missing)
     # The noise falls by about 1 per correlation length: a scale that makes it roughly mm.
-    fibrosis = ((patches - np.float32(level)) * 3.0).astype(np.float32)
-    return _bar(fibrosis, atrium, nodes, lesions)
-
-
-def _bar(fibrosis: np.ndarray, atrium: Atrium, nodes: NodeGrid, lesions: tuple[Lesion, ...]) -> np.ndarray:
-    points = nodes.points(nodes.band)
-    values = fibrosis.ravel()[nodes.band]
-    # Mirrored rather than sunk, so that linear interpolation ends the patch on the border and not before it.
-    elsewhere = atrium.region(points.T.astype(np.float32)) != REGION_BODY
-    values[elsewhere] = -np.abs(values[elsewhere])
-    for lesion in lesions:
-        for gap in lesion.gaps:
-            room = np.linalg.norm(points - gap.centre, axis=1) - gap.length_mm / 2 - BAND_WIDTH_MM[1]
-            values = np.minimum(values, room)
-    barred = np.full(fibrosis.shape, np.float32(NO_SCAR_MM))
-    barred.ravel()[nodes.band] = values
-    return barred
-
-
-def wall_area_mm2(atrium: Atrium, mesh: Surface) -> float:
-    """Area of the LA wall proper: the body, without veins, appendage and mitral disc."""
-    region = atrium.region(mesh.points.T.astype(np.float32))
-    return float(mesh.vertex_area_mm2[region == REGION_BODY].sum())
+    return (patches - np.float32(values[order[min(filled, len(order) - 1)]])) * 3.0

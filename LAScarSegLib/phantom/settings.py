@@ -1,7 +1,6 @@
 """What can be chosen about a phantom; everything left at None is drawn from the seed."""
 
-import dataclasses
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -29,10 +28,7 @@ AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 class PhantomSettings:
     """The choices behind one phantom. Equal settings give identical voxels.
 
-    Raises
-    ------
-    InputError
-        from the constructor, naming the bad value and what is allowed.
+    The constructor raises `InputError`, naming the bad value and what is allowed.
     """
 
     seed: int = 21
@@ -59,16 +55,10 @@ class PhantomSettings:
             raise InputError(f"seed is {self.seed!r}; it must be a whole number from 0 on.")
         if self.vein_variant is not None:
             require_choice("vein_variant", self.vein_variant, VEIN_VARIANTS)
-        if self.snr is not None:
-            require_number("snr", self.snr, 1.0, 1000.0)
         require_number("blood_cv", self.blood_cv, 0.0, 0.5)
-        if self.la_volume_ml is not None:
-            require_number("la_volume_ml", self.la_volume_ml, 40.0, 220.0)
-        if self.scar_pct is not None:
-            require_number("scar_pct", self.scar_pct, 2.0, 40.0)
-        self._check_grid()
-
-    def _check_grid(self) -> None:
+        for name, low, high in (("snr", 1.0, 1000.0), ("la_volume_ml", 40.0, 220.0), ("scar_pct", 2.0, 40.0)):
+            if getattr(self, name) is not None:
+                require_number(name, getattr(self, name), low, high)
         if len(self.size) != 3 or any(n < 16 for n in self.size) or self.size[0] % 2 or self.size[1] % 2:
             raise InputError(f"size is {self.size}; it must be three numbers of voxels from 16 on, the first two even.")
         Geometry(tuple(self.size), tuple(self.spacing), direction=tuple(self.direction))
@@ -78,7 +68,7 @@ class PhantomSettings:
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary of every choice."""
-        return dataclasses.asdict(self)
+        return asdict(self)
 
 
 def oblique_direction(yaw_deg: float, pitch_deg: float, roll_deg: float) -> tuple[float, ...]:

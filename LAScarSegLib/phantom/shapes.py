@@ -31,7 +31,7 @@ class Shape:
     parts: tuple[Shape, ...] = ()
     blend_mm: float = 0.0
 
-    def minus(self, field: Field) -> Shape:
+    def where(self, field: Field) -> Shape:
         """The part of the shape where `field` is positive."""
         return Shape(lambda p: np.maximum(self.distance(p), -field(p)), self.low, self.high)
 
@@ -41,12 +41,10 @@ class Shape:
             return self.distance(grid_points(geometry, box))
         total = np.full(box.shape, np.float32(FAR_MM))
         for part in self.parts:
-            own = box_on_grid(part.low, part.high, geometry, reach_mm + self.blend_mm)
-            own = _intersection(box, own)
-            if own is None:
-                continue
-            inner = tuple(slice(a - c, b - c) for a, b, c in zip(own.start, own.stop, box.start))
-            total[inner] = smooth_minimum(total[inner], part.distance(grid_points(geometry, own)), self.blend_mm)
+            own = box.within(box_on_grid(part.low, part.high, geometry, reach_mm + self.blend_mm))
+            if min(own.shape) > 0:
+                inner = own.seen_from(box).slices
+                total[inner] = smooth_minimum(total[inner], part.distance(grid_points(geometry, own)), self.blend_mm)
         return total
 
 
@@ -59,43 +57,37 @@ def ellipsoid(centre: Sequence[float], radii: Sequence[float], power: float = 2.
     axes = np.eye(3, dtype=np.float32) if axes is None else np.asarray(axes, np.float32)
 
     def distance(p: np.ndarray) -> np.ndarray:
-        offset = p - centre.reshape(3, *[1] * (p.ndim - 1))
-        gauge, slope = np.zeros(p.shape[1:], np.float32), np.zeros(p.shape[1:], np.float32)
+        offset = p - spread(centre, p)
         scaled = [np.abs(dot(axes[:, a], offset)) / radii[a] + np.float32(1e-4) for a in range(3)]
-        for q in scaled:
-            gauge += q**power
-        gauge **= 1 / power
-        for q, r in zip(scaled, radii):
-            slope += ((q / gauge) ** (power - 1) / r) ** 2
+        gauge = sum(q**power for q in scaled) ** (1 / power)
+        slope = sum(((q / gauge) ** (power - 1) / r) ** 2 for q, r in zip(scaled, radii))
         return (gauge - 1) / np.sqrt(slope)
 
     reach = np.abs(axes) @ radii
     return Shape(distance, centre - reach, centre + reach)
 
 
-def tube(line: np.ndarray, radii: np.ndarray, flat: np.ndarray | None = None, flatness: float = 1.0) -> Shape:
-    """A tube with round ends along the polyline `line` (n, 3) with a radius (n,) at every point.
+def tube(line: np.ndarray, radii: np.ndarray | float, flat: np.ndarray | None = None, flatness: float = 1.0) -> Shape:
+    """A tube with round ends along the polyline `line` (n, 3) with one radius, or one (n,) at every point.
 
     With `flat` (unit vector) and `flatness` > 1 the section is oval: `flatness` times thinner along `flat`.
     """
-    line, radii = np.asarray(line, np.float32), np.asarray(radii, np.float32)
+    line = np.asarray(line, np.float32)
+    radii = np.broadcast_to(np.asarray(radii, np.float32), len(line))
     flat = np.zeros(3, np.float32) if flat is None else np.asarray(flat, np.float32)
     middle = line.mean(axis=0)
     stretch = np.float32(flatness - 1)
     bent = line + stretch * ((line - middle) @ flat)[:, None] * flat
 
     def distance(p: np.ndarray) -> np.ndarray:
-        tail = (3, *[1] * (p.ndim - 1))
         if stretch:
-            p = p + stretch * dot(flat, p - middle.reshape(tail)) * flat.reshape(tail)
+            p = p + stretch * dot(flat, p - spread(middle, p)) * spread(flat, p)
         best = np.full(p.shape[1:], np.float32(FAR_MM * 4))
         for a, b, ra, rb in zip(bent[:-1], bent[1:], radii[:-1], radii[1:]):
             along = b - a
-            offset = p - a.reshape(tail)
+            offset = p - spread(a, p)
             t = np.clip(dot(along / (along @ along), offset), 0, 1)
-            squared = np.zeros_like(t)
-            for axis in range(3):
-                squared += (offset[axis] - t * along[axis]) ** 2
+            squared = sum((offset[axis] - t * along[axis]) ** 2 for axis in range(3))
             np.minimum(best, np.sqrt(squared) - (ra + t * (rb - ra)), out=best)
         return best
 
@@ -124,6 +116,21 @@ def dot(vector: np.ndarray, points: np.ndarray) -> np.ndarray:
     return x * points[0] + y * points[1] + z * points[2]
 
 
+def spread(vector: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """A vector (3,) in the shape and type in which it is added to points (3, …)."""
+    return vector.astype(points.dtype).reshape(3, *[1] * (points.ndim - 1))
+
+
+def unit(vector: np.ndarray) -> np.ndarray:
+    """The vector (3,) with a length of 1."""
+    return vector / np.linalg.norm(vector)
+
+
+def in_front_of(origin: np.ndarray, axis: np.ndarray) -> Field:
+    """mm in front of the plane through `origin` (negative beyond it, where the unit vector `axis` points) of points (3, …)."""
+    return lambda p: np.float32(origin @ axis) - dot(axis, p)
+
+
 def smooth_minimum(a: np.ndarray, b: np.ndarray, blend_mm: float) -> np.ndarray:
     """min(a, b), rounded where they differ by less than `blend_mm`."""
     if blend_mm <= 0:
@@ -141,33 +148,16 @@ def curve(*controls: Sequence[float], points: int = 11) -> np.ndarray:
     return level[0]
 
 
-def box_on_grid(low: np.ndarray, high: np.ndarray, geometry: Geometry, margin_mm: float) -> Box | None:
-    """The block of voxels of `geometry` that holds the LPS box low…high with a margin; None when they don't meet."""
+def box_on_grid(low: np.ndarray, high: np.ndarray, geometry: Geometry, margin_mm: float) -> Box:
+    """The block of voxels of `geometry` that holds the LPS box low…high with a margin; without voxels when they don't meet."""
     corners = np.array(np.meshgrid(*zip(np.asarray(low) - margin_mm, np.asarray(high) + margin_mm))).reshape(3, -1).T
-    index = geometry.lps_to_index(corners)
+    index = geometry.lps_to_index(corners)[:, ::-1]
     start = np.maximum(np.floor(index.min(axis=0)).astype(int), 0)
-    stop = np.minimum(np.ceil(index.max(axis=0)).astype(int) + 1, geometry.size)
-    if np.any(stop <= start):
-        return None
-    return Box(tuple(int(v) for v in start[::-1]), tuple(int(v) for v in stop[::-1]))
-
-
-def _intersection(a: Box, b: Box | None) -> Box | None:
-    if b is None:
-        return None
-    start, stop = np.maximum(a.start, b.start), np.minimum(a.stop, b.stop)
-    if np.any(stop <= start):
-        return None
-    return Box(tuple(int(v) for v in start), tuple(int(v) for v in stop))
+    stop = np.minimum(np.ceil(index.max(axis=0)).astype(int) + 1, geometry.shape)
+    return Box(tuple(start.tolist()), tuple(stop.tolist()))
 
 
 def grid_points(geometry: Geometry, box: Box) -> np.ndarray:
     """(3, k, j, i) float32 LPS mm of the voxel centres in `box`."""
-    matrix = geometry.index_to_lps_matrix
-    k, j, i = (np.arange(a, b) for a, b in zip(box.start, box.stop))
-    return np.stack(
-        [
-            (matrix[c, 3] + (matrix[c, 2] * k)[:, None, None] + (matrix[c, 1] * j)[:, None] + matrix[c, 0] * i).astype(np.float32)
-            for c in range(3)
-        ]
-    )
+    k, j, i = np.ogrid[box.slices]
+    return np.stack([(row[3] + row[2] * k + row[1] * j + row[0] * i).astype(np.float32) for row in geometry.index_to_lps_matrix[:3]])

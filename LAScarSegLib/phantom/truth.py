@@ -1,6 +1,6 @@
 """What is true of a phantom: numbers from its geometry, not from its voxels."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -59,9 +59,9 @@ class PhantomTruth:
     lesions: tuple[LesionTruth, ...]
     mitral_diameter_mm: float
     ostium_diameter_mm: dict[str, float]
-    greys_over_blood: dict[str, float] = field(default_factory=dict)
-    acquisition: dict[str, Any] = field(default_factory=dict)
-    blood_grey: float = 0.0
+    greys_over_blood: dict[str, float]
+    acquisition: dict[str, Any]
+    blood_grey: float
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -83,32 +83,28 @@ def lesion_truth(lesion: Lesion) -> LesionTruth:
 
 def surface_truth(atrium: Atrium, pattern: ScarPattern, mesh: Surface) -> dict[str, Any]:
     """Areas in cm² and shares in % of scar on the closed surface, whole and by region."""
-    scar_mm = pattern.signed_mm(mesh.points)
-    share = triangle_share(scar_mm[mesh.triangles])
+    share = triangle_share(pattern.signed_mm(mesh.points)[mesh.triangles])
     ablated = triangle_share(pattern.ablation_mm(mesh.points)[mesh.triangles])
     corners = mesh.points[mesh.triangles]
     area = 0.5 * np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 100
-    region = atrium.region(corners.mean(axis=1).T.astype(np.float32))
-    # Stump ends and the mitral disc are openings: no wall, no scar.
     centres = corners.mean(axis=1)
+    region = atrium.region(centres.T.astype(np.float32))
+    # Stump ends and the mitral disc are openings: no wall, no scar.
     share = np.where(pattern.nodes.sample(pattern.nodes.beyond, centres) > -0.3, 0.0, share)
     ablated = np.minimum(ablated, share)
     names = {REGION_BODY: "body", **{label: name for name, label in REGION_LABELS.items()}}
-    present = [label for label in names if (region == label).any()]
-    wall = region == REGION_BODY
-    scar_area = float((area * share).sum())
+    parts = {name: region == label for label, name in names.items() if (region == label).any()}
+    scar_pct = {name: 100 * float((area * share)[part].sum() / area[part].sum()) for name, part in parts.items()}
+    scar_area, ablation_area = float((area * share).sum()), float((area * ablated).sum())
     return {
         "la_surface_area_cm2": float(area.sum()),
         "scar_area_cm2": scar_area,
         "scar_area_pct": 100 * scar_area / float(area.sum()),
-        "scar_area_pct_wall": 100 * float((area * share)[wall].sum() / area[wall].sum()),
-        "ablation_area_cm2": float((area * ablated).sum()),
-        "fibrosis_area_cm2": scar_area - float((area * ablated).sum()),
-        "region_area_cm2": {"mitral": float(area[region == REGION_EXCLUDED].sum())}
-        | {names[label]: float(area[region == label].sum()) for label in present},
-        "region_scar_pct": {
-            names[label]: 100 * float((area * share)[region == label].sum() / area[region == label].sum()) for label in present
-        },
+        "scar_area_pct_wall": scar_pct["body"],
+        "ablation_area_cm2": ablation_area,
+        "fibrosis_area_cm2": scar_area - ablation_area,
+        "region_area_cm2": {name: float(area[part].sum()) for name, part in {"mitral": region == REGION_EXCLUDED, **parts}.items()},
+        "region_scar_pct": scar_pct,
     }
 
 

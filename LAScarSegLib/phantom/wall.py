@@ -10,10 +10,11 @@ from scipy import ndimage
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from ..surface.mesh import oriented_surface
+from ..surface.polydata import mesh_polydata
 from ..surface.subvoxel_distance import signed_distance_to_surface
 from ..surface.surface import Surface
 from ..volumes.volume import Box, Geometry
-from .atrium import Atrium, cavity_extent
+from .atrium import Atrium
 from .shapes import FAR_MM, box_on_grid, grid_points
 
 NODE_MM = 1.0
@@ -40,10 +41,21 @@ class NodeGrid:
         """(n,) flat numbers of the nodes whose distance is true."""
         return np.flatnonzero(np.abs(self.distance) <= BAND_MM)
 
+    @cached_property
+    def band_points(self) -> np.ndarray:
+        """(n, 3) LPS mm of the nodes of the band."""
+        return self.points(self.band)
+
     def points(self, flat: np.ndarray) -> np.ndarray:
         """(n, 3) LPS mm of nodes by flat number."""
         kji = np.stack(np.unravel_index(flat, self.geometry.shape), axis=1)
         return self.geometry.index_to_lps(kji[:, ::-1])
+
+    def from_band(self, values: np.ndarray, elsewhere: float) -> np.ndarray:
+        """(k, j, i) float32: `values` (n,) on the band, `elsewhere` on all other nodes."""
+        field = np.full(self.geometry.shape, np.float32(elsewhere))
+        field.flat[self.band] = values
+        return field
 
     def sample(self, field: np.ndarray, points: np.ndarray) -> np.ndarray:
         """`field` (k, j, i) at LPS points (n, 3), linearly interpolated."""
@@ -65,16 +77,10 @@ def make_nodes(atrium: Atrium, frame: Geometry) -> NodeGrid:
     raw[box.slices] = shape.on_grid(frame, box, 14.0)
     beyond = np.full(frame.shape, -np.float32(FAR_MM))
     beyond[box.slices] = atrium.beyond_cuts(grid_points(frame, box))
-    surface = zero_level(raw, frame)
-    band = np.flatnonzero(np.abs(raw) <= 2.0 * BAND_MM)
-    kji = np.stack(np.unravel_index(band, frame.shape), axis=1)
-    raw.flat[band] = -signed_distance_to_surface(surface, frame.index_to_lps(kji[:, ::-1]))
-    return NodeGrid(frame, raw, beyond)
-
-
-def cavity_mesh(nodes: NodeGrid) -> Surface:
-    """The closed surface of the cavity: veins end at their stumps, the mitral plane is closed by a disc."""
-    return zero_level(np.maximum(nodes.distance, nodes.beyond), nodes.geometry)
+    nodes = NodeGrid(frame, raw, beyond)
+    near = np.flatnonzero(np.abs(raw) <= 2.0 * BAND_MM)
+    raw.flat[near] = -signed_distance_to_surface(zero_level(raw, frame), nodes.points(near))
+    return nodes
 
 
 def zero_level(field: np.ndarray, geometry: Geometry) -> Surface:
@@ -95,13 +101,7 @@ def zero_level(field: np.ndarray, geometry: Geometry) -> Surface:
 
 def isolines(surface: Surface, values: np.ndarray) -> list[np.ndarray]:
     """The closed lines on the mesh along which `values` (N,) is 0, each (n, 3) in order, longest first."""
-    polydata = vtk.vtkPolyData()
-    points = vtk.vtkPoints()
-    points.SetData(numpy_to_vtk(surface.points, deep=True))
-    polydata.SetPoints(points)
-    cells = vtk.vtkCellArray()
-    cells.SetData(3, numpy_to_vtk(surface.triangles.ravel(), deep=True, array_type=vtk.VTK_ID_TYPE))
-    polydata.SetPolys(cells)
+    polydata = mesh_polydata(surface.points, surface.triangles)
     polydata.GetPointData().SetScalars(numpy_to_vtk(np.asarray(values, dtype=float), deep=True))
     contour = vtk.vtkContourFilter()
     contour.SetInputData(polydata)
@@ -122,18 +122,14 @@ def isolines(surface: Surface, values: np.ndarray) -> list[np.ndarray]:
     return sorted(closed, key=lambda line: -np.linalg.norm(np.diff(line, axis=0), axis=1).sum())
 
 
-def frame_around(atrium: Atrium, image: Geometry, margin_mm: float) -> tuple[Box, Geometry]:
-    """The block of `image` voxels around the LA (even numbers in plane) and the nodes that span exactly that block."""
-    low, high = cavity_extent(atrium)
+def frame_around(low: np.ndarray, high: np.ndarray, image: Geometry, margin_mm: float) -> tuple[Box, Geometry]:
+    """The block of `image` voxels (even numbers in plane) around the LPS box low…high, and the nodes that span exactly that block."""
     box = box_on_grid(low, high, image, margin_mm)
-    start, stop = np.array(box.start), np.array(box.stop)
-    start[1:] -= start[1:] % 2
-    stop[1:] += stop[1:] % 2
-    stop = np.minimum(stop, image.shape)
-    box = Box(tuple(int(v) for v in start), tuple(int(v) for v in stop))
-    extent = [n * s for n, s in zip(box.shape[::-1], image.spacing)]
+    (k0, *start), (k1, *stop) = box.start, box.stop
+    box = Box((k0, *(n - n % 2 for n in start)), (k1, *(n + n % 2 for n in stop)))
+    extent = image.crop(box).extent_mm
     size = tuple(int(np.ceil(e / NODE_MM)) + 1 for e in extent)
     spacing = tuple(e / (n - 1) for e, n in zip(extent, size))
     # The first node lies on the block's corner, half a voxel before the first centre.
     origin = image.index_to_lps(np.array([box.start[::-1]]) - 0.5)[0]
-    return box, Geometry(size, spacing, tuple(float(v) for v in origin), image.direction)
+    return box, Geometry(size, spacing, tuple(origin.tolist()), image.direction)

@@ -5,18 +5,8 @@
 `slicer-core` installed, in any Python.
 """
 
-from __future__ import annotations
-
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from .build import SceneNodes, build_scene, remove_scene
-    from .bundle import new_scene, read_mrb, write_mrb
-    from .inputs import load_volume, mask_from_node
-    from .segmentation import segment_from_node
-    from .views import show
-    from .volumes import volume_from_node, volume_to_node
+from typing import Any
 
 _HOMES = {
     "build": ("SceneNodes", "build_scene", "remove_scene"),
@@ -26,10 +16,7 @@ _HOMES = {
     "views": ("show",),
     "volumes": ("volume_from_node", "volume_to_node"),
 }
-__all__ = [
-    "SceneNodes", "build_scene", "load_volume", "mask_from_node", "new_scene", "read_mrb", "remove_scene",
-    "segment_from_node", "show", "volume_from_node", "volume_to_node", "write_mrb",
-]  # fmt: skip
+__all__ = [name for names in _HOMES.values() for name in names]
 
 
 def __getattr__(name: str) -> Any:

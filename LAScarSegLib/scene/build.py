@@ -84,8 +84,13 @@ def build_scene(
     Cancelled
         from `progress`; nodes that were added by then are gone again.
     """
+    progress = progress or Progress()
     with all_or_nothing(scene):
-        return _build(scene, analysis, volume_node, segmentation_node, name, progress or Progress())
+        progress.report("scene", 0.0, "Building the scene")
+        source = _input_node(scene, analysis, name) if volume_node is None else _checked(volume_node, analysis)
+        segmentation = add_segmentation(scene, analysis, source, segmentation_node)
+        progress.report("scene", 0.3, "Building the scene: surface")
+        return _add_results(scene, analysis, source, segmentation, None, None, progress)
 
 
 def update_scene(
@@ -127,19 +132,9 @@ def update_scene(
 
 def require_in_scene(scene: Any, node: Any, what: str) -> Any:
     """The node; `InputError` when somebody took it out of the scene."""
-    if node.GetScene() is not scene:
+    if scene is None or node.GetScene() is not scene:
         raise InputError(f"The {what} {node.GetName()!r} of this result is no longer in the scene. Load it again and press Apply.")
     return node
-
-
-def _build(
-    scene: Any, analysis: Analysis, volume_node: Any | None, segmentation_node: Any | None, name: str, progress: Progress
-) -> SceneNodes:
-    progress.report("scene", 0.0, "Building the scene")
-    source = _input_node(scene, analysis, name) if volume_node is None else _checked(volume_node, analysis)
-    segmentation = add_segmentation(scene, analysis, source, segmentation_node)
-    progress.report("scene", 0.3, "Building the scene: surface")
-    return _add_results(scene, analysis, source, segmentation, None, None, progress)
 
 
 def _add_results(
@@ -170,8 +165,9 @@ def _add_results(
 def _input_node(scene: Any, analysis: Analysis, name: str) -> Any:
     """The volume node an earlier call made for this very image, else a new one, shown as the blood pool asks for."""
     for node in nodes_of_class(scene, "vtkMRMLScalarVolumeNode"):
-        if node.GetAttribute(ROLE) == INPUT_ROLE and _same_image(node, analysis):
-            return node
+        if node.GetAttribute(ROLE) == INPUT_ROLE and _on_grid(node, analysis):
+            if np.array_equal(volume_from_node(node).array, analysis.volume.array):
+                return node
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
     mark(node, INPUT_ROLE, None)
     # The window first: a display that gets voxels without one works out its own.
@@ -187,10 +183,6 @@ def set_window_level(volume_node: Any, analysis: Analysis) -> None:
     display = volume_node.GetDisplayNode()
     display.AutoWindowLevelOff()
     display.SetWindowLevel(2 * mean, mean)
-
-
-def _same_image(node: Any, analysis: Analysis) -> bool:
-    return _on_grid(node, analysis) and np.array_equal(volume_from_node(node).array, analysis.volume.array)
 
 
 def _on_grid(node: Any, analysis: Analysis) -> bool:

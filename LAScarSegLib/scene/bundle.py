@@ -10,8 +10,6 @@ import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +28,12 @@ FILE_FORMATS = {"vtkMRMLModelNode": "vtp", "vtkMRMLColorTableNode": "ctbl"}
 """Where Slicer's default is larger (legacy .vtk) or younger (colours as .csv, unknown to Slicer before 5.10)."""
 
 
+MODULES_KINDS = (
+    "vtkMRMLColorLegendDisplayNode", "vtkMRMLMarkupsPlaneNode", "vtkMRMLMarkupsPlaneDisplayNode", "vtkMRMLMarkupsPlaneJsonStorageNode",
+)  # fmt: skip
+"""What Slicer's modules Colors and Markups add to the kinds of nodes that a scene knows."""
+
+
 def new_scene() -> Any:
     """An empty vtkMRMLScene of its own, with Slicer's colours, views and kinds of nodes; no window is needed.
 
@@ -40,13 +44,15 @@ def new_scene() -> Any:
     """
     slicer = slicer_classes()
     scene = slicer.vtkMRMLScene()
-    allow_legends(scene)
-    allow_planes(scene)
+    register_kinds(scene)
     slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
-    with _logic(slicer.vtkMRMLColorLogic, scene) as colours:
-        colours.AddDefaultColorNodes()
-    with _logic(slicer.vtkMRMLLayoutLogic, scene):
-        pass  # seeing the scene, it adds the layouts and their view nodes
+    colours, layouts = slicer.vtkMRMLColorLogic(), slicer.vtkMRMLLayoutLogic()
+    colours.SetMRMLScene(scene)
+    colours.AddDefaultColorNodes()
+    # A logic that stays holds its scene, and the scene's memory, forever.
+    colours.SetMRMLScene(None)
+    layouts.SetMRMLScene(scene)  # seeing the scene, it adds the layouts and their view nodes
+    layouts.SetMRMLScene(None)
     _register_conversions()
     # Slicer warns about files "saved with another application" unless the version is none that it can parse
     scene.SetVersion(f"LAScarSeg {__version__}")
@@ -66,29 +72,11 @@ def _register_conversions() -> None:
         factory.RegisterConverterRule(rule())
 
 
-@contextmanager
-def _logic(kind: type, scene: Any) -> Iterator[Any]:
-    """A logic that works on the scene for a moment: a logic that stays holds its scene, and the scene's memory, forever."""
-    logic = kind()
-    logic.SetMRMLScene(scene)
-    try:
-        yield logic
-    finally:
-        logic.SetMRMLScene(None)
-
-
-def allow_legends(scene: Any) -> None:
-    """Make colour legends a known kind of node, where no Colors module has done so (slicer-core, trame-slicer)."""
-    if not scene.IsNodeClassRegistered("vtkMRMLColorLegendDisplayNode"):
-        scene.RegisterNodeClass(slicer_classes().vtkMRMLColorLegendDisplayNode())
-
-
-def allow_planes(scene: Any) -> None:
-    """Make plane markups a kind of node that can be saved, where no Markups module has done so."""
-    slicer = slicer_classes()
-    for kind in ("vtkMRMLMarkupsPlaneNode", "vtkMRMLMarkupsPlaneDisplayNode", "vtkMRMLMarkupsPlaneJsonStorageNode"):
+def register_kinds(scene: Any) -> None:
+    """Make colour legends and plane markups known kinds of nodes, where no Colors and Markups module did (slicer-core, trame-slicer)."""
+    for kind in MODULES_KINDS:
         if not scene.IsNodeClassRegistered(kind):
-            scene.RegisterNodeClass(getattr(slicer, kind)())
+            scene.RegisterNodeClass(getattr(slicer_classes(), kind)())
 
 
 def write_mrb(analysis: Analysis, path: str | Path, *, name: str = "LGE-MRI", progress: Progress | None = None) -> Path:
@@ -183,18 +171,14 @@ def read_mrb(scene: Any, path: str | Path) -> None:
     path = Path(path)
     if not zipfile.is_zipfile(path):
         raise InputError(f"{path} is not a Slicer scene bundle (.mrb), or the file is damaged.")
-    temporary = tempfile.mkdtemp(prefix="scene-")
-    try:
+    with tempfile.TemporaryDirectory(prefix="scene-", ignore_cleanup_errors=True) as temporary:
         with zipfile.ZipFile(path) as bundle:
             bundle.extractall(temporary)
         scene_files = sorted(Path(temporary).rglob("*.mrml"))
         if not scene_files:
             raise InputError(f"{path} holds no scene (.mrml).")
-        allow_legends(scene)
-        allow_planes(scene)
+        register_kinds(scene)
         messages = slicer_classes().vtkMRMLMessageCollection()
         scene.SetURL(str(scene_files[0]))
         if not scene.Import(messages):
             raise ProcessingError(f"The scene {path} can't be read: {' '.join(messages.GetAllMessagesAsString().split())}")
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

@@ -5,76 +5,51 @@ from typing import Any
 
 from ..errors import InputError
 from .mrml import slicer_classes
-from .segmentation import CAVITY
+from .segmentation import CAVITY, add_segment
 
 
 @dataclass(frozen=True)
 class EditorSetup:
     """What Segment Editor is set to before somebody draws in a segment.
 
-    `overwrite_mode` is one of vtkMRMLSegmentEditorNode's, `mask_mode` one of vtkMRMLSegmentationNode's; `mask_segment_id`
-    is the segment to stay inside of, None: draw everywhere.
+    `inside` is the segment to stay inside of, None: draw everywhere. No other segment is changed.
     """
 
     segmentation: Any
     volume: Any
     segment_id: str
-    overwrite_mode: int
-    mask_mode: int
-    mask_segment_id: str | None
+    inside: str | None
 
     def apply(self, editor_node: Any) -> None:
         """Put it onto a vtkMRMLSegmentEditorNode, which a qMRMLSegmentEditorWidget follows."""
+        modes = slicer_classes().vtkMRMLSegmentationNode
         # Another segmentation resets the rest: it goes first.
         editor_node.SetAndObserveSegmentationNode(self.segmentation)
         editor_node.SetAndObserveSourceVolumeNode(self.volume)
         editor_node.SetSelectedSegmentID(self.segment_id)
-        editor_node.SetOverwriteMode(self.overwrite_mode)
-        editor_node.SetMaskSegmentID(self.mask_segment_id or "")
-        editor_node.SetMaskMode(self.mask_mode)
+        editor_node.SetOverwriteMode(editor_node.OverwriteNone)
+        editor_node.SetMaskSegmentID(self.inside or "")
+        editor_node.SetMaskMode(modes.EditAllowedInsideSingleSegment if self.inside else modes.EditAllowedEverywhere)
         editor_node.SetSourceVolumeIntensityMask(False)
 
 
 def new_cavity(scene: Any, volume: Any | None) -> tuple[Any, str]:
     """A new segmentation node on the grid of the volume node, with one empty segment, coded as left atrium; and that segment's ID.
 
-    Raises
-    ------
-    InputError
-        no volume is chosen.
+    `InputError` when no volume is chosen.
     """
     _require_volume(volume)
-    slicer = slicer_classes()
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", f"{volume.GetName()} cavity")
     node.CreateDefaultDisplayNodes()
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
-    segment = slicer.vtkSegment()
-    segment.SetName(CAVITY.name)
-    segment.SetColor(*CAVITY.colour)
-    segment.SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), CAVITY.terminology)
-    node.GetSegmentation().AddSegment(segment, CAVITY.segment_id)
+    add_segment(node, CAVITY)
     return node, CAVITY.segment_id
 
 
 def editor_setup(segmentation: Any, segment_id: str, volume: Any | None, inside: str | None = None) -> EditorSetup:
-    """What Segment Editor needs to draw in that segment, everywhere or `inside` another segment only; no other segment is changed.
-
-    Raises
-    ------
-    InputError
-        no volume is chosen.
-    """
+    """What Segment Editor needs to draw in that segment; `InputError` when no volume is chosen."""
     _require_volume(volume)
-    slicer = slicer_classes()
-    modes = slicer.vtkMRMLSegmentationNode
-    return EditorSetup(
-        segmentation=segmentation,
-        volume=volume,
-        segment_id=segment_id,
-        overwrite_mode=slicer.vtkMRMLSegmentEditorNode.OverwriteNone,
-        mask_mode=modes.EditAllowedEverywhere if inside is None else modes.EditAllowedInsideSingleSegment,
-        mask_segment_id=inside,
-    )
+    return EditorSetup(segmentation, volume, segment_id, inside)
 
 
 def fit_roi(roi: Any, volume: Any) -> None:

@@ -1,6 +1,6 @@
 """Where results appear in the Data module: one folder beside the image they were computed from."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from ..errors import ProcessingError
@@ -21,26 +21,23 @@ FOLDER_PLUGIN = "Folder"
 FOLDER_ROLE = "results"
 
 
-def arrange(scene: Any, source: Any, results: Iterable[Any]) -> int:
+def arrange(scene: Any, source: Any, results: Sequence[Any]) -> None:
     """Put `results` into one folder beside the volume node `source`: in its study, if it has one.
 
-    Returns the folder's subject hierarchy item. A folder from an earlier run is used where the user moved it.
+    A folder from an earlier run is used where the user moved it.
     """
     hierarchy = slicer_classes().vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     if hierarchy is None:
         raise ProcessingError("The scene has no subject hierarchy. Restart Slicer, or start from a new scene.")
-    results = list(results)
     volume_item = _item(hierarchy, source, hierarchy.GetSceneItemID())
     folder = _folder_of(hierarchy, results) or _new_folder(hierarchy, source, hierarchy.GetItemParent(volume_item))
     for node in results:
         hierarchy.SetItemParent(_item(hierarchy, node, folder), folder)
-    return folder
 
 
-def remove_items(scene: Any, source: Any, results: Iterable[Any]) -> None:
+def remove_items(scene: Any, source: Any, results: Sequence[Any]) -> None:
     """Take the folder of a result, and the items of its nodes, out of the Data module; the nodes stay in the scene."""
     hierarchy = slicer_classes().vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-    results = list(results)
     folder = _folder_of(hierarchy, results)
     for item in (*map(hierarchy.GetItemByDataNode, (*results, source)), folder):
         if item:
@@ -57,7 +54,7 @@ def _item(hierarchy: Any, node: Any, parent: int) -> int:
     return item
 
 
-def _folder_of(hierarchy: Any, results: list[Any]) -> int:
+def _folder_of(hierarchy: Any, results: Sequence[Any]) -> int:
     """The folder that already holds one of the results, 0 when there is none.
 
     Found from the results up, because node IDs change when a scene is loaded into another one.

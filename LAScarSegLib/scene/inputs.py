@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 from ..datasets.layouts import case_name
-from ..errors import InputError
+from ..datasets.sample_data import SampleFile, sample
+from ..errors import InputError, ProcessingError
+from ..volumes.files import read_volume
 from ..volumes.volume import Geometry, Volume
-from .mrml import HARDENED_ROLE, find_or_add
-from .segmentation import segment_from_node
+from .mrml import HARDENED_ROLE, find_or_add, slicer_classes
+from .segmentation import segment_from_node, segment_names
 from .volumes import LPS_TO_RAS, hardened_from_node, matrix_from_vtk, volume_from_node, volume_to_node
 
 
@@ -41,12 +43,11 @@ def mask_from_node(node: Any | None, reference: Volume, segment: str | None = No
 
 
 def _only_segment(node: Any) -> str:
-    segmentation = node.GetSegmentation()
-    names = [segmentation.GetNthSegment(n).GetName() for n in range(segmentation.GetNumberOfSegments())]
+    names = segment_names(node)
     if len(names) != 1:
-        found = f"{len(names)} segments ({', '.join(names)})" if names else "no segment"
+        found = f"{len(names)} segments ({', '.join(names.values())})" if names else "no segment"
         raise InputError(f"The segmentation {node.GetName()!r} has {found}; say which one is the left atrium.")
-    return segmentation.GetNthSegmentID(0)
+    return next(iter(names))
 
 
 def load_volume(scene: Any, path: str | Path, *, labels: bool = False) -> Any:
@@ -54,13 +55,38 @@ def load_volume(scene: Any, path: str | Path, *, labels: bool = False) -> Any:
 
     `labels` makes a label map node. Raises `InputError` for what can't be used (`volume_files`).
     """
-    from ..volumes.files import read_volume
-
     volume = read_volume(Path(path))
     node = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode" if labels else "vtkMRMLScalarVolumeNode", case_name(Path(path)))
     volume_to_node(volume, node)
     node.CreateDefaultDisplayNodes()
     return node
+
+
+def load_sample(scene: Any) -> tuple[Any, Any, tuple[Any, ...]]:
+    """The extension's sample as nodes, as the Sample Data module would load it: volume, segmentation, planes (markups).
+
+    Raises
+    ------
+    ProcessingError
+        when its files are missing, or Slicer's MRML library is.
+    """
+
+    def read(class_name: str, storage: Any, file: SampleFile) -> Any:
+        node = scene.AddNewNodeByClass(class_name, file.node)
+        storage.SetFileName(str(file.path))
+        if not storage.ReadData(node):
+            raise ProcessingError(f"The sample's file {file.path} can't be read. Install LAScarSeg again.")
+        node.CreateDefaultDisplayNodes()
+        return node
+
+    slicer, known = slicer_classes(), sample()
+    volume = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", known.scan.node)
+    volume.CreateDefaultDisplayNodes()
+    volume_to_node(read_volume(known.scan.path), volume)
+    segmentation = read("vtkMRMLSegmentationNode", slicer.vtkMRMLSegmentationStorageNode(), known.cavity)
+    segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    planes = [read("vtkMRMLMarkupsPlaneNode", slicer.vtkMRMLMarkupsPlaneJsonStorageNode(), plane) for plane in known.planes]
+    return volume, segmentation, tuple(planes)
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,30 +16,28 @@ from .volumes import set_node_geometry, volume_to_node, voxels_of
 PROBABILITY_COLOURS = "vtkMRMLColorTableNodeFileViridis.txt"
 """Slicer's own perceptually even map; a scene without it falls back to grey."""
 
-_SDM_WORDS = (
-    "Signed distance in mm to the boundary of {what}: positive inside, negative outside, zero on the boundary; clipped to ±{clip:g} mm."
-)
-
 
 def add_distance_maps(scene: Any, analysis: Analysis, source: Any) -> tuple[Any, Any]:
     """The volume nodes of the cavity's and the wall's signed distance map, on the input's grid.
 
     They are not put into the slice views: whoever wants to see one drops it there.
     """
-    words = {"cavity": "the left-atrial cavity", "wall": "the left-atrial wall"}
     boxes = {"cavity": analysis.sdm_cavity_box, "wall": analysis.sdm_wall_box}
-    cavity, wall = (_add_distance_map(scene, name, words[name], boxes[name], analysis, source) for name in boxes)
+    cavity, wall = (_add_distance_map(scene, name, values, analysis, source) for name, values in boxes.items())
     return cavity, wall
 
 
-def _add_distance_map(scene: Any, name: str, what: str, values: np.ndarray, analysis: Analysis, source: Any) -> Any:
+def _add_distance_map(scene: Any, name: str, values: np.ndarray, analysis: Analysis, source: Any) -> Any:
     node, new = find_or_add(scene, "vtkMRMLScalarVolumeNode", f"sdm_{name}", f"SDM {name} (mm)", source)
     if new:
-        _show_as(node, distance_table(scene).GetID(), 2 * SDM_CLIP_MM, 0.0)
+        show_distances(scene, node)
     if not _written_in_place(node, values, analysis):
         whole = Volume(values, analysis.box_geometry).expand(analysis.box, analysis.geometry, -SDM_CLIP_MM)
         volume_to_node(replace(whole, flags=(COMPUTED,)), node)
-    words = _SDM_WORDS.format(what=what, clip=SDM_CLIP_MM)
+    words = (
+        f"Signed distance in mm to the boundary of the left-atrial {name}: positive inside, negative outside, zero on the boundary; "
+        f"clipped to ±{SDM_CLIP_MM:g} mm."
+    )
     node.SetDescription(words)
     node.SetAttribute("LAScarSeg.description", words)
     node.SetAttribute("LAScarSeg.unit", "mm")
@@ -79,6 +77,11 @@ def add_probability(scene: Any, analysis: Analysis, source: Any, name: str) -> A
     volume_to_node(Volume(found.values, analysis.geometry.crop(found.box), (COMPUTED,)), node)
     node.SetDescription(f"Probability of {name}, 0 to 1, as the network gave it.")
     return node
+
+
+def show_distances(scene: Any, node: Any) -> None:
+    """The colours whose black line is where the distance is zero."""
+    _show_as(node, distance_table(scene).GetID(), 2 * SDM_CLIP_MM, 0.0)
 
 
 def _show_as(node: Any, colour_node_id: str, window: float, level: float) -> None:

@@ -3,13 +3,14 @@
 from typing import Any
 
 import numpy as np
+from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from ..analysis import Analysis
 from ..surface.polydata import mesh_polydata, surface_polydata
 from ..surface.surface import Surface
 from .colours import LEFT_OUT, scar_table
 from .mrml import find_or_add, remove_result, slicer_classes
-from .volumes import LPS_TO_RAS
+from .volumes import LPS_TO_RAS, vtk_array
 
 COVER_LIFT_MM = 0.1
 """The cover lies this far outside the surface: enough that the two never fight for a pixel, too little to be seen."""
@@ -37,26 +38,24 @@ def add_surface(scene: Any, analysis: Analysis, source: Any) -> Any:
 
 
 def _show_scar(scene: Any, node: Any) -> None:
-    display = node.GetDisplayNode()
-    display.SetActiveScalarName("Scar")
-    display.SetAndObserveColorNodeID(scar_table(scene).GetID())
-    display.SetScalarRangeFlag(display.UseManualScalarRange)
-    display.SetScalarRange(0, 1)
-    display.SetScalarVisibility(True)
+    """Scar in its two colours, with a legend that names them in scenes that know legends (Slicer does)."""
+    colour_by(node.GetDisplayNode(), "Scar", scar_table(scene), 0, 1)
     # the segments already draw their outlines in the slices
-    display.SetVisibility2D(False)
-    _add_legend(scene, node)
+    node.GetDisplayNode().SetVisibility2D(False)
+    if scene.IsNodeClassRegistered("vtkMRMLColorLegendDisplayNode"):
+        legend = slicer_classes().vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(node)
+        legend.SetTitleText("LA wall")
+        legend.SetSize(*LEGEND_SIZE)
+        legend.GetLabelTextProperty().SetFontFamilyToArial()
 
 
-def _add_legend(scene: Any, node: Any) -> None:
-    """A legend with the names of the two colours, in scenes that know legends (Slicer does)."""
-    slicer = slicer_classes()
-    if not scene.IsNodeClassRegistered("vtkMRMLColorLegendDisplayNode"):
-        return
-    legend = slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(node)
-    legend.SetTitleText("LA wall")
-    legend.SetSize(*LEGEND_SIZE)
-    legend.GetLabelTextProperty().SetFontFamilyToArial()
+def colour_by(display: Any, array: str, colours: Any, low: float, high: float) -> None:
+    """Colour a surface by one of its arrays; `low` and `high` are the values at the ends of the colour node."""
+    display.SetActiveScalarName(array)
+    display.SetAndObserveColorNodeID(colours.GetID())
+    display.SetScalarRangeFlag(display.UseManualScalarRange)
+    display.SetScalarRange(low, high)
+    display.SetScalarVisibility(True)
 
 
 def add_cover(scene: Any, analysis: Analysis, source: Any) -> Any | None:
@@ -86,22 +85,16 @@ def left_out_triangles(surface: Surface) -> np.ndarray:
 
 
 def _cover(surface: Surface, triangles: np.ndarray) -> Any:
-    from vtkmodules.util.numpy_support import numpy_to_vtk
-
     used, renumbered = np.unique(triangles, return_inverse=True)
     normals = surface.normals[used]
     polydata = mesh_polydata(surface.points[used] + COVER_LIFT_MM * normals, renumbered.reshape(-1, 3))
-    array = numpy_to_vtk(np.ascontiguousarray(normals, dtype=np.float32), deep=True)
-    array.SetName("Normals")
-    polydata.GetPointData().SetNormals(array)
+    polydata.GetPointData().SetNormals(vtk_array("Normals", normals, np.float32))
     _turn_to_ras(polydata)
     return polydata
 
 
 def _turn_to_ras(polydata: Any) -> None:
     """LPS to RAS in place: half a turn about the superior axis, so triangles keep their sense and normals turn along."""
-    from vtkmodules.util.numpy_support import vtk_to_numpy
-
     signs = np.diag(LPS_TO_RAS)[:3]
     for array in (polydata.GetPoints().GetData(), polydata.GetPointData().GetNormals()):
         values = vtk_to_numpy(array)

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from vtkmodules.util.numpy_support import vtk_to_numpy
 
-from ..analysis import SDM_CLIP_MM, Analysis
+from ..analysis import Analysis
 from ..errors import InputError
 from . import colours
 from .build import SceneNodes, require_in_scene, update_scene
-from .maps import PROBABILITY_COLOURS
-from .model import LEGEND_SIZE, add_surface
+from .maps import PROBABILITY_COLOURS, show_distances
+from .model import LEGEND_SIZE, add_surface, colour_by
 from .mrml import SOURCE, nodes_of_class, slicer_classes
 from .segmentation import SCAR
 from .tables import add_measurements, mark_chosen
@@ -67,11 +68,7 @@ def show_scalar(nodes: SceneNodes, analysis: Analysis, name: str) -> None:
         known = ", ".join(scalar.name for scalar in scalars(analysis))
         raise InputError(f"The surface of this result has no {name!r}; it has {known}.")
     scene, display = _surface_display(nodes)
-    display.SetActiveScalarName(name)
-    display.SetAndObserveColorNodeID(chosen.colour_node(scene).GetID())
-    display.SetScalarRangeFlag(display.UseManualScalarRange)
-    display.SetScalarRange(chosen.low, chosen.high)
-    display.SetScalarVisibility(True)
+    colour_by(display, name, chosen.colour_node(scene), chosen.low, chosen.high)
     legend = _legend(nodes.surface)
     if legend is not None:
         legend.SetTitleText(chosen.legend)
@@ -119,8 +116,6 @@ def write_scar(nodes: SceneNodes, analysis: Analysis) -> SceneNodes:
 
 def _paint(polydata: Any | None, scar: np.ndarray) -> bool:
     """New values in the array `Scar`, the mesh stays; False when the node holds another mesh by now."""
-    from vtkmodules.util.numpy_support import vtk_to_numpy
-
     array = None if polydata is None else polydata.GetPointData().GetArray("Scar")
     if array is None or array.GetNumberOfTuples() != len(scar):
         return False
@@ -151,20 +146,13 @@ def show_distance(nodes: SceneNodes, which: str | None, opacity: float = OVERLAY
             _put_back(scene, composite, ours)
         return
     node = require_in_scene(scene, maps[which], "distance map")
-    _colour_distances(scene, node)
+    # Whatever somebody chose since: the overlay is of no use without the black line at zero.
+    show_distances(scene, node)
     # A result of a hardened copy is looked at on the scan it was copied from, too.
     scans = {nodes.volume.GetID(), nodes.volume.GetNodeReferenceID(SOURCE)} - {None}
     for composite in nodes_of_class(scene, "vtkMRMLSliceCompositeNode"):
         if composite.GetBackgroundVolumeID() in scans:
             _cover(composite, node.GetID(), ours, opacity)
-
-
-def _colour_distances(scene: Any, node: Any) -> None:
-    """The colours whose black line is at zero, whatever somebody chose since: the overlay is of no use without."""
-    display = node.GetDisplayNode()
-    display.SetAndObserveColorNodeID(colours.distance_table(scene).GetID())
-    display.AutoWindowLevelOff()
-    display.SetWindowLevel(2 * SDM_CLIP_MM, 0.0)
 
 
 def _cover(composite: Any, map_id: str, ours: set[str], opacity: float) -> None:
@@ -198,10 +186,7 @@ def _legend(surface: Any) -> Any | None:
 
 
 def _scene_of(nodes: SceneNodes) -> Any:
-    scene = nodes.volume.GetScene()
-    if scene is None:
-        raise InputError(f"The volume {nodes.volume.GetName()!r} of this result is no longer in the scene. Load it again and press Apply.")
-    return scene
+    return require_in_scene(nodes.volume.GetScene(), nodes.volume, "volume").GetScene()
 
 
 def _surface_display(nodes: SceneNodes) -> tuple[Any, Any]:

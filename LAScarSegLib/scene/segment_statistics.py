@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import LAScarSegError
 from ..measure.numbers import NUMBERS, Number
+from .mrml import SOURCE, find_result
 
 if TYPE_CHECKING:
     from ..analysis.description import Stored
@@ -60,12 +61,13 @@ class ResultNumbers:
         return {key: numbers[key] for key in keys if numbers.get(key) is not None}
 
     def _of_result(self, scene: Any, segmentation: Any) -> dict[str, float]:
-        source = _source_of(segmentation)
-        table = _table_of(scene, source)
-        if source is None or table is None:
-            return {}
         from .segmentation import segment_times
+        from .stored import is_result
 
+        source = _source_of(segmentation)
+        table = None if source is None else find_result(scene, "vtkMRMLTableNode", "measurements", source)
+        if not is_result(table):
+            return {}
         state = (source.GetID(), source.GetImageData().GetMTime(), table.GetMTime(), *segment_times(segmentation))
         if state != self._state:
             self._numbers, self._state = _numbers(scene, segmentation, source, table), state
@@ -74,22 +76,11 @@ class ResultNumbers:
 
 def _source_of(segmentation: Any) -> Any | None:
     """The scan a result was computed from: named by the result's own node, or the image its segments were drawn on."""
-    from .mrml import SOURCE
-
     for role in (SOURCE, segmentation.GetReferenceImageGeometryReferenceRole()):
         node = segmentation.GetNodeReference(role)
         if node is not None and node.GetImageData() is not None:
             return node
     return None
-
-
-def _table_of(scene: Any, source: Any | None) -> Any | None:
-    """The measurements table of the result, with what it was measured with."""
-    from .mrml import find_result
-    from .stored import is_result
-
-    table = None if source is None else find_result(scene, "vtkMRMLTableNode", "measurements", source)
-    return table if is_result(table) else None
 
 
 def _numbers(scene: Any, segmentation: Any, source: Any, table: Any) -> dict[str, float]:
@@ -133,13 +124,10 @@ class ScarStatistics:
         number = coded_numbers().get(key)
         if number is None:
             return None
-        codes = {
-            "quantityDicomCode": number.coding.quantity,
-            "unitsDicomCode": UNITS[number.unit],
-            "measurementMethodDicomCode": number.coding.method,
-            "derivationDicomCode": number.coding.derivation,
-        }
-        entries = {role: self.createCodedEntry(*code, True) for role, code in codes.items() if code is not None}
+        coding = number.coding
+        roles = ("quantity", "units", "measurementMethod", "derivation")
+        codes = zip(roles, (coding.quantity, UNITS[number.unit], coding.method, coding.derivation))
+        entries = {f"{role}DicomCode": self.createCodedEntry(*code, True) for role, code in codes if code is not None}
         description = f"{number.label}. Measured by LAScarSeg on the result that the segment belongs to."
         column = f"{number.label} {number.unit}"
         return self.createMeasurementInfo(name=column, title=number.label, description=description, units=number.unit, **entries)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from vtkmodules.util.numpy_support import vtk_to_numpy
+from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
 from ..analysis import MASKS, Analysis
 from ..anatomy.masks import Mask
@@ -12,7 +14,7 @@ from ..errors import InputError
 from ..volumes.volume import Geometry, Volume
 from . import colours
 from .mrml import find_or_add, slicer_classes
-from .volumes import LPS_TO_RAS, geometry_from_ras_matrix, matrix_from_vtk, matrix_to_vtk
+from .volumes import LPS_TO_RAS, geometry_from_ras_matrix, matrix_from_vtk, matrix_to_vtk, vtk_array
 
 CATEGORY_LIST = "Segmentation category and type - DICOM master list"
 ANATOMY_LIST = "Anatomic codes - DICOM master list"
@@ -80,22 +82,30 @@ def add_segmentation(scene: Any, analysis: Analysis, source: Any, node: Any | No
 def set_segment(node: Any, kind: SegmentKind, analysis: Analysis) -> None:
     """Put one of the three masks into its segment of `node`; the segment is made when it isn't there."""
     mask = {CAVITY: analysis.cavity_box, WALL: analysis.wall_box, SCAR: analysis.scar_box}[kind]
-    _set_segment(node, kind, _oriented_image(mask, analysis.geometry, analysis.box.start[::-1]))
-
-
-def _set_segment(node: Any, kind: SegmentKind, labelmap: Any) -> None:
-    slicer = slicer_classes()
-    segmentation = node.GetSegmentation()
-    if segmentation.GetSegment(kind.segment_id) is None:
-        segment = slicer.vtkSegment()
-        segment.SetName(kind.name)
-        segment.SetColor(*kind.colour)
-        segment.SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), kind.terminology)
-        segmentation.AddSegment(segment, kind.segment_id)
+    if not has_segment(node, kind):
+        add_segment(node, kind)
         node.CreateDefaultDisplayNodes()
         _style(node.GetDisplayNode(), kind)
-    logic = slicer.vtkSlicerSegmentationsModuleLogic
-    logic.SetBinaryLabelmapToSegment(labelmap, node, kind.segment_id, logic.MODE_REPLACE)
+    write_voxels(node, kind, mask, analysis.geometry, analysis.box.start)
+
+
+def add_segment(node: Any, kind: SegmentKind) -> None:
+    """An empty segment, named, coloured and coded as its kind says."""
+    segment = slicer_classes().vtkSegment()
+    segment.SetName(kind.name)
+    segment.SetColor(*kind.colour)
+    segment.SetTag(segment.GetTerminologyEntryTagName(), kind.terminology)
+    node.GetSegmentation().AddSegment(segment, kind.segment_id)
+
+
+def write_voxels(node: Any, kind: SegmentKind, mask: np.ndarray, geometry: Geometry, start: tuple[int, int, int] = (0, 0, 0)) -> None:
+    """Let a segment that is there hold `mask`, whose first voxel is the voxel `start` (k, j, i) of the grid, and nothing else."""
+    image = slicer_classes().vtkOrientedImageData()
+    image.SetExtent(*(n for first, size in zip(start[::-1], mask.shape[::-1]) for n in (first, first + size - 1)))
+    image.SetImageToWorldMatrix(matrix_to_vtk(LPS_TO_RAS @ geometry.index_to_lps_matrix))
+    image.GetPointData().SetScalars(vtk_array("ImageScalars", mask.ravel(), np.uint8))
+    logic = slicer_classes().vtkSlicerSegmentationsModuleLogic
+    logic.SetBinaryLabelmapToSegment(image, node, kind.segment_id, logic.MODE_REPLACE)
 
 
 def _style(display: Any, kind: SegmentKind) -> None:
@@ -103,21 +113,6 @@ def _style(display: Any, kind: SegmentKind) -> None:
     display.SetSegmentOpacity3D(kind.segment_id, SURFACE_OPACITY)
     display.SetSegmentOpacity2DOutline(kind.segment_id, kind.outline)
     display.SetSegmentOpacity2DFill(kind.segment_id, kind.fill)
-
-
-def _oriented_image(mask: np.ndarray, geometry: Geometry, start_ijk: tuple[int, int, int]) -> Any:
-    """The mask of a box as a vtkOrientedImageData whose extent says where in the whole grid the box lies."""
-    from vtkmodules.util.numpy_support import numpy_to_vtk
-
-    image = slicer_classes().vtkOrientedImageData()
-    i, j, k = start_ijk
-    size_k, size_j, size_i = mask.shape
-    image.SetExtent(i, i + size_i - 1, j, j + size_j - 1, k, k + size_k - 1)
-    image.SetImageToWorldMatrix(matrix_to_vtk(LPS_TO_RAS @ geometry.index_to_lps_matrix))
-    scalars = numpy_to_vtk(mask.astype(np.uint8).ravel(), deep=True)
-    scalars.SetName("ImageScalars")
-    image.GetPointData().SetScalars(scalars)
-    return image
 
 
 def segment_from_node(node: Any | None, segment: str, reference: Volume) -> Volume:
@@ -165,9 +160,8 @@ def segment_mask(node: Any, segment_id: str, grid: Geometry) -> Mask | None:
     if segment is None:
         return None
     image = slicer.vtkOrientedImageData()
-    if not slicer.vtkSlicerSegmentationsModuleLogic.GetSegmentBinaryLabelmapRepresentation(node, segment_id, image, True):
-        return Mask.of(np.zeros((0, 0, 0), dtype=bool), shape=grid.shape)
-    part = _mask_of(image, segment.GetLabelValue(), node.GetName())
+    found = slicer.vtkSlicerSegmentationsModuleLogic.GetSegmentBinaryLabelmapRepresentation(node, segment_id, image, True)
+    part = _mask_of(image, segment.GetLabelValue(), node.GetName()) if found else None
     if part is None:
         return Mask.of(np.zeros((0, 0, 0), dtype=bool), shape=grid.shape)
     start = grid.start_of(part.geometry)
@@ -214,22 +208,22 @@ def require_in_place(node: Any) -> None:
 
 def find_segment(node: Any, segment: str) -> str:
     """The ID of the segment with that ID or name; `InputError` that lists the segments when there is none."""
+    names = segment_names(node)
+    found = segment if segment in names else next((segment_id for segment_id, name in names.items() if name == segment), None)
+    if found is None:
+        known = ", ".join(map(repr, names.values())) or "no segment at all"
+        raise InputError(f"The segmentation {node.GetName()!r} has no segment {segment!r}; it has {known}.")
+    return found
+
+
+def segment_names(node: Any) -> dict[str, str]:
+    """The names of the segments by their IDs."""
     segmentation = node.GetSegmentation()
-    names = {segmentation.GetNthSegmentID(n): segmentation.GetNthSegment(n).GetName() for n in range(segmentation.GetNumberOfSegments())}
-    if segment in names:
-        return segment
-    for segment_id, name in names.items():
-        if name == segment:
-            return segment_id
-    known = ", ".join(map(repr, names.values())) or "no segment at all"
-    raise InputError(f"The segmentation {node.GetName()!r} has no segment {segment!r}; it has {known}.")
+    return {segmentation.GetNthSegmentID(n): segmentation.GetNthSegment(n).GetName() for n in range(segmentation.GetNumberOfSegments())}
 
 
 def _mask_of(image: Any, label: int, name: str) -> Volume | None:
     """The voxels of one label in a vtkOrientedImageData as a 0/1 volume on its own grid; None when it has no voxels."""
-    from vtkmodules.util.numpy_support import vtk_to_numpy
-    from vtkmodules.vtkCommonMath import vtkMatrix4x4
-
     scalars = image.GetPointData().GetScalars()
     if scalars is None or scalars.GetNumberOfTuples() == 0:
         return None

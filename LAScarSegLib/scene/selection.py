@@ -8,26 +8,24 @@ from .build import INPUT_ROLE
 from .mrml import ROLE, nodes_of_class
 
 
-def find_node(scene: Any, node_id: str) -> Any | None:
+def find_node(scene: Any, node_id: str | None) -> Any | None:
     """The node of that ID, None when there is none."""
     return scene.GetNodeByID(node_id) if node_id else None
 
 
 def likely_volume(scene: Any) -> Any | None:
     """The scan to start with: one that a slice view shows, else the only one there is; never a result of ours."""
-    shown = [
-        find_node(scene, composite.GetBackgroundVolumeID() or "") for composite in nodes_of_class(scene, "vtkMRMLSliceCompositeNode")
-    ]
-    shown = [node for node in shown if node is not None and _is_scan(node)]
-    if shown:
-        return shown[0]
+    for composite in nodes_of_class(scene, "vtkMRMLSliceCompositeNode"):
+        shown = find_node(scene, composite.GetBackgroundVolumeID())
+        if shown is not None and _is_scan(shown):
+            return shown
     scans = [node for node in nodes_of_class(scene, "vtkMRMLScalarVolumeNode") if _is_scan(node)]
     return scans[0] if len(scans) == 1 else None
 
 
 def _is_scan(node: Any) -> bool:
-    label_map = node.IsA("vtkMRMLLabelMapVolumeNode") or not node.IsA("vtkMRMLScalarVolumeNode")
-    return not label_map and node.GetAttribute(ROLE) in (None, INPUT_ROLE)
+    grey = node.IsA("vtkMRMLScalarVolumeNode") and not node.IsA("vtkMRMLLabelMapVolumeNode")
+    return grey and node.GetAttribute(ROLE) in (None, INPUT_ROLE)
 
 
 def check_scan_node(scene: Any, node_id: str) -> None:
@@ -74,4 +72,4 @@ def read_choice(scene: Any, node: Any, attribute: str, names: Iterable[str]) -> 
 
 
 def _existing(scene: Any, node_id: str | None) -> str:
-    return node_id if find_node(scene, node_id or "") is not None else ""
+    return node_id if find_node(scene, node_id) is not None else ""

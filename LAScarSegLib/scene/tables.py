@@ -1,15 +1,18 @@
 """The numbers as table nodes, and the threshold curve as a plot."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from vtkmodules.vtkCommonCore import vtkStringArray
+from vtkmodules.vtkCommonDataModel import vtkTable
 
 from ..analysis import Analysis
 from ..measure.numbers import NUMBERS, Number
 from ..measure.published import published_scars
 from . import colours
 from .mrml import find_or_add, remove_result
+from .volumes import vtk_array
 
 MEASUREMENT_COLUMNS = ("Measurement", "Value", "Unit", "Low", "High", "Key")
 
@@ -31,11 +34,8 @@ def add_measurements(scene: Any, analysis: Analysis, source: Any) -> Any:
     Low and High are the perturbation range. Numbers in full precision are in the node attribute `LAScarSeg.measurements`.
     """
     node, _ = find_or_add(scene, "vtkMRMLTableNode", "measurements", f"{source.GetName()} LA measurements", source)
-    rows = [_row(number, analysis) for number in NUMBERS]
-    columns = [_text_column(title, [row[n] for row in rows]) for n, title in enumerate(MEASUREMENT_COLUMNS)]
-    _fill(node, columns)
+    _fill(node, dict(zip(MEASUREMENT_COLUMNS, zip(*(_row(number, analysis) for number in NUMBERS)))))
     node.SetUseColumnTitleAsColumnHeader(True)
-    node.SetLocked(True)
     return node
 
 
@@ -49,43 +49,44 @@ def add_curve(scene: Any, analysis: Analysis, source: Any) -> tuple[Any, Any]:
     """The table node of the threshold curve and the plot chart node that draws it against the IIR."""
     table, _ = find_or_add(scene, "vtkMRMLTableNode", "curve", f"{source.GetName()} threshold curve", source)
     columns = {name: values for name, values in analysis.curve.columns().items() if not np.isnan(values).all()}
-    _fill(table, [_number_column(name, values) for name, values in columns.items()])
-    table.SetLocked(True)
+    _fill(table, columns)
     chart, new = find_or_add(scene, "vtkMRMLPlotChartNode", "curve_chart", f"{source.GetName()} scar against threshold", source)
     if new:
         chart.SetTitle("Scar against threshold")
         chart.SetXAxisTitle(CURVE_TITLES["iir"])
         chart.SetYAxisTitle("Scar (%)")
     chart.RemoveAllPlotSeriesNodeIDs()
-    for name, colour in CURVE_SERIES:
-        if name in columns:
-            chart.AddAndObservePlotSeriesNodeID(_series(scene, table, name, colour, source).GetID())
-    for marks in (_preset_marks(scene, analysis, source), mark_chosen(scene, analysis, source)):
-        if marks is not None:
-            chart.AddAndObservePlotSeriesNodeID(marks.GetID())
+    lines = [_line(scene, table, name, colour, source) for name, colour in CURVE_SERIES if name in columns]
+    for series in filter(None, (*lines, _preset_marks(scene, analysis, source), mark_chosen(scene, analysis, source))):
+        chart.AddAndObservePlotSeriesNodeID(series.GetID())
     return table, chart
 
 
-def _series(scene: Any, table: Any, column: str, colour: colours.RGB, source: Any) -> Any:
-    node, new = find_or_add(scene, "vtkMRMLPlotSeriesNode", f"curve_{column}", CURVE_TITLES[column], source)
-    node.SetAndObserveTableNodeID(table.GetID())
-    node.SetXColumnName("iir")
-    node.SetYColumnName(column)
+def _line(scene: Any, table: Any, column: str, colour: colours.RGB, source: Any) -> Any:
+    node, new = _series(scene, f"curve_{column}", CURVE_TITLES[column], table, column, source)
     if new:
-        node.SetPlotType(node.PlotTypeScatter)
         node.SetMarkerStyle(node.MarkerStyleNone)
         node.SetLineWidth(2)
         node.SetColor(*colour)
     return node
 
 
+def _series(scene: Any, role: str, name: str, table: Any, column: str, source: Any) -> tuple[Any, bool]:
+    """The series node that draws a column against the IIR, and True when it had to be made."""
+    node, new = find_or_add(scene, "vtkMRMLPlotSeriesNode", role, name, source)
+    node.SetAndObserveTableNodeID(table.GetID())
+    node.SetXColumnName("iir")
+    node.SetYColumnName(column)
+    if new:
+        node.SetPlotType(node.PlotTypeScatter)
+    return node, new
+
+
 def _preset_marks(scene: Any, analysis: Analysis, source: Any) -> Any:
     """The published thresholds as points on the curve: how far apart accepted rules lie on this very scan."""
     scars = published_scars(analysis.samples[0])
-    iir, shares = np.array([scar.iir for scar in scars]), np.array([scar.scar_area_pct for scar in scars])
-    node = _marks(scene, "curve_presets", "published thresholds", iir, shares, [scar.label for scar in scars], source)
-    node.SetColor(*colours.LEFT_OUT)
-    return node
+    points = [(scar.iir, scar.scar_area_pct, scar.label) for scar in scars]
+    return _marks(scene, "curve_presets", "published thresholds", points, colours.LEFT_OUT, source)
 
 
 def mark_chosen(scene: Any, analysis: Analysis, source: Any) -> Any | None:
@@ -96,54 +97,39 @@ def mark_chosen(scene: Any, analysis: Analysis, source: Any) -> Any | None:
         remove_result(scene, "vtkMRMLPlotSeriesNode", role, source)
         remove_result(scene, "vtkMRMLTableNode", role, source)
         return None
-    iir = intensity / analysis.blood_pool.mean
-    node = _marks(scene, role, "this result", np.array([iir]), np.array([share]), ["this result"], source)
-    node.SetColor(*colours.ZERO_LINE)
-    return node
+    point = (intensity / analysis.blood_pool.mean, share, "this result")
+    return _marks(scene, role, "this result", [point], colours.ZERO_LINE, source)
 
 
-def _marks(scene: Any, role: str, name: str, iir: np.ndarray, shares: np.ndarray, labels: list[str], source: Any) -> Any:
-    """Labelled points in the chart, with the table behind them."""
+def _marks(scene: Any, role: str, name: str, points: Sequence[tuple[float, float, str]], colour: colours.RGB, source: Any) -> Any:
+    """Labelled points (IIR, scar in % of the surface, label) in the chart, with the table behind them."""
     table, _ = find_or_add(scene, "vtkMRMLTableNode", role, f"{source.GetName()} {name}", source)
-    _fill(table, [_number_column("iir", iir), _number_column("scar_area_pct", shares), _text_column("threshold", labels)])
-    table.SetLocked(True)
+    iir, shares, labels = zip(*points)
+    _fill(table, {"iir": np.array(iir), "scar_area_pct": np.array(shares), "threshold": labels})
     # only there for the chart: the Data module shows the tables a person reads
     table.SetHideFromEditors(True)
-    node, new = find_or_add(scene, "vtkMRMLPlotSeriesNode", role, name, source)
-    node.SetAndObserveTableNodeID(table.GetID())
-    node.SetXColumnName("iir")
-    node.SetYColumnName("scar_area_pct")
+    node, new = _series(scene, role, name, table, "scar_area_pct", source)
     node.SetLabelColumnName("threshold")
     if new:
-        node.SetPlotType(node.PlotTypeScatter)
         node.SetLineStyle(node.LineStyleNone)
         node.SetMarkerStyle(node.MarkerStyleCircle)
         node.SetMarkerSize(MARK_PIXELS)
+    node.SetColor(*colour)
     return node
 
 
-def _fill(node: Any, columns: Iterable[Any]) -> None:
-    from vtkmodules.vtkCommonDataModel import vtkTable
-
+def _fill(node: Any, columns: Mapping[str, np.ndarray | Sequence[str]]) -> None:
+    """Put columns of numbers or texts into a table node that nobody can type in."""
     table = vtkTable()
-    for column in columns:
-        table.AddColumn(column)
+    for name, values in columns.items():
+        table.AddColumn(vtk_array(name, values, np.float64) if isinstance(values, np.ndarray) else _text_column(name, values))
     node.SetAndObserveTable(table)
+    node.SetLocked(True)
 
 
-def _text_column(name: str, values: list[str]) -> Any:
-    from vtkmodules.vtkCommonCore import vtkStringArray
-
+def _text_column(name: str, values: Sequence[str]) -> Any:
     column = vtkStringArray()
     column.SetName(name)
     for value in values:
         column.InsertNextValue(value)
-    return column
-
-
-def _number_column(name: str, values: np.ndarray) -> Any:
-    from vtkmodules.util.numpy_support import numpy_to_vtk
-
-    column = numpy_to_vtk(np.ascontiguousarray(values, dtype=np.float64), deep=True)
-    column.SetName(name)
     return column

@@ -6,6 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+from vtkmodules.vtkCommonDataModel import vtkImageData
+from vtkmodules.vtkCommonMath import vtkMatrix4x4
+from vtkmodules.vtkCommonTransforms import vtkGeneralTransform
 
 from ..datasets.sample_data import is_sample
 from ..errors import InputError
@@ -25,20 +29,21 @@ RIGHT_ANGLE_TOLERANCE = 1e-3
 
 def volume_to_node(volume: Volume, node: Any) -> Any:
     """Put voxels and geometry into a vtkMRMLScalarVolumeNode (the voxels are copied); returns the node."""
-    from vtkmodules.util.numpy_support import numpy_to_vtk
-    from vtkmodules.vtkCommonDataModel import vtkImageData
-
-    array = volume.array.astype(np.uint8) if volume.array.dtype == bool else np.ascontiguousarray(volume.array)
-    scalars = numpy_to_vtk(array.ravel(), deep=True)
-    scalars.SetName("ImageScalars")
     image = vtkImageData()
     image.SetDimensions(*volume.geometry.size)
-    image.GetPointData().SetScalars(scalars)
+    image.GetPointData().SetScalars(vtk_array("ImageScalars", volume.array.ravel(), np.uint8 if volume.array.dtype == bool else None))
     set_node_geometry(node, volume.geometry)
     node.SetAndObserveImageData(image)
     if volume.flags:
         node.SetAttribute(FLAGS, json.dumps([flag.to_json() for flag in volume.flags]))
     return node
+
+
+def vtk_array(name: str, values: np.ndarray, dtype: type | None = None) -> Any:
+    """A VTK array of that name with a copy of the values, (N,) or (N, components), as `dtype` (None: as they are)."""
+    array = numpy_to_vtk(np.ascontiguousarray(values, dtype=dtype), deep=True)
+    array.SetName(name)
+    return array
 
 
 def set_node_geometry(node: Any, geometry: Geometry) -> None:
@@ -76,8 +81,6 @@ def volume_from_node(node: Any | None) -> Volume:
 
 def voxels_of(image: Any) -> np.ndarray:
     """(k, j, i) values of a vtkImageData with one value a voxel, not copied."""
-    from vtkmodules.util.numpy_support import vtk_to_numpy
-
     return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
 
 
@@ -102,9 +105,6 @@ def hardened_from_node(node: Any | None) -> tuple[Volume, bool]:
     transform = None if node is None or node.GetImageData() is None else node.GetParentTransformNode()
     if transform is None or _keeps_a_grid(transform, node):
         return volume_from_node(node), False
-    from vtkmodules.vtkCommonDataModel import vtkImageData
-    from vtkmodules.vtkCommonTransforms import vtkGeneralTransform
-
     copy, image = type(node)(), vtkImageData()
     copy.SetName(node.GetName())
     image.DeepCopy(node.GetImageData())
@@ -141,8 +141,6 @@ def node_geometry(node: Any) -> Geometry:
 
 def _moved(geometry: Geometry, transform: Any, name: str) -> Geometry:
     """The grid where its parent transform puts it, if it is still a grid there."""
-    from vtkmodules.vtkCommonMath import vtkMatrix4x4
-
     remedy = "Apply it to the voxels first: right-click the volume in the Data module, Harden transform, or resample it."
     if not transform.IsTransformToWorldLinear():
         raise InputError(f"The volume {name!r} lies under the transform {transform.GetName()!r}, which bends space. {remedy}")
@@ -178,8 +176,6 @@ def matrix_from_vtk(matrix: Any) -> np.ndarray:
 
 def matrix_to_vtk(matrix: np.ndarray) -> Any:
     """A (4, 4) array as a vtkMatrix4x4."""
-    from vtkmodules.vtkCommonMath import vtkMatrix4x4
-
     result = vtkMatrix4x4()
     result.DeepCopy(np.asarray(matrix, dtype=float).ravel())
     return result

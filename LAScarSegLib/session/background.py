@@ -43,10 +43,10 @@ class Background:
         """True while something waits, runs, or has an outcome nobody polled."""
         return self._wish is not None or self._thread is not None
 
-    def submit(self, work: Callable[[], Any], pause_s: float | None = None) -> None:
-        """Ask for `work` after a pause without another `submit` (None: the usual one); whatever was asked before is dropped."""
+    def submit(self, work: Callable[[], Any]) -> None:
+        """Ask for `work` after a pause without another `submit`; whatever was asked before is dropped."""
         self._wish = work
-        self._due = time.monotonic() + (self._pause_s if pause_s is None else pause_s)
+        self._due = time.monotonic() + self._pause_s
         self._overtaken = True
 
     def drop(self) -> None:

@@ -11,8 +11,8 @@ from ..analysis.settings import Settings
 from ..errors import InputError, LAScarSegError
 from ..intensity.rules import RULES, PublishedThreshold
 from ..jobs.device_query import AUTO
-from ..scene.corrections import corrections
 from ..scene.selection import check_scan_node, check_segment, find_node, read_choice, write_choice
+from ..scene.stored import corrections
 
 if TYPE_CHECKING:
     from ..models.bundle import Bundle
@@ -75,47 +75,31 @@ class Choices:
     def from_json(cls, data: dict[str, Any]) -> Choices:
         """From what `to_json` gave, of this version or another: what is unknown is left out."""
         known = {f.name for f in dataclasses.fields(cls)}
-        values = {key: value for key, value in data.items() if key in known}
-        return cls(**values | {"planes": tuple(values.get("planes", ()))})
+        return cls(**{key: value for key, value in data.items() if key in known} | {"planes": tuple(data.get("planes", ()))})
 
 
 @dataclass(frozen=True)
-class MethodChoice:
-    """One entry of the list of methods; `parameter` names the number to choose (None: there is none), `default` its usual value."""
+class Option:
+    """One entry of the list of methods or of cavity sources: a model (`key` is its `NAME@VERSION`), a rule, or a segment.
 
-    key: str
-    title: str
-    parameter: str | None
-    default: float | None
-    highest: float
-    presets: tuple[PublishedThreshold, ...]
-    source: str
-    is_model: bool = False
-
-
-@dataclass(frozen=True)
-class CavityChoice:
-    """One entry of the list of cavity sources: a segment (`key` is "segment") or the model `key` (`NAME@VERSION`)."""
+    `parameter` names the number to choose (None: there is none), `default` its usual value.
+    """
 
     key: str
     title: str
     is_model: bool
+    parameter: str | None = None
+    default: float | None = None
+    presets: tuple[PublishedThreshold, ...] = ()
 
 
-def methods() -> tuple[MethodChoice, ...]:
+def methods() -> tuple[Option, ...]:
     """Every way to find scar: the rules, then the installed scar models."""
-    rules = [
-        MethodChoice(rule.name, rule.title, rule.parameter, rule.default, rule.highest, rule.presets, rule.source)
-        for rule in RULES.values()
-    ]
-    models = [
-        MethodChoice(card.reference, f"Network {card.reference}", None, None, 0.0, (), card.intended_use, is_model=True)
-        for card in (bundle.card for bundle in _bundles("scar"))
-    ]
-    return (*rules, *models)
+    rules = [Option(rule.name, rule.title, False, rule.parameter, rule.default, rule.presets) for rule in RULES.values()]
+    return (*rules, *map(_model_option, _installed("scar")))
 
 
-def cavity_sources() -> tuple[CavityChoice, ...]:
+def cavity_sources() -> tuple[Option, ...]:
     """Where the cavity may come from: a segment, then the installed cavity models, the one that comes with the project first."""
     from ..models.store import ModelStore
 
@@ -124,9 +108,12 @@ def cavity_sources() -> tuple[CavityChoice, ...]:
     except InputError:
         # The project's own is damaged, which the list of models says; the user's can be chosen all the same.
         default = None
-    bundles = sorted(_bundles("cavity"), key=lambda bundle: default is None or bundle.card.reference != default.card.reference)
-    models = [CavityChoice(bundle.card.reference, f"Network {bundle.card.reference}", True) for bundle in bundles]
-    return (CavityChoice(SEGMENT, "A segment", False), *models)
+    references = sorted(_installed("cavity"), key=lambda reference: default is None or reference != default.card.reference)
+    return (Option(SEGMENT, "A segment", False), *map(_model_option, references))
+
+
+def _model_option(reference: str) -> Option:
+    return Option(reference, f"Network {reference}", True)
 
 
 def why_not(scene: Any, choices: Choices) -> str:
@@ -148,7 +135,7 @@ def why_not(scene: Any, choices: Choices) -> str:
 
 
 def corrections_to_replace(scene: Any, choices: Choices) -> dict[tuple[str, str], str]:
-    """What a run of `choices` would replace of somebody's corrections (`scene.corrections`); a segment that it starts from is kept."""
+    """What a run would replace of somebody's corrections (`scene.stored.corrections`); a segment that it starts from is kept."""
     kept = {(choices.wall_segmentation_id, choices.wall_segment_id)}
     if choices.cavity_source == SEGMENT:
         kept.add((choices.segmentation_id, choices.segment_id))
@@ -165,8 +152,9 @@ def question_before_run(scene: Any, choices: Choices) -> str:
 
 def write_choices(node: Any, choices: Choices) -> None:
     """Keep the choices on a node, so that they are saved with the scene."""
-    plain = {key: value for key, value in choices.to_json().items() if key not in (*NODE_FIELDS, "planes")}
-    write_choice(node, ATTRIBUTE, json.dumps(plain), {name: getattr(choices, name) for name in NODE_FIELDS}, choices.planes)
+    plain = choices.to_json()
+    planes, nodes = plain.pop("planes"), {name: plain.pop(name) for name in NODE_FIELDS}
+    write_choice(node, ATTRIBUTE, json.dumps(plain), nodes, planes)
 
 
 def read_choices(scene: Any, node: Any) -> Choices | None:
@@ -191,12 +179,9 @@ def _check_models(choices: Choices) -> None:
     choices.bundles()
 
 
-def _bundles(stage: str) -> list[Bundle]:
+def _installed(stage: str) -> list[str]:
+    """References of the models that can be used, each once; the user's come first."""
     from ..models.store import ModelStore
 
-    found: dict[str, Bundle] = {}
-    for model in ModelStore().models():
-        if model.bundle is not None and model.bundle.card.stage == stage:
-            # The user's come first, and go before one of the same name and version that came with the project.
-            found.setdefault(model.bundle.card.reference, model.bundle)
-    return list(found.values())
+    cards = [model.bundle.card for model in ModelStore().models() if model.bundle is not None]
+    return list(dict.fromkeys(card.reference for card in cards if card.stage == stage))

@@ -1,15 +1,18 @@
-"""Correct a result in Segment Editor and measure again: what the editor is set to, what was changed, and the way back."""
+"""Correct a result and measure again: what Segment Editor is set to, what was changed, and the way back; the threshold under the
+slider; and a result that a loaded scene holds, taken up again."""
 
 from typing import Any
 
-from ..analysis import Analysis
+from ..analysis import Analysis, ByRule, Change, revise
 from ..analysis.sources import CAVITY, SCAR, WALL
 from ..errors import InputError
 from ..scene.attributes import shows
 from ..scene.build import SceneNodes, require_in_scene, update_scene
 from ..scene.drawing import EditorSetup, editor_setup
-from ..scene.plane_markups import read_planes
+from ..scene.plane_markups import plane_nodes, read_planes, show_planes
+from ..scene.review import show_scar
 from ..scene.segmentation import KINDS, has_segment, require_in_place, segment_mask, segment_times, set_segment
+from ..scene.stored import find_source, read_result, require_result, result_nodes
 from ..surface.planes import CutPlane
 from . import edits
 
@@ -104,7 +107,7 @@ class EditSession:
         return True
 
     def update(self, full: bool = True) -> Analysis:
-        """Measure what is drawn and show it, all at once: for scripts and tests. In Slicer `presenter.live` does it beside the windows."""
+        """Measure what is drawn and show it, all at once: for scripts and tests. In Slicer `session.live` does it beside the windows."""
         drawn = self.snapshot()
         analysis = self.measure(drawn, full)
         self.apply(analysis, drawn)
@@ -123,3 +126,65 @@ class EditSession:
     def _check_nodes(self) -> None:
         require_in_scene(self._scene, self.nodes.volume, "volume")
         require_in_place(require_in_scene(self._scene, self.nodes.segmentation, "segmentation"))
+
+
+def has_result(scene: Any, volume: Any | None) -> bool:
+    """Whether the scene holds a result of the volume node, or of its hardened copy, that `reopen` could take up."""
+    return volume is not None and find_source(scene, volume) is not None
+
+
+def reopen(scene: Any, volume: Any, ranges: bool = True) -> EditSession:
+    """The session of the result that was computed from the volume node: the scene was loaded, or the module reloaded.
+
+    It is the result that was stored, or what follows from what somebody drew since: no network runs.
+
+    Parameters
+    ----------
+    ranges
+        False leaves the perturbation range to a later update, which takes most of the time.
+
+    Raises
+    ------
+    InputError
+        there is no result, the scan was moved, or the cavity was emptied.
+    """
+    source = require_result(scene, volume)
+    table, segmentation = result_nodes(scene, source)
+    stored = read_result(scene, source, table, segmentation)
+    cavity = stored.masks["cavity"]
+    if cavity is None or not cavity.voxels:
+        raise InputError("The cavity of this result is empty. Press Apply for a new one.")
+    analysis = stored.analyse(ranges=ranges)
+    if not plane_nodes(scene, source):
+        # A result of the command line has planes, but no markups to drag them by.
+        show_planes(scene, source, analysis.planes)
+    wrong = edits.ShownState.of(analysis).differing(edits.Segments(**stored.masks, planes=analysis.planes))
+    nodes = update_scene(scene, analysis, SceneNodes.of(source, segmentation), [KINDS[name] for name in wrong])
+    return EditSession(scene, nodes, analysis)
+
+
+def why_no_threshold(analysis: Analysis) -> str:
+    """Why the threshold slider has nothing to move, "" when it has."""
+    scar = analysis.sources.scar
+    if not isinstance(scar, ByRule):
+        label = analysis.method.label
+        return f"The scar of this result is no rule's ({label}); a threshold would replace it. Choose a rule and press Apply."
+    return f"{analysis.method.title} finds its threshold by itself." if scar.parameter is None else ""
+
+
+def set_threshold(nodes: SceneNodes, analysis: Analysis, value: float) -> Analysis:
+    """The analysis with another threshold of the same rule, shown at once.
+
+    The scar segment waits for `scene.review.write_scar`: writing voxels at every tick of a slider would stutter.
+
+    Raises
+    ------
+    InputError
+        for a scar that no rule made, a value the rule can't use, or when volume or surface were deleted.
+    """
+    reason = why_no_threshold(analysis)
+    if reason:
+        raise InputError(reason)
+    changed = revise(analysis, Change(scar=ByRule(analysis.sources.scar.name, value)), ranges=analysis.has_ranges)
+    show_scar(nodes, changed)
+    return changed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 from ..analysis import MASKS, Analysis, ByRule, Change, Drawn, Mask, Sources, base_of, revise
 from ..analysis.description import with_first_provenance
@@ -87,17 +88,14 @@ def _sources_of(segments: Segments, now: Analysis, shown: Sequence[ShownState]) 
     state = _told_from(segments, shown)
     masks = without_side_effects(segments, state.masks)
     drawn = {name: Drawn(masks[name], base_of(state.sources[name])) for name in _changed(masks, state.masks)}
-    sources = replace(state.sources, **drawn, planes=_planes(segments, now), files=now.sources.files)
+    # Markups keep positions with rounding: planes that nobody moved are those there were, to the last digit.
+    planes = now.planes if same_planes(segments.planes, now.planes) else segments.planes
+    sources = replace(state.sources, **drawn, planes=planes, files=now.sources.files)
     # Thresholds are no strokes: undo leaves them.
     if isinstance(base_of(sources.scar), ByRule) and isinstance(rule := base_of(now.sources.scar), ByRule):
         scar = replace(sources.scar, base=rule) if isinstance(sources.scar, Drawn) else rule
         sources = replace(sources, scar=scar)
     return sources
-
-
-def _planes(segments: Segments, now: Analysis) -> tuple[CutPlane, ...]:
-    """Markups keep positions with rounding: planes that nobody moved are those there were, to the last digit."""
-    return now.planes if same_planes(segments.planes, now.planes) else segments.planes
 
 
 def _are_same(one: Sources, other: Sources) -> bool:
@@ -152,10 +150,7 @@ def _changed(masks: dict[str, Mask], old: dict[str, Mask]) -> tuple[str, ...]:
 def _frame(masks: Sequence[Mask]) -> Box:
     """The smallest box that holds all of them."""
     boxes = [mask.box for mask in masks if mask.voxels]
-    frame = boxes[0] if boxes else Box((0, 0, 0), (1, 1, 1))
-    for box in boxes[1:]:
-        frame = frame.around_both(box)
-    return frame
+    return reduce(Box.around_both, boxes) if boxes else Box((0, 0, 0), (1, 1, 1))
 
 
 def same_anatomy(one: Analysis, other: Analysis) -> bool:

@@ -122,5 +122,3 @@ def _request(choices: Choices, files: dict[str, Path], folder: Path) -> dict[str
     if choices.models:
         request |= {"device": choices.device, "accept_terms": choices.accept_terms}
     return request
-
-

@@ -6,7 +6,7 @@ WARNING, NOTE = "warning", "note"
 """The numbers may be off; good to know."""
 HEADINGS = {WARNING: "Warning", NOTE: "Note"}
 FILE, NETWORK = "file", "network"
-"""A remark about how a file was read or a network ran stays with what was read or found; every other flag is found anew with the numbers."""
+"""A remark on how a file was read or a network ran stays with what was read or found; every other flag is found anew with the numbers."""
 
 
 @dataclass(frozen=True)

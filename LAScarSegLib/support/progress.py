@@ -31,13 +31,8 @@ class Progress:
         asked at every report; when it returns True, `report` raises `Cancelled`.
     """
 
-    def __init__(
-        self,
-        listener: Callable[[ProgressEvent], None] | None = None,
-        is_cancelled: Callable[[], bool] | None = None,
-    ) -> None:
-        self._listener = listener
-        self._is_cancelled = is_cancelled
+    def __init__(self, listener: Callable[[ProgressEvent], None] | None = None, is_cancelled: Callable[[], bool] | None = None) -> None:
+        self._listener, self._is_cancelled = listener, is_cancelled
         self._start, self._end = 0.0, 1.0
 
     @property

@@ -1,4 +1,4 @@
-"""Where the files that are not code lie: report template, terminology, icons."""
+"""What an installation holds beside this library's code: resource files (report template, terminology, icons), and packages."""
 
 from pathlib import Path
 
@@ -23,3 +23,13 @@ def resource_path(relative: str) -> Path:
             return candidate
     places = " nor ".join(str(candidate) for candidate in candidates)
     raise ProcessingError(f"The installation is incomplete: {relative} is neither at {places}. Install LAScarSeg again.")
+
+
+def require_package(module: str, needed_by: str) -> None:
+    """`ProcessingError` that names the remedy when a package that is no must can't be imported: `needed_by` begins its sentence."""
+    package = module.partition(".")[0]
+    try:
+        __import__(module)
+    except ImportError as error:
+        message = f"{needed_by} the package {package}, which can't be imported ({error}). Install it: pip install {package}"
+        raise ProcessingError(message) from error

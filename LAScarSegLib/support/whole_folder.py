@@ -4,6 +4,7 @@ The partial folder of `OUT` is called `.OUT.partial-HOST-PID`, a result that giv
 both beside it. What a killed run left is recognised by these names, and cleaned up by the next run for the same `OUT`.
 """
 
+import glob
 import os
 import shutil
 import socket
@@ -49,7 +50,9 @@ def check_folder(folder: str | Path, force: bool, kind: FolderKind) -> Path:
     _clean_up(folder, kind)
     if folder.is_dir() and not any(folder.iterdir()):
         if os.path.ismount(folder):
-            raise InputError(f"{folder} is a mount point, which can't be replaced in one step. Give a folder inside it: {folder / 'result'}.")
+            raise InputError(
+                f"{folder} is a mount point, which can't be replaced in one step. Give a folder inside it: {folder / 'result'}."
+            )
         return folder
     if not folder.exists():
         return folder
@@ -153,7 +156,7 @@ def _retire(replaced: Path, folder: Path, kind: FolderKind) -> None:
 
 def _clean_up(folder: Path, kind: FolderKind) -> None:
     """Remove what killed runs left beside `folder`; a result that was just being replaced comes back."""
-    for leftover in folder.parent.glob(f".{_escaped(folder.name)}.*-*-*"):
+    for leftover in folder.parent.glob(f".{glob.escape(folder.name)}.*-*-*"):
         role, _, owner = leftover.name[len(folder.name) + 2 :].partition("-")
         if role not in ("partial", "replaced", "trial") or _is_alive(owner, leftover):
             continue
@@ -171,10 +174,6 @@ def _sibling(folder: Path, role: str) -> Path:
 
 def _host() -> str:
     return "".join(c if c.isalnum() else "_" for c in socket.gethostname()) or "host"
-
-
-def _escaped(name: str) -> str:
-    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
 
 
 def _is_alive(owner: str, leftover: Path) -> bool:
@@ -202,8 +201,6 @@ def _process_exists(pid: int) -> bool:
         return running
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
+    except (ProcessLookupError, PermissionError) as error:
+        return isinstance(error, PermissionError)
     return True

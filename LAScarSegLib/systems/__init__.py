@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ..errors import InputError
-from .base import CavityModel, InputChannel, Optimiser, Preset, ScarModel, Stage, System, scan_channel, z_score
+from .base import InputChannel, Optimiser, Preset, Stage, System, z_score
 from .boundary_focused import BOUNDARY_FOCUSED
 from .two_stage_sdm import TWO_STAGE_SDM
 
@@ -19,6 +19,4 @@ def find_system(key: str) -> System:
     return SYSTEMS[key]
 
 
-__all__ = [
-    "SYSTEMS", "CavityModel", "InputChannel", "Optimiser", "Preset", "ScarModel", "Stage", "System", "find_system", "scan_channel", "z_score",
-]  # fmt: skip
+__all__ = ["SYSTEMS", "InputChannel", "Optimiser", "Preset", "Stage", "System", "find_system", "z_score"]

@@ -1,5 +1,8 @@
 """What a published system is: two models that can be exchanged, and for each the description that trains and runs it.
 
+A cavity model gives the probability of the cavity for a scan, a scar model that of scar for a scan and its cavity's mask; both
+float32 in 0…1, on the scan's grid (`inference.bundle_models`).
+
 Nothing here imports torch: a description is read by a dialog or a bundle check as well as by a trainer.
 """
 
@@ -7,36 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..anatomy.anatomy import Anatomy
 from ..errors import InputError
 from ..networks.plan import NetworkPlan, Triple
-from ..volumes.volume import Volume
 
 if TYPE_CHECKING:
     from torch import nn
 
 MINIMUM_SD = 1e-8
 """A scan of one grey level is left at 0 instead of divided by nothing (nnU-Net's ZScoreNormalization)."""
-
-
-class CavityModel(Protocol):
-    """Anything that finds the cavity."""
-
-    def predict(self, volume: Volume) -> Volume:
-        """Probability of the cavity, float32 in 0…1, on the grid of `volume` (the scan)."""
-        ...
-
-
-class ScarModel(Protocol):
-    """Anything that finds the scar, given the cavity."""
-
-    def predict(self, volume: Volume, cavity: Volume) -> Volume:
-        """Probability of scar, float32 in 0…1, on the grid of `volume`; `cavity` is a mask on the same grid."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -48,6 +34,10 @@ class InputChannel:
     """What a patch that reaches beyond the scan holds there: 0 after z-scoring (the mean), −1 for a clipped distance."""
     augment_intensity: bool = False
     """Intensity augmentation may touch it: the scan only, never a distance map."""
+
+
+SCAN = InputChannel("lge", padding=0.0, augment_intensity=True)
+"""The z-scored scan: padded with its mean, the only channel whose intensities are augmented."""
 
 
 @dataclass(frozen=True)
@@ -100,14 +90,13 @@ class Stage:
     """`cavity` or `scar`."""
     variant: str
     """Which of the paper's ablations or settings this is; `full` is the paper's own method."""
-    paper: str
     channels: tuple[InputChannel, ...]
     presets: Mapping[str, Preset]
     inputs: Callable[[np.ndarray, Anatomy | None], np.ndarray]
     """(lge, anatomy) → (C, k, j, i) float32, one per channel. `lge` (k, j, i) is normalised; it and `anatomy` lie on one
     grid, the working grid: the preset's spacing. `anatomy` is None for a cavity stage."""
-    loss: Callable[[], nn.Module]
-    """A fresh `loss(logits, target, region)`, deep supervision included; see `LAScarSegLib.losses`. Imports torch."""
+    recipe: str = "cross_entropy_dice"
+    """Its loss, of `losses.recipes`; nnU-Net's unless a paper has another."""
     threshold: float = 0.5
     """Probability above which a voxel is foreground."""
     uncertain_threshold: float | None = None
@@ -132,6 +121,12 @@ class Stage:
     def padding(self) -> tuple[float, ...]:
         """The padding value of each channel."""
         return tuple(channel.padding for channel in self.channels)
+
+    def loss(self) -> nn.Module:
+        """A fresh `loss(logits, target, region)`, deep supervision included; see `LAScarSegLib.losses`. Imports torch."""
+        from .. import losses
+
+        return getattr(losses, self.recipe)()
 
     def preset(self, name: str) -> Preset:
         """`paper` or `small`; `InputError` for another name."""
@@ -185,11 +180,6 @@ def z_score(array: np.ndarray) -> np.ndarray:
     # Sums of 36 million voxels lose digits in float32.
     mean, sd = float(array.mean(dtype=np.float64)), float(array.std(dtype=np.float64))
     return ((array - np.float32(mean)) / np.float32(max(sd, MINIMUM_SD))).astype(np.float32)
-
-
-def scan_channel() -> InputChannel:
-    """The z-scored scan: padded with its mean, the only channel whose intensities are augmented."""
-    return InputChannel("lge", padding=0.0, augment_intensity=True)
 
 
 def scan_only(lge: np.ndarray, anatomy: Anatomy | None) -> np.ndarray:

@@ -1,21 +1,14 @@
 """boundary_focused (Zhang Y. et al. 2022): nnU-Net with Dice + TopK for the cavity, its threshold lowered where it is unusually
 uncertain; nnU-Net on [LGE, signed distance of the cavity's boundary] for the scar, read at 0.2."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
 from scipy import ndimage
 
 from ..anatomy.anatomy import Anatomy
 from ..anatomy.distance import depth_inside, distance_to
 from ..errors import InputError
-from .base import InputChannel, Stage, System, by_variant, scan_channel, scan_only, z_score
-from .nnunet import cavity_presets, cross_entropy_dice_loss, scar_presets
-
-if TYPE_CHECKING:
-    from torch import nn
+from .base import SCAN, InputChannel, Stage, System, by_variant, scan_only, z_score
+from .nnunet import cavity_presets, scar_presets
 
 PAPER = (
     "Zhang Y, Meng Y, Zheng Y. Automatically segment the left atrium and scars from LGE-MRIs using a boundary-focused nnU-Net. "
@@ -59,36 +52,26 @@ def scar_inputs(lge: np.ndarray, anatomy: Anatomy | None) -> np.ndarray:
     return np.stack([lge, z_score(boundary_distance(anatomy.cavity, anatomy.geometry.spacing_kji))]).astype(np.float32)
 
 
-def _dice_topk_loss() -> nn.Module:
-    """Dice + TopK (eqs 1–3, k = 10 %) at every resolution."""
-    from ..losses import dice_topk
-
-    return dice_topk()
-
-
 def _cavity_stage(variant: str, epochs: int, topk: bool = True) -> Stage:
     return Stage(
         key="cavity",
         variant=variant,
-        paper=PAPER,
-        channels=(scan_channel(),),
+        channels=(SCAN,),
         presets=cavity_presets(epochs),
         inputs=scan_only,
-        loss=_dice_topk_loss if topk else cross_entropy_dice_loss,
+        recipe="dice_topk" if topk else "cross_entropy_dice",
         uncertain_threshold=UNCERTAIN_THRESHOLD if topk else None,
     )
 
 
 def _scar_stage(variant: str, distance: bool = True) -> Stage:
-    channels = (scan_channel(), InputChannel("sdm_boundary", MEAN_DISTANCE)) if distance else (scan_channel(),)
+    channels = (SCAN, InputChannel("sdm_boundary", MEAN_DISTANCE)) if distance else (SCAN,)
     return Stage(
         key="scar",
         variant=variant,
-        paper=PAPER,
         channels=channels,
         presets=scar_presets(len(channels), SCAR_EPOCHS),
         inputs=scar_inputs if distance else scan_only,
-        loss=cross_entropy_dice_loss,
         threshold=SCAR_THRESHOLD,
         whole_scan_inputs=distance,
     )

@@ -1,10 +1,7 @@
 """two_stage_sdm (Kundu & Linte 2026): nnU-Net for the cavity; nnU-Net on [LGE, SDM cavity, SDM wall] for the scar, its losses
 taken in the wall and its boundary uncertainty band."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,11 +10,8 @@ from ..anatomy.distance import signed_distance
 from ..anatomy.wall import TWO_STAGE_RADIUS_MM, effective_region, two_stage_band
 from ..errors import InputError
 from ..volumes.volume import Box
-from .base import InputChannel, Stage, System, by_variant, scan_channel, scan_only
-from .nnunet import cavity_presets, cross_entropy_dice_loss, scar_presets
-
-if TYPE_CHECKING:
-    from torch import nn
+from .base import SCAN, InputChannel, Stage, System, by_variant, scan_only
+from .nnunet import cavity_presets, scar_presets
 
 PAPER = (
     "Kundu B, Linte C. A two stage pipeline for left atrial wall constrained scar segmentation and localization from LGE-MR images. "
@@ -65,8 +59,7 @@ def wall_band_sdm_mm(anatomy: Anatomy) -> np.ndarray:
 
     Not `Anatomy.sdm_wall_mm`, which is that of the wall that is measured.
     """
-    spacing = anatomy.geometry.spacing_kji
-    return signed_distance(wall_region(anatomy), spacing, SDM_CLIP_MM)
+    return signed_distance(wall_region(anatomy), anatomy.geometry.spacing_kji, SDM_CLIP_MM)
 
 
 def scar_inputs(lge: np.ndarray, anatomy: Anatomy | None) -> np.ndarray:
@@ -82,39 +75,19 @@ def wall_and_uncertainty_region(anatomy: Anatomy) -> np.ndarray:
 def scar_stage(options: ScarOptions = ScarOptions(), variant: str = "full") -> Stage:
     """The scar stage with these options; what is switched off leaves nnU-Net's default in its place."""
     distances = (InputChannel("sdm_cavity", FAR_OUTSIDE), InputChannel("sdm_wall", FAR_OUTSIDE)) if options.sdm else ()
-    channels = (scan_channel(), *distances)
+    channels = (SCAN, *distances)
     region = None
     if options.roi:
         region = wall_and_uncertainty_region if options.bub else wall_region
     return Stage(
         key="scar",
         variant=variant,
-        paper=PAPER,
         channels=channels,
         presets=scar_presets(len(channels), SCAR_EPOCHS),
         inputs=scar_inputs if options.sdm else scan_only,
-        loss=_region_loss if options.roi else cross_entropy_dice_loss,
+        recipe="region_loss" if options.roi else "cross_entropy_dice",
         region=region,
         mask_prediction=options.mask_prediction and options.roi,
-    )
-
-
-def _region_loss() -> nn.Module:
-    """1 · ROI-Dice + 2 · ROI-BCE + 0.1 · global Dice (eqs 9–15) at every resolution."""
-    from ..losses import region_loss
-
-    return region_loss()
-
-
-def _cavity_stage() -> Stage:
-    return Stage(
-        key="cavity",
-        variant="full",
-        paper=PAPER,
-        channels=(scan_channel(),),
-        presets=cavity_presets(CAVITY_EPOCHS),
-        inputs=scan_only,
-        loss=cross_entropy_dice_loss,
     )
 
 
@@ -123,7 +96,7 @@ TWO_STAGE_SDM = System(
     title="Two-stage nnU-Net with signed distance maps (Kundu & Linte 2026)",
     paper=PAPER,
     stages={
-        "cavity": by_variant(_cavity_stage()),
+        "cavity": by_variant(Stage("cavity", "full", (SCAN,), cavity_presets(CAVITY_EPOCHS), inputs=scan_only)),
         "scar": by_variant(
             scar_stage(),
             scar_stage(ScarOptions(bub=False), "sdm_roi"),

@@ -12,6 +12,7 @@ from monai.transforms import (
     Affine, CenterSpatialCrop, Compose, MapTransform, RandAdjustContrastd, RandFlipd, RandGaussianNoised, RandGaussianSmoothd,
     Randomizable, RandScaleIntensityd, RandScaleIntensityFixedMeand, RandSimulateLowResolutiond,
 )  # fmt: skip
+from torch.nn import functional
 
 SCAN, MAPS, LABELS = "scan", "maps", "labels"
 ROTATION_SHARE, SCALING_SHARE = 0.2, 0.2
@@ -42,7 +43,22 @@ GAMMA, INVERTED_GAMMA_SHARE, GAMMA_SHARE = (0.7, 1.5), 0.1, 0.3
 MIRROR_SHARE = 0.5
 
 
-class RandomAffine(Randomizable, MapTransform):
+class _Augmentation(Randomizable, MapTransform):
+    """Draws once for each sample, then changes the sample's keys by what was drawn."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        super().__init__(keys, allow_missing_keys=True)
+
+    def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
+        self.randomize()
+        return dict(data) | {key: self.changed(data, key) for key in self.key_iterator(data)}
+
+    def changed(self, sample: Mapping[Hashable, torch.Tensor], key: Hashable) -> torch.Tensor:
+        """What `sample[key]` becomes."""
+        raise NotImplementedError
+
+
+class RandomAffine(_Augmentation):
     """A rotation with probability 0.2 and a scaling, equal along all axes, with 0.2, in one interpolation; then the middle.
 
     Parameters
@@ -52,7 +68,7 @@ class RandomAffine(Randomizable, MapTransform):
     """
 
     def __init__(self, keys: Sequence[str], patch: Sequence[int]) -> None:
-        super().__init__(keys, allow_missing_keys=True)
+        super().__init__(keys)
         self.patch = tuple(patch)
         self.thick = is_thick(patch)
         self.angles, self.scales = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
@@ -67,30 +83,19 @@ class RandomAffine(Randomizable, MapTransform):
             scale = float(self.R.uniform(SCALES[0], 1.0) if self.R.random() < 0.5 else self.R.uniform(1.0, SCALES[1]))
             self.scales = (1.0, scale, scale) if self.thick else (scale,) * 3
 
-    def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
-        self.randomize()
-        moved = dict(data)
-        still = not any(self.angles) and self.scales == (1.0, 1.0, 1.0)
-        for key in self.key_iterator(moved):
-            if still:
-                moved[key] = CenterSpatialCrop(self.patch)(moved[key])
-                continue
-            mode = "nearest" if key == LABELS else "bilinear"
-            affine = Affine(self.angles, None, None, self.scales, spatial_size=self.patch, mode=mode, padding_mode="zeros", image_only=True)
-            moved[key] = affine(moved[key])
-        return moved
+    def changed(self, sample: Mapping[Hashable, torch.Tensor], key: Hashable) -> torch.Tensor:
+        if not any(self.angles) and self.scales == (1.0, 1.0, 1.0):
+            return CenterSpatialCrop(self.patch)(sample[key])
+        mode = "nearest" if key == LABELS else "bilinear"
+        affine = Affine(self.angles, None, None, self.scales, spatial_size=self.patch, mode=mode, padding_mode="zeros", image_only=True)
+        return affine(sample[key])
 
 
-class ElasticDeformation(Randomizable, MapTransform):
+class ElasticDeformation(_Augmentation):
     """An atrium of another shape, with probability 0.5: each axis stretched by itself, and a smooth displacement.
 
     Not nnU-Net's (its first version had elastic deformation): for few scans.
     """
-
-    def __init__(self, keys: Sequence[str]) -> None:
-        super().__init__(keys, allow_missing_keys=True)
-        self.displacements: np.ndarray | None = None
-        self.stretch = np.ones(3)
 
     def randomize(self, data: object = None) -> None:
         bent = self.R.random() < BEND_SHARE
@@ -100,52 +105,36 @@ class ElasticDeformation(Randomizable, MapTransform):
         self.stretch = np.exp(self.R.uniform(-STRETCH, STRETCH, 3)) if bent else np.ones(3)
         self.displacements = displacements.astype(np.float32) if bent else None
 
-    def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
-        self.randomize()
-        bent = dict(data)
+    def changed(self, sample: Mapping[Hashable, torch.Tensor], key: Hashable) -> torch.Tensor:
         if self.displacements is None:
-            return bent
-        knots = torch.from_numpy(self.displacements)[None]
+            return sample[key]
         affine = torch.diag(torch.as_tensor(self.stretch, dtype=torch.float32))
         affine = torch.cat([affine, torch.zeros(3, 1)], dim=1)[None]
-        for key in self.key_iterator(bent):
-            patch = torch.as_tensor(bent[key]).float()[None]
-            shift = torch.nn.functional.interpolate(knots, patch.shape[2:], mode="trilinear", align_corners=True)
-            grid = torch.nn.functional.affine_grid(affine, [1, 1, *patch.shape[2:]], align_corners=True) + shift.permute(0, 2, 3, 4, 1)
-            mode = "nearest" if key == LABELS else "bilinear"
-            bent[key] = torch.nn.functional.grid_sample(patch, grid, mode=mode, align_corners=True)[0]
-        return bent
+        patch = torch.as_tensor(sample[key]).float()[None]
+        shift = _between_knots(self.displacements, patch.shape[2:])
+        grid = functional.affine_grid(affine, [1, 1, *patch.shape[2:]], align_corners=True) + shift.permute(0, 2, 3, 4, 1)
+        return functional.grid_sample(patch, grid, mode="nearest" if key == LABELS else "bilinear", align_corners=True)[0]
 
 
-class RandomBiasField(Randomizable, MapTransform):
+class RandomBiasField(_Augmentation):
     """The shading of surface coils, which brightens the chest and leaves the atrium dark: a smooth gain, with probability 0.3.
 
     Not nnU-Net's: for few scans of one scanner. Mean and standard deviation of the patch stay as they were.
     """
 
-    def __init__(self, keys: Sequence[str]) -> None:
-        super().__init__(keys)
-        self.log_gain: np.ndarray | None = None
-
     def randomize(self, data: object = None) -> None:
         shaded = self.R.random() < SHADING_SHARE
-        knots = self.R.normal(0.0, self.R.uniform(0.0, SHADING_LOG_GAIN), (SHADING_KNOTS,) * 3)
+        knots = self.R.normal(0.0, self.R.uniform(0.0, SHADING_LOG_GAIN), (1,) + (SHADING_KNOTS,) * 3)
         self.log_gain = knots.astype(np.float32) if shaded else None
 
-    def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
-        self.randomize()
-        shaded = dict(data)
+    def changed(self, sample: Mapping[Hashable, torch.Tensor], key: Hashable) -> torch.Tensor:
+        scan = sample[key]
         if self.log_gain is None:
-            return shaded
-        knots = torch.from_numpy(self.log_gain)[None, None]
-        for key in self.key_iterator(shaded):
-            scan = shaded[key]
-            gain = torch.nn.functional.interpolate(knots, scan.shape[1:], mode="trilinear", align_corners=True)[0].exp()
-            shaded[key] = _as_spread((scan - scan.min()) * gain, scan)
-        return shaded
+            return scan
+        return _as_spread((scan - scan.min()) * _between_knots(self.log_gain, scan.shape[1:])[0].exp(), scan)
 
 
-class RandomDarkBlood(Randomizable, MapTransform):
+class RandomDarkBlood(_Augmentation):
     """Blood as dark as muscle, or darker, as late after the contrast agent or at another inversion time: with probability 0.4.
 
     Grey levels around the cavity's mean are lowered, in every chamber and vessel alike. Not nnU-Net's: for few scans. Mean and
@@ -155,27 +144,21 @@ class RandomDarkBlood(Randomizable, MapTransform):
     def __init__(self, keys: Sequence[str], labels: str) -> None:
         super().__init__(keys)
         self.labels = labels
-        self.depth = 0.0
 
     def randomize(self, data: object = None) -> None:
         darkened = self.R.random() < DARK_BLOOD_SHARE
         self.depth = float(self.R.uniform(0.0, DARK_BLOOD_DEPTH)) if darkened else 0.0
 
-    def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
-        self.randomize()
-        darkened = dict(data)
-        cavity = darkened[self.labels][:1] > 0
+    def changed(self, sample: Mapping[Hashable, torch.Tensor], key: Hashable) -> torch.Tensor:
+        scan, cavity = sample[key], sample[self.labels][:1] > 0
         if not self.depth or not cavity.any():
-            return darkened
-        for key in self.key_iterator(darkened):
-            scan = darkened[key]
-            blood = scan[cavity.expand_as(scan)].mean()
-            near = torch.exp(-0.5 * ((scan - blood) / (DARK_BLOOD_WIDTH * scan.std() + 1e-8)) ** 2)
-            darkened[key] = _as_spread(scan - self.depth * scan.std() * near, scan)
-        return darkened
+            return scan
+        blood = scan[cavity.expand_as(scan)].mean()
+        near = torch.exp(-0.5 * ((scan - blood) / (DARK_BLOOD_WIDTH * scan.std() + 1e-8)) ** 2)
+        return _as_spread(scan - self.depth * scan.std() * near, scan)
 
 
-class RandomContrast(Randomizable, MapTransform):
+class RandomContrast(_Augmentation):
     """A contrast that no scanner gave, the anatomy as it was, with probability 0.3: what is brighter than what becomes uncertain.
 
     Global intensity non-linear augmentation (Ouyang et al., IEEE TMI 2023, section III-C): the patch goes through four convolutions
@@ -183,14 +166,8 @@ class RandomContrast(Randomizable, MapTransform):
     few scanners. Mean and standard deviation of the patch stay as they were.
     """
 
-    def __init__(self, keys: Sequence[str]) -> None:
-        super().__init__(keys)
-        self.kernels: list[torch.Tensor] = []
-        self.shifts: list[torch.Tensor] = []
-        self.share = 0.0
-
     def randomize(self, data: object = None) -> None:
-        self.kernels = []
+        self.kernels: list[torch.Tensor] = []
         if self.R.random() >= CONTRAST_NETWORK_SHARE:
             return
         for inner, outer in zip(CONTRAST_NETWORK_CHANNELS, CONTRAST_NETWORK_CHANNELS[1:]):
@@ -199,20 +176,21 @@ class RandomContrast(Randomizable, MapTransform):
         self.shifts = [torch.from_numpy(self.R.normal(size=len(kernel)).astype(np.float32)) for kernel in self.kernels]
         self.share = float(self.R.random())
 
-    def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
-        self.randomize()
-        changed = dict(data)
+    def changed(self, sample: Mapping[Hashable, torch.Tensor], key: Hashable) -> torch.Tensor:
+        scan = sample[key]
         if not self.kernels:
-            return changed
-        for key in self.key_iterator(changed):
-            scan = changed[key]
-            other = ((scan - scan.mean()) / (scan.std() + 1e-8))[None]
-            for kernel, shift in zip(self.kernels, self.shifts):
-                if kernel is not self.kernels[0]:
-                    other = torch.nn.functional.leaky_relu(other, CONTRAST_NETWORK_SLOPE)
-                other = torch.nn.functional.conv3d(other, kernel, shift, padding="same")
-            changed[key] = _as_spread(self.share * _as_spread(other[0], scan) + (1.0 - self.share) * scan, scan)
-        return changed
+            return scan
+        other = ((scan - scan.mean()) / (scan.std() + 1e-8))[None]
+        for kernel, shift in zip(self.kernels, self.shifts):
+            if kernel is not self.kernels[0]:
+                other = functional.leaky_relu(other, CONTRAST_NETWORK_SLOPE)
+            other = functional.conv3d(other, kernel, shift, padding="same")
+        return _as_spread(self.share * _as_spread(other[0], scan) + (1.0 - self.share) * scan, scan)
+
+
+def _between_knots(values: np.ndarray, shape: Sequence[int]) -> torch.Tensor:
+    """Values (C, k, j, i) at knots, which lie on a patch's outermost voxels too, at its `shape` voxels: (1, C, k, j, i)."""
+    return functional.interpolate(torch.from_numpy(values)[None], shape, mode="trilinear", align_corners=True)
 
 
 def _as_spread(changed: torch.Tensor, scan: torch.Tensor) -> torch.Tensor:
@@ -242,15 +220,16 @@ def room_for(patch: Sequence[int]) -> tuple[int, int, int]:
 
 
 def training_transforms(patch: Sequence[int], mirror: bool = True, strong_augmentation: bool = False) -> Compose:
-    """All of it, for patches (k, j, i); only if asked for, mirroring, and for `strong_augmentation` other shapes and contrasts, dark blood, shading.
+    """All of it, for patches (k, j, i); only if asked for, mirroring, and other shapes and contrasts, dark blood, shading.
 
     `set_random_state` before each sample makes it repeatable.
     """
     everything = (SCAN, MAPS, LABELS)
+    strong = [ElasticDeformation(everything), RandomContrast((SCAN,)), RandomDarkBlood((SCAN,), LABELS), RandomBiasField((SCAN,))]
     return Compose(
         [
             RandomAffine(everything, patch),
-            *([ElasticDeformation(everything), RandomContrast((SCAN,)), RandomDarkBlood((SCAN,), LABELS), RandomBiasField((SCAN,))] if strong_augmentation else []),
+            *(strong if strong_augmentation else []),
             RandGaussianNoised(SCAN, prob=NOISE_SHARE, std=NOISE_SD),
             RandGaussianSmoothd(SCAN, BLUR_SIGMA, BLUR_SIGMA, BLUR_SIGMA, prob=BLUR_SHARE),
             RandScaleIntensityd(SCAN, factors=CHANGE, prob=BRIGHTNESS_SHARE),

@@ -8,7 +8,7 @@ import json
 import pickle
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -76,9 +76,8 @@ def convert_results(results: str | Path, request: ImportRequest) -> tuple[ModelC
     _check_plans(plans, configuration)
     described = find_system(request.system).stage(request.stage, request.variant)
     channels = _channels(configuration, [channel.name for channel in described.channels], dataset)
-    plan = plan_from_nnunet(configuration, len(channels), out_channels=2)
     # A bundle is for running: the heads of deep supervision stay behind.
-    plan = type(plan).from_json(plan.to_json() | {"deep_supervision": False})
+    plan = replace(plan_from_nnunet(configuration, len(channels), out_channels=2), deep_supervision=False)
     names = tuple(f"fold_{number}.safetensors" for number in range(len(folds)))
     files = {name: pack_tensors(convert_state_dict(c["network_weights"], plan)) for name, c in zip(names, checkpoints)}
     card = ModelCard(

@@ -1,29 +1,28 @@
-"""One pass over the cases: checked, deduplicated, resampled, normalised, and kept in the run's folder.
+"""One pass over the cases: checked, deduplicated, cut into folds, resampled, normalised, and kept in the run's folder.
 
 The channels come from the function that makes them when a model runs (`inference.preparation.channels_at`), so a network sees
 in use what it saw in training.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ..analysis.settings import Settings
-from ..anatomy.anatomy import build_anatomy
 from ..datasets.layouts import listed
 from ..datasets.training_cases import LABELS_OF_STAGE, TrainingCase, voxel_hash
 from ..errors import InputError
-from ..inference.preparation import Normalisation, channels_at
+from ..inference.preparation import Normalisation, anatomy_at, channels_at
 from ..inference.region import REGION_MARGIN_MM, widened
-from ..inference.resampling import resample_mask, shape_at, true_spacing, working_geometry
+from ..inference.resampling import resample_mask, shape_at, true_spacing
 from ..models.card import ModelCard
 from ..support.progress import Progress
 from ..systems import Stage
 from ..volumes.files import SIMULATED
 from ..volumes.orientation import Orientation
 from ..volumes.volume import Box, Volume
+from . import FOLDS
 
 FOREGROUND_POINTS = 10_000
 """Voxels of the foreground kept for oversampling; nnU-Net keeps as many."""
@@ -62,6 +61,14 @@ class PreparedCase:
         return np.load(folder / f"{self.name}.foreground.npy")
 
 
+@dataclass(frozen=True)
+class Split:
+    """Names of the cases on either side."""
+
+    training: tuple[str, ...]
+    validation: tuple[str, ...]
+
+
 def check_cases(cases: Sequence[TrainingCase], stage: str, progress: Progress) -> tuple[dict[str, str], list[str]]:
     """The voxel hash of every different scan by its case's name, and notes about those left out; reads every file once.
 
@@ -91,6 +98,32 @@ def check_cases(cases: Sequence[TrainingCase], stage: str, progress: Progress) -
     return hashes, notes
 
 
+def split(groups: Mapping[str, str], fold: int, folds: int = FOLDS, seed: int = 0) -> Split:
+    """Fold `fold` of `folds`: validation on every `folds`-th group of a seeded shuffle, training on the rest; a group on one side.
+
+    Parameters
+    ----------
+    groups
+        each case's group, by the case's name; their order doesn't matter.
+
+    Raises
+    ------
+    InputError
+        one group only, more folds than groups, or no such fold.
+    """
+    names = sorted(set(groups.values()))
+    if len(names) < 2:
+        raise InputError(f"There is {len(names)} case or patient to train on; at least 2 are needed, one of them to validate with.")
+    if not 2 <= folds <= len(names):
+        raise InputError(f"{len(names)} cases or patients can't be cut into {folds} folds. Give --folds from 2 to {len(names)}.")
+    if not 0 <= fold < folds:
+        raise InputError(f"There is no fold {fold} of {folds}; choose one from 0 to {folds - 1}.")
+    shuffled = [names[n] for n in np.random.default_rng(seed).permutation(len(names))]
+    held = set(shuffled[fold::folds])
+    cases = sorted(groups)
+    return Split(tuple(c for c in cases if groups[c] not in held), tuple(c for c in cases if groups[c] in held))
+
+
 def prepare(
     case: TrainingCase, sha256: str, card: ModelCard, stage: Stage, folder: Path, cavity_of: CavityOf | None = None
 ) -> PreparedCase:
@@ -117,12 +150,10 @@ def prepare(
     channels = channels_at(card, stage, scan, cavity, spacing, normalisation, box)
     shape = channels.shape[1:]
     labels = [_small(target[box.slices], shape, case, card)]
-    geometry = working_geometry(shape, true_spacing(box.shape, spacing, shape))
     if stage.region is not None:
-        anatomy = build_anatomy(resample_mask(np.ascontiguousarray(cavity[box.slices]), shape), geometry, Settings.wall_outside_mm)
-        labels.append(stage.region(anatomy))
+        labels.append(stage.region(anatomy_at(cavity[box.slices], shape, spacing)))
     _write(folder, case.name, channels, np.stack(labels))
-    return PreparedCase(case.name, sha256, case.group, geometry.spacing_kji, SIMULATED in image.flags)
+    return PreparedCase(case.name, sha256, case.group, true_spacing(box.shape, spacing, shape), SIMULATED in image.flags)
 
 
 def _label(case: TrainingCase, key: str, image: Volume) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .. import __version__
 from ..errors import InputError
 from ..support.whole_folder import FolderKind
-from .folds import Split
-from .preparation import PreparedCase
+from .preparation import PreparedCase, Split
 from .settings import BEST, LAST, TrainingSettings
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ class TrainingRun:
     def write(self, folder: Path) -> None:
         """Write `run.json` into `folder`."""
         content = {
-            "format": FORMAT, "program": __version__, "settings": self.settings.to_json(), "split": self.split.to_json(),
+            "format": FORMAT, "program": __version__, "settings": self.settings.to_json(), "split": asdict(self.split),
             "simulated": self.simulated, "notes": list(self.notes), "cases": [asdict(case) for case in self.cases],
             "seen_before": sorted(self.seen_before),
         }  # fmt: skip
@@ -102,9 +101,9 @@ def read_run(folder: str | Path) -> TrainingRun:
         if data["format"] > FORMAT:
             raise InputError(f"{folder} was made by a later version of LAScarSeg ({data['program']}). Update to continue it.")
         cases = tuple(PreparedCase(**(case | {"spacing_kji": tuple(case["spacing_kji"])})) for case in data["cases"])
-        seen = frozenset(data.get("seen_before", ()))
+        settings, seen = TrainingSettings.from_json(data["settings"]), frozenset(data.get("seen_before", ()))
         split = Split(tuple(data["split"]["training"]), tuple(data["split"]["validation"]))
-        return TrainingRun(folder, TrainingSettings.from_json(data["settings"]), cases, split, data["simulated"], tuple(data["notes"]), seen)
+        return TrainingRun(folder, settings, cases, split, data["simulated"], tuple(data["notes"]), seen)
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{folder / RUN_CARD} is damaged ({type(error).__name__}: {error}). Start the training again with --force."
@@ -113,10 +112,9 @@ def read_run(folder: str | Path) -> TrainingRun:
 
 def check_same(run: TrainingRun, settings: TrainingSettings) -> None:
     """`InputError` with the differing keys unless `settings` are those of the run."""
-    keys = run.settings.differences(settings)
-    if keys:
-        mine, theirs = _values(run.settings, keys), _values(settings, keys)
-        changes = "; ".join(f"{key} was {mine[key]!r}, now {theirs[key]!r}" for key in keys)
+    differences = run.settings.differences(settings)
+    if differences:
+        changes = "; ".join(f"{key} was {before!r}, now {now!r}" for key, (before, now) in differences.items())
         raise InputError(f"{run.folder} is a training with other settings ({changes}). Give the same to continue it, or another folder.")
 
 
@@ -125,13 +123,3 @@ def write_whole(path: Path, text: str) -> None:
     scratch = path.with_name(f".{path.name}.partial")
     scratch.write_text(text, encoding="utf-8")
     os.replace(scratch, path)
-
-
-def _values(settings: TrainingSettings, keys: Sequence[str]) -> dict[str, Any]:
-    def look(data: Any, path: Sequence[str]) -> Any:
-        for key in path:
-            data = data.get(key) if isinstance(data, Mapping) else None
-        return data
-
-    data = settings.to_json()
-    return {key: look(data, key.split(".")) for key in keys}

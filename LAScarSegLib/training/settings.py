@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -83,21 +84,9 @@ class TrainingSettings:
         """Whether cavities have to be predicted before the training."""
         return self.stage == "scar" and self.anatomy == "predicted"
 
-    @property
-    def _preprocessing(self) -> Preprocessing:
-        return Preprocessing(statistics=self.size.statistics, mirror_axes=MIRROR_AXES if self.size.mirror else ())
-
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary that `from_json` reads back to equal settings."""
-        data = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        data |= {"cavities": list(self.cavities), "exclude": list(self.exclude)}
-        size = {f.name: getattr(self.size, f.name) for f in dataclasses.fields(Preset)}
-        data["size"] = size | {
-            "plan": self.size.plan.to_json(),
-            "spacing_kji": list(self.size.spacing_kji),
-            "patch_kji": list(self.size.patch_kji),
-        }
-        return data
+        return json.loads(json.dumps(dataclasses.asdict(self)))
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TrainingSettings:
@@ -106,10 +95,10 @@ class TrainingSettings:
         preset = Preset(**(size | triples | {"plan": NetworkPlan.from_json(size["plan"])}))
         return cls(**(dict(data) | {"size": preset, "cavities": tuple(data["cavities"]), "exclude": tuple(data["exclude"])}))
 
-    def differences(self, other: TrainingSettings) -> list[str]:
-        """The keys in which two trainings differ, as `size.epochs`, sorted."""
+    def differences(self, other: TrainingSettings) -> dict[str, tuple[Any, Any]]:
+        """What of two trainings differs: by key, as `size.epochs`, sorted, the values of this one and of the other."""
         mine, theirs = _flat(self.to_json()), _flat(other.to_json())
-        return sorted(key for key in mine.keys() | theirs.keys() if mine.get(key) != theirs.get(key))
+        return {key: (mine.get(key), theirs.get(key)) for key in sorted(mine | theirs) if mine.get(key) != theirs.get(key)}
 
     def card(self, **about: Any) -> ModelCard:
         """The model card of what is trained: it makes the inputs in training and in use, so that they are the same.
@@ -120,9 +109,10 @@ class TrainingSettings:
         channels = tuple(Channel(c.name, "none" if n else "zscore", c.padding) for n, c in enumerate(described.channels))
         plain = dataclasses.replace(self.size.plan, deep_supervision=False)
         fine = NetworkSpec(plain, self.size.spacing_kji, self.size.patch_kji, about.pop("weights", ("fold_0.safetensors",)))
+        preprocessing = Preprocessing(statistics=self.size.statistics, mirror_axes=MIRROR_AXES if self.size.mirror else ())
         values = {
             "name": f"{self.system}-{self.stage}", "version": "1.0", "licence": "Not stated; ask who trained it.",
-            "intended_use": "Research use only.", "preprocessing": self._preprocessing, "threshold": described.threshold,
+            "intended_use": "Research use only.", "preprocessing": preprocessing, "threshold": described.threshold,
         }  # fmt: skip
         return ModelCard(system=self.system, stage=self.stage, variant=self.variant, fine=fine, channels=channels, **(values | about))
 

@@ -64,5 +64,5 @@ def open_start(reference: str) -> StartingPoint:
     bundle = store.open(reference)
     store.require_terms(bundle)
     card = bundle.card
-    known = frozenset(card.training.get(TRAINED_ON, ()))
-    return StartingPoint(Path(reference).name, card.fine.plan, card.stage, unpack_tensors(bundle.weights(card.fine.weights[0])), known, card.simulated)
+    weights, known = unpack_tensors(bundle.weights(card.fine.weights[0])), frozenset(card.training.get(TRAINED_ON, ()))
+    return StartingPoint(Path(reference).name, card.fine.plan, card.stage, weights, known, card.simulated)

@@ -19,8 +19,7 @@ from ..support.progress import Progress
 from ..support.whole_folder import check_folder, whole_folder
 from . import VALIDATE_EVERY
 from .cavities import choose_cavity_models, open_cavity_model, predict_cavity
-from .folds import split
-from .preparation import CavityOf, PreparedCase, check_cases, not_simulated_together, prepare
+from .preparation import CavityOf, PreparedCase, check_cases, not_simulated_together, prepare, split
 from .run_folder import PREPARED, RUN, TrainingRun, check_same, is_run, read_run
 from .settings import LAST, TrainingSettings
 from .start import StartingPoint, open_start

@@ -55,14 +55,9 @@ def read_dicom_series(folder: Path) -> Volume:
             "Resample the series first."
         )
     first = slices[0]
-    direction = np.column_stack([first.direction[:, 0], first.direction[:, 1], normal])
-    geometry = Geometry(
-        (first.size[0], first.size[1], len(slices)),
-        (first.spacing[0], first.spacing[1], gap),
-        tuple(first.origin.tolist()),
-        tuple(direction.ravel().tolist()),
-    )
-    return Volume(array, geometry)
+    direction = np.column_stack([first.direction[:, :2], normal])
+    size, spacing = (*first.size[:2], len(slices)), (*first.spacing[:2], gap)
+    return Volume(array, Geometry(size, spacing, tuple(first.origin.tolist()), tuple(direction.ravel().tolist())))
 
 
 def _single_series(folder: Path) -> list[Path]:

@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -80,7 +80,6 @@ def _check_nrrd(path: Path) -> None:
         fields = _text_fields(file, r"(.+?): *(.*)")
         if "sizes" not in fields:
             return
-        data = _data_file(path, fields.get("data file") or fields.get("datafile"))
         spacing = fields.get("spacings") or fields.get("space directions") or ""
         incomplete = fields.get("dimension") == "3" and re.search(r"\bnan\b|none", spacing, re.IGNORECASE)
         if incomplete or not re.search(r"\d", spacing):
@@ -91,11 +90,7 @@ def _check_nrrd(path: Path) -> None:
         if unit := re.search(r'"(?!mm")(\w+)"', fields.get("space units", "")):
             raise InputError(f"{path}: the header's lengths are in {unit[1]}; only mm are read. Export it again in mm.")
         if fields.get("encoding") in ("gz", "gzip") and not {"line skip", "lineskip", "byte skip", "byteskip"} & set(fields):
-            if data is None:
-                _gunzipped_bytes(file, path)
-            elif data.is_file():
-                with open(data, "rb") as detached:
-                    _gunzipped_bytes(detached, data)
+            _check_data(_gunzipped_bytes, file, path, fields.get("data file") or fields.get("datafile"))
 
 
 def _check_metaimage(path: Path) -> None:
@@ -106,14 +101,8 @@ def _check_metaimage(path: Path) -> None:
                 f"{path}: the header gives no voxel spacing (ElementSpacing), so nothing can be measured in mm. Export it "
                 "again with its spacing."
             )
-        if fields.get("CompressedData", "").lower() != "true":
-            return
-        data = _data_file(path, fields.get("ElementDataFile"))
-        if data is None:
-            _check_zlib(file, path)
-        elif data.is_file():
-            with open(data, "rb") as detached:
-                _check_zlib(detached, data)
+        if fields.get("CompressedData", "").lower() == "true":
+            _check_data(_check_zlib, file, path, fields.get("ElementDataFile"))
 
 
 def _text_fields(file: BinaryIO, pattern: str, last: str | None = None) -> dict[str, str]:
@@ -127,9 +116,13 @@ def _text_fields(file: BinaryIO, pattern: str, last: str | None = None) -> dict[
     return fields
 
 
-def _data_file(path: Path, name: str | None) -> Path | None:
-    """The file beside a detached header that holds the data, None when it is in the header's own file."""
-    return None if name is None or name.upper() == "LOCAL" else path.parent / name
+def _check_data(check: Callable[[BinaryIO, Path], object], file: BinaryIO, path: Path, name: str | None) -> None:
+    """`check` the compressed data, which follow the header in its `file`, or lie beside it in a file called `name`."""
+    if name is None or name.upper() == "LOCAL":
+        check(file, path)
+    elif (data := path.parent / name).is_file():
+        with open(data, "rb") as detached:
+            check(detached, data)
 
 
 def _gunzipped_bytes(file: BinaryIO, path: Path) -> int:

@@ -33,13 +33,11 @@ class Orientation:
 
     def apply(self, array: np.ndarray) -> np.ndarray:
         """A stored array (k, j, i) as the network's, a view."""
-        turned = array.transpose(self.axes)
-        return turned[tuple(slice(None, None, -1) if flip else slice(None) for flip in self.flips)]
+        return np.flip(array.transpose(self.axes), tuple(np.flatnonzero(self.flips)))
 
     def undo(self, array: np.ndarray) -> np.ndarray:
         """The network's array as the stored one (k, j, i), a view."""
-        straight = array[tuple(slice(None, None, -1) if flip else slice(None) for flip in self.flips)]
-        return straight.transpose(np.argsort(self.axes))
+        return np.flip(array, tuple(np.flatnonzero(self.flips))).transpose(np.argsort(self.axes))
 
     def undo_indices(self, indices: np.ndarray, shape: Sequence[int]) -> np.ndarray:
         """(N, 3) indices of the turned array as indices (k, j, i) of the stored one, of `shape`; they need not be whole."""

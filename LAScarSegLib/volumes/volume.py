@@ -128,15 +128,11 @@ class Box:
     @classmethod
     def around(cls, mask: np.ndarray, margin_mm: float, spacing_kji: Sequence[float]) -> Box:
         """The smallest box that holds every non-zero voxel of `mask` and `margin_mm` around, within the array."""
-        start, stop = [], []
-        for axis in range(3):
-            used = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
-            if used.size == 0:
-                raise InputError("The mask is empty: there is nothing to put a box around.")
-            margin = int(np.ceil(margin_mm / spacing_kji[axis]))
-            start.append(max(0, int(used[0]) - margin))
-            stop.append(min(mask.shape[axis], int(used[-1]) + 1 + margin))
-        return cls(tuple(start), tuple(stop))
+        used = [np.flatnonzero(mask.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
+        if used[0].size == 0:
+            raise InputError("The mask is empty: there is nothing to put a box around.")
+        tight = cls(tuple(int(n[0]) for n in used), tuple(int(n[-1]) + 1 for n in used))
+        return tight.grown(margin_mm, spacing_kji, mask.shape)
 
     def within(self, other: Box) -> Box:
         """What both have in common."""
@@ -205,17 +201,10 @@ class Volume:
 
     def expand(self, box: Box, geometry: Geometry, fill: float = 0) -> Volume:
         """This volume, which is the part inside `box` of the grid `geometry`, on that whole grid; `fill` elsewhere."""
-        whole = np.full(geometry.shape, fill, dtype=self.array.dtype)
-        whole[box.slices] = self.array
-        return Volume(whole, geometry)
+        return Volume(box.of_values(self.array, Box((0, 0, 0), geometry.shape), fill), geometry)
 
     def resample(self, geometry: Geometry, *, labels: bool, fill: float = 0) -> Volume:
         """On another grid: nearest neighbour for `labels`, linear interpolation else; `fill` outside this volume."""
-        resampler = sitk.ResampleImageFilter()
-        resampler.SetSize(geometry.size)
-        resampler.SetOutputSpacing(geometry.spacing)
-        resampler.SetOutputOrigin(geometry.origin)
-        resampler.SetOutputDirection(geometry.direction)
-        resampler.SetInterpolator(sitk.sitkNearestNeighbor if labels else sitk.sitkLinear)
-        resampler.SetDefaultPixelValue(fill)
-        return Volume.from_sitk(resampler.Execute(self.to_sitk()), self.flags)
+        interpolator = sitk.sitkNearestNeighbor if labels else sitk.sitkLinear
+        grid = (geometry.origin, geometry.spacing, geometry.direction)
+        return Volume.from_sitk(sitk.Resample(self.to_sitk(), geometry.size, sitk.Transform(), interpolator, *grid, fill), self.flags)

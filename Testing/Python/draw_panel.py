@@ -29,7 +29,7 @@ def main(picture: Path) -> None:
     from LAScarSegLib import scene as mrml
     from LAScarSegLib.analysis.settings import Settings
     from LAScarSegLib.datasets import sample_data
-    from LAScarSegLib.scene.sample import load_sample
+    from LAScarSegLib.scene.inputs import load_sample
 
     scene = mrml.new_scene()
     with tempfile.TemporaryDirectory() as no_models, slicer_application(scene):

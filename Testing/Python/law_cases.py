@@ -86,7 +86,7 @@ def through_archive(analysis: Analysis, number: int, folder: Path) -> Analysis:
 def through_scene(analysis: Analysis, number: int, folder: Path) -> Analysis:
     """Shown in a scene, saved as .mrb, loaded into another scene and taken up there."""
     from LAScarSegLib import scene as mrml
-    from LAScarSegLib.session.reopen import reopen
+    from LAScarSegLib.session.edit_session import reopen
 
     mrml.write_mrb(analysis, folder / "scene.mrb", name="scan")
     scene = mrml.new_scene()

@@ -18,7 +18,7 @@ from LAScarSegLib.session.choices import (  # noqa: E402
     Choices,
     question_before_run,  # noqa: E402
 )
-from LAScarSegLib.session.threshold import set_threshold  # noqa: E402
+from LAScarSegLib.session.edit_session import set_threshold  # noqa: E402
 
 BULGE = ball("oblique", RIGHT * (RADIUS_MM - 2), 6.0)
 

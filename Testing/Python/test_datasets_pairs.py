@@ -7,7 +7,7 @@ import pytest
 
 from LAScarSegLib.datasets.pairs import find_cases, pair_cases
 from LAScarSegLib.errors import InputError
-from LAScarSegLib.evaluation.run import EvaluationRequest, run_evaluation
+from LAScarSegLib.evaluation.request import EvaluationRequest, run_evaluation
 from LAScarSegLib.evaluation.scores import read_mask, score_masks
 from LAScarSegLib.volumes.files import write_volume
 from LAScarSegLib.volumes.volume import Geometry, Volume

@@ -12,8 +12,7 @@ from training_data import SIZE, box_mask, scan, tiny_settings, write_case, write
 from LAScarSegLib.datasets.training_cases import find_training_cases, voxel_hash
 from LAScarSegLib.errors import InputError
 from LAScarSegLib.support.progress import Progress
-from LAScarSegLib.training.folds import split
-from LAScarSegLib.training.preparation import check_cases
+from LAScarSegLib.training.preparation import check_cases, split
 from LAScarSegLib.training.train import start_run
 from LAScarSegLib.volumes.files import write_volume
 from LAScarSegLib.volumes.volume import Geometry, Volume

@@ -5,8 +5,9 @@ import pytest
 from analytic import ISOTROPIC, THIN_SLICES, Grid, cap_share_pct
 from scipy.stats import norm
 
-from LAScarSegLib.evaluation.lascarqs import ChallengeSurface, challenge_agreement
-from LAScarSegLib.evaluation.scar import ScarAgreement, anatomy_errors, mesh_agreement, surface_agreement
+from LAScarSegLib.evaluation.scar_agreement import (
+    ChallengeSurface, ScarAgreement, anatomy_errors, challenge_agreement, mesh_agreement, surface_agreement,
+)  # fmt: skip
 from LAScarSegLib.evaluation.voxel import border
 from LAScarSegLib.surface.mesh import cavity_surface
 

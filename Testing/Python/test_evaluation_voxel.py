@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from LAScarSegLib.anatomy.overlap import dice
-from LAScarSegLib.evaluation.surfels import surface_dice, surfel_areas_mm2, surfels
-from LAScarSegLib.evaluation.voxel import border, border_distances, centroid_error_mm
+from LAScarSegLib.evaluation.voxel import border, border_distances, centroid_error_mm, surface_dice, surfel_areas_mm2, surfels
 from LAScarSegLib.volumes.files import read_volume
 from LAScarSegLib.volumes.volume import Box
 

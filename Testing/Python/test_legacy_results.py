@@ -20,7 +20,7 @@ from LAScarSegLib.errors import InputError
 from LAScarSegLib.output.reading import read_result
 from LAScarSegLib.output.writing import write_results
 from LAScarSegLib.scene.attributes import MEASUREMENTS, PROVENANCE, SOURCES
-from LAScarSegLib.session.reopen import reopen
+from LAScarSegLib.session.edit_session import reopen
 from LAScarSegLib.volumes.files import read_volume, write_volume
 
 GRID = "oblique"

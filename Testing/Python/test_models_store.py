@@ -18,8 +18,7 @@ from small_scan import lascarseg  # noqa: E402
 
 from LAScarSegLib.errors import InputError, ProcessingError  # noqa: E402
 from LAScarSegLib.models import store as stores  # noqa: E402
-from LAScarSegLib.models.bundle import read_bundle, write_bundle  # noqa: E402
-from LAScarSegLib.models.describe import card_lines  # noqa: E402
+from LAScarSegLib.models.bundle import card_lines, read_bundle, write_bundle  # noqa: E402
 from LAScarSegLib.models.store import ModelStore, default_folder  # noqa: E402
 
 

@@ -25,8 +25,8 @@ from LAScarSegLib.intensity.rules import RULES, Rule
 from LAScarSegLib.measure.numbers import NUMBERS
 from LAScarSegLib.output.reading import read_result
 from LAScarSegLib.output.writing import write_results
+from LAScarSegLib.session.edit_session import reopen
 from LAScarSegLib.session.live import LiveUpdate
-from LAScarSegLib.session.reopen import reopen
 from LAScarSegLib.surface.projection import NormalProbe
 from LAScarSegLib.systems import SYSTEMS
 from LAScarSegLib.volumes.files import read_volume, write_volume

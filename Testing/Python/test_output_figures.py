@@ -16,6 +16,7 @@ from LAScarSegLib.volumes.volume import Geometry
 
 needs_rendering = pytest.mark.skipif(check_rendering() is not None, reason=str(check_rendering()))
 BY_NAME = {view.name: view for view in VIEWS}
+FIGURE = {kind.file_name: kind for kind in FIGURES}
 
 SIDES = {
     "L": lambda p: p[..., 0] > 8, "R": lambda p: p[..., 0] < -8,
@@ -188,10 +189,8 @@ def test_the_montage_shows_scar_on_the_right_of_its_panels_for_a_flipped_scan(tm
     from matplotlib.colors import to_rgb
     from matplotlib.image import imread
 
-    from LAScarSegLib.output.figures import montage
-
     flipped = Geometry(AXIAL.size, AXIAL.spacing, (29.0, -32.0, -28.0), (-1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
-    picture = imread(montage.draw(sample_analysis(geometry=flipped), tmp_path / "m.png"))[..., :3]
+    picture = imread(FIGURE["montage.png"].draw(sample_analysis(geometry=flipped), tmp_path / "m.png"))[..., :3]
     height, width = picture.shape[:2]
     legend = int(height - 0.4 * 160)
     outline = np.abs(picture[: legend - 10] - to_rgb(SCAR)).max(axis=-1) < 0.12
@@ -203,10 +202,8 @@ def test_the_montage_shows_scar_on_the_right_of_its_panels_for_a_flipped_scan(tm
 def test_drawing_leaves_the_callers_matplotlib_alone(tmp_path):
     import matplotlib
 
-    from LAScarSegLib.output.figures import histogram
-
     with matplotlib.rc_context({"font.size": 31.0}):
-        histogram.draw(sample_analysis(), tmp_path / "h.png")
+        FIGURE["histogram.png"].draw(sample_analysis(), tmp_path / "h.png")
         assert matplotlib.rcParams["font.size"] == 31.0
 
 

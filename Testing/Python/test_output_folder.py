@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 
 from LAScarSegLib.errors import Cancelled, InputError, ProcessingError
-from LAScarSegLib.output.layout import check_output, whole_folder
+from LAScarSegLib.output.writing import RESULT, check_output
+from LAScarSegLib.support.whole_folder import whole_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def write_result(folder: Path, text: str, force: bool = False) -> None:
-    with whole_folder(folder, force) as partial:
+    with whole_folder(folder, force, RESULT) as partial:
         (partial / "cavity.nii.gz").write_text(text)
         (partial / "provenance.json").write_text("{}")
 
@@ -35,7 +36,7 @@ def test_a_result_appears_whole(tmp_path):
 
 
 def test_nothing_appears_before_the_last_file_is_written(tmp_path):
-    with whole_folder(tmp_path / "out", False) as partial:
+    with whole_folder(tmp_path / "out", False, RESULT) as partial:
         (partial / "cavity.nii.gz").write_text("half")
         assert not (tmp_path / "out").exists()
         assert partial.parent == tmp_path and partial.name.startswith(".out.partial-")
@@ -44,7 +45,7 @@ def test_nothing_appears_before_the_last_file_is_written(tmp_path):
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, Cancelled, RuntimeError, MemoryError])
 def test_whatever_interrupts_leaves_nothing(tmp_path, stop):
     with pytest.raises(stop):
-        with whole_folder(tmp_path / "out", False) as partial:
+        with whole_folder(tmp_path / "out", False, RESULT) as partial:
             (partial / "cavity.nii.gz").write_text("half")
             raise stop()
     assert names(tmp_path) == []
@@ -62,7 +63,7 @@ def test_an_existing_result_needs_force(tmp_path):
 def test_with_force_the_old_result_stays_until_the_new_one_is_complete(tmp_path):
     write_result(tmp_path / "out", "first")
     with pytest.raises(KeyboardInterrupt):
-        with whole_folder(tmp_path / "out", True) as partial:
+        with whole_folder(tmp_path / "out", True, RESULT) as partial:
             (partial / "cavity.nii.gz").write_text("half")
             raise KeyboardInterrupt
     assert (tmp_path / "out" / "cavity.nii.gz").read_text() == "first"
@@ -109,7 +110,7 @@ def test_a_parent_that_cannot_be_written_is_refused(tmp_path, monkeypatch):
 
 def test_a_full_disk_is_named_with_file_space_and_remedy(tmp_path):
     with pytest.raises(ProcessingError, match=r"No space left.*MB left.*Free some space"):
-        with whole_folder(tmp_path / "out", False):
+        with whole_folder(tmp_path / "out", False, RESULT):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert names(tmp_path) == []
 
@@ -131,8 +132,9 @@ def killed_pid() -> int:
 def test_leftovers_of_a_killed_run_are_cleaned_by_the_next(tmp_path):
     program = (
         f"import sys, time; sys.path.insert(0, {str(ROOT)!r})\n"
-        "from pathlib import Path\nfrom LAScarSegLib.output.layout import whole_folder\n"
-        f"with whole_folder(Path({str(tmp_path / 'out')!r}), False) as partial:\n"
+        "from pathlib import Path\nfrom LAScarSegLib.output.writing import RESULT\n"
+        "from LAScarSegLib.support.whole_folder import whole_folder\n"
+        f"with whole_folder(Path({str(tmp_path / 'out')!r}), False, RESULT) as partial:\n"
         "    (partial / 'cavity.nii.gz').write_text('half'); print('writing', flush=True); time.sleep(60)\n"
     )
     child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
@@ -147,7 +149,7 @@ def test_leftovers_of_a_killed_run_are_cleaned_by_the_next(tmp_path):
 
 def leftover(folder: Path, kind: str, pid: int) -> Path:
     """What a run with that process number leaves beside `folder`, named like its partial folder."""
-    with whole_folder(folder.with_name("probe"), False) as partial:
+    with whole_folder(folder.with_name("probe"), False, RESULT) as partial:
         host = partial.name.split("-")[1]
         (partial / "provenance.json").write_text("{}")
     for entry in folder.with_name("probe").iterdir():

@@ -17,8 +17,8 @@ from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from LAScarSegLib import scene as mrml
 from LAScarSegLib.scene.bundle import save_scene
+from LAScarSegLib.scene.inputs import load_sample
 from LAScarSegLib.scene.mrml import slicer_classes
-from LAScarSegLib.scene.sample import load_sample
 from LAScarSegLib.scene.segmentation import CAVITY, SCAR, segment_mask
 
 PLACES = (1.56, 1.6, 1.64)

@@ -21,7 +21,7 @@ from LAScarSegLib.volumes.files import SIMULATED, read_volume
 slicer = pytest.importorskip("slicer", reason="the sample's nodes need slicer-core")
 
 from LAScarSegLib import scene as mrml
-from LAScarSegLib.scene.sample import load_sample
+from LAScarSegLib.scene.inputs import load_sample
 
 MOST_BYTES = 2_000_000
 

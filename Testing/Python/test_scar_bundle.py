@@ -17,7 +17,7 @@ from small_scan import lascarseg, numbers, only_data_files  # noqa: E402
 from LAScarSegLib.analysis import ByRule, Change, analyse, revise  # noqa: E402
 from LAScarSegLib.analysis.settings import Settings  # noqa: E402
 from LAScarSegLib.evaluation.metrics import DEFAULT_TOLERANCE_MM  # noqa: E402
-from LAScarSegLib.evaluation.surfels import surface_dice  # noqa: E402
+from LAScarSegLib.evaluation.voxel import surface_dice  # noqa: E402
 from LAScarSegLib.models.bundle import read_bundle  # noqa: E402
 from LAScarSegLib.models.store import ModelStore  # noqa: E402
 from LAScarSegLib.networks.weights import unpack_tensors

@@ -18,7 +18,7 @@ from LAScarSegLib.errors import InputError
 from LAScarSegLib.scene import colours, review
 from LAScarSegLib.scene import plane_markups as planes
 from LAScarSegLib.scene.mrml import mark
-from LAScarSegLib.session.threshold import set_threshold, why_no_threshold  # noqa: E402
+from LAScarSegLib.session.edit_session import set_threshold, why_no_threshold  # noqa: E402
 from LAScarSegLib.surface.planes import CutPlane
 
 PLANE = CutPlane("MV", tuple(CENTRE_LPS - [0, 0, 10]), (0.0, 0.0, 1.0))

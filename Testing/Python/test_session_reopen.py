@@ -19,8 +19,7 @@ from LAScarSegLib.errors import InputError  # noqa: E402
 from LAScarSegLib.scene.bundle import read_mrb, save_scene, write_mrb  # noqa: E402
 from LAScarSegLib.scene.mrml import mark  # noqa: E402
 from LAScarSegLib.scene.plane_markups import plane_nodes, show_planes  # noqa: E402
-from LAScarSegLib.session.reopen import has_result, reopen  # noqa: E402
-from LAScarSegLib.session.threshold import set_threshold, why_no_threshold  # noqa: E402
+from LAScarSegLib.session.edit_session import has_result, reopen, set_threshold, why_no_threshold  # noqa: E402
 from LAScarSegLib.support.flags import simulated_model  # noqa: E402
 
 BULGE = ball("oblique", RIGHT * (RADIUS_MM - 2), 6.0)

@@ -23,8 +23,7 @@ from LAScarSegLib.analysis import analyse  # noqa: E402
 from LAScarSegLib.scene.mrml import results_of  # noqa: E402
 from LAScarSegLib.scene.plane_markups import read_planes  # noqa: E402
 from LAScarSegLib.session.choices import read_choices  # noqa: E402
-from LAScarSegLib.session.edit_session import EditSession  # noqa: E402
-from LAScarSegLib.session.reopen import has_result, reopen  # noqa: E402
+from LAScarSegLib.session.edit_session import EditSession, has_result, reopen  # noqa: E402
 from LAScarSegLib.session.run import GONE, AnalysisRun, RunState  # noqa: E402
 from LAScarSegLib.volumes.files import write_volume  # noqa: E402
 

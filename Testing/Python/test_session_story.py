@@ -18,15 +18,14 @@ from LAScarSegLib import scene as mrml
 from LAScarSegLib.datasets import sample_data
 from LAScarSegLib.scene import review
 from LAScarSegLib.scene.bundle import read_mrb, save_scene  # noqa: E402
+from LAScarSegLib.scene.inputs import load_sample  # noqa: E402
 from LAScarSegLib.scene.mrml import ROLE, nodes_of_class  # noqa: E402
-from LAScarSegLib.scene.sample import load_sample  # noqa: E402
 from LAScarSegLib.scene.segmentation import CAVITY, SCAR, segment_from_node, set_segment  # noqa: E402
 from LAScarSegLib.scene.selection import likely_volume  # noqa: E402
 from LAScarSegLib.session import export
 from LAScarSegLib.session.choices import MODEL, Choices, read_choices, why_not  # noqa: E402
-from LAScarSegLib.session.edit_session import EditSession  # noqa: E402
+from LAScarSegLib.session.edit_session import EditSession, set_threshold  # noqa: E402
 from LAScarSegLib.session.run import AnalysisRun  # noqa: E402
-from LAScarSegLib.session.threshold import set_threshold  # noqa: E402
 
 
 @pytest.fixture

@@ -29,10 +29,10 @@ def app():
 
 @pytest.fixture
 def made(app):
-    from LAScarSegLib.scene.bundle import allow_legends
+    from LAScarSegLib.scene.bundle import register_kinds
 
     app.scene.Clear(0)
-    allow_legends(app.scene)
+    register_kinds(app.scene)
     nodes = mrml.build_scene(app.scene, analysed())
     editor = app.segmentation_editor
     editor.set_active_segmentation(nodes.segmentation, nodes.volume)

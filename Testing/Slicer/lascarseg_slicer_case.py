@@ -15,7 +15,7 @@ class SlicerCase(unittest.TestCase):
         slicer.mrmlScene.Clear()
         slicer.util.selectModule("LAScarSeg")
         from LAScarSegLib.datasets import sample_data
-        from LAScarSegLib.scene.sample import load_sample
+        from LAScarSegLib.scene.inputs import load_sample
 
         self.widget = slicer.modules.lascarseg.widgetRepresentation().self()
         self.volume, self.segmentation, self.planes = load_sample(slicer.mrmlScene)

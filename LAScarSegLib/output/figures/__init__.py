@@ -1,4 +1,4 @@
-"""The figures of a result, one a file: each is a function `draw(analysis, path)`, and none keeps any pyplot state."""
+"""The figures of a result, one a file: each is composed from an analysis, and none keeps any pyplot state."""
 
 from __future__ import annotations
 
@@ -7,26 +7,43 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import histogram, iir_map, montage, scar_map, threshold_curve
+from ...analysis import Analysis
+from . import histogram, iir_map, montage, scar_map, style, threshold_curve
 
 if TYPE_CHECKING:
-    from ...analysis import Analysis
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
 class FigureKind:
-    """A figure of the result: its file name, how it is drawn, and whether that takes VTK's renderer."""
+    """A figure of the result: its file name, how it is composed, and whether that takes VTK's renderer."""
 
     file_name: str
-    draw: Callable[[Analysis, Path], Path]
+    compose: Callable[[Analysis], Figure]
     describe: Callable[[Analysis], str]
     """One sentence that says what the figure shows: the alternative text for those who don't see it."""
     caption: Callable[[Analysis], str]
+    """What the report says under the figure."""
     needs_rendering: bool = False
 
+    def draw(self, analysis: Analysis, path: Path) -> Path:
+        """Draw the figure of `analysis` to the PNG file `path`; returns it."""
+        style.require_matplotlib()
+        import matplotlib
 
-FIGURES: tuple[FigureKind, ...] = tuple(
-    FigureKind(module.FILE_NAME, module.draw, module.describe, module.caption, module.NEEDS_RENDERING)
-    for module in (scar_map, montage, threshold_curve, histogram, iir_map)
+        # The house's type, whatever the caller's matplotlib is set to.
+        with matplotlib.rc_context():
+            matplotlib.rcdefaults()
+            matplotlib.rcParams.update(style.TYPE)
+            style.save(self.compose(analysis), analysis, path)
+        return path
+
+
+FIGURES = (
+    FigureKind("scar_map.png", scar_map.compose, scar_map.describe, scar_map.caption, needs_rendering=True),
+    FigureKind("montage.png", montage.compose, montage.describe, montage.caption),
+    FigureKind("threshold_curve.png", threshold_curve.compose, threshold_curve.describe, threshold_curve.caption),
+    FigureKind("histogram.png", histogram.compose, histogram.describe, histogram.caption),
+    FigureKind("iir_map.png", iir_map.compose, iir_map.describe, iir_map.caption, needs_rendering=True),
 )
 """In the order in which a reader wants them."""

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...analysis import Analysis
 from ...intensity.blood_pool import blood_pool_mask
 from . import style
 
 if TYPE_CHECKING:
-    from ...analysis import Analysis
-
-FILE_NAME = "histogram.png"
-NEEDS_RENDERING = False
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 SIZE_IN = (10.0, 4.6)
 BINS = 80
@@ -24,11 +22,8 @@ TAIL_PERCENTILES = (0.1, 99.9)
 """The axis ends here: a few voxels of the lung or of a bright artefact would squeeze the rest."""
 
 
-@style.in_house_style
-def draw(analysis: Analysis, path: Path) -> Path:
-    """Draw the histogram of `analysis` to the PNG file `path`; returns it."""
-    figure = style.new_figure(*SIZE_IN)
-    style.title(figure, "Grey levels of blood pool and wall", _summary(analysis))
+def compose(analysis: Analysis) -> Figure:
+    figure = style.new_figure(*SIZE_IN, "Grey levels of blood pool and wall", _summary(analysis))
     axes = figure.add_axes((0.065, 0.13, 0.915, 0.62))
     blood, wall = blood_values(analysis), analysis.lge_box[analysis.wall_box]
     bins = histogram_bins(np.concatenate([blood, wall]), analysis.method.threshold_intensity)
@@ -50,16 +45,14 @@ def draw(analysis: Analysis, path: Path) -> Path:
     _mark_levels(axes, analysis)
     level = analysis.method.threshold_intensity
     axes.legend(loc="upper left" if level is None or level > bins.mean() else "upper right")
-    return style.finish(figure, analysis, path)
+    return figure
 
 
 def describe(analysis: Analysis) -> str:
-    """The alternative text."""
     return f"Histogram of grey levels. {_summary(analysis)}"
 
 
 def caption(analysis: Analysis) -> str:
-    """What the report says under the figure."""
     erosion = analysis.settings.blood_pool_erosion_mm
     cut = "" if analysis.method.threshold_intensity is None else " Wall to the right of the threshold is scar."
     return f"The blood pool is the cavity more than {erosion:g} mm from its edge. Each histogram adds up to 100 %.{cut}"
@@ -94,7 +87,7 @@ def _summary(analysis: Analysis) -> str:
     return text if level is None else f"{text}; threshold {level:.4g}"
 
 
-def _mark_levels(axes, analysis: Analysis) -> None:
+def _mark_levels(axes: Axes, analysis: Analysis) -> None:
     axes.axvline(analysis.blood_pool.mean, color=style.BLOOD, linewidth=1.2, linestyle=(0, (4, 2)))
     level = analysis.method.threshold_intensity
     if level is None:

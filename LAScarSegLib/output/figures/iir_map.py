@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...analysis import Analysis
 from . import style
 from .surface_views import colour_actor, draw_views, lookup_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from ...analysis import Analysis
-
-FILE_NAME = "iir_map.png"
-NEEDS_RENDERING = True
 FOOT_IN = 0.78
 IIR_RANGE = (0.6, 1.8)
 """The same colours mean the same ratio in every patient: from below the lowest preset (0.86) to above the highest (1.61)."""
 COLOUR_MAP = "RdYlBu_r"
 
 
-@style.in_house_style
-def draw(analysis: Analysis, path: Path) -> Path:
-    """Draw the intensity-ratio map of `analysis` to the PNG file `path`; returns it."""
+def compose(analysis: Analysis) -> Figure:
     import matplotlib
 
     colours = matplotlib.colormaps[COLOUR_MAP](np.linspace(0, 1, 256))
@@ -33,11 +27,10 @@ def draw(analysis: Analysis, path: Path) -> Path:
     actors = colour_actor(surface, surface.iir, lookup_table(colours, *IIR_RANGE))
     figure = draw_views(surface, actors, "Intensity at the wall, relative to blood", _how(analysis), FOOT_IN)
     _colour_bar(figure, analysis)
-    return style.finish(figure, analysis, path)
+    return figure
 
 
 def describe(analysis: Analysis) -> str:
-    """The alternative text."""
     low, middle, high = np.percentile(analysis.surface.iir, (5, 50, 95))
     return (
         "Surface of the left atrium in six views, coloured by intensity relative to blood: "
@@ -46,7 +39,6 @@ def describe(analysis: Analysis) -> str:
 
 
 def caption(analysis: Analysis) -> str:
-    """What the report says under the figure."""
     return (
         f"Image intensity ratio (IIR): {_how(analysis)}, over the mean of the blood pool ({analysis.blood_pool.mean:.4g}). "
         "For looking at: scar is decided voxel by voxel in the wall, not on this map."

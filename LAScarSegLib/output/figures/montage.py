@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...analysis import Analysis
 from ...volumes.volume import Box
 from . import style
-from .captions import headline
 from .slice_layout import SliceLayout, choose_slices, widen
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from ...analysis import Analysis
-
-FILE_NAME = "montage.png"
-NEEDS_RENDERING = False
+    from matplotlib.figure import Figure
 
 COLUMNS, SLICES = 4, 12
 WIDTH_IN, GAP_IN, FOOT_IN = 10.0, 0.05, 0.4
@@ -30,9 +25,7 @@ SCALE_BAR_MM = 20.0
 FILL_OPACITY = 0.55
 
 
-@style.in_house_style
-def draw(analysis: Analysis, path: Path) -> Path:
-    """Draw the montage of `analysis` to the PNG file `path`; returns it."""
+def compose(analysis: Analysis) -> Figure:
     layout, box, slices = _choose(analysis)
     arrays = [analysis.volume.array, analysis.cavity.array, analysis.wall.array, analysis.scar.array]
     crops = [array[box.slices] for array in arrays]
@@ -41,8 +34,7 @@ def draw(analysis: Analysis, path: Path) -> Path:
     panel_height_in = panel_in * rows_px * layout.pixel_mm[1] / (columns_px * layout.pixel_mm[0])
     rows = -(-len(slices) // COLUMNS)
     height_in = style.TITLE_IN + rows * (panel_height_in + GAP_IN) + FOOT_IN
-    figure = style.new_figure(WIDTH_IN, height_in)
-    style.title(figure, f"{_plane(layout).capitalize()} slices", headline(analysis))
+    figure = style.new_figure(WIDTH_IN, height_in, f"{_plane(layout).capitalize()} slices", style.headline(analysis))
     for number, k in enumerate(slices):
         row, column = divmod(number, COLUMNS)
         left = GAP_IN + column * (panel_in + GAP_IN)
@@ -51,17 +43,15 @@ def draw(analysis: Analysis, path: Path) -> Path:
         _panel(axes, [layout.picture(crop[k - box.start[0]]) for crop in crops], layout, analysis.blood_pool.mean)
         _marks(axes, layout, f"{k + 1} / {analysis.geometry.size[2]}", first=number == 0)
     _legend(figure)
-    return style.finish(figure, analysis, path)
+    return figure
 
 
 def describe(analysis: Analysis) -> str:
-    """The alternative text."""
     layout, _, slices = _choose(analysis)
     return f"{len(slices)} {_plane(layout)} slices through the left atrium with the outlines of cavity and wall and the scar filled in."
 
 
 def caption(analysis: Analysis) -> str:
-    """What the report says under the figure."""
     layout, _, slices = _choose(analysis)
     lies = "posterior on the right" if layout.plane == "sagittal" else "patient’s left on the right"
     return (
@@ -120,7 +110,7 @@ def _marks(axes: Axes, layout: SliceLayout, number: str, *, first: bool) -> None
         axes.text(x0 + 4, y1 - 6, f"{SCALE_BAR_MM:g} mm", color="white", fontsize=7.5, ha="left", va="bottom", path_effects=effects)
 
 
-def _legend(figure) -> None:
+def _legend(figure: Figure) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 

@@ -99,9 +99,6 @@ def choose_slices(structure_voxels: np.ndarray, scar_voxels: np.ndarray, count: 
 
 def widen(box: Box, margin_mm: float, geometry: Geometry) -> Box:
     """`box` with `margin_mm` more around it within the slices (not along k), kept inside the grid."""
-    start, stop = list(box.start), list(box.stop)
-    for axis in (1, 2):
-        margin = int(round(margin_mm / geometry.spacing_kji[axis]))
-        start[axis] = max(0, start[axis] - margin)
-        stop[axis] = min(geometry.shape[axis], stop[axis] + margin)
-    return Box(tuple(start), tuple(stop))
+    margins = (0, *(round(margin_mm / spacing) for spacing in geometry.spacing_kji[1:]))
+    start = tuple(max(0, first - margin) for first, margin in zip(box.start, margins))
+    return Box(start, tuple(min(end, last + margin) for end, last, margin in zip(geometry.shape, box.stop, margins)))

@@ -11,6 +11,7 @@ from ...surface.polydata import mesh_polydata
 from ...surface.surface import Surface
 from ..rendering import Camera, render
 from . import style
+from .slice_layout import side
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +37,8 @@ class View:
     @property
     def edge_letters(self) -> tuple[str, str, str, str]:
         """The patient's side at the picture's left, right, top and bottom edge."""
-        return letter(-self.right), letter(self.right), letter(np.array(self.up)), letter(-np.array(self.up))
+        up = np.array(self.up)
+        return side(-self.right), side(self.right), side(up), side(-up)
 
 
 # LPS: +x left, +y posterior, +z superior. From above and below the patient's left stays on the viewer's right, as in
@@ -58,12 +60,6 @@ NAME_IN = 0.26
 SCALE_BAR_MM = 20.0
 
 
-def letter(direction_lps: np.ndarray) -> str:
-    """The patient's side an LPS direction points to: L, R, P, A, S or I (the dominant one)."""
-    axis = int(np.argmax(np.abs(direction_lps)))
-    return ("RL", "AP", "IS")[axis][int(direction_lps[axis] > 0)]
-
-
 def draw_views(surface: Surface, actors: list[vtkActor], head: str, line: str, foot_in: float) -> Figure:
     """A figure with the six views of `actors` (LPS mm) under a headline, and `foot_in` inches left free below.
 
@@ -73,8 +69,7 @@ def draw_views(surface: Surface, actors: list[vtkActor], head: str, line: str, f
     panel_height_in = PANEL_WIDTH_IN * height_mm / width_mm
     width_in = COLUMNS * PANEL_WIDTH_IN
     height_in = style.TITLE_IN + ROWS * (panel_height_in + NAME_IN) + foot_in
-    figure = style.new_figure(width_in, height_in)
-    style.title(figure, head, line)
+    figure = style.new_figure(width_in, height_in, head, line)
     pixels = (round(PANEL_WIDTH_IN * style.DOTS_PER_INCH), round(panel_height_in * style.DOTS_PER_INCH))
     pictures = render(actors, [Camera(view.direction, view.up, centre, height_mm) for view in VIEWS], pixels)
     for number, (view, picture) in enumerate(zip(VIEWS, pictures)):

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...analysis import Analysis
 from ...intensity.rules import RULES
 from ...measure.published import PublishedScar, published_scars
 from . import style
-from .captions import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from ...analysis import Analysis
-
-FILE_NAME = "threshold_curve.png"
-NEEDS_RENDERING = False
+    from matplotlib.figure import Figure
 
 SIZE_IN = (10.0, 5.6)
 REFERENCE_RULE = "iir"
@@ -33,12 +28,9 @@ EMPTY_PCT = 0.05
 """Where every curve is below this, there is nothing left to show."""
 
 
-@style.in_house_style
-def draw(analysis: Analysis, path: Path) -> Path:
-    """Draw the threshold curve of `analysis` to the PNG file `path`; returns it."""
-    figure = style.new_figure(*SIZE_IN)
-    line = f"{analysis.method.label}: scar on {percent(analysis.measurements.get('scar_area_pct'))} of the surface"
-    style.title(figure, "Scar against threshold", line)
+def compose(analysis: Analysis) -> Figure:
+    line = f"{analysis.method.label}: scar on {style.percent(analysis.measurements.get('scar_area_pct'))} of the surface"
+    figure = style.new_figure(*SIZE_IN, "Scar against threshold", line)
     axes = figure.add_axes((0.065, 0.115, 0.915, 0.63))
     curve, blood = analysis.curve, analysis.blood_pool
     lines = [(curve.scar_area_pct, "% of the LA surface (the headline number)", {"color": style.SCAR, "linewidth": 2.4})]
@@ -60,17 +52,16 @@ def draw(analysis: Analysis, path: Path) -> Path:
     _mark_presets(axes, analysis)
     _mark_result(axes, analysis)
     figure.legend(*axes.get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(0.008, 0.89), ncols=3, columnspacing=2.0)
-    return style.finish(figure, analysis, path)
+    return figure
 
 
 def describe(analysis: Analysis) -> str:
-    """The alternative text: the curve's values at the presets."""
+    """The curve's values at the presets."""
     points = [f"{scar.scar_area_pct:.1f} % at {scar.label}" for scar in _presets(analysis)]
     return "Percentage of the surface called scar, falling as the threshold rises: " + ", ".join(points) + "."
 
 
 def caption(analysis: Analysis) -> str:
-    """What the report says under the figure."""
     family = RULES[_family(analysis)].title
     reached = float(np.nanmax(analysis.curve.scar_area_pct))
     bare = ""
