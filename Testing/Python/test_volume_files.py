@@ -343,7 +343,7 @@ def test_a_truncated_uncompressed_file_is_refused(tmp_path, capfd, extension, da
         ("a.dcm", b"x", "folder with the files of one series"),
         ("a", b"x", "not a volume"),
         ("a.nii.gz", gzip.compress(b"hello", mtime=0), "not a NIfTI"),
-        ("a.nii", gzip.compress(bytes(1000, mtime=0)), "not a NIfTI"),
+        ("a.nii", gzip.compress(bytes(1000), mtime=0), "not a NIfTI"),
         ("a.nii.gz", struct.pack("<i", 348) + bytes(500), "not compressed"),
     ],
 )
