@@ -1,7 +1,7 @@
 """Projection of 50,000 vertices: what `analyse` samples along every normal, against vtkProbeFilter and a plain loop.
 
 `project_intensity` (linear interpolation, −1 … +3 mm, maximum) is compared with vtkProbeFilter at the same points;
-`NormalProbe` (the brightest wall voxel within ±3 mm) with a loop over the vertices. Both must give the same values.
+`VoxelsAlongNormals` (the brightest wall voxel within ±3 mm) with a loop over the vertices. Both must give the same values.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from common.timing import Bar, judge, median_seconds, print_table, ratio
 from LAScarSegLib.analysis import Analysis, analyse
 from LAScarSegLib.analysis.settings import Settings
 from LAScarSegLib.surface.mesh import cavity_surface
-from LAScarSegLib.surface.projection import PROBE_STEP_MM, NormalProbe, project_intensity
+from LAScarSegLib.surface.projection import PROBE_STEP_MM, VoxelsAlongNormals, project_intensity
 from LAScarSegLib.surface.surface import Surface
 
 VERTICES, BAR_SECONDS, AGREEMENT_BAR = 50_000, 0.5, 1e-3
@@ -37,7 +37,7 @@ def intensity(case: Analysis, surface: Surface) -> np.ndarray:
 
 def brightest_wall(case: Analysis, surface: Surface, wall: np.ndarray) -> np.ndarray:
     """(N,) brightest wall voxel, ours."""
-    return NormalProbe.along(case.box_geometry, surface, SETTINGS.scar_reach_mm).maximum(case.lge_box, wall)
+    return VoxelsAlongNormals.along(case.box_geometry, surface, SETTINGS.scar_reach_mm).maximum(case.lge_box, wall)
 
 
 def probe_filter(case: Analysis, surface: Surface) -> np.ndarray:

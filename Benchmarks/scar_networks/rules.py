@@ -27,7 +27,7 @@ from LAScarSegLib.evaluation.voxel import surface_dice
 from LAScarSegLib.intensity.blood_pool import measure_blood_pool
 from LAScarSegLib.intensity.rules import RULES, Intensities
 from LAScarSegLib.surface.mesh import cavity_surface
-from LAScarSegLib.surface.projection import NormalProbe
+from LAScarSegLib.surface.projection import VoxelsAlongNormals
 from LAScarSegLib.volumes.files import read_volume
 from LAScarSegLib.volumes.volume import Box
 
@@ -61,7 +61,7 @@ def score_case(folder: Path) -> dict[Candidate, tuple[float, float]]:
     image, cavity, scar, geometry = image.array[box.slices], cavity.array[box.slices] > 0, scar.array[box.slices] > 0, geometry.crop(box)
     anatomy = build_anatomy(cavity, geometry, Settings.wall_outside_mm)
     surface = cavity_surface(cavity, geometry, Settings.mesh_edge_mm)
-    probe = NormalProbe.along(geometry, surface, Settings.scar_reach_mm)
+    probe = VoxelsAlongNormals.along(geometry, surface, Settings.scar_reach_mm)
     blood = measure_blood_pool(image, anatomy.depth_mm, Settings.blood_pool_erosion_mm)
     tissue, truth = Intensities(blood, image[anatomy.wall], image[cavity]), probe.any(scar)
     scores = {}

@@ -28,7 +28,7 @@ from .measured_cavity import MeasuredCavity, find_anatomy, measure_cavity, mesh_
 from .path import check_scan, follow_path
 from .result import Analysis
 from .sources import Probability
-from .steps import Steps
+from .steps import StepCache
 
 FILE = "analysis.npz"
 FOLDER = FolderKind("LAScarSeg analysis", frozenset({FILE}), frozenset({FILE}))
@@ -93,7 +93,7 @@ def read_analysis(path: str | Path, volume: Volume) -> Analysis:
             raise ValueError(f"version {content['version']}")
         probabilities = {name: _value(found, arrays) for name, found in content["probabilities"].items()}
         scan, settings, sources = read_description(content["description"], volume, probabilities)
-        replayed = Steps(replayed={name: _value(values, arrays) for name, values in content["steps"].items()})
+        replayed = StepCache(replayed={name: _value(values, arrays) for name, values in content["steps"].items()})
         found = follow_path(scan, settings, sources, replayed, content["ranges"], Progress())
         return with_first_provenance(found, content["provenance"])
     except (OSError, StopIteration, zipfile.BadZipFile, InputError, *DAMAGE) as error:

@@ -22,10 +22,10 @@ from .provenance import MADE_BY
 from .result import Analysis
 from .settings import Settings
 from .sources import MASKS, ByRule, Drawn, Given, Kind, Network, Offset, Probability, Source, Sources, base_of
-from .steps import Steps
+from .steps import StepCache
 
 PROBABILITY_MISSING = QualityFlag(
-    "probability_missing", "The map of a network's probability that belongs to this result is no longer there; its mask was kept."
+    "probability_missing", "The map of a model's probability that belongs to this result is no longer there; its mask was kept."
 )
 FORMAT = 1
 """Of the description; another one is refused."""
@@ -57,7 +57,7 @@ class Stored:
         drawn = {name: Drawn(self.masks[name], base_of(self.sources[name]), self.remarks.get(name, ())) for name in self.drawn}
         settings = self.settings if change.settings is None else change.settings
         sources = change.of(replace(self.sources, **drawn))
-        found = follow_path(self.volume, settings, sources, Steps(), ranges, progress or Progress())
+        found = follow_path(self.volume, settings, sources, StepCache(), ranges, progress or Progress())
         another = self.drawn or any(value is not None for value in vars(change).values())
         return found if another else with_first_provenance(found, self.provenance)
 

@@ -13,13 +13,13 @@ from ..support.flags import QualityFlag
 from ..support.progress import Progress
 from ..surface.mesh import cavity_surface
 from ..surface.planes import CutPlane, label_regions
-from ..surface.projection import NormalProbe
+from ..surface.projection import VoxelsAlongNormals
 from ..surface.subvoxel_distance import subvoxel_signed_distance
 from ..surface.surface import REGION_BODY, Surface
 from ..volumes.volume import Box, Geometry, Volume
 from .settings import Settings
 from .sources import Sources
-from .steps import Steps
+from .steps import StepCache
 
 SHIFT_MM = 1.0
 """The perturbation range: the cavity's surface moved this far out and in, the blood pool's erosion changed as much."""
@@ -62,7 +62,7 @@ def measure_cavity(
     body: Volume, anatomy: Anatomy, surface: Surface, box: Box, has_planes: bool, erosion_mm: float, reach_mm: float
 ) -> MeasuredCavity:
     """Everything that is counted on one cavity."""
-    probe = NormalProbe.along(body.geometry, surface, reach_mm)
+    probe = VoxelsAlongNormals.along(body.geometry, surface, reach_mm)
     sample = Sample(
         blood=measure_blood_pool(body.array, anatomy.depth_mm, erosion_mm),
         wall_intensity=body.array[anatomy.wall],
@@ -78,7 +78,7 @@ def measure_cavity(
 
 
 def perturb(
-    steps: Steps,
+    steps: StepCache,
     body: Volume,
     anatomy: Anatomy,
     mesh: Surface,

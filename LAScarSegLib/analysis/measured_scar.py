@@ -11,12 +11,12 @@ from ..measure import quality
 from ..measure.counting import grey_level_of
 from ..measure.sample import GivenScar, Sample
 from ..support.flags import QualityFlag
-from ..surface.projection import NormalProbe
+from ..surface.projection import VoxelsAlongNormals
 from ..volumes.volume import Box, Volume
 from .measured_cavity import MeasuredCavity
 from .method import older_than_cavity
 from .sources import SCAR, ByRule, Drawn, Given, Network, Source, Sources
-from .steps import Steps
+from .steps import StepCache
 
 
 class Scar:
@@ -25,7 +25,7 @@ class Scar:
     A rule's and a network's scar counts inside the wall only; a mask that a person gave or drew counts as it is (SCIENCE section 4).
     """
 
-    def __init__(self, steps: Steps, source: ByRule | Given | Network | Drawn, box: Box, reach_mm: float) -> None:
+    def __init__(self, steps: StepCache, source: ByRule | Given | Network | Drawn, box: Box, reach_mm: float) -> None:
         self._steps, self._source, self._box, self._reach_mm = steps, source, box, reach_mm
         self._rule: Rule | None = source.rule if isinstance(source, ByRule) else None
         self.parameter = source.parameter if isinstance(source, ByRule) else None
@@ -39,7 +39,7 @@ class Scar:
         if self._rule is not None:
             return cavity.sample
         limit = cavity.wall if isinstance(self._source, Network) else None
-        probe = self._steps(NormalProbe.along, cavity.geometry, cavity.surface, self._reach_mm)
+        probe = self._steps(VoxelsAlongNormals.along, cavity.geometry, cavity.surface, self._reach_mm)
         return replace(cavity.sample, given_scar=self._steps(count_scar, self._source.mask, self._box, limit, cavity.wall, probe))
 
     def voxels(self, body: Volume, cavity: MeasuredCavity, level: float | None) -> np.ndarray:
@@ -50,12 +50,12 @@ class Scar:
         return mask & cavity.wall if isinstance(self._source, Network) else mask
 
 
-def count_scar(scar: Mask, box: Box, limit: np.ndarray | None, wall: np.ndarray, probe: NormalProbe) -> GivenScar:
+def count_scar(scar: Mask, box: Box, limit: np.ndarray | None, wall: np.ndarray, probe: VoxelsAlongNormals) -> GivenScar:
     mask = scar.within(box) if limit is None else scar.within(box) & limit
     return GivenScar(probe.any(mask), int(mask.sum()), int((mask & wall).sum()))
 
 
-def settled_scar(steps: Steps, scar: ByRule | Given | Network | Drawn, cavity: MeasuredCavity, body: Volume, box: Box) -> Source:
+def scar_without_undone_edit(steps: StepCache, scar: ByRule | Given | Network | Drawn, cavity: MeasuredCavity, body: Volume, box: Box) -> Source:
     """The scar's source; what a person drew and put back counts as not drawn."""
     if not isinstance(scar, Drawn) or (not isinstance(scar.base, ByRule) and scar.base.mask is None):
         return scar

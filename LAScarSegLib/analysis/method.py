@@ -62,7 +62,7 @@ def describe_scar(source: Source, level: float | None, wall_given: bool) -> Scar
     if isinstance(base, Network):
         system = SYSTEMS.get(base.model.get("system", ""))
         by = f" ({system.title})" if system else ""
-        title = f"Network {base.reference}{by}, probability > {base.threshold:g}"
+        title = f"Model {base.reference}{by}, probability > {base.threshold:g}"
         return ScarMethod(base.reference, title, title, source=system.paper if system else "", **common)
     return ScarMethod(MASK, GIVEN, GIVEN, **common)
 
@@ -87,8 +87,8 @@ def _describe_rule(rule: Rule, parameter: float | None, level: float | None, com
 def older_than_cavity(network: Network) -> str:
     """That a network's scar belongs to another cavity than the one there is now."""
     return (
-        f"The cavity is another one than the network {network.reference} saw when it found the scar; its scar was kept. "
-        "To let the network look again, run the analysis again (in the panel: Apply)."
+        f"The cavity is another one than the model {network.reference} saw when it found the scar; its scar was kept. "
+        "To let the model look again, run the analysis again (in the panel: Apply)."
     )
 
 

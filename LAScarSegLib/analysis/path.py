@@ -16,13 +16,13 @@ from ..measure.counting import measurements
 from ..support.flags import QualityFlag
 from ..support.progress import Progress
 from ..surface.planes import CutPlane, reach_beyond_mitral_mm
-from ..surface.projection import NormalProbe, project_intensity
+from ..surface.projection import VoxelsAlongNormals, project_intensity
 from ..surface.surface import Surface
 from ..volumes.files import check_finite
 from ..volumes.volume import Box, Geometry, Volume
 from .change import Change
 from .measured_cavity import MeasuredCavity, cut_out, find_anatomy, measure_cavity, mesh_of, perturb, with_regions
-from .measured_scar import Scar, scar_flags, settled_scar
+from .measured_scar import Scar, scar_flags, scar_without_undone_edit
 from .method import describe_scar
 from .provenance import describe_run
 from .result import Analysis
@@ -31,7 +31,7 @@ from .sources import (
     CAVITY, MASKS, SCAR, WALL, ByRule, Drawn, Given, Network, Offset, Probability, Source, Sources, ToRun, base_of,
     check_sources,
 )  # fmt: skip
-from .steps import Steps
+from .steps import StepCache
 
 BOX_MARGIN_MM = SDM_CLIP_MM
 """This far from cavity and wall every signed distance map is at its clip, and no projection reaches."""
@@ -89,7 +89,7 @@ def analyse(
         "wall": Offset() if wall is None else wall,
         "scar": ByRule(settings.rule, settings.threshold) if scar is None else scar,
     }
-    steps, files = Steps(), files or {}
+    steps, files = StepCache(), files or {}
     steps(check_scan, volume)
     masks = {
         name: Given.of(source, volume.geometry, name, (labels or {}).get(name), files.get(name)) if isinstance(source, Volume) else source
@@ -106,15 +106,15 @@ def revise(analysis: Analysis, change: Change, *, ranges: bool = True, progress:
     """
     settings = analysis.settings if change.settings is None else change.settings
     sources = change.of(analysis.sources)
-    return follow_path(analysis.volume, settings, sources, Steps(analysis.steps), ranges, progress or Progress())
+    return follow_path(analysis.volume, settings, sources, StepCache(analysis.steps), ranges, progress or Progress())
 
 
-def follow_path(volume: Volume, settings: Settings, sources: Sources, steps: Steps, ranges: bool, progress: Progress) -> Analysis:
+def follow_path(volume: Volume, settings: Settings, sources: Sources, steps: StepCache, ranges: bool, progress: Progress) -> Analysis:
     """The path itself, from sources on the scan's grid; `steps` knows what needn't be computed again."""
     scan_flags = steps(check_scan, volume)
     check_sources(sources, volume.array.shape)
     sources, progress = _run_networks(volume, sources, progress)
-    sources = _settled_cavity_and_wall(sources, volume.geometry, settings)
+    sources = _without_undone_edits(sources, volume.geometry, settings)
     cavity_flags = steps(check_cavity, sources.cavity.mask, volume.geometry)
     box = _box(sources, settings, volume.geometry)
 
@@ -132,7 +132,7 @@ def follow_path(volume: Volume, settings: Settings, sources: Sources, steps: Ste
     progress.report("scar", 0.35, "Scar in the wall and on the surface")
     has_planes, reach_mm = bool(sources.planes), settings.scar_reach_mm
     cavity = steps(measure_cavity, body, anatomy, surface, box, has_planes, settings.blood_pool_erosion_mm, reach_mm)
-    sources = replace(sources, scar=settled_scar(steps, sources.scar, cavity, body, box))
+    sources = replace(sources, scar=scar_without_undone_edit(steps, sources.scar, cavity, body, box))
     scar = Scar(steps, sources.scar, box, reach_mm)
 
     progress.report("measure", 0.5, "Numbers and their perturbation range")
@@ -148,7 +148,7 @@ def follow_path(volume: Volume, settings: Settings, sources: Sources, steps: Ste
 
 
 def _result(
-    volume: Volume, settings: Settings, sources: Sources, steps: Steps, body: Volume, anatomy: Anatomy, mesh: Surface,
+    volume: Volume, settings: Settings, sources: Sources, steps: StepCache, body: Volume, anatomy: Anatomy, mesh: Surface,
     cavities: Sequence[MeasuredCavity], scar: Scar, flags: Sequence[QualityFlag], has_ranges: bool,
 ) -> Analysis:  # fmt: skip
     """Scar, map and numbers on what was found; `cavities` are the one there is, then the perturbed ones."""
@@ -214,17 +214,17 @@ def _run_networks(volume: Volume, sources: Sources, progress: Progress) -> tuple
     if cavity := asked.get(CAVITY):
         sources = replace(sources, cavity=find_cavity(volume, cavity.bundle, cavity.options, part.part(0.0, share)))
     if scar := asked.get(SCAR):
-        mask, part = _unless_put_back(sources.cavity).mask, part.part(share if len(asked) == 2 else 0.0, 1.0)
+        mask, part = _without_undone_edit(sources.cavity).mask, part.part(share if len(asked) == 2 else 0.0, 1.0)
         sources = replace(sources, scar=find_scar(volume, mask, scar.bundle, scar.options, part))
     return sources, progress.part(NETWORKS_SHARE, 1.0)
 
 
-def _unless_put_back(source: Given | Network | Drawn) -> Given | Network | Drawn:
+def _without_undone_edit(source: Given | Network | Drawn) -> Given | Network | Drawn:
     """What a person drew and put back counts as not drawn."""
     return source.base if isinstance(source, Drawn) and source.mask == source.base.mask else source
 
 
-def _settled_wall(wall: Offset | Given | Drawn, cavity: Mask, geometry: Geometry, thickness_mm: float) -> Offset | Given | Drawn:
+def _wall_without_undone_edit(wall: Offset | Given | Drawn, cavity: Mask, geometry: Geometry, thickness_mm: float) -> Offset | Given | Drawn:
     """The wall's source; what a person drew and put back counts as not drawn. Cavity is never wall."""
     if not isinstance(wall, Drawn):
         return wall
@@ -242,10 +242,10 @@ def _settled_wall(wall: Offset | Given | Drawn, cavity: Mask, geometry: Geometry
     return wall.base if np.array_equal(wall.mask.within(box) & ~inside, usual) else wall
 
 
-def _settled_cavity_and_wall(sources: Sources, geometry: Geometry, settings: Settings) -> Sources:
+def _without_undone_edits(sources: Sources, geometry: Geometry, settings: Settings) -> Sources:
     """The sources without what was put back; the scar's has to wait until there is a wall."""
-    cavity = _unless_put_back(sources.cavity)
-    wall = _settled_wall(sources.wall, cavity.mask, geometry, settings.wall_outside_mm)
+    cavity = _without_undone_edit(sources.cavity)
+    wall = _wall_without_undone_edit(sources.wall, cavity.mask, geometry, settings.wall_outside_mm)
     return replace(sources, cavity=cavity, wall=wall)
 
 
@@ -267,7 +267,7 @@ def _probability_at_surface(probability: Probability | None, box: Box, cavity: M
     """(N,) float32: the greatest probability of wall voxels along each normal, where scar is counted (ARCHITECTURE, "Contracts")."""
     if probability is None:
         return None
-    probe = NormalProbe.along(cavity.geometry, cavity.surface, reach_mm)
+    probe = VoxelsAlongNormals.along(cavity.geometry, cavity.surface, reach_mm)
     return np.maximum(probe.maximum(probability.within(box), cavity.wall), 0.0).astype(np.float32)
 
 

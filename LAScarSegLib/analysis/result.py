@@ -21,7 +21,7 @@ from ..volumes.volume import Box, Geometry, Volume
 from .method import ScarMethod
 from .settings import Settings
 from .sources import MASKS, File, Origin, Sources
-from .steps import Steps
+from .steps import StepCache
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,7 @@ class Analysis:
     """(k, j, i) float32 0…1, when a network found the cavity, whatever a person changed since."""
     has_ranges: bool = False
     """Whether the perturbation range was asked for; a first look leaves it out."""
-    steps: Steps = field(default_factory=Steps, repr=False)
+    steps: StepCache = field(default_factory=StepCache, repr=False)
     """How it was computed, for `revise`."""
 
     @property

@@ -10,7 +10,7 @@ import numpy as np
 T = TypeVar("T")
 
 
-class Steps:
+class StepCache:
     """Takes the steps of one analysis: `steps(function, *ingredients)` is `function(*ingredients)`.
 
     A function must follow from its arguments alone, and nobody changes what goes in or comes out. Then an analysis that starts
@@ -24,7 +24,7 @@ class Steps:
         values by the function's name, in the order of the calls, that another process computed from the same ingredients.
     """
 
-    def __init__(self, earlier: Steps | None = None, replayed: Mapping[str, list[Any]] | None = None) -> None:
+    def __init__(self, earlier: StepCache | None = None, replayed: Mapping[str, list[Any]] | None = None) -> None:
         self._earlier = {} if earlier is None else earlier._earlier | earlier._taken
         self._replayed: dict[str, Iterator[Any]] = {name: iter(values) for name, values in (replayed or {}).items()}
         self._taken: dict[Callable[..., Any], list[tuple[tuple[Any, ...], Any]]] = {}

@@ -11,7 +11,7 @@ from scipy import ndimage
 from ..analysis.settings import Settings
 from ..anatomy.wall import two_stage_band
 from ..surface.mesh import cavity_surface
-from ..surface.projection import NormalProbe
+from ..surface.projection import VoxelsAlongNormals
 from ..surface.surface import Surface
 from ..volumes.volume import Box, Geometry
 from .voxel import border
@@ -101,7 +101,7 @@ def mesh_agreement(prediction: np.ndarray, reference: np.ndarray, cavity: np.nda
     Mesh and reach are the analysis' own (1 mm edges, ±3 mm along the normal). The cavity must not be empty.
     """
     surface = cavity_surface(cavity, geometry, Settings.mesh_edge_mm)
-    probe = NormalProbe.along(geometry, surface, Settings.scar_reach_mm)
+    probe = VoxelsAlongNormals.along(geometry, surface, Settings.scar_reach_mm)
     return surface_agreement(surface, probe.any(prediction), probe.any(reference))
 
 

@@ -116,7 +116,7 @@ def read_mask(path: Path, label: int | None = None) -> Volume:
     """
     volume = read_volume(path)
     if label is not None:
-        return volume.like(volume.array == label)
+        return Volume(volume.array == label, volume.geometry, volume.flags)
     mask = volume.array > 0
     values = np.unique(volume.array[mask])
     if not np.equal(np.mod(values, 1), 0).all():

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SIGMA_SHARE = 1 / 8
 """The Gaussian's sigma as a part of the tile (nnU-Net, MONAI)."""
-LEAST_SAY = 0.2
+MIN_TILE_WEIGHT = 0.2
 """A tile that has no larger part of the weights at any voxel that is wanted is left out."""
 BACKGROUND = -20.0
 """The logit of what no tile has looked at: a probability of 2e-9."""
@@ -58,7 +58,7 @@ def contributing_tiles(points: np.ndarray, shape: Sequence[int], patch: Sequence
 
     Returns
     -------
-    where tiles start: of all that `predict_tiles` would take, those with the most, or more than `LEAST_SAY`, of the weights at one of
+    where tiles start: of all that `predict_tiles` would take, those with the most, or more than `MIN_TILE_WEIGHT`, of the weights at one of
     `points`.
     """
     starts, say = [], []
@@ -72,7 +72,7 @@ def contributing_tiles(points: np.ndarray, shape: Sequence[int], patch: Sequence
     corners = []
     for numbers in product(*(range(len(begins)) for begins in starts)):
         along_k, along_j, along_i = (part[number] for part, number in zip(say, numbers))
-        if numbers in nearest or (along_k * along_j * along_i).max() > LEAST_SAY:
+        if numbers in nearest or (along_k * along_j * along_i).max() > MIN_TILE_WEIGHT:
             corners.append(tuple(begins[number] for begins, number in zip(starts, numbers)))
     return corners
 
@@ -121,7 +121,7 @@ def predict_tiles(
             report(number / len(corners))
             place = tuple(slice(a, a + tile) for a, tile in zip(corner, patch))
             tile = torch.from_numpy(np.ascontiguousarray(padded[(slice(None), *place)]))[None].to(device)
-            total[place] += window * _margin(network, tile, mirror_axes).to("cpu", torch.float32)
+            total[place] += window * _logit_difference(network, tile, mirror_axes).to("cpu", torch.float32)
             if chosen is not None:
                 chosen[place] += window
     if chosen is not None:
@@ -134,7 +134,7 @@ def predict_tiles(
     return total.numpy()[inside]
 
 
-def _margin(network: nn.Module, tile: torch.Tensor, mirror_axes: Sequence[int]) -> torch.Tensor:
+def _logit_difference(network: nn.Module, tile: torch.Tensor, mirror_axes: Sequence[int]) -> torch.Tensor:
     """Foreground minus background of one tile (1, C, k, j, i), averaged over its mirrorings."""
     import torch
 

@@ -101,7 +101,7 @@ NUMBERS: list[Number] = [
         Coding("scar", _share("ScarSurfacePct", "Scar, share of the left atrial surface")),
     ),
     Number(
-        "scar_area_pct_wall", "Scar, share of the LA wall proper (beyond the planes left out)", "%", 1,
+        "scar_area_pct_wall", "Scar, share of the LA wall inside the cut planes", "%", 1,
         lambda on: 100.0 * on.scar_area_on_wall_mm2 / on.area_of_wall_mm2 if on.sample.has_planes and on.area_of_wall_mm2 > 0 else None,
         Coding("scar", _share("ScarWallSurfPct", "Scar, share of the left atrial wall's surface")),
     ),
@@ -135,5 +135,5 @@ NUMBERS: list[Number] = [
     Number("threshold_intensity", "Threshold (grey level)", "a.u.", 1, lambda on: on.grey_level),
 ]  # fmt: skip
 """Every number in the order in which it is shown. Add one here: every front end reads this list, and nothing else."""
-HEADLINE = NUMBERS[0]
+HEADLINE = next(number for number in NUMBERS if number.key == "scar_area_pct")
 """The number that stands first everywhere."""

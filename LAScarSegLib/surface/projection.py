@@ -44,7 +44,7 @@ def project_intensity(
 
 
 @dataclass(frozen=True, eq=False)
-class NormalProbe:
+class VoxelsAlongNormals:
     """The voxels that each vertex's normal passes within a reach: looked up once, asked often.
 
     `voxels` (N, S) flat voxel numbers of the nearest voxel at each step; -1 outside the array.
@@ -53,7 +53,7 @@ class NormalProbe:
     voxels: np.ndarray
 
     @classmethod
-    def along(cls, geometry: Geometry, surface: Surface, reach_mm: float) -> NormalProbe:
+    def along(cls, geometry: Geometry, surface: Surface, reach_mm: float) -> VoxelsAlongNormals:
         """The voxels within ±`reach_mm` of every vertex along its normal."""
         steps = max(1, int(np.ceil(reach_mm / PROBE_STEP_MM)))
         indices = _indices_along_normals(geometry, surface, np.linspace(-reach_mm, reach_mm, 2 * steps + 1))

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from LAScarSegLib.cli.main import app
-from LAScarSegLib.volumes.files import write_volume
+from LAScarSegLib.volumes.files import SIMULATED, write_volume
 from LAScarSegLib.volumes.volume import Geometry, Volume
 
 GRID = Geometry((30, 28, 20), (1.0, 1.0, 2.0))
@@ -89,3 +89,12 @@ def test_bad_input_is_one_line_and_exit_code_2(cohort, arguments, message):
     done = lascarseg("evaluate", cohort / "first", cohort / "reference", *arguments, "-o", cohort / "out")
     assert done.exit_code == 2 and message in done.stderr and len(done.stderr.splitlines()) == 1
     assert not (cohort / "out").exists()
+
+
+@pytest.mark.parametrize("label", [None, 1])
+def test_what_a_header_says_of_a_mask_is_kept_whichever_label_counts(tmp_path, label):
+    from LAScarSegLib.evaluation.scores import read_mask
+
+    mask = Volume(np.ones((2, 3, 4), np.uint8), Geometry((4, 3, 2)), (SIMULATED,))
+    write_volume(mask, tmp_path / "mask.nrrd")
+    assert SIMULATED in read_mask(tmp_path / "mask.nrrd", label).flags

@@ -94,19 +94,19 @@ def test_what_a_network_of_whole_scans_finds_does_not_depend_on_whether_the_regi
     if "statistics" in how:
         volume = Volume(np.pad(volume.array + 1.0, ((5, 9), (20, 4), (0, 31))), replace(volume.geometry, size=(159, 164, 104)))
     sides = {}
-    for least in (0.0, tiles.LEAST_SAY):
-        monkeypatch.setattr(tiles, "LEAST_SAY", least)
+    for least in (0.0, tiles.MIN_TILE_WEIGHT):
+        monkeypatch.setattr(tiles, "MIN_TILE_WEIGHT", least)
         for first in (True, False):
             network = PlaceInTile(level=1.5, gain=8.0)
             coarse, options = Contrast(level=1.0, gain=8.0), InferenceOptions(region_first=first)
             model = cavity_model(network, options, coarse, preprocessing=Preprocessing(**how))
             sides[least, first] = model.predict(volume).array, len(network.seen)
-    exact, some, all_of_it = sides[0.0, True][0], sides[tiles.LEAST_SAY, True][0], sides[0.0, False][0]
+    exact, some, all_of_it = sides[0.0, True][0], sides[tiles.MIN_TILE_WEIGHT, True][0], sides[0.0, False][0]
     seen = binary_erosion(exact > 0, iterations=4)
     assert 0.1 < all_of_it[seen].mean() < 0.9 and np.abs(exact - all_of_it)[seen].max() < 1e-3
     # The fifth that may be left out moves a few voxels in a hundred of opinions this far apart: within a tile they change by 16.
     assert np.abs(some - all_of_it)[seen].mean() < 0.02
-    assert sides[tiles.LEAST_SAY, True][1] < sides[0.0, True][1] < sides[0.0, False][1]
+    assert sides[tiles.MIN_TILE_WEIGHT, True][1] < sides[0.0, True][1] < sides[0.0, False][1]
 
 
 def test_the_users_region_overrides_the_coarse_pass():

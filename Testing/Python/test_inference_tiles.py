@@ -11,7 +11,7 @@ pytest.importorskip("monai", reason="networks need MONAI")
 from model_cases import Blur, Contrast  # noqa: E402
 
 from LAScarSegLib.errors import Cancelled  # noqa: E402
-from LAScarSegLib.inference.tiles import BACKGROUND, LEAST_SAY, contributing_tiles, predict_tiles, tile_starts, tile_weights  # noqa: E402
+from LAScarSegLib.inference.tiles import BACKGROUND, MIN_TILE_WEIGHT, contributing_tiles, predict_tiles, tile_starts, tile_weights  # noqa: E402
 
 
 def noise(*shape: int) -> np.ndarray:
@@ -110,7 +110,7 @@ def test_a_tile_has_a_say_where_it_has_more_than_a_fifth_of_the_weights():
     total = np.zeros(shape)
     for place in places:
         total[place] += window
-    expected = [corner for corner, place in zip(every, places) if (window / total[place])[wanted[place]].max(initial=0.0) > LEAST_SAY]
+    expected = [corner for corner, place in zip(every, places) if (window / total[place])[wanted[place]].max(initial=0.0) > MIN_TILE_WEIGHT]
     assert contributing_tiles(np.argwhere(wanted), shape, patch) == expected
     assert 2 < len(expected) < len(every)
 

@@ -27,7 +27,7 @@ from LAScarSegLib.output.reading import read_result
 from LAScarSegLib.output.writing import write_results
 from LAScarSegLib.session.edit_session import reopen
 from LAScarSegLib.session.live import LiveUpdate
-from LAScarSegLib.surface.projection import NormalProbe
+from LAScarSegLib.surface.projection import VoxelsAlongNormals
 from LAScarSegLib.systems import SYSTEMS
 from LAScarSegLib.volumes.files import read_volume, write_volume
 
@@ -45,7 +45,7 @@ def of_network():
 
 def in_the_wall(analysis) -> np.ndarray:
     """The largest probability of wall voxels within ±3 mm of each vertex along its normal (ARCHITECTURE, "Contracts")."""
-    probe = NormalProbe.along(analysis.box_geometry, analysis.surface, 3.0)
+    probe = VoxelsAlongNormals.along(analysis.box_geometry, analysis.surface, 3.0)
     whole = analysis.sources.networks["scar"].probability.whole()[analysis.box.slices]
     values = np.append(np.where(analysis.wall_box, whole, 0).ravel(), 0)[probe.voxels]
     return values.max(axis=1).astype(np.float32)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from analytic import THIN_SLICES, Grid, oblique
 
-from LAScarSegLib.surface.projection import NormalProbe, project_intensity
+from LAScarSegLib.surface.projection import VoxelsAlongNormals, project_intensity
 from LAScarSegLib.surface.surface import Surface
 
 
@@ -35,7 +35,7 @@ def test_statistic_of_a_linear_ramp(grid, sphere, statistic, depth):
 
 def test_probe_finds_a_voxel_within_reach_and_none_beyond(grid, sphere):
     distance = np.linalg.norm(grid.points()[0], axis=-1)
-    probe = NormalProbe.along(grid.geometry, sphere, 3.0)
+    probe = VoxelsAlongNormals.along(grid.geometry, sphere, 3.0)
     # A voxel's centre is at most half its diagonal (1.33 mm) from the point it is nearest to.
     assert probe.any((distance > 15.0) & (distance < 18.0)).all()
     assert not probe.any(distance > 18.0 + 1.34).any()
@@ -46,10 +46,10 @@ def test_probe_maximum_is_over_the_mask_only(grid, sphere):
     distance = np.linalg.norm(grid.points()[0], axis=-1)
     shell = (distance > 14.0) & (distance < 16.5)
     values = np.where(shell, 7.0, 100.0)
-    assert np.unique(NormalProbe.along(grid.geometry, sphere, 3.0).maximum(values, shell)).tolist() == [7.0]
-    assert np.isneginf(NormalProbe.along(grid.geometry, sphere, 3.0).maximum(values, np.zeros_like(shell))).all()
+    assert np.unique(VoxelsAlongNormals.along(grid.geometry, sphere, 3.0).maximum(values, shell)).tolist() == [7.0]
+    assert np.isneginf(VoxelsAlongNormals.along(grid.geometry, sphere, 3.0).maximum(values, np.zeros_like(shell))).all()
 
 
 def test_probe_outside_the_image_finds_nothing(grid):
     outside = Surface(np.array([[1e4, 0.0, 0.0]]), np.zeros((0, 3), dtype=int), np.array([[1.0, 0.0, 0.0]]))
-    assert not NormalProbe.along(grid.geometry, outside, 3.0).any(np.ones(grid.geometry.shape, dtype=bool))[0]
+    assert not VoxelsAlongNormals.along(grid.geometry, outside, 3.0).any(np.ones(grid.geometry.shape, dtype=bool))[0]
