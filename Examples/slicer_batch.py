@@ -1,14 +1,18 @@
-"""Analyse LGE-MRI scans inside Slicer, without windows: one scan, or a folder of scans with their cavity masks.
+"""Analyse LGE-MRI scans inside Slicer, without windows: one scan, or a folder of scans.
 
     Slicer --no-splash --no-main-window --python-script Examples/slicer_batch.py -- scan.nrrd --cavity la.nrrd -o results
     Slicer --no-splash --no-main-window --python-script Examples/slicer_batch.py -- cohort -o results
+    Slicer --no-splash --no-main-window --python-script Examples/slicer_batch.py -- scans --accept-terms -o results
 
 A folder holds either pairs, `X.nrrd` beside `X-cavity.nrrd` (any volume format), or one folder a case with the same two
-file names in each; the names default to those of the LAScarQS challenge, others are given with --image and --cavity.
+file names in each; the names default to those of the LAScarQS challenge, others are given with --image and --cavity
+(`--image .` where a case's folder is a DICOM series). Where no scan has a mask, the model that comes with LAScarSeg finds the
+cavities; `--cavity MODEL` names another. Models need PyTorch (Slicer's PyTorch extension); --accept-terms accepts their terms.
 
 Every case gets the folder `results/CASE` (volumes, surface, tables, scene.mrb; figures and report where Slicer has
-matplotlib and jinja2), and a line in `results/status.csv`. A scan that fails does not stop the others: the exit code is 1
-at the end. A second run skips what is finished, unless it was made with another rule or threshold: that fails.
+matplotlib and jinja2), and a line in `results/status.csv`: how it went, the headline, the codes of the flags. A scan that
+fails does not stop the others: the exit code is 1 at the end. A second run skips what is finished, unless it was made with
+another method, model or planes: that fails.
 
 The same `main(scene, argv)` runs in any Python with slicer-core: `main(LAScarSegLib.scene.new_scene(), ["cohort", "-o", "results"])`.
 """
@@ -17,13 +21,13 @@ from __future__ import annotations
 
 import argparse
 import csv
-import dataclasses
 import importlib.util
 import json
 import logging
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 if importlib.util.find_spec("LAScarSegLib") is None:
@@ -31,28 +35,35 @@ if importlib.util.find_spec("LAScarSegLib") is None:
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from LAScarSegLib import scene as mrml
-from LAScarSegLib.analysis import analyse
-from LAScarSegLib.analysis.provenance import describe_file
 from LAScarSegLib.analysis.settings import Settings
-from LAScarSegLib.datasets.layouts import LASCARQS_CAVITY, LASCARQS_IMAGE, case_name
+from LAScarSegLib.datasets.layouts import LASCARQS_CAVITY, LASCARQS_IMAGE, case_name, volume_stem
 from LAScarSegLib.datasets.pairs import CohortScan, find_cohort
 from LAScarSegLib.errors import InputError, LAScarSegError
-from LAScarSegLib.intensity.rules import find_rule
-from LAScarSegLib.output.writing import MARKER, check_output, write_results
-from LAScarSegLib.scene.mrml import remove_node
+from LAScarSegLib.intensity.rules import RULES, find_rule
+from LAScarSegLib.jobs.request import Request, choose_scar, read_plane_files, run_request
+from LAScarSegLib.measure.numbers import HEADLINE, Quantity
+from LAScarSegLib.models.bundle import check_use
+from LAScarSegLib.models.store import ModelStore
+from LAScarSegLib.output.writing import MARKER, SOURCES
+from LAScarSegLib.support.progress import Progress, ProgressEvent
+from LAScarSegLib.surface.planes import CutPlane, same_planes
 
 logger = logging.getLogger("LAScarSeg.batch")
 
 STATUS_FILE = "status.csv"
-STATUS_COLUMNS = ("case", "status", "seconds", "message", "scar_area_pct")
+STATUS_COLUMNS = ("case", "status", "seconds", "message", "scar_area_pct", "headline", "flags")
 DONE, SKIPPED, FAILED = "done", "skipped", "failed"
 
 
 def main(scene: object, argv: Sequence[str]) -> int:
-    """Analyse what `argv` names, on nodes of `scene`; returns the exit code (0 all well, 1 a scan failed, 2 bad arguments)."""
+    """Analyse what `argv` names; the nodes of a single scan are left in `scene`.
+
+    Returns the exit code: 0 all well, 1 a scan failed, 2 bad arguments.
+    """
     try:
         options = parse(argv)
         cases = find_cases(options)
+        common = common_request(options, cases)
         options.output.mkdir(parents=True, exist_ok=True)
     except SystemExit as end:  # argparse has said what is wrong, or printed the help
         return int(end.code or 0)
@@ -67,7 +78,8 @@ def main(scene: object, argv: Sequence[str]) -> int:
         status = csv.writer(file)
         status.writerow(STATUS_COLUMNS)
         for number, case in enumerate(cases, 1):
-            row = process(scene, case, options, keep=len(cases) == 1)
+            request = replace(common, image=case.image, cavity=case.cavity, output=options.output / case.name)
+            row = process(scene, case.name, request, keep=len(cases) == 1)
             failed += row[1] == FAILED
             status.writerow(row)
             file.flush()  # the lines so far survive whatever happens to the next scan
@@ -80,103 +92,156 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="slicer_batch.py", description="Left-atrial scar from LGE-MRI, in Slicer, without windows.")
     parser.add_argument("input", type=Path, help="a scan (file, or DICOM folder with --cavity FILE), or a folder of cases")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for results; each case gets a folder in it")
-    cavity_help = f"for one scan, the mask file; for a folder, the mask's file name in each case ({LASCARQS_CAVITY})"
+    cavity_help = f"for one scan, the mask file; for a folder, the mask's file name in each case ({LASCARQS_CAVITY}); or a model"
     parser.add_argument("--cavity", help=cavity_help)
     parser.add_argument("--image", default=LASCARQS_IMAGE, help="for a folder, the scan's file name in each case (%(default)s)")
     parser.add_argument("--cavity-label", type=int, help="which label of a mask with several is the left atrium")
-    parser.add_argument("--rule", default=Settings.rule, help="how scar is found (%(default)s)")
-    parser.add_argument("--threshold", type=float, help="the rule's parameter; its usual value when left out")
+    parser.add_argument("--scar", "--rule", default=Settings.rule, help="how scar is found, a rule or a model (%(default)s)")
+    parser.add_argument("--threshold", help="the rule's number, or a preset of it; its usual number when left out")
+    parser.add_argument("--planes", type=Path, action="append", default=[], help="for one scan: mitral and vein planes; may be repeated")
+    parser.add_argument("--device", default="auto", help="what models compute on: auto, cpu, cuda, cuda:N or mps (%(default)s)")
+    parser.add_argument("--accept-terms", action="store_true", help="accept the terms that the models come with")
     parser.add_argument("--force", action="store_true", help="analyse finished cases again and replace their results")
     return parser.parse_args([argument for argument in argv if argument != "--"])
 
 
 def find_cases(options: argparse.Namespace) -> list[CohortScan]:
-    """The scans to analyse; `InputError` when there are none."""
-    source = options.input
-    if options.cavity is not None and Path(options.cavity).is_file():
-        return [CohortScan(case_name(source), source, Path(options.cavity))]
-    if not source.is_dir():
-        given = "" if options.cavity is None else f" (now {options.cavity!r}, which is no file)"
-        problem = f"is one scan; give its mask with --cavity{given}" if source.exists() else "does not exist"
-        raise InputError(f"{source} {problem}.")
-    return find_cohort(source, options.image, options.cavity or LASCARQS_CAVITY)
+    """The scans to analyse, each with its mask or the model that finds its cavity; `InputError` when there are none."""
+    given, image = options.cavity, options.input
+    if not image.exists():
+        raise InputError(f"{image} does not exist.")
+    is_file = given is not None and Path(given).is_file()
+    model = None if given is None or is_file or volume_stem(Path(given)) else given
+    if not image.is_dir() or is_file:
+        if given is not None and model is None and not is_file:
+            raise InputError(f"The cavity mask {given} is no file. Correct the path, or name a model.")
+        cases = [CohortScan(case_name(image), image, Path(given) if is_file else None)]
+    else:
+        cases = find_cohort(image, options.image, given if given and not model else LASCARQS_CAVITY)
+    if model is None and all(case.cavity is None for case in cases):
+        model = _default_model()
+        logger.info("There are no cavity masks: the model %s finds the cavities.", model)
+    if model is None:
+        return cases
+    reference = Path(ModelStore().find(model).card.reference)
+    return [replace(case, cavity=reference) for case in cases]
 
 
-def process(scene: object, case: CohortScan, options: argparse.Namespace, keep: bool) -> tuple[str, ...]:
-    """One case's line of the status file. Whatever goes wrong with it ends up there and nowhere else."""
-    folder = options.output / case.name
+def _default_model() -> str:
+    bundle = ModelStore().default_cavity()
+    if bundle is None:
+        raise InputError("There is no cavity mask, and no model that finds it comes with this installation. Give one with --cavity.")
+    return bundle.card.reference
+
+
+def common_request(options: argparse.Namespace, cases: Sequence[CohortScan]) -> Request:
+    """What all cases share; `InputError` for a method, planes or a model that can't be used."""
+    method, number = choose_scar(options.scar, options.threshold, models=True)
+    if isinstance(method, Path):
+        raise InputError(f"--scar is the mask {method}; a batch finds scar by a rule or a model.")
+    if options.planes and len(cases) > 1:
+        raise InputError(f"Planes (--planes) belong to one scan, and {options.input} holds {len(cases)}.")
+    by_rule = method in RULES
+    settings = Settings(rule=method, threshold=find_rule(method).check_parameter(number)) if by_rule else Settings()
+    common = Request(
+        image=options.input, output=options.output, cavity=cases[0].cavity, planes=tuple(options.planes), settings=settings,
+        scar=None if by_rule else ModelStore().find(method).card.reference, device=options.device, force=options.force,
+        labels={} if options.cavity_label is None else {"cavity": options.cavity_label}, accept_terms=options.accept_terms,
+        figures=_has("matplotlib"), report=_has("jinja2"),
+    )  # fmt: skip
+    read_plane_files(common.planes)
+    for stage, reference in _models(common).items():
+        bundle = ModelStore().find(reference)
+        check_use(bundle.card, stage=stage)
+        ModelStore().require_terms(bundle, common.accept_terms)
+        if not _has("torch"):
+            raise InputError(f"The model {reference} needs PyTorch. Install it with Slicer's PyTorch extension (module PyTorch Utils).")
+    return common
+
+
+def _models(request: Request) -> dict[str, str]:
+    """The models of a request, by what they find."""
+    by_model = {"cavity": request.cavity is not None and not request.cavity.exists(), "scar": request.scar is not None}
+    return {mask: str(getattr(request, mask)) for mask, used in by_model.items() if used}
+
+
+def process(scene: object, name: str, request: Request, keep: bool) -> tuple[str, ...]:
+    """One case's line of the status file. Whatever goes wrong with it ends up there and nowhere else.
+
+    `keep` leaves the result's nodes in the scene, arranged to look at.
+    """
     start = time.perf_counter()
     try:
-        if (folder / MARKER).is_file() and not options.force:
-            _check_same_method(folder, options)
-            return (case.name, SKIPPED, "", "finished before", _headline(folder))
-        analyse_case(scene, case, folder, options, keep)
-    except LAScarSegError as error:
-        return (case.name, FAILED, _seconds_since(start), str(error), "")
-    except Exception as error:  # a scan that trips a bug must not cost the rest of a night's batch
-        logger.exception("%s failed", case.name)
-        return (case.name, FAILED, _seconds_since(start), f"unexpected {type(error).__name__}: {error}", "")
-    return (case.name, DONE, _seconds_since(start), "", _headline(folder))
-
-
-def analyse_case(scene: object, case: CohortScan, folder: Path, options: argparse.Namespace, keep: bool) -> None:
-    """Load one scan and its mask as nodes, analyse, build the result's nodes and write its folder.
-
-    `keep` leaves the nodes in the scene, arranged to look at; without it the scene is as it was, ready for the next scan.
-    """
-    if case.cavity is None:
-        raise InputError(f"There is no cavity mask for {case.image}. Put it beside the scan, or give its name with --cavity.")
-    check_output(folder, options.force)
-    settings = _settings(options)
-    volume_node = mrml.load_volume(scene, case.image)
-    mask_node = result = None
-    try:
-        mask_node = mrml.load_volume(scene, case.cavity, labels=True)
-        volume = mrml.volume_from_node(volume_node)
-        labels = {} if options.cavity_label is None else {"cavity": options.cavity_label}
-        analysis = analyse(volume, settings, cavity=mrml.mask_from_node(mask_node, volume), labels=labels)
-        inputs = {"image": describe_file(case.image), "cavity": describe_file(case.cavity)}
-        analysis = dataclasses.replace(analysis, provenance=analysis.provenance | {"inputs": inputs})
-        result = mrml.build_scene(scene, analysis, volume_node=volume_node)
-        has_matplotlib = importlib.util.find_spec("matplotlib") is not None
-        has_jinja = importlib.util.find_spec("jinja2") is not None
-        write_results(analysis, folder, force=options.force, figures=has_matplotlib, report=has_jinja)
+        if (request.output / MARKER).is_file() and not request.force:
+            check_same_method(request)
+            return (name, SKIPPED, "", "finished before", *_summary(request.output))
+        if request.cavity is None:  # others have one, and a cohort has one method
+            raise InputError(f"There is no cavity mask for {request.image}. Put it beside the scan, or name a model for all with --cavity.")
+        analysis = run_request(request, Progress(_told(name)))
         if keep:
-            mrml.show(scene, result, analysis)
-    finally:
-        if mask_node is not None:
-            remove_node(scene, mask_node)
-        if result is None:
-            remove_node(scene, volume_node)
-        elif not keep:
-            mrml.remove_scene(scene, result)
+            mrml.show(scene, mrml.build_scene(scene, analysis, name=name), analysis)
+    except LAScarSegError as error:
+        return (name, FAILED, _seconds_since(start), str(error), "", "", "")
+    except Exception as error:  # a scan that trips a bug must not cost the rest of a night's batch
+        logger.exception("%s failed", name)
+        return (name, FAILED, _seconds_since(start), f"unexpected {type(error).__name__}: {error}", "", "", "")
+    return (name, DONE, _seconds_since(start), "", *_summary(request.output))
 
 
-def _settings(options: argparse.Namespace) -> Settings:
-    return Settings(rule=options.rule, threshold=find_rule(options.rule).check_parameter(options.threshold))
+def _told(name: str) -> Callable[[ProgressEvent], None]:
+    """Progress as lines of the log, one for each stage."""
+    said: set[str] = set()
+
+    def tell(event: ProgressEvent) -> None:
+        if event.stage not in said:
+            said.add(event.stage)
+            logger.info("%s: %.0f %% %s", name, 100 * event.fraction, event.message)
+
+    return tell
 
 
-def _check_same_method(folder: Path, options: argparse.Namespace) -> None:
-    """`InputError` when the result in `folder` was made with another rule or threshold: a cohort has one method."""
-    made, wanted = Settings.from_json(json.loads((folder / MARKER).read_text(encoding="utf-8"))["settings"]), _settings(options)
-    if made != wanted:
+def check_same_method(request: Request) -> None:
+    """`InputError` when the result in the request's folder was made in another way: a cohort has one method."""
+    record = json.loads((request.output / MARKER).read_text(encoding="utf-8"))
+    settings, origins = Settings.from_json(record["settings"]), record.get("origins", {})
+    models = {mask: origin["reference"] for mask, origin in origins.items() if origin["kind"] == "network"}
+    planes = map(CutPlane.from_json, record.get(SOURCES, {}).get("planes", ()))
+    if (settings, models) != (request.settings, _models(request)) or not same_planes(planes, read_plane_files(request.planes)):
+        scar = models.get("scar") or f"rule {settings.rule}, threshold {settings.threshold}"
         raise InputError(
-            f"{folder} was finished with other settings (rule {made.rule}, threshold {made.threshold}). "
-            "Give --force to replace it, or another folder."
+            f"{request.output} was finished in another way (scar: {scar}; cavity: {models.get('cavity', 'a mask')}; perhaps with other "
+            "planes or settings). Give --force to replace it, or another folder."
         )
 
 
-def _headline(folder: Path) -> str:
-    value = json.loads((folder / "measurements.json").read_text(encoding="utf-8"))["scar_area_pct"]["value"]
-    return "" if value is None else f"{value:.1f}"
+def _summary(folder: Path) -> tuple[str, str, str]:
+    """The share of scar, the headline and the flags' codes of a result."""
+    numbers = json.loads((folder / "measurements.json").read_text(encoding="utf-8"))
+    share, flags = Quantity(**numbers[HEADLINE.key]), " ".join(flag["code"] for flag in numbers["quality_flags"])
+    if share.value is None:
+        return "", "", flags
+    span = HEADLINE.range_text(share)
+    return HEADLINE.text(share.value), f"{HEADLINE.label}: {HEADLINE.text(share.value)} %" + (f" ({span} %)" if span else ""), flags
+
+
+def _has(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
 
 
 def _seconds_since(start: float) -> str:
     return f"{time.perf_counter() - start:.1f}"
 
 
+def speak() -> None:
+    """Let the log reach the terminal: Slicer's root logger writes into its Error Log only, which without windows nobody sees."""
+    handler = logging.StreamHandler(sys.__stderr__ or sys.stderr)  # Slicer for Windows has no real one
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+
+
 if __name__ == "__main__":
     import slicer
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    speak()
     slicer.util.exit(main(slicer.mrmlScene, sys.argv[1:]))

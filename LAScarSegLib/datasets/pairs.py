@@ -200,7 +200,9 @@ def find_cohort(folder: Path, image: str = LASCARQS_IMAGE, cavity: str = LASCARQ
 
     Raises `InputError` when there is none, or two have one name.
     """
-    files = {volume_stem(file): file for file in volume_files(folder)}
+    found = volume_files(folder)
+    require_distinct(map(volume_stem, found), folder, "Files differ in their extension alone. Take one of each out.")
+    files = {volume_stem(file): file for file in found}
     scans = [CohortScan(name, file, files.get(name + COHORT_CAVITY)) for name, file in files.items() if not name.endswith(COHORT_CAVITY)]
     for sub in case_folders(folder):
         if (sub / image).exists():

@@ -8,15 +8,17 @@ signals and size of the widgets they stand for, as their headers declare them.
 from __future__ import annotations
 
 import ctypes
-import math
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from PySide6 import QtCore, QtGui, QtTest, QtWidgets
+from ctk_stand_in import CollapsibleButton, PathLineEdit, SliderWidget
+from PySide6 import QtCore, QtGui, QtWidgets
 from PySide6.QtCore import Property, Signal
 from PySide6.QtUiTools import QUiLoader
+from vtkmodules.util.misc import calldata_type
+from vtkmodules.util.vtkConstants import VTK_OBJECT
 
 if sys.version_info < (3, 12):
     # PySide6 gives these away uncounted, since Python 3.12 never frees them; before, a few thousand calls end the process.
@@ -59,8 +61,24 @@ class PythonQtLike:
         self.deleteLater()
 
 
+class SortFilterProxyModel(QtCore.QObject):
+    """Which nodes a selector does not offer (qMRMLSortFilterProxyModel.h)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._hidden: list[str] = []
+
+    def _set_hidden(self, ids: list[str]) -> None:
+        self._hidden = list(ids)
+
+    hiddenNodeIDs = Property("QStringList", lambda self: self._hidden, _set_hidden)
+
+
 class Nodes(QtWidgets.QComboBox):
-    """What a node selector shows and says; the scene's nodes of its types are its items."""
+    """What a node selector shows and says; the scene's nodes of its types are its items.
+
+    When the selected node is deleted, Qt selects the item that takes its place: the next node, or "None" without another.
+    """
 
     currentNodeChanged = Signal(object)
     nodeAddedByUserAction = Signal(object)
@@ -70,6 +88,21 @@ class Nodes(QtWidgets.QComboBox):
         self._types: list[str] = []
         self._scene = None
         self._node = None
+        self._none = "None"
+        self._filter = CLASSES["SortFilterProxyModel"]()
+
+    def sortFilterProxyModel(self) -> Any:
+        return self._filter
+
+    def _set_none(self, text: str) -> None:
+        self._none = text
+        self._show()
+
+    noneDisplay = Property(str, lambda self: self._none, _set_none)
+
+    def _show(self) -> None:
+        self.clear()
+        self.addItem(self._node.GetName() if self._node else self._none)
 
     def _set_types(self, types: list[str]) -> None:
         self._types = list(types)
@@ -81,14 +114,27 @@ class Nodes(QtWidgets.QComboBox):
         self._scene = scene
         scene.AddObserver(scene.EndImportEvent, lambda *unused: self.setCurrentNode(None))
 
+        @calldata_type(VTK_OBJECT)
+        def about_to_be_removed(caller: Any, event: str, node: Any) -> None:
+            if node is self._node and not scene.IsBatchProcessing():
+                offered = [None, *self._offered()]
+                place = offered.index(node)
+                self.setCurrentNode([*offered[:place], *offered[place + 1 :]][min(place, len(offered) - 2)])
+
+        scene.AddObserver(scene.NodeAboutToBeRemovedEvent, about_to_be_removed)
+
+    def _offered(self) -> list[Any]:
+        nodes = (self._scene.GetNthNode(n) for n in range(self._scene.GetNumberOfNodes()))
+        kinds = [node for node in nodes if node.GetClassName() in self._types]
+        return [node for node in kinds if node.GetID() not in self._filter.hiddenNodeIDs or node is self._node]
+
     def currentNode(self) -> Any:
         return self._node
 
     def setCurrentNode(self, node: Any) -> None:
         if node is not self._node:
             self._node = node
-            self.clear()
-            self.addItem(node.GetName() if node else "")
+            self._show()
             self.currentNodeChanged.emit(node)
 
 
@@ -103,11 +149,16 @@ class SegmentSelector(QtWidgets.QWidget):
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
-        row = QtWidgets.QHBoxLayout(self)
+        row, frame = QtWidgets.QGridLayout(self), QtWidgets.QFrame()
         row.setContentsMargins(0, 0, 0, 0)
-        self._boxes, self._message = (QT_CLASSES["QComboBox"](), QT_CLASSES["QComboBox"]()), QtWidgets.QLabel()
-        for widget in (*self._boxes, self._message):
-            row.addWidget(widget)
+        inner = QtWidgets.QGridLayout(frame)
+        inner.setContentsMargins(0, 0, 0, 0)
+        self._boxes, self._message = (CLASSES["qMRMLNodeComboBox"](), QT_CLASSES["QComboBox"]()), QT_CLASSES["QLabel"]()
+        self._message.setObjectName("label_Message")
+        row.addWidget(self._boxes[0], 0, 0)
+        row.addWidget(frame, 0, 1)
+        inner.addWidget(self._boxes[1], 0, 0)
+        inner.addWidget(self._message, 1, 0)
         self._node, self._segment = None, ""
         self._show()
 
@@ -144,232 +195,12 @@ class SegmentSelector(QtWidgets.QWidget):
 
     def _show(self) -> None:
         known = self._segments()
-        for box, text in zip(self._boxes, (self._node.GetName() if self._node else "None", known.get(self._segment, "None"))):
-            box.clear()
-            box.addItem(text)
+        self._boxes[0].setCurrentNode(self._node)
+        self._boxes[1].clear()
+        self._boxes[1].addItem(known.get(self._segment, "None"))
         self._boxes[1].setVisible(bool(known))
         self._message.setVisible(not known)
         self._message.setText("No segments in segmentation " if self._node else "No node is selected ")
-
-
-class CollapsibleButton(QtWidgets.QWidget):
-    """A heading that hides what is below it."""
-
-    def __init__(self, parent: Any = None) -> None:
-        super().__init__(parent)
-        self._text, self._collapsed = "", False
-
-    def _get_text(self) -> str:
-        return self._text
-
-    def _set_text(self, text: str) -> None:
-        self._text = text
-        self.setContentsMargins(0, self.fontMetrics().height() + 8, 0, 0)
-
-    def _get_collapsed(self) -> bool:
-        return self._collapsed
-
-    def _set_collapsed(self, collapsed: bool) -> None:
-        self._collapsed = collapsed
-
-    def collapse(self) -> None:
-        """Hide the content, for a picture; tests look at the content whether it is hidden or not."""
-        for child in QtWidgets.QWidget.findChildren(self, QtWidgets.QWidget):
-            child.setVisible(False)
-        self.setFixedHeight(self.fontMetrics().height() + 8)
-
-    text = Property(str, _get_text, _set_text)
-    collapsed = Property(bool, _get_collapsed, _set_collapsed)
-
-    def paintEvent(self, event: Any) -> None:
-        height = self.fontMetrics().height() + 6
-        painter = QtGui.QPainter(self)
-        painter.fillRect(0, 0, QtWidgets.QWidget.width(self), height, QtWidgets.QWidget.palette(self).midlight())
-        painter.drawText(8, height - 7, ("▸ " if self._collapsed else "▾ ") + self._text)
-        painter.end()
-
-
-class SliderWidget(QtWidgets.QWidget):
-    """A slider with a spin box that tell of a change as CTK's do (ctkSliderWidget.cpp, ctkDoubleSlider.cpp, ctkDoubleSpinBox.cpp).
-
-    With `tracking` off every change, whoever makes it, is told by `valueIsChanging` and then by `valueChanged`. While the handle
-    is held, `valueChanged` waits for its release, and `value` stays what it was. With `tracking` on there is `valueChanged` alone.
-    Setting the same value again tells nothing; a range that excludes the value does. The box rounds what it shows; the value is
-    not rounded, and the handle goes in steps from where it is, whole numbers of which Qt's slider counts.
-    """
-
-    valueChanged = Signal(float)
-    valueIsChanging = Signal(float)
-
-    def __init__(self, parent: Any = None) -> None:
-        super().__init__(parent)
-        row = QtWidgets.QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        self._slider, self._box = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal), QtWidgets.QDoubleSpinBox()
-        row.addWidget(self._slider)
-        row.addWidget(self._box)
-        self._low, self._high, self._step, self._page = self._box.minimum(), self._box.maximum(), 1.0, 10.0
-        self._number = self._in_box = self._before = self._offset = 0.0
-        self._tracking, self._held = True, False
-        self._fit()
-        self._box.valueChanged.connect(self._typed)
-        self._slider.valueChanged.connect(self._moved)
-        self._slider.sliderPressed.connect(self._taken)
-        self._slider.sliderReleased.connect(self._let_go)
-
-    def drag(self, *numbers: float) -> None:
-        """Take the handle and move it to the places nearest to these numbers, one after another; it is held until `release`."""
-        self._slider.setSliderDown(True)
-        for number in numbers:
-            self._slider.setSliderPosition(math.floor(number / self._step - self._offset + 0.5))
-
-    def release(self) -> None:
-        self._slider.setSliderDown(False)
-
-    def type(self, text: str) -> None:
-        """Replace the spin box's text, letter by letter."""
-        self._box.selectAll()
-        QtTest.QTest.keyClicks(self._box.lineEdit(), text)
-
-    def _taken(self) -> None:
-        if not self._tracking:
-            self._before, self._held = self.value, True
-
-    def _let_go(self) -> None:
-        if not self._tracking:
-            self._held = False
-            if self._differ(self._number, self._before):
-                self.valueChanged.emit(self._number)
-
-    def _moved(self, place: int) -> None:
-        number = self._bounded(self._at(place))
-        if number != self._number:
-            self._change(number)
-
-    def _typed(self, number: float) -> None:
-        ends = {self._box.minimum(): self._low, self._box.maximum(): self._high}  # which the box may have rounded
-        self._in_box = ends.get(number, number)
-        self._put(self._in_box)
-
-    def _change(self, number: float) -> None:
-        self._number = number
-        self._show(number)
-        if not self._tracking:
-            self.valueIsChanging.emit(number)
-        if not self._held:
-            self.valueChanged.emit(number)
-
-    def _show(self, number: float) -> None:
-        """A number that is there already is left alone: the box would write its text anew under the user's fingers."""
-        if number != self._in_box:
-            self._in_box = number
-            with QtCore.QSignalBlocker(self._box):
-                self._box.setValue(number)
-
-    def _put(self, number: float) -> None:
-        """Move the slider, which tells of it."""
-        number = self._bounded(number)
-        place = self._place(number)
-        self._offset = number / self._step - place
-        if place != self._slider.value():
-            self._slider.setValue(place)
-            return
-        before, self._number = self._number, number
-        if self._differ(number, before):
-            self._change(number)
-
-    def _set(self, number: float) -> None:
-        held, self._held = self._held, False
-        if self._bounded(number) != self._in_box:
-            self._show(self._bounded(number))
-            self._put(self._in_box)
-        self._held = held
-
-    def _at(self, place: int) -> float:
-        return self._step * (self._offset + place)
-
-    def _place(self, number: float) -> int:
-        return math.floor(number / self._step + 0.5)
-
-    def _bounded(self, number: float) -> float:
-        return min(max(number, self._low), self._high)
-
-    def _differ(self, number: float, other: float) -> bool:
-        return abs(number - other) > 1e-9 * self._step
-
-    def _text(self, number: float) -> str:
-        return f"{number:.{self._box.decimals()}f}"
-
-    def _fit(self) -> None:
-        """As many places as both ends need."""
-        first, last = self._place(self._low), self._place(self._high)
-        self._slider.setRange(first - (self._at(first) > self._low), last + (self._at(last) < self._high))
-        self._slider.setPageStep(self._place(self._page))
-
-    def _set_range(self, low: float, high: float) -> None:
-        self._low, self._high = low, high
-        with QtCore.QSignalBlocker(self._box):
-            self._box.setRange(low, high)
-        self._in_box = self._bounded(self._in_box)
-        if not low < self._number < high:
-            end = self._bounded(self._number)
-            self._offset = end / self._step - self._place(end)
-        self._fit()
-        self._put(self._number)
-
-    def _set_step(self, step: float) -> None:
-        """CTK refuses a step wider than the range, and one that the box's decimals can't tell from the step before."""
-        if self._low != self._high and not sys.float_info.epsilon <= step <= self._high - self._low:
-            return
-        if self._text(step) != self._text(self._step):
-            self._step = step
-            self._box.setSingleStep(step)
-        self._offset = self._number / self._step - self._place(self._number)
-        with QtCore.QSignalBlocker(self._slider):
-            self._fit()
-            self._slider.setValue(self._place(self._number))
-
-    def _set_page(self, step: float) -> None:
-        self._page = step
-        self._slider.setPageStep(self._place(step))
-
-    def _set_decimals(self, decimals: int) -> None:
-        with QtCore.QSignalBlocker(self._box):
-            self._box.setDecimals(decimals)
-            self._box.setValue(self._number)
-        self._set_range(self._low, self._high)
-        self._change(self._number)
-
-    def _set_tracking(self, tracking: bool) -> None:
-        self._tracking = tracking
-
-    decimals = Property(int, lambda self: self._box.decimals(), _set_decimals)
-    singleStep = Property(float, lambda self: self._step, _set_step)
-    pageStep = Property(float, lambda self: self._page, _set_page)
-    minimum = Property(float, lambda self: self._low, lambda self, low: self._set_range(low, max(low, self._high)))
-    maximum = Property(float, lambda self: self._high, lambda self, high: self._set_range(min(self._low, high), high))
-    value = Property(float, lambda self: self._before if self._held else self._number, _set)
-    tracking = Property(bool, lambda self: self._tracking, _set_tracking)
-
-
-class PathLineEdit(QtWidgets.QWidget):
-    """A path with a history and a button to browse."""
-
-    currentPathChanged = Signal(str)
-
-    def __init__(self, parent: Any = None) -> None:
-        super().__init__(parent)
-        row = QtWidgets.QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        self._edit = QtWidgets.QLineEdit()
-        row.addWidget(self._edit)
-        row.addWidget(QtWidgets.QToolButton(text="…"))
-        self._edit.textChanged.connect(self.currentPathChanged)
-
-    currentPath = Property(str, lambda self: self._edit.text(), lambda self, path: self._edit.setText(path))
-
-    def addCurrentPathToHistory(self) -> None:
-        pass
 
 
 class MRMLWidget(QtWidgets.QWidget):
@@ -383,11 +214,34 @@ class MRMLWidget(QtWidgets.QWidget):
                 widget.setMRMLScene(scene)
 
 
+class SegmentEffect:
+    """The active effect, which hands a stroke with the editor's masks to Slicer's own logic (qSlicerSegmentEditorAbstractEffect.cxx)."""
+
+    def __init__(self, name: str, logic: Any, node: Any) -> None:
+        self.name, self._logic, self._node = name, logic, node
+        self.saveStateForUndo = logic.SaveStateForUndo
+
+    def defaultModifierLabelmap(self) -> Any:
+        """Reset, empty; None when there is no grid to draw on."""
+        return self._logic.GetModifierLabelmap() if self._logic.ResetModifierLabelmapToDefault() else None
+
+    def modifySelectedSegmentByLabelmap(self, labelmap: Any, mode: int) -> None:
+        node = self._node
+        self._logic.ModifySegmentByLabelmap(node.GetSegmentationNode(), node.GetSelectedSegmentID(), labelmap, mode, False, False)
+
+
 class SegmentEditor(QtWidgets.QLabel):
-    """Slicer's segment editor: remembers what it was told, and selects the first segment of a segmentation that it meets."""
+    """Slicer's segment editor: remembers what it was told, and selects the first segment of a segmentation that it meets.
+
+    Strokes, undo and redo are those of Slicer's own logic, which the widget calls (qMRMLSegmentEditorWidget.cxx).
+    """
 
     def __init__(self) -> None:
         super().__init__("segment editor")
+        import slicer
+
+        self._logic = slicer.vtkSlicerSegmentEditorLogic()
+        self.undo, self.redo = self._logic.Undo, self._logic.Redo
         self.node = self.effect = self._scene = self._segmentation = self._tag = None
         self.shortcuts = self.observing = False
 
@@ -397,18 +251,21 @@ class SegmentEditor(QtWidgets.QLabel):
         if self.node:
             self.node.RemoveObserver(self._tag)
         self.node = node
+        self._logic.SetSegmentEditorNode(node)
         if node:
             self._tag = node.AddObserver("ModifiedEvent", self._update)
             self._update()
 
     def setMRMLScene(self, scene: Any) -> None:
         self._scene = scene
+        self._logic.SetMRMLScene(scene)
         self._update()
 
     def _update(self, *unused: Any) -> None:
         segmentation = self.node.GetSegmentationNode() if self.node else None
         if self._scene and segmentation is not self._segmentation:
             self._segmentation = segmentation
+            self._logic.SetSegmentationNode(segmentation)
             if segmentation and segmentation.GetSegmentation().GetNumberOfSegments():
                 self.node.SetSelectedSegmentID(segmentation.GetSegmentation().GetNthSegmentID(0))
 
@@ -417,7 +274,10 @@ class SegmentEditor(QtWidgets.QLabel):
             self.node.SetAndObserveSegmentationNode(node)
 
     def setMaximumNumberOfUndoStates(self, count: int) -> None:
-        pass
+        self._logic.SetMaximumNumberOfUndoStates(count)
+
+    def activeEffect(self) -> Any:
+        return SegmentEffect(self.effect, self._logic, self.node) if self.effect else None
 
     def setActiveEffectByName(self, name: str) -> None:
         self.effect = name
@@ -450,13 +310,14 @@ SLICER_WIDGETS = {
     "ctkSliderWidget": SliderWidget,
     "ctkPathLineEdit": PathLineEdit,
 }
-CLASSES = {name: like_pythonqt(cls, name) for name, cls in SLICER_WIDGETS.items()}
+CLASSES = {name: like_pythonqt(cls, name) for name, cls in {**SLICER_WIDGETS, "SortFilterProxyModel": SortFilterProxyModel}.items()}
 QT_CLASSES = {
     name: like_pythonqt(getattr(module, name))
     for module, names in (
         (QtWidgets, "QWidget QFrame QLabel QPushButton QToolButton QCheckBox QComboBox QDoubleSpinBox QProgressBar QTableWidget "
                     "QListWidget QTextBrowser QDialog QVBoxLayout"),
         (QtCore, "QTimer"),
+        (QtGui, "QShortcut"),
     )
     for name in names.split()
 }  # fmt: skip

@@ -5,12 +5,16 @@ from __future__ import annotations
 import csv
 import importlib.util
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
-from scene_cases import AXIAL, OBLIQUE, analysed, scan
+from scene_cases import AXIAL, CENTRE_LPS, OBLIQUE, analysed, scan
 
-from LAScarSegLib.volumes.files import write_volume
+from LAScarSegLib.models import store
+from LAScarSegLib.models.store import ModelStore
+from LAScarSegLib.volumes.files import read_volume, write_volume
 from LAScarSegLib.volumes.volume import Volume
 
 pytest.importorskip("slicer", reason="the scene layer needs slicer-core")
@@ -25,8 +29,6 @@ def batch():
 
     spec = importlib.util.spec_from_file_location("slicer_batch", REPOSITORY / "Examples" / "slicer_batch.py")
     module = importlib.util.module_from_spec(spec)
-    import sys
-
     sys.modules["slicer_batch"] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
@@ -37,6 +39,29 @@ def quick(batch, monkeypatch):
     """Without figures and report, as in Slicer itself, which has neither matplotlib nor jinja2."""
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name in ("matplotlib", "jinja2") else find(name, *rest))
+
+
+@pytest.fixture(autouse=True)
+def resources(tmp_path_factory, monkeypatch):
+    """An empty store, and no model comes with the project."""
+    folder = tmp_path_factory.mktemp("resources")
+    monkeypatch.setenv("LASCARSEG_MODELS", str(folder / "store"))
+    monkeypatch.setattr(store, "RESOURCE_FOLDERS", (folder,))
+    return folder
+
+
+@pytest.fixture
+def shipped(resources) -> str:
+    """In place of the model that comes with the project one written by hand (bright_network), with terms; returns its reference."""
+    pytest.importorskip("torch", reason="networks need torch")
+    from bright_network import bright_network
+    from model_cases import small_card
+
+    from LAScarSegLib.networks.weights import pack_tensors
+
+    card = small_card(name="shipped", patch=(32, 32, 32), terms="Research only.")
+    weights = pack_tensors(bright_network(card.fine.plan).state_dict())
+    return ModelStore(resources / "Models").keep_new(card, {card.fine.weights[0]: weights}).card.reference
 
 
 @pytest.fixture
@@ -105,6 +130,31 @@ def test_what_was_finished_with_another_threshold_is_not_taken_for_this_cohorts(
     assert "rule iir, threshold 1.2" in status(tmp_path / "out")["a"]["message"]
 
 
+def test_a_result_without_the_planes_is_not_taken_for_one_with_them(batch, scene, tmp_path):
+    write_case(tmp_path / "scan.nrrd", tmp_path / "la.nrrd")
+    mitral = {"name": "MV", "origin": list(CENTRE_LPS - [0, 0, 10]), "normal": [0, 0, 1]}
+    (tmp_path / "mv.json").write_text(json.dumps({"planes": [mitral]}))
+    arguments = [str(tmp_path / "scan.nrrd"), "--cavity", str(tmp_path / "la.nrrd"), "-o", str(tmp_path / "out")]
+    with_plane = [*arguments, "--planes", str(tmp_path / "mv.json")]
+    assert batch.main(scene, arguments) == 0
+    assert batch.main(scene, with_plane) == 1
+    assert "planes" in status(tmp_path / "out")["scan"]["message"]
+    assert batch.main(scene, [*with_plane, "--force"]) == 0
+    assert batch.main(scene, with_plane) == 0
+    numbers = json.loads((tmp_path / "out" / "scan" / "measurements.json").read_text())
+    assert numbers["scar_area_pct_wall"]["value"] == pytest.approx(analysed(with_plane=True).measurements["scar_area_pct_wall"].value)
+
+
+def test_the_status_file_has_the_headline_and_the_flags(batch, scene, tmp_path):
+    write_case(tmp_path / "a.nrrd", tmp_path / "a-cavity.nrrd")
+    assert batch.main(scene, [str(tmp_path), "-o", str(tmp_path / "out")]) == 0
+    row = status(tmp_path / "out")["a"]
+    found = json.loads((tmp_path / "out" / "a" / "measurements.json").read_text())
+    share = found["scar_area_pct"]
+    assert f"{share['value']:.1f} %" in row["headline"] and f"{share['low']:.1f} – {share['high']:.1f}" in row["headline"]
+    assert row["flags"].split() == [flag["code"] for flag in found["quality_flags"]] != []
+
+
 def test_case_folders_of_the_challenge_are_found_by_their_file_names(batch, tmp_path):
     for name in ("train_1", "train_2"):
         write_case(tmp_path / name / "enhanced.nii.gz", tmp_path / name / "atriumSegImgMO.nii.gz")
@@ -120,18 +170,38 @@ def test_case_folders_with_other_file_names(batch, tmp_path):
     assert [(case.name, case.cavity.name) for case in cases] == [("P1", "laendo.nrrd")]
 
 
+def test_case_folders_that_are_dicom_series(batch, tmp_path, shipped):
+    (tmp_path / "P1").mkdir()
+    cases = batch.find_cases(batch.parse([str(tmp_path), "-o", "out", "--image", ".", "--cavity", "shipped"]))
+    assert [(case.name, case.image, str(case.cavity)) for case in cases] == [("P1", tmp_path / "P1", "shipped@1.0")]
+
+
+@pytest.mark.parametrize("twin", ["a.nii.gz", "a-cavity.nii.gz"])
+def test_of_two_files_with_one_stem_none_is_dropped(batch, scene, tmp_path, caplog, twin):
+    cohort = tmp_path / "cohort"
+    write_case(cohort / "a.nrrd", cohort / "a-cavity.nrrd")
+    write_volume(scan(OBLIQUE)[twin != "a.nii.gz"], cohort / twin)
+    assert batch.main(scene, [str(cohort), "-o", str(tmp_path / "out")]) == 2
+    assert twin.partition(".")[0] in caplog.text and "extension" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["nowhere", "-o", "out"], "nowhere does not exist"),
-        (["scan.nrrd", "-o", "out"], "is one scan; give its mask with --cavity"),
+        (["scan.nrrd", "-o", "out"], "no model that finds it comes"),
+        (["scan.nrrd", "-o", "out", "--cavity", "la.nrrd"], "la.nrrd is no file"),
+        (["scan.nrrd", "-o", "out", "--cavity", "unknown"], "no model 'unknown'"),
         ([".", "-o", "out", "--image", "x.nrrd"], "holds neither pairs"),
+        ([".", "-o", "out", "--rule", "magic"], "magic"),
+        ([".", "-o", "out", "--scar", "scan.nrrd"], "a batch finds scar by a rule or a model"),
+        ([".", "-o", "out", "--planes", "p.json"], "belong to one scan"),
     ],
 )
 def test_arguments_that_make_no_sense_end_with_2_and_a_reason(batch, scene, tmp_path, monkeypatch, caplog, arguments, words):
     monkeypatch.chdir(tmp_path)
-    if arguments[0] == "scan.nrrd":
-        write_volume(scan(AXIAL)[0], tmp_path / "scan.nrrd")
+    for name in ("scan", "other")[: 0 if "--image" in arguments else 2]:
+        write_case(tmp_path / f"{name}.nrrd", tmp_path / f"{name}-cavity.nrrd", AXIAL)
     assert batch.main(scene, arguments) == 2
     assert words in caplog.text
     assert not (tmp_path / "out").exists()
@@ -143,7 +213,65 @@ def test_missing_arguments_and_help_do_not_end_the_process(batch, scene, capsys)
     capsys.readouterr()
 
 
-def test_a_rule_that_does_not_exist_fails_the_case_with_its_name(batch, scene, tmp_path):
+class TestModels:
+    """A made-up cavity model (bright_network), in the place of the one that comes with the project."""
+
+    @pytest.fixture
+    def cohort(self, tmp_path, shipped):
+        """Scans without masks, in which the atrium is brighter than all but a spot of scar."""
+        from test_session_story import bright_ball
+
+        for name in ("a", "b"):
+            write_volume(bright_ball(), tmp_path / f"{name}.nrrd")
+        return tmp_path
+
+    def test_a_folder_without_masks_is_measured_by_the_model_that_comes_along(self, batch, scene, cohort, shipped):
+        assert batch.main(scene, [str(cohort), "-o", str(cohort / "out"), "--accept-terms", "--device", "cpu"]) == 0
+        rows = status(cohort / "out")
+        assert {name: row["status"] for name, row in rows.items()} == {"a": "done", "b": "done"}
+        found, drawn = read_volume(cohort / "out" / "a" / "cavity.nii.gz").array > 0, scan(AXIAL)[1].array > 0
+        assert 2 * (found & drawn).sum() / (found.sum() + drawn.sum()) > 0.9
+        assert json.loads((cohort / "out" / "a" / "provenance.json").read_text())["origins"]["cavity"]["reference"] == shipped
+        assert batch.main(scene, [str(cohort), "-o", str(cohort / "out")]) == 0
+        assert {row["status"] for row in status(cohort / "out").values()} == {"skipped"}
+
+    def test_its_terms_are_shown_and_accepted_first(self, batch, scene, cohort, caplog):
+        assert batch.main(scene, [str(cohort / "a.nrrd"), "-o", str(cohort / "out")]) == 2
+        assert "Research only" in caplog.text and "--accept-terms" in caplog.text and not (cohort / "out").exists()
+
+    def test_a_result_of_a_model_is_not_taken_for_one_of_a_mask(self, batch, scene, cohort):
+        arguments = [str(cohort / "a.nrrd"), "-o", str(cohort / "out"), "--accept-terms"]
+        assert batch.main(scene, arguments) == 0
+        write_volume(scan(AXIAL)[1], cohort / "la.nrrd")
+        assert batch.main(scene, [*arguments, "--cavity", str(cohort / "la.nrrd")]) == 1
+        assert "cavity: shipped@1.0" in status(cohort / "out")["a"]["message"]
+
+    def test_a_cavity_model_is_none_for_scar(self, batch, scene, cohort, caplog):
+        assert batch.main(scene, [str(cohort / "a.nrrd"), "-o", str(cohort / "out"), "--scar", "shipped", "--accept-terms"]) == 2
+        assert "can't be used for the scar" in caplog.text
+
+    def test_without_pytorch_it_says_where_to_get_it(self, batch, scene, cohort, caplog, monkeypatch):
+        monkeypatch.setattr(batch, "_has", lambda package: False)
+        assert batch.main(scene, [str(cohort / "a.nrrd"), "-o", str(cohort / "out"), "--accept-terms"]) == 2
+        assert "PyTorch extension" in caplog.text
+
+
+def test_progress_and_errors_reach_the_terminal_where_the_root_logger_has_a_handler(tmp_path, repository):
+    """As in Slicer, whose handler of the root logger writes to its Error Log."""
     write_case(tmp_path / "a.nrrd", tmp_path / "a-cavity.nrrd")
-    assert batch.main(scene, [str(tmp_path), "-o", str(tmp_path / "out"), "--rule", "magic"]) == 1
-    assert "magic" in status(tmp_path / "out")["a"]["message"]
+    write_case(tmp_path / "b.nrrd", tmp_path / "b-cavity.nrrd", empty=True)
+    program = (
+        "import logging, runpy, sys, slicer, slicer.util; logging.getLogger().addHandler(logging.NullHandler())\n"
+        "sys.modules.update(matplotlib=None, jinja2=None)\n"
+        "from LAScarSegLib.scene import new_scene\n"
+        "slicer.mrmlScene, slicer.util.exit = new_scene(), sys.exit\n"
+        "runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    script = repository / "Examples" / "slicer_batch.py"
+    code = f"import sys; sys.argv = [{str(script)!r}, '--', {str(tmp_path)!r}, '-o', {str(tmp_path / 'out')!r}]\n{program}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=repository)
+    assert done.returncode == 1
+    said = done.stderr.splitlines()
+    assert any(line.startswith("1 of 2: a | done") for line in said), done.stderr
+    assert any(line.startswith("2 of 2: b | failed") and "empty" in line for line in said)
+    assert any(line.startswith("a: ") and "Reading" in line for line in said)

@@ -52,6 +52,12 @@ def test_every_test_that_is_named_exists(checklist: str, repository: Path) -> No
     assert missing == []
 
 
+def test_every_test_for_slicer_is_run_by_ctest(repository: Path) -> None:
+    folder = repository / "Testing" / "Slicer"
+    listed = re.findall(r"^  (LAScarSeg\w+)$", (folder / "CMakeLists.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(listed) == sorted(path.stem for path in folder.glob("*Test.py"))
+
+
 @pytest.mark.parametrize("page", ["tutorial.md", "slicer_checklist.md"])
 def test_pictures_and_pages_that_are_linked_exist(repository: Path, page: str) -> None:
     text = (repository / "Docs" / page).read_text(encoding="utf-8")

@@ -2,31 +2,12 @@
 
 import numpy as np
 import slicer
-from lascarseg_slicer_case import SlicerCase
-from vtk.util.numpy_support import vtk_to_numpy
+from lascarseg_slicer_case import ResultCase
 
 from LAScarSegLib.scene.segmentation import CAVITY, SCAR, WALL
 
 
-class LAScarSegEditTest(SlicerCase):
-    def setUp(self):
-        super().setUp()
-        self.apply()
-        self.result = self.widget.session.nodes.segmentation
-
-    def mask(self, kind):
-        return slicer.util.arrayFromSegmentBinaryLabelmap(self.result, kind.segment_id, self.volume)
-
-    def paintBall(self, centre, radius):
-        """A stroke as large as a ball (voxels), through the active effect with the editor's masks."""
-        k, j, i = np.indices(self.mask(CAVITY).shape)
-        ball = (k - centre[0]) ** 2 + (j - centre[1]) ** 2 + (i - centre[2]) ** 2 <= radius**2
-        effect = self.widget.editSection.editor.activeEffect()
-        labelmap = effect.defaultModifierLabelmap()
-        vtk_to_numpy(labelmap.GetPointData().GetScalars())[:] = ball.ravel()
-        labelmap.Modified()
-        effect.modifySelectedSegmentByLabelmap(labelmap, slicer.qSlicerSegmentEditorAbstractEffect.ModificationModeAdd)
-
+class LAScarSegEditTest(ResultCase):
     def test_the_editor_opens_on_the_right_segment_with_its_masks(self):
         editor = self.widget.editSection
         for button, kind in ((self.widget.ui.editScarButton, SCAR), (self.widget.ui.editCavityButton, CAVITY)):

@@ -36,7 +36,6 @@ class LAScarSegTransformTest(SlicerCase):
     def test_an_empty_segment_is_refused_with_words(self):
         before = self.nodeIds()
         self.widget.parameterNode.cavitySegmentId = self.segmentation.GetSegmentation().AddEmptySegment("empty")
-        self.widget.ui.applyButton.click()
-        self.waitFor(lambda: not self.widget.runSection.running, "the end of the run")
+        self.waitFor(lambda: not self.widget.ui.applyButton.enabled, "a disabled Apply")
         self.assertIn("empty", self.widget.ui.statusLabel.text)
         self.assertEqual(self.nodeIds(), before)
