@@ -1,10 +1,13 @@
 """Apply and Cancel: one run in the worker process, watched by a timer."""
 
+import math
+
 import qt
 import slicer
 from slicer.i18n import tr as _
 
 from LAScarSegLib.errors import ProcessingError
+from LAScarSegLib.jobs.worker_process import WarmWorker
 from LAScarSegLib.models.store import ModelStore
 from LAScarSegLib.session.choices import question_before_run, why_not
 from LAScarSegLib.session.edit_session import EditSession
@@ -14,13 +17,19 @@ from LAScarSegPanel.section import Section, attempt, makeTimer, say
 
 POLL_MS = 100
 PROGRESS_STEPS = 1000
+TOLD_STEP_S = 5
+"""The time left is told in steps of this: nobody knows it better."""
 
 
 class RunSection(Section):
-    """Apply becomes Cancel while a run is under way; the scene changes only when the run has succeeded."""
+    """Apply becomes Cancel while a run is under way; the scene changes only when the run has succeeded.
+
+    `worker` keeps the worker process between runs, for exports too.
+    """
 
     def setup(self) -> None:
         self._run = None
+        self.worker = WarmWorker()
         self._log = ""
         self._timer = makeTimer(POLL_MS, self.onPoll)
         self.ui.applyButton.connect("clicked()", self.onApply)
@@ -56,12 +65,15 @@ class RunSection(Section):
         choices = self.widget.choicesSection.choices()
         if choices.models:
             environment.ensureNetworks()
-            if not acceptTerms(choices.models):
+            declined = declinedTerms(choices.models)
+            if declined:
+                say(self.ui.statusLabel, declined)
                 return
         question = question_before_run(slicer.mrmlScene, choices)
         if question and not slicer.util.confirmOkCancelDisplay(question, _("Corrections by hand")):
+            say(self.ui.statusLabel, _("Nothing was started; the corrections by hand are as they were."))
             return
-        self._run = AnalysisRun(slicer.mrmlScene, choices, environment.workerPython(), slicer.app.temporaryPath)
+        self._run = AnalysisRun(slicer.mrmlScene, choices, environment.workerPython(), slicer.app.temporaryPath, self.worker)
         self._run.start()
         self.ui.applyButton.text = _("Cancel")
         self.ui.applyButton.toolTip = _("Stop; the scene stays as it is.")
@@ -91,8 +103,12 @@ class RunSection(Section):
                 self.ui.copyLogButton.setVisible(True)
                 slicer.util.errorDisplay(state.error, detailedText=self._log)
             return
-        self.widget.setResult(EditSession(slicer.mrmlScene, run.nodes, run.analysis))
-        say(self.ui.statusLabel, " ".join([_("Done in {seconds:.0f} s.").format(seconds=state.elapsed_s), *run.notes]))
+        session = EditSession(slicer.mrmlScene, run.nodes, run.analysis)
+        self.widget.setResult(session)
+        words = [_("Done in {seconds:.0f} s.").format(seconds=state.elapsed_s), *run.notes]
+        if self.widget.session is not session:  # another scan was chosen meanwhile
+            words.append(_("Choose {scan} to see it.").format(scan=run.nodes.volume.GetName()))
+        say(self.ui.statusLabel, " ".join(words))
 
     def _stop(self):
         """Back to Apply, the worker and everything it started gone; returns the run that ended."""
@@ -114,6 +130,7 @@ class RunSection(Section):
 
     def cleanup(self) -> None:
         self.cancel()
+        self.worker.close()
 
     def onCopyLog(self) -> None:
         qt.QApplication.clipboard().setText(self._log)
@@ -124,23 +141,41 @@ def progressText(state) -> str:
     text = _("{stage} – {elapsed:.0f} s").format(stage=state.stage, elapsed=state.elapsed_s)
     if state.remaining_s is None:
         return text
-    return _("{text}, about {remaining:.0f} s left").format(text=text, remaining=state.remaining_s)
+    steps = max(1, math.ceil(state.remaining_s / TOLD_STEP_S))
+    return _("{text}, about {remaining} s left").format(text=text, remaining=steps * TOLD_STEP_S)
 
 
-def acceptTerms(references) -> bool:
-    """Ask once for the terms of models (`NAME@VERSION`) that have some; False when the user does not accept them."""
+def declinedTerms(references) -> str:
+    """Ask once for the terms of models (`NAME@VERSION`) that have some; "" when all are accepted, else what that means."""
     store = ModelStore()
     for bundle in map(store.find, references):
         if store.accepted(bundle):
             continue
-        text = _("The model {name} may be used under these terms only:\n\n{terms}\n\nDo you accept them?").format(
-            name=bundle.card.name, terms=bundle.card.terms.strip()
-        )
-        if not slicer.util.confirmOkCancelDisplay(text, _("Terms of use")):
-            return False
+        if not confirmTerms(bundle.card):
+            return _(
+                "Nothing was started: the terms of {name} were declined, and it may not be used without them. Press Apply to read "
+                "them again, or choose a segment or an intensity rule instead."
+            ).format(name=bundle.card.name)
         try:
             store.accept(bundle)
         except ProcessingError:
             # A store that is read-only, on purpose: accepted for this run (the request says so), asked again at the next.
             continue
-    return True
+    return ""
+
+
+def confirmTerms(card) -> bool:
+    """Show a model's terms; True when the user accepts them."""
+    if slicer.app.testingEnabled():
+        # As Slicer's own questions: nobody is there to answer.
+        return True
+    box = qt.QMessageBox(slicer.util.mainWindow())
+    box.setWindowTitle(_("Terms of use"))
+    box.setIcon(qt.QMessageBox.Question)
+    box.setText(_("{name} may be used under these terms only:\n\n{terms}").format(name=card.name, terms=card.terms.strip()))
+    box.setStandardButtons(qt.QMessageBox.Yes | qt.QMessageBox.No)
+    box.button(qt.QMessageBox.Yes).setText(_("Accept"))
+    box.button(qt.QMessageBox.No).setText(_("Decline"))
+    accepted = box.exec_() == qt.QMessageBox.Yes
+    box.deleteLater()
+    return accepted

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -13,6 +14,7 @@ from scipy.special import expit
 from ..errors import InputError
 from ..models.bundle import Bundle, check_use
 from ..models.card import ModelCard, NetworkSpec, Preprocessing
+from ..networks import NetworkPlan
 from ..networks.weights import unpack_tensors
 from ..support.flags import QualityFlag, simulated_model
 from ..support.progress import Progress
@@ -42,6 +44,9 @@ FINDING_SHARE = 0.2
 
 COARSE_RESAMPLING = "linear"
 """Coarse networks are trained here, on linearly interpolated scans, whatever an imported fine network saw."""
+
+KEPT_NETWORKS = 4
+"""A coarse and a fine network for the cavity, and as many for the scar: what one run needs."""
 
 DEEP_SUPERVISION_PREFIX = "deep_supervision_heads."
 """Weights used in training only; a bundle may hold them."""
@@ -135,7 +140,7 @@ class _BundleModel:
                 return predict_tiles(
                     network, channels, patch, padding=padding, device=device.key, mirror_axes=axes, step=self._options.step,
                     corners=corners if patch == spec.patch else None,
-                    report=lambda done: progress.report(stage, done, f"Network on {device}"),
+                    report=lambda done: progress.report(stage, done, f"Model on {device}"),
                 )  # fmt: skip
 
         logits, notes = with_less_memory(work, self.device, spec.patch, spec.plan.divisor)
@@ -231,7 +236,7 @@ class BundleCavityModel(_BundleModel):
         seen, progress = self._look(scan)
         probability = self._probability(seen, "cavity", progress)
         threshold = self._threshold(probability, scan.spacing)
-        check_found(largest_component(probability > threshold), scan.spacing, "network")
+        check_found(largest_component(probability > threshold), scan.spacing, "model")
         return self._volume(probability, seen.box, scan), threshold
 
     def _threshold(self, probability: np.ndarray, spacing: Sequence[float]) -> float:
@@ -341,27 +346,46 @@ class BundleScarModel(_BundleModel):
 
 
 def bundle_networks(bundle: Bundle) -> NetworkSource:
-    """Networks with a bundle's weights; a weight file is read once for each run of it, so that one fold is in memory at a time.
+    """Networks with a bundle's weights, the last ones used kept for the next scan (`KEPT_NETWORKS`).
 
-    What it returns raises `InputError` when a weight file does not fit its network.
+    Of an ensemble one fold is in memory at a time: its weight files are read once for each run of it. What this returns raises
+    `InputError` when a weight file does not fit its network.
     """
 
     def load(spec: NetworkSpec, fold: int) -> nn.Module:
-        from ..networks import build
-
-        network = build(replace(spec.plan, deep_supervision=False), seed=0)
-        name, expected = spec.weights[fold], network.state_dict()
-        tensors = unpack_tensors(bundle.weights(name))
-        tensors = {key: tensor for key, tensor in tensors.items() if not key.startswith(DEEP_SUPERVISION_PREFIX)}
-        wrong = sorted(set(expected) ^ set(tensors)) or sorted(k for k in expected if expected[k].shape != tensors[k].shape)
-        if wrong:
-            raise InputError(
-                f"{bundle.path}: {name} does not fit the network that model.json describes ({wrong[0]}). Get the bundle again."
-            )
-        network.load_state_dict(tensors)
-        return network.eval()
+        name = spec.weights[fold]
+        file = _WeightFile(bundle.card.files[name].sha256, replace(spec.plan, deep_supervision=False), name, bundle)
+        return _read_network(file) if len(spec.weights) > 1 else _kept_network(file)
 
     return load
+
+
+@dataclass(frozen=True)
+class _WeightFile:
+    """A network's weights; those of the same bytes and plan are the same network, whichever bundle holds them."""
+
+    sha256: str
+    plan: NetworkPlan
+    name: str = field(compare=False)
+    bundle: Bundle = field(compare=False)
+
+
+def _read_network(file: _WeightFile) -> nn.Module:
+    from ..networks import build
+
+    network = build(file.plan, seed=0)
+    expected, tensors = network.state_dict(), unpack_tensors(file.bundle.weights(file.name))
+    tensors = {key: tensor for key, tensor in tensors.items() if not key.startswith(DEEP_SUPERVISION_PREFIX)}
+    wrong = sorted(set(expected) ^ set(tensors)) or sorted(k for k in expected if expected[k].shape != tensors[k].shape)
+    if wrong:
+        raise InputError(
+            f"{file.bundle.path}: {file.name} does not fit the network that model.json describes ({wrong[0]}). Get the bundle again."
+        )
+    network.load_state_dict(tensors)
+    return network.eval()
+
+
+_kept_network = lru_cache(KEPT_NETWORKS)(_read_network)
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:

@@ -62,7 +62,7 @@ def with_less_memory(
                 # A card that vanished raises errors of many types; an error of the program's own comes back on the processor.
                 lost = place
     raise ProcessingError(
-        f"There is not enough memory to run the network, even in the smallest tiles ({_short(reason)}). "
+        f"There is not enough memory to run the model, even in the smallest tiles ({_short(reason)}). "
         "Close other programs, or give a region of interest."
     ) from reason
 
@@ -88,9 +88,9 @@ def _notes(reason: Exception | None, device: Device, place: Device, patch: Tripl
         return ()
     cause = "ran out of memory" if _is_memory(reason) else f"failed ({_short(reason)})"
     if place != device:
-        return (QualityFlag("device_changed", f"{device.title} {cause}; the network ran on the processor instead."),)
+        return (QualityFlag("device_changed", f"{device.title} {cause}; the model ran on the processor instead."),)
     sizes = ["×".join(map(str, size)) for size in (patch, tile)]
-    message = f"{device.title} {cause} with tiles of {sizes[0]} voxels; the network ran in tiles of {sizes[1]}."
+    message = f"{device.title} {cause} with tiles of {sizes[0]} voxels; the model ran in tiles of {sizes[1]}."
     return (QualityFlag("smaller_tiles", message),)
 
 

@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from ..errors import Cancelled, ProcessingError, is_about_memory
+from ..errors import Cancelled, InputError, ProcessingError, is_about_memory
+from .worker import SERVE
 
 LIBRARY_FOLDER = Path(__file__).resolve().parents[2]
 """What the worker needs on its path to find LAScarSegLib."""
@@ -29,6 +30,20 @@ LOG_CHARACTERS = 20_000
 
 
 @dataclass(frozen=True)
+class Start:
+    """What a worker process is started with: the command that starts Python, and the environment."""
+
+    python: tuple[str, ...]
+    environment: dict[str, str]
+
+    @classmethod
+    def now(cls, python: Sequence[str]) -> Self:
+        """With this process's environment as it is now, and LAScarSegLib to be found."""
+        path = os.pathsep.join(filter(None, [str(LIBRARY_FOLDER), os.environ.get("PYTHONPATH")]))
+        return cls(tuple(python), os.environ | {"PYTHONPATH": path, "PYTHONIOENCODING": "utf-8", "PYTHONFAULTHANDLER": "1"})
+
+
+@dataclass(frozen=True)
 class JobEvent:
     """What a worker says: `kind` is `progress` (with `stage` and `fraction`), `result` (`message` is the folder) or `error`."""
 
@@ -38,17 +53,55 @@ class JobEvent:
     fraction: float = 0.0
 
 
-class WorkerJob:
-    """One worker process.
-
-    Ends with exactly one `result` or `error` event, whatever happens to the process.
-    """
+class WarmWorker:
+    """The worker process that is kept from one job to the next, with what it has loaded; `WorkerJob` takes it and gives it back."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._start: Start | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process that waits for a job; None when none does."""
+        return self._process.pid if self._process is not None else None
+
+    def take(self, start: Start) -> subprocess.Popen[bytes] | None:
+        """The waiting process, no longer kept here; None when there is none that was started like this."""
+        process, self._process = self._process, None
+        if process is None or (not _has_ended(process) and self._start == start):
+            return process
+        _end(process)
+        return None
+
+    def keep(self, process: subprocess.Popen[bytes], start: Start) -> None:
+        """Keep a process that waits for a job; one is enough."""
+        self.close()
+        self._process, self._start = process, start
+
+    def close(self) -> None:
+        """End the process that waits, if there is one."""
+        if self._process is not None:
+            _end(self._process)
+            self._process = None
+
+
+class WorkerJob:
+    """One job of a worker process: a process of its own, or with `warm` the one that is kept there, which it gives back.
+
+    Ends with exactly one `result` or `error` event, whatever happens to the process. A process that was cancelled, or went
+    wrong, is never given back.
+    """
+
+    def __init__(self, warm: WarmWorker | None = None) -> None:
+        self._warm = warm
+        self._process: subprocess.Popen[bytes] | None = None
+        self._start = Start((), {})
+        self._request = Path()
+        self._was_kept = False
         self._partial_line = b""
         self._errors = ""
         self._last: JobEvent | None = None
+        self._failed = False
         self._cancelled_at: float | None = None
         self._over = False
 
@@ -65,15 +118,25 @@ class WorkerJob:
         ProcessingError
             the request can't be written, or that Python can't be started.
         """
-        path = folder / "request.json"
+        self._start, self._request = Start.now(python), folder / "request.json"
         try:
-            path.write_text(json.dumps(request, ensure_ascii=False, indent=1), encoding="utf-8")
-            self._process = _start([*python, *WORKER, str(path)])
+            self._request.write_text(json.dumps(request, ensure_ascii=False, indent=1), encoding="utf-8")
+            self._process = self._warm.take(self._start) if self._warm is not None else None
+            self._was_kept = self._process is not None
+            self._launch()
         except OSError as error:
-            reason = f"{error.filename or path}: {error.strerror}"
+            reason = f"{error.filename or self._request}: {error.strerror}"
             raise ProcessingError(f"The analysis can't be started: {reason}. Check the disk and this installation.") from error
-        for pipe in (self._process.stdout, self._process.stderr):
-            os.set_blocking(pipe.fileno(), False)
+
+    def _launch(self) -> None:
+        """Hand the request to the process that was kept, or to a new one; `OSError` when that can't be started."""
+        if self._process is None:
+            self._process = _start(self._start, str(self._request) if self._warm is None else SERVE)
+        if self._warm is not None:
+            # One that has died meanwhile is noticed by `poll`.
+            with suppress(OSError):
+                self._process.stdin.write(os.fsencode(self._request) + b"\n")
+                self._process.stdin.flush()
 
     @property
     def pid(self) -> int | None:
@@ -104,8 +167,33 @@ class WorkerJob:
             # The launcher may be gone and the interpreter it started alive: the group's number is ours until it is reaped.
             _kill_group(self._process)
             self._process.wait()
-            events += self._finish()
+            events += self._start_anew() if self._died_while_kept() else self._finish()
+        elif self._last is not None and self._warm is not None and self._cancelled_at is None:
+            events += self._give_back()
         return events
+
+    def _died_while_kept(self) -> bool:
+        """Whether the process ended before it said a word about this job: it had waited long enough, or somebody ended it."""
+        return self._was_kept and self._last is None and self._cancelled_at is None
+
+    def _start_anew(self) -> list[JobEvent]:
+        _close_pipes(self._process)
+        self._process, self._was_kept, self._partial_line = None, False, b""
+        try:
+            self._launch()
+        except OSError as error:
+            self._over = True
+            return [JobEvent("error", f"The analysis can't be started: {error}. Check this installation.")]
+        return []
+
+    def _give_back(self) -> list[JobEvent]:
+        """The job has had its last word, and the process is there for the next one."""
+        self._over = True
+        if self._failed:
+            _end(self._process)
+        else:
+            self._warm.keep(self._process, self._start)
+        return [self._last]
 
     def cancel(self) -> None:
         """Ask the worker to stop; `poll` sees to it that it does, and ends with the error event of `Cancelled`."""
@@ -118,17 +206,14 @@ class WorkerJob:
         if self._process is None or self._over:
             return
         self._over = True
-        _close(self._process.stdin)
-        _kill_group(self._process)
-        # When it is stuck in a system call (a network disk) it dies as soon as that returns.
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(KILL_SECONDS)
-        self._close_pipes()
+        _end(self._process)
 
     def _read(self) -> list[JobEvent]:
         self._errors = (self._errors + _available(self._process.stderr).decode("utf-8", "replace"))[-LOG_CHARACTERS:]
         *lines, self._partial_line = (self._partial_line + _available(self._process.stdout)).split(b"\n")
-        return [event for event in map(self._understand, lines) if event is not None]
+        events = [event for event in map(self._understand, lines) if event is not None]
+        self._was_kept &= not events
+        return events
 
     def _understand(self, line: bytes) -> JobEvent | None:
         """A line of the worker as progress; its last word is kept for the end; what isn't JSON (a library's chatter) goes to the log."""
@@ -138,6 +223,7 @@ class WorkerJob:
                 self._last = JobEvent("result", str(content["result"]))
             elif "error" in content:
                 self._last = JobEvent("error", str(content["error"]))
+                self._failed = content.get("exit_code") != InputError.exit_code
             else:
                 return JobEvent("progress", str(content["message"]), str(content["stage"]), float(content["fraction"]))
         except (ValueError, TypeError, KeyError):
@@ -146,21 +232,17 @@ class WorkerJob:
 
     def _finish(self) -> list[JobEvent]:
         self._over = True
-        self._close_pipes()
+        _close_pipes(self._process)
         if self._cancelled_at is not None:
             return [JobEvent("error", str(Cancelled()))]
         if self._last is not None:
             return [self._last]
         return [JobEvent("error", explain_death(self._process.returncode, self._errors))]
 
-    def _close_pipes(self) -> None:
-        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
-            _close(pipe)
-
 
 OUT_OF_MEMORY = (
     "There was not enough memory for the analysis. Close other programs, crop the scan around the heart (Crop Volume), or take a "
-    "method without a network."
+    "method without a model."
 )
 TRY_AGAIN = "Nothing was changed. Try again; if it happens again, report it with Copy log."
 ASKED_TO_KILL = (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM))
@@ -195,14 +277,26 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _start(command: list[str]) -> subprocess.Popen[bytes]:
-    """The process, in a group of its own, so that it can be ended with what it started."""
-    path = os.pathsep.join(filter(None, [str(LIBRARY_FOLDER), os.environ.get("PYTHONPATH")]))
-    environment = os.environ | {"PYTHONPATH": path, "PYTHONIOENCODING": "utf-8", "PYTHONFAULTHANDLER": "1"}
+def _start(start: Start, argument: str) -> subprocess.Popen[bytes]:
+    """The process, in a group of its own, so that it can be ended with what it started; its pipes give what is there."""
     # On Windows a group; a session is ignored there.
     flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0
     pipes = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
-    return subprocess.Popen(command, env=environment, creationflags=flags, start_new_session=True, **pipes)
+    command = [*start.python, *WORKER, argument]
+    process = subprocess.Popen(command, env=start.environment, creationflags=flags, start_new_session=True, **pipes)
+    for pipe in (process.stdout, process.stderr):
+        os.set_blocking(pipe.fileno(), False)
+    return process
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the process and everything it started, now."""
+    _close(process.stdin)
+    _kill_group(process)
+    # When it is stuck in a system call (a network disk) it dies as soon as that returns.
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(KILL_SECONDS)
+    _close_pipes(process)
 
 
 def _has_ended(process: subprocess.Popen[bytes]) -> bool:
@@ -228,6 +322,11 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
 def _available(pipe: Any) -> bytes:
     """Everything that can be read without waiting; a pipe that doesn't block gives None for nothing."""
     return pipe.read() or b""
+
+
+def _close_pipes(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        _close(pipe)
 
 
 def _close(pipe: Any) -> None:

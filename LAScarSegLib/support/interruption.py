@@ -28,6 +28,7 @@ class Stop:
     def __init__(self) -> None:
         self._wanted = False
         self._over = False
+        self._late = False
         self._since: float | None = None
 
     def __bool__(self) -> bool:
@@ -43,6 +44,13 @@ class Stop:
         """The work has ended, well or not: from here on signals change nothing."""
         self._over = True
 
+    def begin(self) -> None:
+        """The process goes on with other work: from here on signals count again. Raises `KeyboardInterrupt` for one that came late."""
+        self._over = False
+        if self._late or self._wanted:
+            self._over = True
+            raise KeyboardInterrupt
+
     def ask(self) -> None:
         """Ask from another thread than the main one: at the next report of progress, by an interruption if that takes too long."""
         self._wanted = True
@@ -53,6 +61,7 @@ class Stop:
     def on_signal(self, _: int, frame: FrameType | None) -> None:
         """The handler of SIGINT and SIGTERM: raises one `KeyboardInterrupt` in the main thread, where that is safe."""
         if self._over:
+            self._late = True
             return
         self._wanted = True
         self._since = self._since or time.monotonic()

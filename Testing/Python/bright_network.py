@@ -34,8 +34,8 @@ def bright_network(plan) -> torch.nn.Module:
     return network
 
 
-def add_bright_bundle() -> Bundle:
+def add_bright_bundle(**changes) -> Bundle:
     """The model in the user's store."""
-    card = small_card(name="bright", patch=(32, 32, 32))
+    card = small_card(name="bright", patch=(32, 32, 32), **changes)
     (file,) = card.fine.weights
     return ModelStore().keep_new(card, {file: pack_tensors(bright_network(card.fine.plan).state_dict())})
