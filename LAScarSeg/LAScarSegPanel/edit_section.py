@@ -4,6 +4,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from LAScarSegLib.scene.drawing import editor_setup
+from LAScarSegLib.scene.segmentation import show_segment
 from LAScarSegLib.session.live import LiveUpdate
 from LAScarSegPanel.section import Section, attempt, makeTimer, say
 
@@ -76,10 +77,12 @@ class EditSection(Section):
 
     def _openDrawing(self) -> None:
         segmentation, segmentId = self.widget.choicesSection.cavityToDraw()
+        show_segment(segmentation, segmentId, True)  # a result hides it
         self._open(editor_setup(segmentation, segmentId, self.widget.parameterNode.inputVolume))
 
     def _open(self, setup) -> None:
         """The widget selects a segmentation's first segment when it meets it, so it comes first and the setup has the last word."""
+        self.widget.planesSection.stopPlacing()  # a click is a brush stroke or a point, not both
         self._makeEditor()
         self.editor.autoShowSourceVolumeNode = True
         setup.apply(self._editorNode())
@@ -137,6 +140,12 @@ class EditSection(Section):
         """Something that the result depends on moved: a cut plane. Strokes are heard without."""
         if self._live:
             self._live.touch()
+
+    def catchUp(self) -> None:
+        """Somebody may have drawn while another scan's result was shown, when nobody listened."""
+        worked, edited = attempt(_("The result can't be updated."), self._session.edited)
+        if worked and edited:
+            self._live.update_now()
 
     @property
     def pending(self) -> bool:

@@ -1,46 +1,76 @@
-"""Review: what colours the surface, the live threshold, the distance overlay."""
+"""Review: what colours the surface, how solid it is, the distance overlay."""
 
-import math
+import weakref
 
 import qt
 import slicer
+import vtk
 from slicer.i18n import tr as _
 
-from LAScarSegLib.scene import review
-from LAScarSegLib.session.edit_session import has_result, reopen, set_threshold, why_no_threshold
+from LAScarSegLib.scene import layouts, review, views
+from LAScarSegLib.scene.segmentation import show_segment
+from LAScarSegLib.session.edit_session import has_result, reopen
 from LAScarSegPanel.section import Section, attempt
-
-SPAN_OF_USUAL = 2.0
-"""The threshold slider goes from 0 to this many times the rule's usual number: beyond every published preset."""
-STEPS = 100
-"""At least so many places for the slider."""
-SAME = 1e-9
 
 
 class ReviewSection(Section):
-    """Shows and changes how the result looks; the threshold slider changes the result itself."""
+    """Shows and changes how the result looks."""
 
     def setup(self) -> None:
         self._applied = None
         self._offered = []
+        self._seen = weakref.WeakSet()
+        self._arranged = False
+        layout = layouts.register_layouts(slicer.mrmlScene)
+        self.widget.addObserver(layout, vtk.vtkCommand.ModifiedEvent, self._showLayout)
+        self.ui.layoutButton.connect("toggled(bool)", self.onLayout)
         self.ui.reopenButton.connect("clicked()", self.onReopen)
         self.ui.scalarSelector.connect("currentIndexChanged(int)", self.onScalar)
-        self.ui.thresholdSlider.connect("valueIsChanging(double)", lambda value: self.onThreshold(self._setThreshold, value))
-        self.ui.thresholdSlider.connect("valueChanged(double)", lambda value: self.onThreshold(self._keepThreshold, value))
         self.resultChanged()
 
     def resultChanged(self) -> None:
         session = self.widget.session
-        for name in ("scalarSelector", "thresholdSlider", "opacitySlider", "overlaySelector", "legendCheckBox"):
+        for name in ("scalarSelector", "opacitySlider", "overlaySelector", "legendCheckBox"):
             getattr(self.ui, name).enabled = session is not None
         self._showReopen()
         if session is None:
             self._applied = None
             return
+        if session not in self._seen:
+            self._seen.add(session)
+            self._showNew(session)
         with self.filling():
             self._fillScalars(session)
-            self._showThreshold(session.analysis)
         self.parametersChanged()
+
+    def _showNew(self, session) -> None:
+        """The result of an Apply: what it was made from no longer covers it, and the first one gets the windows.
+
+        The eyes of the segments and the layout's button take that back.
+        """
+        node = self.widget.parameterNode
+        if node is not None:
+            for segmentation, segmentId in (node.cavitySegmentation, node.cavitySegmentId), (node.wallSegmentation, node.wallSegmentId):
+                if segmentation is not session.nodes.segmentation:
+                    show_segment(segmentation, segmentId, False)
+        if not self._arranged:
+            self._arranged = True
+            self.onLayout(True)
+
+    def onLayout(self, on: bool) -> None:
+        if self._filling:
+            return
+        if not on:
+            layouts.restore_layout(slicer.mrmlScene)
+            return
+        layouts.show_work_layout(slicer.mrmlScene)
+        if self.widget.session:
+            views.aim_camera(slicer.mrmlScene, self.widget.session.analysis)
+
+    def _showLayout(self, *unused) -> None:
+        """The button is down as long as the windows are arranged so, whoever arranged them."""
+        with self.filling():
+            self.ui.layoutButton.checked = layouts.in_work_layout(slicer.mrmlScene)
 
     def _fillScalars(self, session) -> None:
         offered = [(scalar.title, scalar.name) for scalar in review.scalars(session.analysis)]
@@ -51,21 +81,6 @@ class ReviewSection(Section):
                 self.ui.scalarSelector.addItem(title, name)
         shown, names = session.nodes.surface.GetDisplayNode().GetActiveScalarName(), [name for _title, name in offered]
         self.ui.scalarSelector.currentIndex = names.index(shown) if shown in names else -1
-
-    def _showThreshold(self, analysis) -> None:
-        reason = why_no_threshold(analysis)
-        self.ui.thresholdSlider.enabled = not reason
-        self.ui.thresholdSlider.toolTip = reason or _(
-            "Drag: the scar map and the numbers follow. The scar segment follows when you let go."
-        )
-        if not reason:
-            rule, value = analysis.sources.scar.rule, analysis.sources.scar.parameter
-            highest = min(max(SPAN_OF_USUAL * rule.default, value), rule.highest)
-            # 0.01, 0.1 …: with other steps the slider would use more decimals than it shows
-            step = 10.0 ** math.floor(math.log10(highest / STEPS))
-            for name, wanted in (("maximum", highest), ("singleStep", step), ("value", value)):
-                if abs(getattr(self.ui.thresholdSlider, name) - wanted) > SAME:  # a slider that is being dragged is left alone
-                    setattr(self.ui.thresholdSlider, name, wanted)
 
     def parametersChanged(self) -> None:
         """Opacity, legend and overlay as the panel says; untouched as long as nobody changes them."""
@@ -78,7 +93,7 @@ class ReviewSection(Section):
             return
         self._applied = wanted
         review.set_opacity(session.nodes, node.surfaceOpacity)
-        review.set_legend(session.nodes, node.legend)
+        review.set_legend(session.nodes, session.analysis, node.legend)
         review.show_distance(session.nodes, node.overlay.value or None)
 
     def _showReopen(self) -> None:
@@ -96,30 +111,11 @@ class ReviewSection(Section):
         finally:
             slicer.app.restoreOverrideCursor()
         if worked:
-            self.widget.setResult(session)
+            self._seen.add(session)  # the scene was saved as somebody wanted to see it
+            self.widget.setResult(session, withChoices=True)
 
     def onScalar(self, *unused) -> None:
         session, number = self.widget.session, self.ui.scalarSelector.currentIndex
         if not self._filling and session and number >= 0:
             name = self.ui.scalarSelector.itemData(number)
             attempt(_("The surface can't be coloured so."), review.show_scalar, session.nodes, session.analysis, name)
-
-    def onThreshold(self, change, value: float) -> None:
-        if not self._filling and self.widget.session:
-            attempt(_("The threshold can't be changed."), change, value)
-
-    def _setThreshold(self, value: float) -> None:
-        """Map, table and the mark on the curve; the scar segment waits until the slider is let go."""
-        session = self.widget.session
-        self.widget.editSection.rebase(set_threshold(session.nodes, session.analysis, value))
-        with self.filling():
-            self.widget.resultChanged()
-
-    def _keepThreshold(self, value: float) -> None:
-        self._setThreshold(value)
-        session, node = self.widget.session, self.widget.parameterNode
-        if not self.widget.editSection.pending:  # what was drawn meanwhile is measured first, and the segments follow from that
-            session.nodes = review.write_scar(session.nodes, session.analysis)
-            self.widget.editSection.written(session.analysis)
-        if node.method == session.analysis.method.name:
-            node.threshold = value  # Apply would give what is shown

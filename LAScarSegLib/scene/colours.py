@@ -1,5 +1,6 @@
 """Colours of the scene: one meaning, one colour, in slices, on the surface and in the curves. RGB in 0…1."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -39,8 +40,8 @@ REGIONS: dict[int, tuple[str, RGB]] = {
 
 
 def scar_table(scene: Any) -> Any:
-    """The colour node of the array `Scar`: two entries, 0 healthy and 1 scar."""
-    return _table(scene, "scar_colours", "LA scar colours", np.array([HEALTHY, SCAR]), ("healthy", "scar"))
+    """The colour node of the array `Scar`: two entries, 0 without scar and 1 scar. No threshold shows that a wall is healthy."""
+    return _table(scene, "scar_colours", "LA scar colours", np.array([HEALTHY, SCAR]), ("no scar found", "scar"))
 
 
 def distance_table(scene: Any) -> Any:
@@ -63,16 +64,28 @@ def ratio_table(scene: Any) -> Any:
     return _table(scene, "ratio_colours", "Intensity ratio colours", colours, None)
 
 
-def region_table(scene: Any) -> Any:
-    """The colour node of the array `Region`, one entry a value, named."""
+def region_table(scene: Any, source: Any, present: Iterable[int] = ()) -> Any:
+    """The colour node of the array `Region` in the result of the volume node `source`, one entry a value, named.
+
+    A legend lists the entries that are defined: those of the regions that are `present`.
+    """
     last = max(REGIONS)
     entries = [REGIONS.get(value, ("", LEFT_OUT)) for value in range(last + 1)]
-    return _table(scene, "region_colours", "LA region colours", np.array([rgb for _, rgb in entries]), tuple(name for name, _ in entries))
+    rgb, names = np.array([rgb for _, rgb in entries]), tuple(name for name, _ in entries)
+    node = _table(scene, "region_colours", f"{source.GetName()} LA region colours", rgb, names, source)
+    here = {int(value) for value in present}
+    # A table that was read from a scene holds the entries that were defined then, and no more.
+    node.SetNumberOfColors(last + 1)
+    for value, (name, colour) in enumerate(entries):
+        node.SetColor(value, name, *colour, 1.0)
+        node.SetColorDefined(value, value in here)
+    node.GetLookupTable().SetTableRange(0, last)
+    return node
 
 
-def _table(scene: Any, role: str, name: str, colours: np.ndarray, names: tuple[str, ...] | None) -> Any:
-    """A user colour table shared by all results in the scene; made once."""
-    node, new = find_or_add(scene, "vtkMRMLColorTableNode", role, name, None)
+def _table(scene: Any, role: str, name: str, colours: np.ndarray, names: tuple[str, ...] | None, source: Any | None = None) -> Any:
+    """A user colour table, made once; without a `source` all results in the scene share it."""
+    node, new = find_or_add(scene, "vtkMRMLColorTableNode", role, name, source)
     if not new:
         return node
     node.SetTypeToUser()

@@ -7,12 +7,16 @@ from ..errors import InputError
 from .mrml import slicer_classes
 from .segmentation import CAVITY, add_segment
 
+SPHERE_BRUSH = "BrushSphere"
+"""The parameter that Segment Editor's Paint and Erase share (qSlicerSegmentEditorPaintEffect)."""
+
 
 @dataclass(frozen=True)
 class EditorSetup:
     """What Segment Editor is set to before somebody draws in a segment.
 
-    `inside` is the segment to stay inside of, None: draw everywhere. No other segment is changed.
+    `inside` is the segment to stay inside of, None: draw everywhere. No other segment is changed. The brush is a ball where the
+    whole volume of an atrium is drawn, and a disc in one slice within the thin wall.
     """
 
     segmentation: Any
@@ -31,6 +35,18 @@ class EditorSetup:
         editor_node.SetMaskSegmentID(self.inside or "")
         editor_node.SetMaskMode(modes.EditAllowedInsideSingleSegment if self.inside else modes.EditAllowedEverywhere)
         editor_node.SetSourceVolumeIntensityMask(False)
+        self._set_brush(editor_node)
+
+    def _set_brush(self, editor_node: Any) -> None:
+        """As the effects do it (qSlicerSegmentEditorAbstractEffect::setCommonParameter): their own event, and no other."""
+        wanted = "0" if self.inside else "1"
+        if editor_node.GetAttribute(SPHERE_BRUSH) == wanted:
+            return
+        disabled = editor_node.GetDisableModifiedEvent()
+        editor_node.SetDisableModifiedEvent(True)
+        editor_node.SetAttribute(SPHERE_BRUSH, wanted)
+        editor_node.SetDisableModifiedEvent(disabled)
+        editor_node.InvokeCustomModifiedEvent(editor_node.EffectParameterModified)
 
 
 def new_cavity(scene: Any, volume: Any | None) -> tuple[Any, str]:

@@ -12,6 +12,7 @@ from ..errors import InputError, ProcessingError
 from ..volumes.files import read_volume
 from ..volumes.volume import Geometry, Volume
 from .mrml import HARDENED_ROLE, find_or_add, slicer_classes
+from .plane_markups import show_markups
 from .segmentation import segment_from_node, segment_names
 from .volumes import LPS_TO_RAS, hardened_from_node, matrix_from_vtk, volume_from_node, volume_to_node
 
@@ -86,6 +87,7 @@ def load_sample(scene: Any) -> tuple[Any, Any, tuple[Any, ...]]:
     segmentation = read("vtkMRMLSegmentationNode", slicer.vtkMRMLSegmentationStorageNode(), known.cavity)
     segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     planes = [read("vtkMRMLMarkupsPlaneNode", slicer.vtkMRMLMarkupsPlaneJsonStorageNode(), plane) for plane in known.planes]
+    show_markups(planes, False)  # as their files say, and Sample Data does: the handles of six planes make the first repaint slow
     return volume, segmentation, tuple(planes)
 
 

@@ -75,7 +75,7 @@ def add_probability(scene: Any, analysis: Analysis, source: Any, name: str) -> A
     if new:
         _show_as(node, PROBABILITY_COLOURS, 1.0, 0.5)
     volume_to_node(Volume(found.values, analysis.geometry.crop(found.box), (COMPUTED,)), node)
-    node.SetDescription(f"Probability of {name}, 0 to 1, as the network gave it.")
+    node.SetDescription(f"Probability of {name}, 0 to 1, as the model gave it.")
     return node
 
 

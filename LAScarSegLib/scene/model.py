@@ -8,21 +8,28 @@ from vtkmodules.util.numpy_support import vtk_to_numpy
 from ..analysis import Analysis
 from ..surface.polydata import mesh_polydata, surface_polydata
 from ..surface.surface import Surface
-from .colours import LEFT_OUT, scar_table
+from .colours import LEFT_OUT, region_table, scar_table
 from .mrml import find_or_add, remove_result, slicer_classes
 from .volumes import LPS_TO_RAS, vtk_array
 
 COVER_LIFT_MM = 0.1
 """The cover lies this far outside the surface: enough that the two never fight for a pixel, too little to be seen."""
 
-LEGEND_SIZE = (0.12, 0.18)
-"""Share of the view's width and height: two colours need less than Slicer's default of half the view."""
+LEGEND_WIDTH = 0.2
+NUMBERS_HEIGHT = 0.4
+HEIGHT_OF_A_NAME = 0.07
+"""Shares of the view: a legend of names is as high as it has names, and its letters stay readable."""
+NAMES, NUMBERS = "%s", "%.2f"
+"""Label formats; with the other one Slicer's legend shows "(none)" and warns (vtkSlicerScalarBarActor::LayoutTicks)."""
+NUMBER_LABELS = 5
+INK, PAPER, PAPER_OPACITY = (0.1, 0.1, 0.1), (1.0, 1.0, 1.0), 0.6
+"""Dark letters on a light ground of their own: readable on every background."""
 
 
 def add_surface(scene: Any, analysis: Analysis, source: Any) -> Any:
     """The model node of the LA surface in RAS, with `LGE`, `IIR`, `Scar`, `Region` and, if any, `ScarProbability`.
 
-    `Scar` is shown: blue healthy, vermilion scar. A user who chose another array or colours keeps that choice.
+    `Scar` is shown: vermilion where scar was found, blue elsewhere. A user who chose another array or colours keeps that choice.
     """
     node, new = find_or_add(scene, "vtkMRMLModelNode", "surface", f"{source.GetName()} LA scar map", source)
     polydata = surface_polydata(analysis.surface)
@@ -34,6 +41,13 @@ def add_surface(scene: Any, analysis: Analysis, source: Any) -> Any:
     if new:
         node.CreateDefaultDisplayNodes()
         _show_scar(scene, node)
+    elif node.GetDisplayNode() and node.GetDisplayNode().GetActiveScalarName() == "Region":
+        # Planes come and go: the legend lists the regions that there are now.
+        present = np.unique(analysis.surface.region)
+        region_table(scene, source, present)
+        legend = legend_of(node)
+        if legend is not None:
+            style_legend(legend, legend.GetTitleText(), len(present))
     return node
 
 
@@ -43,10 +57,35 @@ def _show_scar(scene: Any, node: Any) -> None:
     # the segments already draw their outlines in the slices
     node.GetDisplayNode().SetVisibility2D(False)
     if scene.IsNodeClassRegistered("vtkMRMLColorLegendDisplayNode"):
-        legend = slicer_classes().vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(node)
-        legend.SetTitleText("LA wall")
-        legend.SetSize(*LEGEND_SIZE)
-        legend.GetLabelTextProperty().SetFontFamilyToArial()
+        style_legend(add_legend(node), "LA wall", names=2)
+
+
+def add_legend(surface: Any) -> Any:
+    """The legend of the surface's colours, made when there is none."""
+    legend = slicer_classes().vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(surface)
+    for text in (legend.GetTitleTextProperty(), legend.GetLabelTextProperty()):
+        text.SetFontFamilyToArial()
+        text.SetColor(*INK)
+        text.ShadowOff()
+        text.SetBackgroundColor(*PAPER)
+        text.SetBackgroundOpacity(PAPER_OPACITY)
+    return legend
+
+
+def legend_of(surface: Any) -> Any | None:
+    """The legend of the surface's colours; None when there is none."""
+    return slicer_classes().vtkSlicerColorLogic.GetColorLegendDisplayNode(surface)
+
+
+def style_legend(legend: Any, title: str, names: int = 0) -> None:
+    """What a legend says: so many `names`, or numbers. All at once: a legend that is drawn half changed warns."""
+    modifying = legend.StartModify()
+    legend.SetTitleText(title)
+    legend.SetUseColorNamesForLabels(names > 0)
+    legend.SetLabelFormat(NAMES if names else NUMBERS)
+    legend.SetNumberOfLabels(names or NUMBER_LABELS)
+    legend.SetSize(LEGEND_WIDTH, HEIGHT_OF_A_NAME * (names + 1) if names else NUMBERS_HEIGHT)
+    legend.EndModify(modifying)
 
 
 def colour_by(display: Any, array: str, colours: Any, low: float, high: float) -> None:

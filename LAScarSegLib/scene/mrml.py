@@ -75,7 +75,11 @@ def remove_result(scene: Any, class_name: str, role: str, source: Any | None) ->
 
 
 def remove_node(scene: Any, node: Any) -> None:
-    """Take a node out of the scene with its display and storage nodes, which MRML would leave behind."""
+    """Take a node out of the scene with its display and storage nodes, which MRML alone would leave behind.
+
+    Slicer's Data module has taken them away by then (vtkSlicerDataModuleLogic::OnMRMLSceneNodeRemoved); removing a node a second
+    time makes the subject hierarchy look for the scene of a node that has none.
+    """
     companions = []
     if node.IsA("vtkMRMLDisplayableNode"):
         companions += [node.GetNthDisplayNode(number) for number in range(node.GetNumberOfDisplayNodes())]
@@ -83,7 +87,8 @@ def remove_node(scene: Any, node: Any) -> None:
         companions.append(node.GetStorageNode())
     scene.RemoveNode(node)
     for companion in filter(None, companions):
-        scene.RemoveNode(companion)
+        if companion.GetScene() is scene:
+            scene.RemoveNode(companion)
 
 
 def results_of(scene: Any, source: Any) -> list[Any]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..surface.planes import PLANE_NAMES, CutPlane
-from .mrml import ROLE, SOURCE, mark, nodes_of_class
+from .mrml import ROLE, SOURCE, mark, nodes_of_class, remove_node
 from .volumes import LPS_TO_RAS
 
 PLANE_CLASS = "vtkMRMLMarkupsPlaneNode"
@@ -115,6 +115,40 @@ def start_placing(scene: Any, node: Any) -> None:
     selection.SetActivePlaceNodeID(node.GetID())
     interaction.SetPlaceModePersistence(0)
     interaction.SetCurrentInteractionMode(interaction.Place)
+
+
+def stop_placing(scene: Any) -> None:
+    """Give the mouse back to the views; a plane that waits for clicks waits on (`remove_unplaced`)."""
+    interaction = scene.GetSingletonNode("Singleton", "vtkMRMLInteractionNode")
+    if interaction is not None and interaction.GetCurrentInteractionMode() == interaction.Place:
+        interaction.SwitchToViewTransformMode()
+
+
+def is_placing(scene: Any, node: Any) -> bool:
+    """Whether the next click in a view places a point of the plane."""
+    selection, interaction = (scene.GetSingletonNode("Singleton", f"vtkMRML{kind}Node") for kind in ("Selection", "Interaction"))
+    if selection is None or interaction is None or interaction.GetCurrentInteractionMode() != interaction.Place:
+        return False
+    return selection.GetActivePlaceNodeID() == node.GetID()
+
+
+def remove_unplaced(scene: Any, volume: Any) -> None:
+    """Take away the scan's planes that nobody placed and nobody places: three clicks were begun and given up."""
+    for node in plane_nodes(scene, volume):
+        if not node.GetIsPlaneValid() and not is_placing(scene, node):
+            remove_node(scene, node)
+
+
+def show_markups(nodes: Iterable[Any], visible: bool) -> None:
+    """Show or hide markups, as their eyes in the Data module do."""
+    for node in nodes:
+        node.CreateDefaultDisplayNodes()
+        node.GetDisplayNode().SetVisibility(visible)
+
+
+def any_shown(nodes: Iterable[Any]) -> bool:
+    """Whether one of the markups is shown."""
+    return any(node.GetDisplayNode() is not None and node.GetDisplayNode().GetVisibility() for node in nodes)
 
 
 def plane_nodes(scene: Any, volume: Any) -> list[Any]:

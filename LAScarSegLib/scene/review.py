@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,15 +14,13 @@ from ..errors import InputError
 from . import colours
 from .build import SceneNodes, require_in_scene, update_scene
 from .maps import PROBABILITY_COLOURS, show_distances
-from .model import LEGEND_SIZE, add_surface, colour_by
-from .mrml import SOURCE, nodes_of_class, slicer_classes
+from .model import add_legend, add_surface, colour_by, legend_of, style_legend
+from .mrml import SOURCE, nodes_of_class
 from .segmentation import SCAR
 from .tables import add_measurements, mark_chosen
 
 IIR_RANGE = (0.6, 1.8)
 """As in the report's figure: from below the lowest published preset (0.86) to above the highest (1.61)."""
-CONTINUOUS_LEGEND_SIZE = (0.12, 0.4)
-CONTINUOUS_LABELS = 5
 GREY = "vtkMRMLColorTableNodeGrey"
 FOREGROUND_BEFORE = "LAScarSeg.foreground_before"
 """Attribute of a slice composite node: what its foreground was before a distance map lay there, as JSON."""
@@ -30,28 +29,33 @@ OVERLAY_OPACITY = 0.5
 
 @dataclass(frozen=True)
 class Scalar:
-    """One way to colour the surface: its title, unit for the legend, colour node, and the values at the ends of the colours."""
+    """One way to colour the surface: its title, unit for the legend, the values at the ends of the colours.
+
+    `colour_node` gives the colours from the scene and the result's volume node; `names` is how many the legend lists, 0: numbers.
+    """
 
     name: str
     title: str
     legend: str
-    colour_node: Callable[[Any], Any]
+    colour_node: Callable[[Any, Any], Any]
     low: float
     high: float
-    named_colours: bool = False
+    names: int = 0
 
 
 def scalars(analysis: Analysis) -> tuple[Scalar, ...]:
     """What the surface can be coloured by, in the order in which it is offered; the first is what matters."""
     offered = [
-        Scalar("Scar", "Scar", "LA wall", colours.scar_table, 0, 1, named_colours=True),
-        Scalar("IIR", "Intensity relative to blood (IIR)", "IIR", colours.ratio_table, *IIR_RANGE),
-        Scalar("LGE", "Intensity (grey levels)", "LGE", lambda scene: scene.GetNodeByID(GREY), 0.0, 2 * analysis.blood_pool.mean),
+        Scalar("Scar", "Scar", "LA wall", lambda scene, _: colours.scar_table(scene), 0, 1, names=2),
+        Scalar("IIR", "Intensity relative to blood (IIR)", "IIR", lambda scene, _: colours.ratio_table(scene), *IIR_RANGE),
+        Scalar("LGE", "Intensity (grey levels)", "LGE", lambda scene, _: scene.GetNodeByID(GREY), 0.0, 2 * analysis.blood_pool.mean),
     ]
     if analysis.surface.scar_probability is not None:
         offered.append(Scalar("ScarProbability", "Scar probability", "Probability", _probability_colours, 0.0, 1.0))
     if analysis.planes:
-        offered.append(Scalar("Region", "Regions (body, veins, left out)", "Region", colours.region_table, 0, max(colours.REGIONS), True))
+        present = np.unique(analysis.surface.region)
+        table = partial(colours.region_table, present=present)
+        offered.append(Scalar("Region", "Regions (body, veins, left out)", "Region", table, 0, max(colours.REGIONS), len(present)))
     return tuple(offered)
 
 
@@ -68,14 +72,11 @@ def show_scalar(nodes: SceneNodes, analysis: Analysis, name: str) -> None:
         known = ", ".join(scalar.name for scalar in scalars(analysis))
         raise InputError(f"The surface of this result has no {name!r}; it has {known}.")
     scene, display = _surface_display(nodes)
-    colour_by(display, name, chosen.colour_node(scene), chosen.low, chosen.high)
-    legend = _legend(nodes.surface)
+    colour_by(display, name, chosen.colour_node(scene, nodes.volume), chosen.low, chosen.high)
+    legend = legend_of(nodes.surface)
     if legend is not None:
-        legend.SetTitleText(chosen.legend)
-        legend.SetUseColorNamesForLabels(chosen.named_colours)
-        legend.SetSize(*(LEGEND_SIZE if name == "Scar" else CONTINUOUS_LEGEND_SIZE))
-        legend.SetNumberOfLabels(CONTINUOUS_LABELS)
         legend.SetMaxNumberOfColors(display.GetColorNode().GetNumberOfColors())
+        style_legend(legend, chosen.legend, chosen.names)
 
 
 def set_opacity(nodes: SceneNodes, opacity: float) -> None:
@@ -83,12 +84,15 @@ def set_opacity(nodes: SceneNodes, opacity: float) -> None:
     _surface_display(nodes)[1].SetOpacity(min(max(opacity, 0.0), 1.0))
 
 
-def set_legend(nodes: SceneNodes, visible: bool) -> None:
+def set_legend(nodes: SceneNodes, analysis: Analysis, visible: bool) -> None:
     """Show or hide the surface's colour legend; made when there is none and the scene knows legends."""
     scene, _ = _surface_display(nodes)
-    legend = _legend(nodes.surface)
+    legend = legend_of(nodes.surface)
     if legend is None and visible and scene.IsNodeClassRegistered("vtkMRMLColorLegendDisplayNode"):
-        legend = slicer_classes().vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(nodes.surface)
+        legend = add_legend(nodes.surface)
+        shown = nodes.surface.GetDisplayNode().GetActiveScalarName()
+        scalar = next((scalar for scalar in scalars(analysis) if scalar.name == shown), None)
+        style_legend(legend, scalar.legend if scalar else shown, scalar.names if scalar else 0)
     if legend is not None:
         legend.SetVisibility(visible)
 
@@ -176,13 +180,9 @@ def _put_back(scene: Any, composite: Any, ours: set[str]) -> None:
     composite.SetForegroundOpacity(before["opacity"])
 
 
-def _probability_colours(scene: Any) -> Any:
+def _probability_colours(scene: Any, _source: Any) -> Any:
     """Slicer's viridis; grey in a scene without it."""
     return scene.GetNodeByID(PROBABILITY_COLOURS) or scene.GetNodeByID(GREY)
-
-
-def _legend(surface: Any) -> Any | None:
-    return slicer_classes().vtkSlicerColorLogic.GetColorLegendDisplayNode(surface)
 
 
 def _scene_of(nodes: SceneNodes) -> Any:

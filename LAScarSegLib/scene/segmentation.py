@@ -13,7 +13,7 @@ from ..anatomy.masks import Mask
 from ..errors import InputError
 from ..volumes.volume import Geometry, Volume
 from . import colours
-from .mrml import find_or_add, slicer_classes
+from .mrml import find_result, mark, slicer_classes
 from .volumes import LPS_TO_RAS, geometry_from_ras_matrix, matrix_from_vtk, matrix_to_vtk, vtk_array
 
 CATEGORY_LIST = "Segmentation category and type - DICOM master list"
@@ -70,22 +70,44 @@ def add_segmentation(scene: Any, analysis: Analysis, source: Any, node: Any | No
     `node` is a vtkMRMLSegmentationNode to write into: its other segments stay as they are. Without it the result's own
     node is found or made. Segments are not shown in 3-D: there the surface with the scar map is.
     """
+    node = node or find_result(scene, "vtkMRMLSegmentationNode", ROLE_NAME, source)
     if node is None:
-        node, _ = find_or_add(scene, "vtkMRMLSegmentationNode", ROLE_NAME, f"{source.GetName()} LA segmentation", source)
-    node.CreateDefaultDisplayNodes()
+        node = _new_segmentation(scene, analysis, source)
+    else:
+        node.CreateDefaultDisplayNodes()
+        for kind in SEGMENTS:
+            set_segment(node, kind, analysis)
     node.SetReferenceImageGeometryParameterFromVolumeNode(source)
+    return node
+
+
+def _new_segmentation(scene: Any, analysis: Analysis, source: Any) -> Any:
+    """It enters the scene with its segments: the subject hierarchy then meets a whole segmentation, and not one segment at a time."""
+    node = scene.CreateNodeByClass("vtkMRMLSegmentationNode")
+    node.UnRegister(None)
+    node.SetName(f"{source.GetName()} LA segmentation")
     for kind in SEGMENTS:
-        set_segment(node, kind, analysis)
+        add_segment(node, kind)
+        _write_mask(node, kind, analysis)
+    scene.AddNode(node)
+    mark(node, ROLE_NAME, source)
+    node.CreateDefaultDisplayNodes()
+    for kind in SEGMENTS:
+        _style(node.GetDisplayNode(), kind)
     return node
 
 
 def set_segment(node: Any, kind: SegmentKind, analysis: Analysis) -> None:
     """Put one of the three masks into its segment of `node`; the segment is made when it isn't there."""
-    mask = {CAVITY: analysis.cavity_box, WALL: analysis.wall_box, SCAR: analysis.scar_box}[kind]
     if not has_segment(node, kind):
         add_segment(node, kind)
         node.CreateDefaultDisplayNodes()
         _style(node.GetDisplayNode(), kind)
+    _write_mask(node, kind, analysis)
+
+
+def _write_mask(node: Any, kind: SegmentKind, analysis: Analysis) -> None:
+    mask = {CAVITY: analysis.cavity_box, WALL: analysis.wall_box, SCAR: analysis.scar_box}[kind]
     write_voxels(node, kind, mask, analysis.geometry, analysis.box.start)
 
 
@@ -109,10 +131,20 @@ def write_voxels(node: Any, kind: SegmentKind, mask: np.ndarray, geometry: Geome
 
 
 def _style(display: Any, kind: SegmentKind) -> None:
+    modifying = display.StartModify()
     display.SetSegmentVisibility3D(kind.segment_id, False)
     display.SetSegmentOpacity3D(kind.segment_id, SURFACE_OPACITY)
     display.SetSegmentOpacity2DOutline(kind.segment_id, kind.outline)
     display.SetSegmentOpacity2DFill(kind.segment_id, kind.fill)
+    display.EndModify(modifying)
+
+
+def show_segment(node: Any | None, segment_id: str, visible: bool) -> None:
+    """Show or hide one segment, as its eye in the Data module does; a segmentation or segment that is gone is left alone."""
+    if node is None or node.GetSegmentation().GetSegment(segment_id) is None:
+        return
+    node.CreateDefaultDisplayNodes()
+    node.GetDisplayNode().SetSegmentVisibility(segment_id, visible)
 
 
 def segment_from_node(node: Any | None, segment: str, reference: Volume) -> Volume:
@@ -171,6 +203,17 @@ def segment_mask(node: Any, segment_id: str, grid: Geometry) -> Mask | None:
 def has_segment(node: Any, kind: SegmentKind) -> bool:
     """Whether the segmentation has a segment of that kind."""
     return node.GetSegmentation().GetSegment(kind.segment_id) is not None
+
+
+def is_empty(node: Any, segment_id: str) -> bool:
+    """Whether nothing is drawn in a segment that is there; one that is no label map (a surface …) counts as drawn."""
+    segment, names = node.GetSegmentation().GetSegment(segment_id), slicer_classes().vtkSegmentationConverter
+    kind = names.GetSegmentationBinaryLabelmapRepresentationName()
+    voxels = segment.GetRepresentation(kind)
+    if voxels is None:
+        return node.GetSegmentation().GetSourceRepresentationName() == kind
+    scalars = voxels.GetPointData().GetScalars()
+    return scalars is None or not (vtk_to_numpy(scalars) == segment.GetLabelValue()).any()
 
 
 def segment_times(node: Any) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ from typing import Any
 from ..errors import InputError
 from .build import INPUT_ROLE
 from .mrml import ROLE, nodes_of_class
+from .segmentation import is_empty
 
 
 def find_node(scene: Any, node_id: str | None) -> Any | None:
@@ -37,17 +38,22 @@ def check_scan_node(scene: Any, node_id: str) -> None:
         raise InputError(f"The volume {node.GetName()!r} is a label map, not a scan. Choose the LGE-MRI volume.")
     if not node.IsA("vtkMRMLScalarVolumeNode"):
         raise InputError(f"{node.GetName()!r} is a {node.GetNodeTagName()}. Choose the LGE-MRI volume.")
+    if not _is_scan(node):
+        raise InputError(f"The volume {node.GetName()!r} is a result of LAScarSeg, not a scan. Choose the LGE-MRI volume.")
     if node.GetImageData() is None:
         raise InputError(f"The volume {node.GetName()!r} holds no image. Load the scan again, or choose another volume.")
 
 
 def check_segment(scene: Any, segmentation_id: str, segment_id: str, missing: str) -> None:
-    """`InputError`, that says `missing`, unless the segment is there."""
+    """`InputError`, that says `missing`, unless the segment is there and something is drawn in it."""
     node = find_node(scene, segmentation_id)
     if node is None or not segment_id:
         raise InputError(missing)
     if node.GetSegmentation().GetSegment(segment_id) is None:
         raise InputError(f"The segmentation {node.GetName()!r} no longer has the segment that was chosen. {missing}")
+    if is_empty(node, segment_id):
+        name = node.GetSegmentation().GetSegment(segment_id).GetName()
+        raise InputError(f"The segment {name!r} of {node.GetName()!r} is empty. Draw it, or choose another segment.")
 
 
 def write_choice(node: Any, attribute: str, text: str, nodes: Mapping[str, str], planes: Iterable[str]) -> None:

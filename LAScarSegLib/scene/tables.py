@@ -9,7 +9,7 @@ from vtkmodules.vtkCommonDataModel import vtkTable
 
 from ..analysis import Analysis
 from ..measure.numbers import NUMBERS, Number
-from ..measure.published import published_scars
+from ..measure.published import PublishedScar, published_scars
 from . import colours
 from .mrml import find_or_add, remove_result
 from .volumes import vtk_array
@@ -57,7 +57,7 @@ def add_curve(scene: Any, analysis: Analysis, source: Any) -> tuple[Any, Any]:
         chart.SetYAxisTitle("Scar (%)")
     chart.RemoveAllPlotSeriesNodeIDs()
     lines = [_line(scene, table, name, colour, source) for name, colour in CURVE_SERIES if name in columns]
-    for series in filter(None, (*lines, _preset_marks(scene, analysis, source), mark_chosen(scene, analysis, source))):
+    for series in filter(None, (*lines, *_preset_marks(scene, analysis, source), mark_chosen(scene, analysis, source))):
         chart.AddAndObservePlotSeriesNodeID(series.GetID())
     return table, chart
 
@@ -82,11 +82,21 @@ def _series(scene: Any, role: str, name: str, table: Any, column: str, source: A
     return node, new
 
 
-def _preset_marks(scene: Any, analysis: Analysis, source: Any) -> Any:
-    """The published thresholds as points on the curve: how far apart accepted rules lie on this very scan."""
-    scars = published_scars(analysis.samples[0])
-    points = [(scar.iir, scar.scar_area_pct, scar.label) for scar in scars]
-    return _marks(scene, "curve_presets", "published thresholds", points, colours.LEFT_OUT, source)
+def _preset_marks(scene: Any, analysis: Analysis, source: Any) -> list[Any]:
+    """The published thresholds as points on the curve, a series a rule: how far apart accepted rules lie on this very scan.
+
+    The chart's legend names the series, from its first point to its last; a point's own name shows under the mouse.
+    """
+    scars: dict[str, list[PublishedScar]] = {}
+    for scar in published_scars(analysis.samples[0]):
+        scars.setdefault(scar.rule.name, []).append(scar)
+    series = []
+    for number, (rule, found) in enumerate(scars.items()):
+        name = f"published: {' … '.join(dict.fromkeys([found[0].label, found[-1].label]))}"
+        points = [(scar.iir, scar.scar_area_pct, scar.label) for scar in found]
+        series.append(_marks(scene, f"curve_presets_{rule}", name, points, colours.LEFT_OUT, source))
+        series[-1].SetMarkerStyle((series[-1].MarkerStyleSquare, series[-1].MarkerStyleDiamond, series[-1].MarkerStyleCross)[number % 3])
+    return series
 
 
 def mark_chosen(scene: Any, analysis: Analysis, source: Any) -> Any | None:
@@ -104,7 +114,8 @@ def mark_chosen(scene: Any, analysis: Analysis, source: Any) -> Any | None:
 def _marks(scene: Any, role: str, name: str, points: Sequence[tuple[float, float, str]], colour: colours.RGB, source: Any) -> Any:
     """Labelled points (IIR, scar in % of the surface, label) in the chart, with the table behind them."""
     table, _ = find_or_add(scene, "vtkMRMLTableNode", role, f"{source.GetName()} {name}", source)
-    iir, shares, labels = zip(*points)
+    # A chart can't draw a line through one point, and says so at every repaint (vtkContext2D::DrawPoly).
+    iir, shares, labels = zip(*(points if len(points) > 1 else [*points, *points]))
     _fill(table, {"iir": np.array(iir), "scar_area_pct": np.array(shares), "threshold": labels})
     # only there for the chart: the Data module shows the tables a person reads
     table.SetHideFromEditors(True)

@@ -6,15 +6,10 @@ import numpy as np
 
 from ..analysis import Analysis
 from .build import SceneNodes, set_window_level
+from .layouts import SLICE_VIEWS, singleton
 from .mrml import slicer_classes
 from .volumes import LPS_TO_RAS
 
-SLICE_VIEWS = (
-    ("Red", "Axial", (243, 74, 51)),
-    ("Green", "Coronal", (110, 176, 75)),
-    ("Yellow", "Sagittal", (237, 213, 76)),
-)
-"""Singleton tag, orientation and colour of the slice views of Slicer's conventional layout (vtkMRMLLayoutLogic)."""
 THREE_D_VIEW = "1"
 MARGIN_MM = 30.0
 """What a slice view shows around the atrium: oesophagus, aorta and spine, the landmarks a reader looks for."""
@@ -45,11 +40,12 @@ def show(scene: Any, nodes: SceneNodes, analysis: Analysis) -> None:
 
 def aim_camera(scene: Any, analysis: Analysis) -> None:
     """Look at the atrium from behind in the first 3-D view; nothing else of the view changes."""
-    centre, half_size = _atrium_box(analysis)
-    camera, new = _singleton(scene, "vtkMRMLCameraNode", THREE_D_VIEW)
+    centre, _ = _atrium_box(analysis)
+    radius = float(np.linalg.norm(_points_ras(analysis) - centre, axis=1).max())
+    camera, new = singleton(scene, "vtkMRMLCameraNode", THREE_D_VIEW)
     if new:
         camera.SetName("Camera")
-    distance = float(np.linalg.norm(half_size)) / SURFACE_SHARE / np.sin(np.radians(CAMERA_ANGLE_DEG / 2))
+    distance = radius / SURFACE_SHARE / np.sin(np.radians(CAMERA_ANGLE_DEG / 2))
     camera.SetFocalPoint(*centre)
     camera.SetPosition(*(centre + np.array([0.0, -distance, 0.0])))
     camera.SetViewUp(0.0, 0.0, 1.0)
@@ -59,25 +55,17 @@ def aim_camera(scene: Any, analysis: Analysis) -> None:
 
 def _atrium_box(analysis: Analysis) -> tuple[np.ndarray, np.ndarray]:
     """Centre and half size of the surface's bounding box in RAS mm."""
-    points = analysis.surface.points @ LPS_TO_RAS[:3, :3]
+    points = _points_ras(analysis)
     low, high = points.min(axis=0), points.max(axis=0)
     return (low + high) / 2, (high - low) / 2
 
 
-def _singleton(scene: Any, class_name: str, tag: str) -> tuple[Any, bool]:
-    """The one node of that class and tag, as views find theirs; True when it had to be made."""
-    node = scene.GetSingletonNode(tag, class_name)
-    if node is not None:
-        return node, False
-    node = scene.CreateNodeByClass(class_name)  # unlike the constructor, gives the scene's defaults (orientation presets)
-    node.UnRegister(None)
-    node.SetSingletonTag(tag)
-    node.SetName(tag)
-    return scene.AddNode(node), True
+def _points_ras(analysis: Analysis) -> np.ndarray:
+    return analysis.surface.points @ LPS_TO_RAS[:3, :3]
 
 
 def _slice_view(scene: Any, tag: str, colour: tuple[int, int, int]) -> Any:
-    view, new = _singleton(scene, "vtkMRMLSliceNode", tag)
+    view, new = singleton(scene, "vtkMRMLSliceNode", tag)
     if new:
         view.SetLayoutName(tag)
         view.SetLayoutLabel(tag[0])
@@ -95,7 +83,7 @@ def _fit_slice(view: Any, centre: np.ndarray, field_mm: float) -> None:
 
 
 def _fill_slice(scene: Any, nodes: SceneNodes, tag: str) -> None:
-    composite, new = _singleton(scene, "vtkMRMLSliceCompositeNode", tag)
+    composite, new = singleton(scene, "vtkMRMLSliceCompositeNode", tag)
     if new:
         composite.SetLayoutName(tag)
     composite.SetBackgroundVolumeID(nodes.volume.GetID())
@@ -104,7 +92,7 @@ def _fill_slice(scene: Any, nodes: SceneNodes, tag: str) -> None:
 
 
 def _show_three_d(scene: Any) -> None:
-    view, new = _singleton(scene, "vtkMRMLViewNode", THREE_D_VIEW)
+    view, new = singleton(scene, "vtkMRMLViewNode", THREE_D_VIEW)
     if new:
         view.SetName(f"View{THREE_D_VIEW}")
         view.SetLayoutName(THREE_D_VIEW)
@@ -117,9 +105,9 @@ def _show_three_d(scene: Any) -> None:
 def _select(scene: Any, nodes: SceneNodes) -> None:
     """The layout, and what table, plot and other views take when they open."""
     slicer = slicer_classes()
-    layout, _ = _singleton(scene, "vtkMRMLLayoutNode", "vtkMRMLLayoutNode")
+    layout, _ = singleton(scene, "vtkMRMLLayoutNode", "vtkMRMLLayoutNode")
     layout.SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalView)
-    selection, _ = _singleton(scene, "vtkMRMLSelectionNode", "Singleton")
+    selection, _ = singleton(scene, "vtkMRMLSelectionNode", "Singleton")
     selection.SetActiveVolumeID(nodes.volume.GetID())
     selection.SetActiveTableID(nodes.measurements.GetID())
     selection.SetActivePlotChartID(nodes.curve_chart.GetID())
