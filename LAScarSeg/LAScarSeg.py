@@ -24,6 +24,7 @@ _SOURCE_TREE = str(Path(__file__).resolve().parents[1])
 if not (Path(__file__).parent / "LAScarSegLib").is_dir() and _SOURCE_TREE not in sys.path:
     sys.path.append(_SOURCE_TREE)
 
+TUTORIAL = "https://github.com/LAScarSeg/SlicerLAScarSeg/blob/main/Docs/tutorial.md"
 POLL_S = 0.05
 AFTER_SELECTORS = -1.0
 
@@ -45,20 +46,23 @@ class LAScarSeg(ScriptedLoadableModule):
         parent.helpText = _(
             "Measures scar of the left atrium in late gadolinium enhanced MRI. Choose the scan, and a segment that fills the "
             "left atrium or a model that finds it. For research use only. Not a medical device."
-        )
+            '<p><a href="{tutorial}">Tutorial</a></p>'
+        ).format(tutorial=TUTORIAL)
         parent.acknowledgementText = _("Image intensity ratio: Khurram et al. 2014. The README lists every method's source.")
         slicer.app.connect("startupCompleted()", registerInOtherModules)
 
 
 def registerInOtherModules() -> None:
-    """The sample in the Sample Data module, the scar numbers in Segment Statistics."""
+    """The sample in the Sample Data module, the scar numbers in Segment Statistics; the layouts, which a loaded scene may ask for."""
     import SampleData
 
     from LAScarSegLib.datasets import sample_data
+    from LAScarSegLib.scene.layouts import register_layouts
     from LAScarSegLib.scene.segment_statistics import register_plugin
 
     SampleData.SampleDataLogic.registerCustomSampleDataSource(**sample_data.registration())
     register_plugin()
+    register_layouts(slicer.mrmlScene)
 
 
 class CavitySource(enum.Enum):
@@ -124,6 +128,8 @@ class LAScarSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self.logic = None
         self.session = None
+        self._results = {}
+        self._selected = ""
         self.sections = []
         self._parameterNode = None
         self._parameterNodeGuiTag = None
@@ -157,6 +163,7 @@ class LAScarSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from LAScarSegPanel.planes_section import PlanesSection
         from LAScarSegPanel.review_section import ReviewSection
         from LAScarSegPanel.run_section import RunSection
+        from LAScarSegPanel.threshold_section import ThresholdSection
 
         self.choicesSection = ChoicesSection(self)
         self.runSection = RunSection(self)
@@ -164,7 +171,7 @@ class LAScarSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.planesSection = PlanesSection(self)
         self.modelsSection = ModelsSection(self)
         self.sections = [
-            self.choicesSection, self.runSection, ReviewSection(self), self.editSection, self.planesSection,
+            self.choicesSection, self.runSection, ThresholdSection(self), ReviewSection(self), self.editSection, self.planesSection,
             MeasurementsSection(self), ExportSection(self), self.modelsSection,
         ]  # fmt: skip
 
@@ -178,10 +185,47 @@ class LAScarSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """The result that the panel shows; None before the first."""
         return self.session.analysis if self.session else None
 
-    def setResult(self, session) -> None:
-        """Show another result (a session.edit_session.EditSession), or None for none."""
+    def setResult(self, session, withChoices=False) -> None:
+        """There is another result (a session.edit_session.EditSession) of a scan; shown at once where that scan or none is selected.
+
+        :param withChoices: the panel chooses anew what it was made with.
+        """
+        from LAScarSegLib.scene.mrml import SOURCE
+
+        scan = session.nodes.volume.GetNodeReferenceID(SOURCE) or session.nodes.volume.GetID()
+        self._results[scan] = session
+        if self._parameterNode and not self._parameterNode.inputVolume:
+            self._parameterNode.inputVolume = slicer.mrmlScene.GetNodeByID(scan)
+        self._showSelected(withChoices)
+
+    def forgetResults(self, isGone=lambda session: True) -> None:
+        """Results that can't be shown any more: their nodes were deleted, or hold another result."""
+        self._results = {scan: session for scan, session in self._results.items() if not isGone(session)}
+        self._showSelected()
+
+    def _showSelected(self, withChoices=True) -> None:
+        """The panel shows the selected scan's result, and none of another scan."""
+        session = self._results.get(self._selected)
+        if session is self.session:
+            return
+        if session and not session.is_shown():  # a script has put another result into its nodes
+            session = self._results.pop(self._selected) and None
         self.session = session
+        if session and withChoices and self._parameterNode:
+            self.choicesSection.adopt(self.madeWith())
         self.resultChanged()
+        if session and withChoices:
+            self.editSection.catchUp()
+
+    def madeWith(self):
+        """The choices that the result which is shown follows from (session.choices.Choices); None without a result."""
+        from LAScarSegLib.session.choices import read_choices
+        from LAScarSegLib.session.made_with import made_with
+
+        if self.session is None or self._parameterNode is None:
+            return None
+        kept = read_choices(slicer.mrmlScene, self.session.nodes.measurements)
+        return made_with(self.session.analysis, kept, self.choicesSection.choices())
 
     def resultChanged(self) -> None:
         """Numbers, masks or nodes of the result changed: every section shows it anew."""
@@ -214,7 +258,7 @@ class LAScarSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneStartClose(self, caller, event) -> None:
         self.runSection.cancel()
-        self.setResult(None)
+        self.forgetResults()
         for section in self.sections:
             section.sceneCloses()
         self.setParameterNode(None)
@@ -237,14 +281,13 @@ class LAScarSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneEndUndo(self, caller, event) -> None:
         """Where somebody switched the scene's own undo on, the nodes may hold an earlier result now, to be taken up anew."""
-        if self.session is None or not self.session.is_shown():
-            self.setResult(None)
+        self.forgetResults(lambda session: not session.is_shown())
+        self.resultChanged()
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeRemoved(self, caller, event, node) -> None:
         """A result of which a node was deleted can't be edited any more; an update itself takes away what it no longer needs."""
-        if self.session and node in (self.session.nodes.volume, *self.session.nodes.needed()):
-            self.setResult(None)
+        self.forgetResults(lambda session: node in (session.nodes.volume, *session.nodes.needed()))
 
     def initializeParameterNode(self) -> None:
         self.setParameterNode(self.logic.getParameterNode())
@@ -253,14 +296,18 @@ class LAScarSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def setParameterNode(self, parameterNode) -> None:
         if self._parameterNode:
             self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
-            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParameterNodeModified)
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.parametersChanged)
         self._parameterNode = parameterNode
         if self._parameterNode:
             self._parameterNodeGuiTag = self._parameterNode.connectGui(self.ui)
-            self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParameterNodeModified)
-            self._onParameterNodeModified()
+            self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.parametersChanged)
+            self.parametersChanged()
 
-    def _onParameterNodeModified(self, caller=None, event=None) -> None:
+    def parametersChanged(self, caller=None, event=None) -> None:
+        """The user, a section or a scene that was loaded chose something."""
+        selected = self._parameterNode.inputVolume
+        self._selected = selected.GetID() if selected else ""
+        self._showSelected()
         for section in self.sections:
             section.parametersChanged()
 
@@ -269,7 +316,11 @@ class LAScarSegLogic(ScriptedLoadableModuleLogic):
     """The analysis on nodes; works without the widget."""
 
     def getParameterNode(self):
-        return LAScarSegParameterNode(super().getParameterNode())
+        node = super().getParameterNode()
+        for name, choices in (("cavitySource", CavitySource), ("overlay", Overlay)):
+            if node.GetParameter(name) not in choices.__members__:
+                node.UnsetParameter(name)  # a scene of another version; the wrapper would refuse all of it
+        return LAScarSegParameterNode(node)
 
     def process(self, inputVolume, cavitySegmentation, cavitySegment, settings=None, planes=()):
         """Analyse a scan and put the result into the scene, in this process, with an intensity rule; returns when it is done.

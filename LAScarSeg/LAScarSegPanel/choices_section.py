@@ -9,14 +9,19 @@ from slicer.i18n import tr as _
 
 from LAScarSegLib.errors import LAScarSegError
 from LAScarSegLib.jobs.device_query import DeviceQuery, devices
+from LAScarSegLib.scene.build import INPUT_ROLE
 from LAScarSegLib.scene.drawing import fit_roi, new_cavity
 from LAScarSegLib.scene.mrml import ROLE, nodes_of_class
-from LAScarSegLib.scene.selection import likely_volume
+from LAScarSegLib.scene.segmentation import watch_segments
+from LAScarSegLib.scene.selection import find_node, likely_volume
 from LAScarSegLib.session.choices import Choices, cavity_sources, methods
+from LAScarSegLib.session.made_with import follows
 from LAScarSegPanel import environment
 from LAScarSegPanel.section import Section, attempt, makeTimer
 
 DEVICES_POLL_MS = 300
+SETTLED_MS = 100
+"""A node that was just added may not have its image or its name yet, and a stroke may be one of many."""
 NARROWEST_LETTERS = 6
 """A box of names may become so narrow; the name is shortened then, so that a long one does not widen Slicer's panel."""
 
@@ -29,18 +34,39 @@ class ChoicesSection(Section):
         self._devices = None
         self._deviceQuery = None
         self._deviceTimer = makeTimer(DEVICES_POLL_MS, self.onDevicesPoll)
+        self._settledTimer = makeTimer(SETTLED_MS, self.onSettled)
+        self._settledTimer.setSingleShot(True)
+        self._watched = {}
+        self.widget.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAddedEvent, lambda *unused: self._settledTimer.start())
         for selector in (self.ui.inputSelector, self.ui.cavitySelector, self.ui.roiSelector, self.ui.wallSelector):
             _narrow(selector)
         self._segments = {"cavity": self.ui.cavitySelector, "wall": self.ui.wallSelector}
         self._lists = {"method": self.ui.methodSelector, "cavityModel": self.ui.cavityModelSelector, "device": self.ui.deviceSelector}
         for mask, selector in self._segments.items():
+            _sayLess(selector)
             selector.connect("currentNodeChanged(vtkMRMLNode*)", partial(self.onSegmentChanged, mask))
             selector.connect("currentSegmentChanged(QString)", partial(self.onSegmentChanged, mask))
         for parameter, combo in self._lists.items():
             combo.connect("currentIndexChanged(int)", partial(self.onListChanged, parameter))
         self.ui.presetSelector.connect("currentIndexChanged(int)", self.onPresetChanged)
         self.ui.roiSelector.connect("nodeAddedByUserAction(vtkMRMLNode*)", self.onRoiAdded)
+        self.ui.wallSelector.findChild(slicer.qMRMLNodeComboBox).noneDisplay = _("automatic, around the cavity")
+        for button in (self.ui.cavityPyTorchButton, self.ui.methodPyTorchButton):
+            button.connect("clicked()", self.onInstall)
         self.fillLists()
+
+    def onInstall(self) -> None:
+        worked, _none = attempt(_("Models can't run yet."), environment.ensureNetworks)
+        if worked and self.widget.parameterNode:
+            self.parametersChanged()
+
+    def onSettled(self) -> None:
+        """Nodes were added, or somebody drew in a chosen segment: there may be a choice now, or what was missing."""
+        if slicer.mrmlScene.IsBatchProcessing():
+            self._settledTimer.start()
+        elif self.widget.parameterNode:
+            self.chooseLikely()
+            self.widget.parametersChanged()
 
     def onRoiAdded(self, roi) -> None:
         if self.widget.parameterNode and self.widget.parameterNode.inputVolume:
@@ -69,7 +95,7 @@ class ChoicesSection(Section):
     def choices(self):
         """What the panel says, for the session (session.choices.Choices)."""
         node = self.widget.parameterNode
-        method = self._method()
+        method = self.method()
         return Choices(
             volume_id=_id(node.inputVolume),
             cavity_source=node.cavitySource.value,
@@ -88,6 +114,17 @@ class ChoicesSection(Section):
             planes=self.widget.planesSection.nodeIds(),
         )
 
+    def adopt(self, made) -> None:
+        """Choose what a result was made with (session.choices.Choices); the scan stays, and so does the device."""
+        node, found = self.widget.parameterNode, partial(find_node, slicer.mrmlScene)
+        with slicer.util.NodeModify(node):
+            node.cavitySource = type(node.cavitySource)(made.cavity_source)
+            node.cavitySegmentation, node.cavitySegmentId = found(made.segmentation_id), made.segment_id
+            node.wallSegmentation, node.wallSegmentId = found(made.wall_segmentation_id), made.wall_segment_id
+            node.cavityModel, node.roi, node.native, node.fast = made.cavity_model, found(made.roi_id), made.native, made.fast
+            if any(method.key == made.method for method in self._methods):
+                node.method, node.threshold = made.method, node.threshold if made.threshold is None else made.threshold
+
     def chooseLikely(self) -> None:
         """Scan and cavity to start with, where the user has chosen none and the scene leaves little doubt."""
         node = self.widget.parameterNode
@@ -99,8 +136,16 @@ class ChoicesSection(Section):
             with slicer.util.NodeModify(node):
                 node.cavitySegmentation, node.cavitySegmentId = drawn[0], _onlySegment(drawn[0])
 
+    def resultChanged(self) -> None:
+        """A scan that is deleted must not leave one of our own maps chosen in its place."""
+        volumes = nodes_of_class(slicer.mrmlScene, "vtkMRMLScalarVolumeNode")
+        ours = [node.GetID() for node in volumes if node.GetAttribute(ROLE) not in (None, INPUT_ROLE)]
+        self.ui.inputSelector.sortFilterProxyModel().hiddenNodeIDs = ours
+
     def parametersChanged(self) -> None:
         node = self.widget.parameterNode
+        self.resultChanged()
+        self._watch({node.cavitySegmentation, node.wallSegmentation} - {None})
         with self.filling():
             for mask, selector in self._segments.items():
                 _choose(selector, getattr(node, f"{mask}Segmentation"), getattr(node, f"{mask}SegmentId"))
@@ -109,11 +154,19 @@ class ChoicesSection(Section):
             self._fillPresets(node.threshold)
         self._showWhatApplies()
 
-    def _method(self):
+    def _watch(self, segmentations) -> None:
+        """Whether a chosen segment is empty depends on what is drawn in it."""
+        for gone in self._watched.keys() - segmentations:
+            self._watched.pop(gone)()
+        for new in segmentations - self._watched.keys():
+            self._watched[new] = watch_segments(new, self._settledTimer.start)
+
+    def method(self):
+        """The chosen one of session.choices.methods(); None for a model that is gone."""
         return next((method for method in self._methods if method.key == self.widget.parameterNode.method), None)
 
     def _fillPresets(self, threshold: float) -> None:
-        method = self._method()
+        method = self.method()
         presets = method.presets if method else ()
         entries = [(f"{preset.value:g} – {preset.source}", preset.value) for preset in presets]
         known = any(abs(value - threshold) < 1e-6 for _text, value in entries)
@@ -121,24 +174,23 @@ class ChoicesSection(Section):
         _pick(self.ui.presetSelector, next((value for _text, value in entries if abs(value - threshold) < 1e-6), threshold))
 
     def _showWhatApplies(self) -> None:
-        node, method = self.widget.parameterNode, self._method()
-        fromModel = node.cavitySource.value == "model"
-        usesModel = fromModel or bool(method and method.is_model)
+        node, method = self.widget.parameterNode, self.method()
+        fromModel, byModel = node.cavitySource.value == "model", bool(method and method.is_model)
+        canRun = not (fromModel or byModel) or importlib.util.find_spec("torch") is not None
         hasNumber = bool(method and method.parameter)
         for applies, names in (
             (not fromModel, ("cavityLabel", "cavitySelector", "drawCavityButton")),
             (fromModel, ("cavityModelLabel", "cavityModelSelector", "roiLabel", "roiSelector")),
-            (hasNumber, ("thresholdLabel", "thresholdSpinBox")),
+            (hasNumber, ("thresholdLabel", "thresholdSlider")),
             (hasNumber and bool(method.presets), ("presetLabel", "presetSelector")),
-            (usesModel, ("deviceLabel", "deviceSelector")),
+            (fromModel or byModel, ("deviceLabel", "deviceSelector")),
+            (fromModel and not canRun, ("cavityPyTorchButton",)),
+            (byModel and not canRun, ("methodPyTorchButton",)),
         ):
             for name in names:
                 getattr(self.ui, name).setVisible(applies)
-        if hasNumber:
-            self.ui.thresholdSpinBox.toolTip = _(
-                "{parameter}; usual: {default:g}. It can be changed after the analysis, in Review."
-            ).format(parameter=method.parameter, default=method.default)
-        if usesModel:
+        self.ui.drawCavityButton.enabled = bool(node.inputVolume and node.inputVolume.GetImageData())
+        if fromModel or byModel:
             self._askForDevices()
 
     def _askForDevices(self) -> None:
@@ -153,7 +205,7 @@ class ChoicesSection(Section):
         answer = self._deviceQuery.poll()
         if answer is not None:
             self._devices = answer
-            self.cleanup()
+            self._closeQuery()
             self.fillLists()
 
     def onSegmentChanged(self, mask: str, *unused) -> None:
@@ -173,9 +225,10 @@ class ChoicesSection(Section):
             return
         with slicer.util.NodeModify(self.widget.parameterNode):
             setattr(self.widget.parameterNode, parameter, combo.itemData(combo.currentIndex))
-            method = self._method()
+            method, analysis = self.method(), self.widget.analysis
             if parameter == "method" and method and method.default is not None:
-                self.widget.parameterNode.threshold = method.default
+                ownAgain = analysis is not None and follows(analysis, method.key)
+                self.widget.parameterNode.threshold = analysis.sources.scar.parameter if ownAgain else method.default
 
     def onPresetChanged(self, *unused) -> None:
         if self.widget.parameterNode and not self._filling and self.ui.presetSelector.currentIndex >= 0:
@@ -190,11 +243,16 @@ class ChoicesSection(Section):
                 node.cavitySegmentation, node.cavitySegmentId = segmentation, segmentId
         return node.cavitySegmentation, node.cavitySegmentId
 
-    def cleanup(self) -> None:
+    def _closeQuery(self) -> None:
         self._deviceTimer.stop()
         if self._deviceQuery:
             self._deviceQuery.close()
             self._deviceQuery = None
+
+    def cleanup(self) -> None:
+        self._closeQuery()
+        self._watch(set())
+        self._settledTimer.stop()
 
 
 def _narrow(selector) -> None:
@@ -202,6 +260,12 @@ def _narrow(selector) -> None:
     for box in selector.findChildren(qt.QComboBox):
         box.sizeAdjustPolicy = qt.QComboBox.AdjustToMinimumContentsLengthWithIcon
         box.minimumContentsLength = NARROWEST_LETTERS
+
+
+def _sayLess(selector) -> None:
+    """That no segmentation is chosen reads like an error; the line under Apply says what is missing (qMRMLSegmentSelectorWidget.ui)."""
+    message = selector.findChild(qt.QLabel, "label_Message")
+    message.maximumWidth = message.maximumHeight = 0  # the selector itself shows it again and again
 
 
 def _onlySegment(segmentation) -> str:

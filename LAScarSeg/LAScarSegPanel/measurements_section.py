@@ -7,7 +7,9 @@ import slicer
 from slicer.i18n import tr as _
 
 from LAScarSegLib.errors import InputError
+from LAScarSegLib.scene import layouts
 from LAScarSegLib.session import measurements_page as page
+from LAScarSegLib.session.made_with import older_than
 from LAScarSegPanel.section import Section, makeTimer, say
 
 
@@ -22,13 +24,34 @@ class MeasurementsSection(Section):
         header = self.ui.measurementsTable.horizontalHeader()
         header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
         # A wider column needs fewer lines for its long names; when it says so it does not yet know its new width.
-        self._rowsTimer = makeTimer(0, lambda: self.ui.measurementsTable.resizeRowsToContents())
-        self._rowsTimer.setSingleShot(True)
-        header.sectionResized.connect(lambda *unused: self._rowsTimer.start())
+        self._fitTimer = makeTimer(0, self.onFit)
+        self._fitTimer.setSingleShot(True)
+        header.sectionResized.connect(lambda *unused: self._fitTimer.start())
+        self._older = ""
         self.resultChanged()
 
+    def onFit(self) -> None:
+        """Rows and texts as high as their words need at this width: the panel's layout asks wrapped texts too late."""
+        self.ui.measurementsTable.resizeRowsToContents()
+        for label in (self.ui.olderLabel, self.ui.headlineLabel, self.ui.flagsLabel):
+            before, label.minimumHeight = label.minimumHeight, 0  # else Qt answers with no less
+            label.minimumHeight = label.heightForWidth(label.width) if label.text else 0
+            if label.minimumHeight != before:
+                self._fitTimer.start()  # a text that was just shown may not have its width yet
+
+    def parametersChanged(self) -> None:
+        if self._olderText() != self._older:
+            self.resultChanged()
+
+    def _olderText(self) -> str:
+        analysis, made = self.widget.analysis, self.widget.madeWith()
+        return older_than(analysis, made, self.widget.choicesSection.choices()) if made else ""
+
     def resultChanged(self) -> None:
-        analysis = self.widget.analysis
+        analysis, self._older = self.widget.analysis, self._olderText()
+        say(self.ui.olderLabel, self._older)
+        self.ui.headlineLabel.enabled = not self._older
+        self._fitTimer.start()
         self.ui.showCurveButton.enabled = analysis is not None
         self.ui.keepButton.enabled = analysis is not None
         if analysis is None:
@@ -69,18 +92,22 @@ class MeasurementsSection(Section):
         table.setColumnCount(len(heads))
         table.setHorizontalHeaderLabels(heads)
         table.setRowCount(len(rows))
+        ink = qt.QBrush(table.palette.color(qt.QPalette.Disabled if self._older else qt.QPalette.Active, qt.QPalette.Text))
         for number, row in enumerate(rows):
             for column, text in enumerate(row):
-                table.setItem(number, column, qt.QTableWidgetItem(text))
+                item = qt.QTableWidgetItem(text)
+                item.setForeground(ink)
+                table.setItem(number, column, item)
         table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
-        self._rowsTimer.start()
 
     def cleanup(self) -> None:
-        self._rowsTimer.stop()
+        self._fitTimer.stop()
 
     def onKeep(self, on: bool) -> None:
         self._kept = self.widget.analysis if on else None
         self.resultChanged()
 
     def onShowCurve(self) -> None:
-        slicer.modules.plots.logic().ShowChartInLayout(self.widget.session.nodes.curve_chart)
+        chart = self.widget.session.nodes.curve_chart
+        if not layouts.show_curve(slicer.mrmlScene, chart):
+            slicer.modules.plots.logic().ShowChartInLayout(chart)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..models.bundle import Bundle
 
 SEGMENT, MODEL = "segment", "model"
-"""Where the cavity comes from: drawn by someone, or found by a network."""
+"""Where the cavity comes from: drawn by someone, or found by a model."""
 ATTRIBUTE = "LAScarSeg.choices"
 """Node attribute: the choices as JSON; nodes are kept as references, which a scene adapts when it is read."""
 NODE_FIELDS = ("volume_id", "segmentation_id", "roi_id", "wall_segmentation_id")
@@ -82,7 +82,7 @@ class Choices:
 class Option:
     """One entry of the list of methods or of cavity sources: a model (`key` is its `NAME@VERSION`), a rule, or a segment.
 
-    `parameter` names the number to choose (None: there is none), `default` its usual value.
+    `parameter` names the number to choose (None: there is none), `default` its usual value, `highest` the most it can be.
     """
 
     key: str
@@ -90,12 +90,13 @@ class Option:
     is_model: bool
     parameter: str | None = None
     default: float | None = None
+    highest: float | None = None
     presets: tuple[PublishedThreshold, ...] = ()
 
 
 def methods() -> tuple[Option, ...]:
     """Every way to find scar: the rules, then the installed scar models."""
-    rules = [Option(rule.name, rule.title, False, rule.parameter, rule.default, rule.presets) for rule in RULES.values()]
+    rules = [Option(rule.name, rule.title, False, rule.parameter, rule.default, rule.highest, rule.presets) for rule in RULES.values()]
     return (*rules, *map(_model_option, _installed("scar")))
 
 
@@ -113,17 +114,17 @@ def cavity_sources() -> tuple[Option, ...]:
 
 
 def _model_option(reference: str) -> Option:
-    return Option(reference, f"Network {reference}", True)
+    return Option(reference, f"Model {reference}", True)
 
 
 def why_not(scene: Any, choices: Choices) -> str:
-    """What is missing before the analysis can start, in words for a tooltip; "" when nothing is. Cheap, reads no voxels."""
+    """What is missing before the analysis can start, in words for a tooltip; "" when nothing is. Cheap: of voxels it asks only whether there are any."""
     try:
         check_scan_node(scene, choices.volume_id)
         if choices.cavity_source == SEGMENT:
             check_segment(
                 scene, choices.segmentation_id, choices.segment_id,
-                "Choose the segment that fills the left atrium, or a network that finds it. Draw one if there is none.",
+                "Choose the segment that fills the left atrium, or a model that finds it. Draw one if there is none.",
             )  # fmt: skip
         if choices.wall_segmentation_id:
             check_segment(scene, choices.wall_segmentation_id, choices.wall_segment_id, "Choose the segment that is the wall.")
@@ -170,12 +171,12 @@ def _check_method(choices: Choices) -> None:
     if choices.method in RULES:
         RULES[choices.method].check_parameter(choices.threshold)
     elif choices.threshold is not None:
-        raise InputError("A network has its own threshold; leave it out.")
+        raise InputError("A model has its own threshold; leave it out.")
 
 
 def _check_models(choices: Choices) -> None:
     if choices.cavity_source == MODEL and not choices.cavity_model:
-        raise InputError("Choose the network that finds the left atrium. Add one under Models if there is none, or choose a segment.")
+        raise InputError("Choose the model that finds the left atrium. Add one under Models if there is none, or choose a segment.")
     choices.bundles()
 
 

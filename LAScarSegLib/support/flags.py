@@ -36,8 +36,8 @@ FLAGS: dict[str, FlagKind] = {
     "simulated": FlagKind("Simulated, not a patient", WARNING, (FILE,)),
     "surface_figures_missing": FlagKind("No pictures of the surface", NOTE, (FILE,)),
     # about a network's run
-    "cavity_uncertain": FlagKind("Network unsure of the cavity", WARNING, (NETWORK,)),
-    "cavity_uncertainty": FlagKind("How sure the network is of the cavity", NOTE, (NETWORK,)),
+    "cavity_uncertain": FlagKind("Model unsure of the cavity", WARNING, (NETWORK,)),
+    "cavity_uncertainty": FlagKind("How sure the model is of the cavity", NOTE, (NETWORK,)),
     "device_changed": FlagKind("Ran on the processor instead", NOTE, (NETWORK,)),
     "smaller_tiles": FlagKind("Ran in smaller tiles", NOTE, (NETWORK,)),
     # about a result
@@ -54,7 +54,7 @@ FLAGS: dict[str, FlagKind] = {
     "no_scar": FlagKind("No scar found", NOTE, ("scar",)),
     "not_lge_like": FlagKind("Doesn't look like LGE-MRI", WARNING, ("scan", "cavity")),
     "planes_cut_most": FlagKind("Planes cut off most of the atrium", WARNING, ("cavity", "planes")),
-    "prediction_beside_wall": FlagKind("Network's scar lies beside the wall", WARNING, ("cavity", "wall", "scar")),
+    "prediction_beside_wall": FlagKind("The model's scar lies beside the wall", WARNING, ("cavity", "wall", "scar")),
     "range_incomplete": FlagKind("Perturbation range may be too narrow", WARNING, ("scan", "cavity", "wall")),
     "scar_inside_cavity": FlagKind("Scar inside the cavity", WARNING, ("cavity", "scar")),
     "scar_older_than_cavity": FlagKind("Scar is older than the cavity", WARNING, ("cavity", "scar")),

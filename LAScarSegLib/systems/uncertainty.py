@@ -119,12 +119,12 @@ def threshold_for(stage: Stage, usual: float, value_mm: float, reference: Uncert
 
 def uncertainty_flag(value_mm: float, reference: UncertaintyReference, threshold: float) -> QualityFlag:
     """What a reader should know about a cavity that was read at `threshold`: a warning for an outlier, else the value as a note."""
-    said = f"The network's uncertainty at the cavity's edge is {value_mm:.2f} mm"
+    said = f"The model's uncertainty at the cavity's edge is {value_mm:.2f} mm"
     usual = f"{reference.mean_mm:.2f} ± {reference.sd_mm:.2f} mm in {reference.cases} scans of its cross-validation"
     if not reference.is_outlier(value_mm):
         return QualityFlag("cavity_uncertainty", f"{said} ({usual}).")
     message = (
-        f"The network is unusually unsure of the cavity: {value_mm:.2f} mm at its edge, against {usual}. "
+        f"The model is unusually unsure of the cavity: {value_mm:.2f} mm at its edge, against {usual}. "
         f"Its probability was cut at {threshold:g}. Look at the cavity before trusting any number."
     )
     return QualityFlag("cavity_uncertain", message)

@@ -24,6 +24,7 @@ from LAScarSegLib import scene as mrml
 from LAScarSegLib.models import store
 from LAScarSegLib.scene.drawing import new_cavity
 from LAScarSegLib.scene.mrml import slicer_classes
+from LAScarSegLib.session.choices import write_choices
 
 TIMEOUT_S = 180.0
 
@@ -96,6 +97,16 @@ def wait(condition, what: str) -> None:
 def apply(panel) -> None:
     panel.ui.applyButton.click()
     wait(lambda: not panel.runSection.running, "the run")
+
+
+def show_result(panel) -> None:
+    """What Apply leaves behind, without its worker process."""
+    import LAScarSeg
+
+    choices, node = panel.choicesSection.choices(), panel.parameterNode
+    session = LAScarSeg.LAScarSegLogic().process(node.inputVolume, node.cavitySegmentation, node.cavitySegmentId, choices.settings)
+    write_choices(session.nodes.measurements, choices)
+    panel.setResult(session)
 
 
 def node_ids(scene) -> set[str]:

@@ -107,7 +107,7 @@ def test_a_scene_has_the_number_in_its_table_and_statistics_and_the_preset_on_it
     marks = [nodes.curve_chart.GetNthPlotSeriesNode(n) for n in range(nodes.curve_chart.GetNumberOfPlotSeriesNodes())]
     labels = [
         node.GetTableNode().GetTable().GetValueByName(row, "threshold").ToString()
-        for node in marks if node.GetName() == "published thresholds"
+        for node in marks if node.GetName().startswith("published: ")
         for row in range(node.GetTableNode().GetTable().GetNumberOfRows())
     ]  # fmt: skip
 

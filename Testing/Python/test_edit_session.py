@@ -196,7 +196,7 @@ def test_a_models_scar_that_was_edited_says_so_and_taking_it_back_gives_the_mode
     made = bench(with_model_scar())
     scar = made.held("scar")
     made.draw("scar", scar | (SPOT & made.held("wall")))
-    assert made.session.update(full=False).method.label.startswith("Network net@1.0 (")
+    assert made.session.update(full=False).method.label.startswith("Model net@1.0 (")
     assert made.session.analysis.method.label.endswith("probability > 0.5, edited by hand")
     made.draw("scar", scar)
     back = made.session.update(full=False)

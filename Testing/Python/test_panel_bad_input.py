@@ -12,11 +12,13 @@ from types import ModuleType
 
 import pytest
 import pythonqt_stand_in
-from panel_cases import apply, dialogs, is_alive, node_ids, panel, ready, scene, wait  # noqa: F401
+from panel_cases import apply, dialogs, is_alive, node_ids, panel, put_mask, ready, scene, wait  # noqa: F401
 from slicer_stand_in import open_panel
 
+from LAScarSegLib import scene as mrml
 from LAScarSegLib.models.bundle import CARD
 from LAScarSegLib.scene.mrml import nodes_of_class
+from LAScarSegLib.scene.segmentation import segment_mask
 
 
 def test_apply_explains_what_is_missing(panel, scene):
@@ -64,13 +66,17 @@ def test_a_killed_worker_is_explained_and_its_log_can_be_copied(ready, scene, di
     assert "LAScarSeg" in pythonqt_stand_in.application().clipboard().text()
 
 
-def test_an_empty_segment_is_refused_in_words_and_the_scene_is_as_it_was(ready, scene, dialogs):
-    segmentation = ready.parameterNode.cavitySegmentation
-    ready.parameterNode.cavitySegmentId = segmentation.GetSegmentation().AddEmptySegment("empty", "nothing in it")
-    before = node_ids(scene)
-    apply(ready)
-    assert "empty" in dialogs[-1][1] and "empty" in ready.ui.statusLabel.text
-    assert node_ids(scene) == before and ready.ui.applyButton.enabled
+def test_an_empty_segment_stops_apply_until_something_is_drawn_in_it(ready):
+    node = ready.parameterNode
+    segmentation, drawn = node.cavitySegmentation, node.cavitySegmentId
+    node.cavitySegmentId = empty = segmentation.GetSegmentation().AddEmptySegment("empty", "nothing in it")
+    assert not ready.ui.applyButton.enabled and "'nothing in it'" in ready.ui.applyButton.toolTip == ready.ui.statusLabel.text
+    mask = segment_mask(segmentation, drawn, mrml.volume_from_node(node.inputVolume).geometry).whole()
+    put_mask(mask, segmentation, empty, node.inputVolume)
+    wait(lambda: ready.ui.applyButton.enabled, "Apply, after the stroke")
+    put_mask(mask * 0, segmentation, empty, node.inputVolume)
+    wait(lambda: not ready.ui.applyButton.enabled, "the reason, after everything was erased")
+    assert "empty" in ready.ui.statusLabel.text
 
 
 def test_a_removed_segment_stops_apply(ready):

@@ -34,7 +34,7 @@ DECLARED = {
     "qMRMLSegmentSelectorWidget": {"noneEnabled", "horizontalLayout"},
 }  # fmt: skip
 """What Q_PROPERTY lines of these classes declare (CTK and Slicer 5.12) of what a form may set; a misspelt one is silently ignored."""
-OF_EVERY_WIDGET = {"toolTip", "enabled", "visible", "SlicerParameterName"}
+OF_EVERY_WIDGET = {"toolTip", "enabled", "visible", "sizePolicy", "SlicerParameterName"}
 SECTIONS = ["Input", "Method", "Review", "Measurements", "Export", "Models"]
 
 

@@ -180,7 +180,7 @@ def test_every_preset_of_both_families_is_compared(page):
 
 
 def test_what_was_not_computed_is_a_dash(page):
-    assert "Scar, share of the LA wall proper (beyond the planes left out) –" in page.text
+    assert "Scar, share of the LA wall inside the cut planes –" in page.text
 
 
 def test_a_utah_stage_is_a_roman_number(pictures):

@@ -140,3 +140,9 @@ def test_the_manifest_says_how_the_sample_was_made(repository: Path) -> None:
     assert "simulated" in content["what"]
     assert content["settings"]["seed"] == 21 and tuple(content["settings"]["size"]) == sample().size
 
+
+def test_the_planes_are_hidden_as_their_files_say(loaded):
+    """The handles of six planes make the first repaint of the views slow; the Sample Data module hides them too."""
+    *_, planes = loaded
+    files = [json.loads(plane.path.read_text(encoding="utf-8"))["markups"][0]["display"]["visibility"] for plane in sample().planes]
+    assert [bool(node.GetDisplayNode().GetVisibility()) for node in planes] == files == [False] * 6

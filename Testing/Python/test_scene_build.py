@@ -195,7 +195,10 @@ def test_the_table_shows_rounded_numbers_with_units_and_blanks_for_what_is_unkno
     analysis = analysed()
     rows = _table(mrml.build_scene(scene, analysis).measurements)
     assert rows["LA volume"][:2] == [f"{analysis.measurements['la_volume_ml'].value:.1f}", "mL"]
-    assert rows["Scar, share of the LA wall proper (beyond the planes left out)"] == ["", "%", "", "", "scar_area_pct_wall"]
+    assert rows["Scar, share of the LA wall inside the cut planes"] == ["", "%", "", "", "scar_area_pct_wall"]
+
+
+PUBLISHED = ["published: IIR 0.86 … IIR 1.61", "published: mean + 2 SD … mean + 4 SD"]
 
 
 def test_the_curve_is_a_table_and_a_chart_with_presets_and_this_result(scene):
@@ -208,8 +211,8 @@ def test_the_curve_is_a_table_and_a_chart_with_presets_and_this_result(scene):
     assert nodes.curve.GetTable().GetColumnByName("scar_area_pct_wall") is None  # no planes, no such number
     chart = nodes.curve_chart
     names = [chart.GetNthPlotSeriesNode(n).GetName() for n in range(chart.GetNumberOfPlotSeriesNodes())]
-    assert names == ["scar, % of the LA surface", "scar, % of the wall volume", "published thresholds", "this result"]
-    chosen = chart.GetNthPlotSeriesNode(3).GetTableNode().GetTable()
+    assert names == ["scar, % of the LA surface", "scar, % of the wall volume", *PUBLISHED, "this result"]
+    chosen = chart.GetNthPlotSeriesNode(4).GetTableNode().GetTable()
     assert chosen.GetValueByName(0, "iir").ToDouble() == pytest.approx(1.2)
     assert chosen.GetValueByName(0, "scar_area_pct").ToDouble() == pytest.approx(analysis.measurements["scar_area_pct"].value)
 

@@ -56,7 +56,7 @@ def test_surface_colours_and_legend_survive_the_file(reloaded):
     np.testing.assert_allclose(vtk_to_numpy(node.GetPolyData().GetPoints().GetData()), surface.points * [-1, -1, 1], atol=1e-9)
     display = node.GetDisplayNode()
     assert display.GetActiveScalarName() == "Scar" and display.GetScalarVisibility()
-    assert [display.GetColorNode().GetColorName(n) for n in (0, 1)] == ["healthy", "scar"]
+    assert [display.GetColorNode().GetColorName(n) for n in (0, 1)] == ["no scar found", "scar"]
     assert slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(node) is not None
     assert find_result(reloaded, "vtkMRMLModelNode", "left_out", None) is not None
 

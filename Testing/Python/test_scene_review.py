@@ -17,6 +17,7 @@ from LAScarSegLib.analysis import ByRule, Change, Mask, revise
 from LAScarSegLib.errors import InputError
 from LAScarSegLib.scene import colours, review
 from LAScarSegLib.scene import plane_markups as planes
+from LAScarSegLib.scene.model import legend_of
 from LAScarSegLib.scene.mrml import mark
 from LAScarSegLib.session.edit_session import set_threshold, why_no_threshold  # noqa: E402
 from LAScarSegLib.surface.planes import CutPlane
@@ -53,12 +54,12 @@ def test_scar_ratio_and_grey_level_are_offered_and_more_where_there_is_more():
 def test_every_offered_scalar_is_shown_with_its_own_range_and_legend():
     analysis = analysed(with_plane=True)
     made = bench(analysis)
-    display, legend = made.nodes.surface.GetDisplayNode(), review._legend(made.nodes.surface)
+    display, legend = made.nodes.surface.GetDisplayNode(), legend_of(made.nodes.surface)
     for scalar in review.scalars(analysis):
         review.show_scalar(made.nodes, analysis, scalar.name)
         assert display.GetActiveScalarName() == scalar.name and surface_array(made.nodes, scalar.name).size
         assert display.GetScalarRange() == (scalar.low, scalar.high) and display.GetScalarVisibility()
-        assert legend.GetTitleText() == scalar.legend and legend.GetUseColorNamesForLabels() == scalar.named_colours
+        assert legend.GetTitleText() == scalar.legend and legend.GetUseColorNamesForLabels() == (scalar.names > 0)
     assert analysis.surface.region.max() <= 19
 
 
@@ -75,7 +76,7 @@ def test_the_ratios_colours_are_the_reports(made):
 def test_regions_are_named_in_the_colours_of_their_labels(made):
     from LAScarSegLib.surface.surface import REGION_LABELS
 
-    node = colours.region_table(made.scene)
+    node = colours.region_table(made.scene, made.nodes.volume, REGION_LABELS.values())
     assert {name: node.GetColorName(value) for name, value in REGION_LABELS.items()} == {name: name for name in REGION_LABELS}
 
 
@@ -87,10 +88,10 @@ def test_an_array_the_result_lacks_is_refused_by_name(made):
 def test_opacity_and_legend_are_set_and_taken_back(made):
     review.set_opacity(made.nodes, 0.4)
     assert made.nodes.surface.GetDisplayNode().GetOpacity() == 0.4
-    review.set_legend(made.nodes, False)
-    assert not review._legend(made.nodes.surface).GetVisibility()
-    review.set_legend(made.nodes, True)
-    assert review._legend(made.nodes.surface).GetVisibility()
+    review.set_legend(made.nodes, made.session.analysis, False)
+    assert not legend_of(made.nodes.surface).GetVisibility()
+    review.set_legend(made.nodes, made.session.analysis, True)
+    assert legend_of(made.nodes.surface).GetVisibility()
 
 
 # The threshold under the slider
@@ -107,7 +108,7 @@ def test_map_table_and_mark_follow_the_slider_and_the_segment_waits(made):
     cells = {made.nodes.measurements.GetTable().GetValue(row, 5).ToString(): row for row in range(13)}
     shown = made.nodes.measurements.GetTable().GetValue(cells["threshold"], 1).ToString()
     assert shown == "0.70"
-    mark = made.nodes.curve_chart.GetNthPlotSeriesNode(3).GetTableNode().GetTable()
+    mark = made.nodes.curve_chart.GetNthPlotSeriesNode(4).GetTableNode().GetTable()
     assert mark.GetValueByName(0, "iir").ToDouble() == pytest.approx(0.7)
     np.testing.assert_array_equal(made.held("scar"), scar)
 

@@ -94,7 +94,7 @@ def test_scar_is_shown_in_two_colours_with_a_legend():
     display = node.GetDisplayNode()
     assert display.GetScalarVisibility() and display.GetActiveScalarName() == "Scar"
     colours = display.GetColorNode()
-    assert [colours.GetColorName(n) for n in range(colours.GetNumberOfColors())] == ["healthy", "scar"]
+    assert [colours.GetColorName(n) for n in range(colours.GetNumberOfColors())] == ["no scar found", "scar"]
     rgba = [0.0] * 4
     colours.GetColor(1, rgba)
     assert rgba[0] > 2 * max(rgba[1:3])  # scar is red

@@ -68,7 +68,7 @@ def test_what_is_missing_is_said(scene):
     assert "segment that is the wall" in why_not(scene, without(choices, wall_segmentation_id=segmentation.GetID()))
     assert "threshold by itself" in why_not(scene, without(choices, method="otsu", threshold=1.2))
     assert "between 0 and 100" in why_not(scene, without(choices, method="percentile", threshold=101.0))
-    assert "Choose the network" in why_not(scene, without(choices, cavity_source=MODEL))
+    assert "Choose the model" in why_not(scene, without(choices, cavity_source=MODEL))
     assert "no model 'gone@1.0'" in why_not(scene, without(choices, cavity_source=MODEL, cavity_model="gone@1.0"))
     assert "no model 'gone@1.0'" in why_not(scene, without(choices, method="gone@1.0"))
     assert "own threshold" in why_not(scene, without(choices, method="gone@1.0", threshold=1.0))
@@ -157,6 +157,18 @@ def test_the_scan_to_start_with(scene):
     composite = scene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode") or scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
     composite.SetBackgroundVolumeID(second.GetID())
     assert likely_volume(scene) is second
+
+
+@pytest.mark.parametrize("role", ["sdm_cavity", "sdm_wall", "cavity_probability", "scar_probability", "hardened"])
+def test_a_map_of_ours_is_no_scan_even_when_it_is_the_only_volume_left(scene, role):
+    volume, _, choices = ball_nodes(scene)
+    ours = add_volume(scene, scan(GRIDS["axial"])[0], "ours")
+    mark(ours, role, volume)
+    scene.RemoveNode(volume)
+    composite = scene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode") or scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
+    composite.SetBackgroundVolumeID(ours.GetID())
+    assert likely_volume(scene) is None
+    assert why_not(scene, without(choices, volume_id=ours.GetID())).startswith("The volume 'ours' is a result of LAScarSeg, not a scan")
 
 
 def test_the_lists_of_the_panel_need_no_torch():

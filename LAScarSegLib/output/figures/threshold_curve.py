@@ -36,7 +36,7 @@ def compose(analysis: Analysis) -> Figure:
     lines = [(curve.scar_area_pct, "% of the LA surface (the headline number)", {"color": style.SCAR, "linewidth": 2.4})]
     if not np.isnan(curve.scar_area_pct_wall).all():
         dashed = {"color": style.SCAR, "linewidth": 1.5, "linestyle": (0, (5, 2))}
-        lines.append((curve.scar_area_pct_wall, "% of the LA wall proper (beyond the planes left out)", dashed))
+        lines.append((curve.scar_area_pct_wall, "% of the LA wall inside the cut planes", dashed))
     lines.append((curve.scar_pct_of_wall_volume, "% of the wall volume", {"color": style.WALL_FILL, "linewidth": 1.8}))
     for values, label, look in lines:
         axes.plot(curve.iir, values, label=label, **look)
