@@ -77,7 +77,7 @@ class CavitySource(enum.Enum):
 
 
 class Overlay(enum.Enum):
-    """Which distance map lies over the slices; the value is the presenter's name of it."""
+    """Which distance map lies over the slices; the value is what scene.review calls it."""
 
     NONE = ""
     CAVITY = "cavity"

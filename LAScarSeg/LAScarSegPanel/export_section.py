@@ -60,6 +60,7 @@ class ExportSection(Section):
             report=report, scene=self.ui.exportSceneCheckBox.checked,
         )  # fmt: skip
         self._run.start()
+        say(self.ui.exportLabel, _("Writing to {folder}").format(folder=folder))
         self.ui.exportButton.text = _("Cancel")
         self.ui.exportButton.toolTip = _("Stop; nothing is written.")
         self._timer.start()

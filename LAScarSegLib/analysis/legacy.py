@@ -28,7 +28,7 @@ class LegacyResult:
     probabilities: Mapping[str, Probability]
 
     def sources(self) -> tuple[Settings, Sources]:
-        """Its settings and sources; what a person drew over is lost. Raises one of `content.DAMAGE`."""
+        """Its settings and sources; what a person drew over is lost. Raises one of `description.DAMAGE`."""
         settings, edited = Settings.from_json(self.provenance["settings"]), self._edited
         bases = {CAVITY: self._given_or_network(CAVITY), WALL: self._wall(), SCAR: self._scar(settings)}
         found = {name: self._drawn(base, name) if name in edited else base for name, base in bases.items()}

@@ -17,7 +17,7 @@ SETTINGS = "LAScarSeg.settings"
 PROVENANCE = "LAScarSeg.provenance"
 MEASUREMENTS = "LAScarSeg.measurements"
 SOURCES = "LAScarSeg.sources"
-"""What the result follows from, beside the scan and the networks' probabilities (`analysis.content`)."""
+"""What the result follows from, beside the scan and the networks' probabilities (`analysis.description`)."""
 HEADLINE_ATTRIBUTE = f"LAScarSeg.{HEADLINE.key}"
 
 

@@ -167,6 +167,7 @@ def test_without_the_report_s_packages_the_rest_is_exported(ready, dialogs, tmp_
     ready.ui.exportSceneCheckBox.checked = False
     assert ready.ui.exportReportCheckBox.checked
     ready.ui.exportButton.click()
+    wait(lambda: ready.ui.exportButton.text == "Export", "the export")
     assert dialogs == [] and (tmp_path / "scan" / "measurements.json").is_file()
     assert "declined" in ready.ui.exportLabel.text and "matplotlib" in ready.ui.exportLabel.text
 

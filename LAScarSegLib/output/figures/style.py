@@ -89,7 +89,7 @@ def percent(quantity: Quantity | None, decimals: int = 1) -> str:
 def headline(analysis: Analysis) -> str:
     """The result in a line: what share of the surface is scar, by which method."""
     share, wall = (percent(analysis.measurements.get(key)) for key in ("scar_area_pct", "scar_area_pct_wall"))
-    of_wall = "" if wall == DASH else f" ({wall} of the wall proper)"
+    of_wall = "" if wall == DASH else f" ({wall} of the LA wall inside the cut planes)"
     return f"{analysis.method.label} · scar on {share} of the LA surface{of_wall}"
 
 
