@@ -64,12 +64,9 @@ def test_law_3_a_grid_that_is_stored_otherwise_gives_the_same_numbers(number, st
 
 
 DOORS = {
-    "the usual rule": {},
-    "another rule, native": {"scar": "nsd", "settings": {"threshold": 2.3, "native": True}},
-    "a given scar": {"scar": "scar.nii.gz"},
-    "a given wall and planes": {"wall": "wall.nii.gz", "planes": ["planes.json"]},
-    "a rule that finds its threshold, planes": {"scar": "kmeans", "planes": ["planes.json"]},
-    "a network's cavity": {"cavity": "bright"},
+    "another rule, native, planes": {"scar": "nsd", "settings": {"threshold": 2.3, "native": True}, "planes": ["planes.json"]},
+    "a given scar and wall": {"scar": "scar.nii.gz", "wall": "wall.nii.gz"},
+    "a network's cavity, a rule that finds its threshold": {"cavity": "bright", "scar": "kmeans"},
 }
 """Requests as the worker reads them; the command line says the same in its options."""
 
@@ -131,13 +128,10 @@ def test_law_3_every_door_leads_to_the_same_room(scans, tmp_path, monkeypatch, r
         assert all(np.array_equal(first, other) for other in others)
 
 
-STORED_OTHERWISE = (
-    ((0, 1, 2), (True, False, True), (0.0, 0.0)), ((2, 0, 1), (False, False, False), (0.0, 0.0)),
-    ((1, 0, 2), (False, True, False), (0.5, -0.4)), ((2, 1, 0), (True, True, False), (-0.3, 0.6)),
-)  # fmt: skip
+STORED_OTHERWISE = (((0, 1, 2), (True, False, True), (0.0, 0.0)), ((2, 1, 0), (True, True, False), (-0.3, 0.6)))
 
 
-@pytest.mark.parametrize(("order", "flips", "turn"), STORED_OTHERWISE, ids=["flipped", "permuted", "turned", "all of it"])
+@pytest.mark.parametrize(("order", "flips", "turn"), STORED_OTHERWISE, ids=["flipped", "permuted, flipped and turned"])
 def test_law_3_a_network_finds_the_same_cavity_however_the_scan_is_stored(scans, monkeypatch, order, flips, turn):
     pytest.importorskip("torch", reason="networks need torch")
     pytest.importorskip("monai", reason="networks need MONAI")
