@@ -4,6 +4,7 @@ import os
 import stat
 import zipfile
 import zlib
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ _ZIP_SYMLINK_SHIFT = 16
 _ENCRYPTED = 0x1
 
 
-class BundleFiles:
+class BundleFiles(ABC):
     """The files of a bundle."""
 
     def __init__(self, path: Path) -> None:
@@ -46,8 +47,9 @@ class BundleFiles:
             raise InputError(f"{self.path}: {name} is longer than the {largest} bytes it may have. It is refused.")
         return content
 
+    @abstractmethod
     def _first_bytes(self, name: str, count: int) -> bytes:
-        raise NotImplementedError
+        """The file's beginning: at most `count` bytes."""
 
 
 def open_bundle(path: str | Path) -> BundleFiles:

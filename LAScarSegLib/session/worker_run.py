@@ -5,6 +5,7 @@ import math
 import shutil
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -59,7 +60,7 @@ class TimeLeft:
         return max(self._end - now, 0.0)
 
 
-class WorkerRun:
+class WorkerRun(ABC):
     """A job for the worker process. Call `start`, then `poll` from a timer until `done`, then `close`.
 
     A kind of run says what the worker is asked for (`_request`) and what becomes of the folder that it made (`_take`).
@@ -83,13 +84,13 @@ class WorkerRun:
         self._log: list[str] = []
         self.state = RunState("Starting", 0.0, 0.0)
 
+    @abstractmethod
     def _request(self, folder: Path) -> dict[str, Any]:
         """Write the inputs into the temporary folder; the worker's request."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _take(self, folder: Path) -> None:
         """The worker has made `folder`."""
-        raise NotImplementedError
 
     def _describe(self) -> list[str]:
         """What the log says first."""

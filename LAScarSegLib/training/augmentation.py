@@ -4,6 +4,7 @@ A sample is a dictionary of tensors (channels, k, j, i): `scan` (intensities), `
 value), `labels` (target and region: moved with nearest neighbour). Docs/training.md lists what differs from nnU-Net.
 """
 
+from abc import abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
@@ -53,9 +54,9 @@ class _Augmentation(Randomizable, MapTransform):
         self.randomize()
         return dict(data) | {key: self.changed(data, key) for key in self.key_iterator(data)}
 
+    @abstractmethod
     def changed(self, sample: Mapping[Hashable, torch.Tensor], key: Hashable) -> torch.Tensor:
         """What `sample[key]` becomes."""
-        raise NotImplementedError
 
 
 class RandomAffine(_Augmentation):
