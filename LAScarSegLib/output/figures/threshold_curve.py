@@ -20,7 +20,7 @@ REFERENCE_RULE = "iir"
 """Whose presets are marked when the method has none of its own (Otsu, a mask, …)."""
 LEAST_IIR_RANGE = (0.7, 1.75)
 """Shown at least, so that the curves of two patients can be laid side by side."""
-LABEL_ABOVE_PCT = 60.0
+LABEL_ABOVE_PCT = 52.0
 """Where the curves are lower than this, a preset's name fits above it, else below."""
 NEARLY_ALL_PCT = 98.0
 """A surface curve that stays below this at the lowest threshold needs an explanation."""
