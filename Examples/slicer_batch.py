@@ -35,13 +35,15 @@ if importlib.util.find_spec("LAScarSegLib") is None:
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from LAScarSegLib import scene as mrml
+from LAScarSegLib.analysis import ByRule
 from LAScarSegLib.analysis.settings import Settings
 from LAScarSegLib.datasets.layouts import LASCARQS_CAVITY, LASCARQS_IMAGE, case_name, volume_stem
 from LAScarSegLib.datasets.pairs import CohortScan, find_cohort
 from LAScarSegLib.errors import InputError, LAScarSegError
-from LAScarSegLib.intensity.rules import RULES, find_rule
+from LAScarSegLib.intensity.protocols import PROTOCOLS, USUAL_PROTOCOL
 from LAScarSegLib.jobs.request import Request, choose_scar, read_plane_files, run_request
-from LAScarSegLib.measure.numbers import HEADLINE, Quantity
+from LAScarSegLib.measure.headline import Headline
+from LAScarSegLib.measure.numbers import ON_SURFACE, Quantity, find_number
 from LAScarSegLib.models.bundle import check_use
 from LAScarSegLib.models.store import ModelStore
 from LAScarSegLib.output.writing import MARKER, SOURCES
@@ -96,7 +98,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--cavity", help=cavity_help)
     parser.add_argument("--image", default=LASCARQS_IMAGE, help="for a folder, the scan's file name in each case (%(default)s)")
     parser.add_argument("--cavity-label", type=int, help="which label of a mask with several is the left atrium")
-    parser.add_argument("--scar", "--rule", default=Settings.rule, help="how scar is found, a rule or a model (%(default)s)")
+    parser.add_argument("--protocol", help=f"a published way of measuring: {', '.join(PROTOCOLS)} ({USUAL_PROTOCOL}, unless --scar is given)")
+    parser.add_argument("--scar", "--rule", help="how scar is found otherwise: a rule on the wall's voxels, or a model")
     parser.add_argument("--threshold", help="the rule's number, or a preset of it; its usual number when left out")
     parser.add_argument("--planes", type=Path, action="append", default=[], help="for one scan: mitral and vein planes; may be repeated")
     parser.add_argument("--device", default="auto", help="what models compute on: auto, cpu, cuda, cuda:N or mps (%(default)s)")
@@ -136,13 +139,14 @@ def _default_model() -> str:
 
 def common_request(options: argparse.Namespace, cases: Sequence[CohortScan]) -> Request:
     """What all cases share; `InputError` for a method, planes or a model that can't be used."""
-    method, number = choose_scar(options.scar, options.threshold, models=True)
+    method = choose_scar(options.scar, options.threshold, options.protocol, models=True)
     if isinstance(method, Path):
         raise InputError(f"--scar is the mask {method}; a batch finds scar by a rule or a model.")
     if options.planes and len(cases) > 1:
         raise InputError(f"Planes (--planes) belong to one scan, and {options.input} holds {len(cases)}.")
-    by_rule = method in RULES
-    settings = Settings(rule=method, threshold=find_rule(method).check_parameter(number)) if by_rule else Settings()
+    by_rule, settings = isinstance(method, ByRule), Settings()
+    if by_rule:
+        settings = Settings(rule=method.name, threshold=method.parameter, protocol=method.protocol, dense_threshold=method.dense)
     common = Request(
         image=options.input, output=options.output, cavity=cases[0].cavity, planes=tuple(options.planes), settings=settings,
         scar=None if by_rule else ModelStore().find(method).card.reference, device=options.device, force=options.force,
@@ -207,7 +211,8 @@ def check_same_method(request: Request) -> None:
     models = {mask: origin["reference"] for mask, origin in origins.items() if origin["kind"] == "network"}
     planes = map(CutPlane.from_json, record.get(SOURCES, {}).get("planes", ()))
     if (settings, models) != (request.settings, _models(request)) or not same_planes(planes, read_plane_files(request.planes)):
-        scar = models.get("scar") or f"rule {settings.rule}, threshold {settings.threshold}"
+        reading = f"protocol {settings.protocol}" if settings.protocol else "voxels of the wall"
+        scar = models.get("scar") or f"rule {settings.rule}, threshold {settings.threshold}, {reading}"
         raise InputError(
             f"{request.output} was finished in another way (scar: {scar}; cavity: {models.get('cavity', 'a mask')}; perhaps with other "
             "planes or settings). Give --force to replace it, or another folder."
@@ -217,11 +222,9 @@ def check_same_method(request: Request) -> None:
 def _summary(folder: Path) -> tuple[str, str, str]:
     """The share of scar, the headline and the flags' codes of a result."""
     numbers = json.loads((folder / "measurements.json").read_text(encoding="utf-8"))
-    share, flags = Quantity(**numbers[HEADLINE.key]), " ".join(flag["code"] for flag in numbers["quality_flags"])
-    if share.value is None:
-        return "", "", flags
-    span = HEADLINE.range_text(share)
-    return HEADLINE.text(share.value), f"{HEADLINE.label}: {HEADLINE.text(share.value)} %" + (f" ({span} %)" if span else ""), flags
+    flags = " ".join(flag["code"] for flag in numbers["quality_flags"])
+    headline = Headline.of_measurements({key: Quantity(**value) for key, value in numbers.items() if isinstance(value, dict) and "unit" in value})
+    return find_number(ON_SURFACE).text(numbers[ON_SURFACE]["value"]), headline.sentence, flags
 
 
 def _has(package: str) -> bool:

@@ -93,7 +93,7 @@ class LAScarSegParameterNode:
 
     inputVolume - the LGE-MRI scan.
     cavitySource - whether cavitySegmentation, cavitySegmentId say where the left atrium is, or cavityModel finds it, in roi.
-    method, threshold - a rule's key and its number, or a scar model's reference.
+    method, threshold - a protocol's or rule's key and its number, or a scar model's reference.
     wallSegmentation, wallSegmentId - a wall drawn by hand; none: the automatic one.
     native - the scan is from before any ablation.
     device - what computes a model: "auto" or torch's name of a device.
@@ -107,7 +107,7 @@ class LAScarSegParameterNode:
     cavitySegmentId: str
     cavityModel: str
     roi: vtkMRMLMarkupsROINode
-    method: str = "iir"
+    method: str = "barcelona"
     threshold: Annotated[float, WithinRange(0, 100)] = 1.2
     wallSegmentation: vtkMRMLSegmentationNode
     wallSegmentId: str
@@ -328,7 +328,7 @@ class LAScarSegLogic(ScriptedLoadableModuleLogic):
         :param inputVolume: the LGE-MRI volume node.
         :param cavitySegmentation: the segmentation node with the left atrial cavity.
         :param cavitySegment: that segment's ID or name.
-        :param settings: LAScarSegLib.analysis.settings.Settings; None: the defaults (image intensity ratio 1.20).
+        :param settings: LAScarSegLib.analysis.settings.Settings; None: the usual protocol.
         :param planes: plane markups called after the opening that they cut: "MV" (mitral valve), "LSPV" ..., "LAA".
         :return: LAScarSegLib.session.edit_session.EditSession: its `analysis` has the numbers, its `nodes` are in the scene.
         :raises LAScarSegLib.errors.InputError: when the nodes can't be used; the message says why and what to do.

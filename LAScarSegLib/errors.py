@@ -13,6 +13,14 @@ class InputError(LAScarSegError):
     exit_code = 2
 
 
+class Stopped(InputError):
+    """Something about the input would make the numbers wrong; whoever knows better goes on despite its `codes` (`Settings.despite`)."""
+
+    def __init__(self, message: str, codes: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.codes = codes
+
+
 class ProcessingError(LAScarSegError):
     """The input was fine, the work failed: no disk space, no memory, a missing library."""
 

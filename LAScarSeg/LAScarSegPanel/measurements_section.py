@@ -61,7 +61,9 @@ class MeasurementsSection(Section):
             return
         scan = self.widget.session.nodes.volume.GetName()
         headline, method = html.escape(page.headline(analysis)), html.escape(f"{scan}: {page.method_line(analysis)}")
-        say(self.ui.headlineLabel, f"<b>{headline}</b><br>{method}<br>{html.escape(page.cavity_line(analysis))}")
+        unknown = html.escape(page.unknown_line(analysis))
+        lines = [f"<b>{headline}</b>", *filter(None, [unknown]), method, html.escape(page.cavity_line(analysis))]
+        say(self.ui.headlineLabel, "<br>".join(lines))
         self._showRows(analysis)
 
     def _showRows(self, analysis) -> None:

@@ -1,5 +1,6 @@
 """Apply and Cancel: one run in the worker process, watched by a timer."""
 
+import dataclasses
 import math
 
 import qt
@@ -60,9 +61,12 @@ class RunSection(Section):
             return
         attempt(_("The analysis did not start."), self.start)
 
-    def start(self) -> None:
-        """Start a run of what the panel says; asks for packages and terms first, once, and before hand edits are replaced."""
-        choices = self.widget.choicesSection.choices()
+    def start(self, despite=()) -> None:
+        """Start a run of what the panel says; asks for packages and terms first, once, and before hand edits are replaced.
+
+        :param despite: codes of stops that the user has read and goes on despite.
+        """
+        choices = dataclasses.replace(self.widget.choicesSection.choices(), despite=tuple(despite))
         if choices.models:
             environment.ensureNetworks()
             declined = declinedTerms(choices.models)
@@ -99,7 +103,11 @@ class RunSection(Section):
         run = self._stop()
         if state.error:
             say(self.ui.statusLabel, state.error)
-            if not state.cancelled:
+            if state.stops:
+                question = _("{stop}\n\nMeasure all the same? The result says so.").format(stop=state.error)
+                if slicer.util.confirmYesNoDisplay(question, _("The numbers would be wrong")):
+                    attempt(_("The analysis did not start."), lambda: self.start((*run.choices.despite, *state.stops)))
+            elif not state.cancelled:
                 self.ui.copyLogButton.setVisible(True)
                 slicer.util.errorDisplay(state.error, detailedText=self._log)
             return

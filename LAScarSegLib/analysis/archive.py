@@ -25,6 +25,7 @@ from ..surface.surface import Surface
 from ..volumes.volume import Box, Geometry, Volume
 from .description import DAMAGE, describe, probabilities_of, read_description, with_first_provenance
 from .measured_cavity import MeasuredCavity, find_anatomy, measure_cavity, mesh_of, with_other_blood, with_regions, with_shifted_surface
+from .other_protocols import read_another
 from .path import check_scan, follow_path
 from .result import Analysis
 from .sources import Probability
@@ -32,13 +33,13 @@ from .steps import StepCache
 
 FILE = "analysis.npz"
 FOLDER = FolderKind("LAScarSeg analysis", frozenset({FILE}), frozenset({FILE}))
-VERSION = 2
+VERSION = 3
 """Of the format: worker and reader are the same installation, so another one is refused."""
 JSON_NAME = "json"
 """The member that holds everything but arrays, as UTF-8 bytes."""
 SLOW_STEPS: tuple[Callable[..., Any], ...] = (
     check_scan, find_anatomy, mesh_of, with_regions, measure_cavity, with_other_blood, with_shifted_surface, project_intensity,
-    grey_level_of,
+    grey_level_of, read_another,
 )  # fmt: skip
 """Everything else takes milliseconds."""
 KINDS = {kind.__name__: kind for kind in (Anatomy, BloodPool, Box, Geometry, Probability, QualityFlag, Sample, Surface, MeasuredCavity)}

@@ -129,7 +129,7 @@ def _describe_source(source: Source) -> dict[str, Any]:
         return _describe_source(source.base) | {"drawn": _packed(source.mask), "remarks": [flag.to_json() for flag in source.remarks]}
     content: dict[str, Any] = {"kind": source.origin.kind.value}
     if isinstance(source, ByRule):
-        return content | {"rule": source.name, "parameter": source.parameter}
+        return content | {"rule": source.name, "parameter": source.parameter, "protocol": source.protocol, "dense": source.dense}
     if isinstance(source, Offset):
         return content
     content |= {"mask": _packed(source.mask), "flags": [flag.to_json() for flag in source.flags]}
@@ -149,7 +149,8 @@ def _base(content: Mapping[str, Any], shape: tuple[int, int, int], probability: 
     if kind is Kind.OFFSET:
         return Offset()
     if kind is Kind.RULE:
-        return ByRule(content["rule"], content["parameter"])
+        # Results from before the protocols were read on the wall's voxels, and stay so.
+        return ByRule(content["rule"], content["parameter"], content.get("protocol"), content.get("dense"))
     mask, flags = _unpacked(content["mask"], shape), _flags(content["flags"])
     if kind is Kind.GIVEN:
         return Given(mask, flags, None if content["file"] is None else _file(content["file"]))

@@ -1,12 +1,13 @@
 """What a person reads about where a result comes from, made from its sources and nowhere else."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..intensity.rules import Rule
+from ..intensity.protocols import Reading
 from ..systems import SYSTEMS
-from .sources import ByRule, Drawn, Kind, Network, Source, base_of
+from .settings import Settings
+from .sources import ByRule, Drawn, Given, Kind, Network, Offset, Source, Sources, base_of
 
 MASK = "mask"
 """The method's name in measurements.json when somebody gave or drew the scar."""
@@ -18,12 +19,13 @@ BY_HAND = ", edited by hand"
 class ScarMethod:
     """How scar was found, in the words a report needs; all that is computed is told from the scar's source instead.
 
-    `name` is the rule's key, a network's `NAME@VERSION` or `"mask"`; `title` its name for people, `label` the same with its number ("Image intensity ratio > 1.20"); `parameter` the rule's
-    number (None without a rule) and `parameter_name` what it counts; `threshold_intensity` the grey level above which wall is
-    scar. `preset` is the key of the published preset this is, None when it is nobody's; `published_for` the wall it was
-    published for; `calibrated` is False when that wall is not the one measured here ("not calibrated here"); `source` the
-    citation; `wall_given` tells a wall drawn by someone from the automatic one; `kind` is the `Kind` of the scar's source, and
-    `edited` that a person changed it since.
+    `name` is the rule's key, a network's `NAME@VERSION` or `"mask"`; `title` its name for people, `label` the same with its
+    number ("Image intensity ratio > 1.20"); `parameter` the rule's number (None without a rule) and `parameter_name` what it
+    counts; `threshold_intensity` the grey level above which wall is scar. `protocol` is the published protocol whose reading
+    decides, None when voxels of the wall do without one; `calibrated` is True exactly when the whole protocol applies, else
+    `not_calibrated_because` says what does not. `preset` is the key of the published threshold this is, None when it is
+    nobody's; `published_for` the wall it was published for; `source` the citation; `wall_given` tells a wall drawn by someone
+    from the automatic one; `kind` is the `Kind` of the scar's source, and `edited` that a person changed it since.
     """
 
     name: str
@@ -35,6 +37,8 @@ class ScarMethod:
     preset: str | None = None
     published_for: str | None = None
     calibrated: bool = False
+    not_calibrated_because: tuple[str, ...] = ()
+    protocol: str | None = None
     source: str = ""
     wall_given: bool = False
     kind: str = Kind.GIVEN.value
@@ -46,19 +50,20 @@ class ScarMethod:
         return self.kind == Kind.RULE.value and not self.edited
 
     def to_json(self) -> dict[str, Any]:
-        return dict(self.__dict__)
+        return self.__dict__ | {"not_calibrated_because": list(self.not_calibrated_because)}
 
 
-def describe_scar(source: Source, level: float | None, wall_given: bool) -> ScarMethod:
-    """The method of a scar source; `level` is the grey level that a rule found."""
+def describe_scar(sources: Sources, settings: Settings, level: float | None) -> ScarMethod:
+    """The method of the scar's source; `level` is the grey level that a rule found."""
+    source, wall_given = sources.scar, not isinstance(sources.wall, Offset)
     base = base_of(source)
     common: dict[str, Any] = {"wall_given": wall_given, "kind": source.origin.kind.value, "edited": source.origin.edited}
     if isinstance(source, Drawn):
-        under = describe_scar(base, None, wall_given)
+        under = describe_scar(replace(sources, scar=base), settings, None)
         title = under.label + BY_HAND
-        return ScarMethod(MASK, title, title, source=under.source, **common)
+        return ScarMethod(MASK, title, title, source=under.source, protocol=under.protocol, **common)
     if isinstance(base, ByRule):
-        return _describe_rule(base.rule, base.parameter, level, common)
+        return _describe_rule(base, level, why_not_calibrated(sources, settings), common)
     if isinstance(base, Network):
         system = SYSTEMS.get(base.model.get("system", ""))
         by = f" ({system.title})" if system else ""
@@ -67,21 +72,47 @@ def describe_scar(source: Source, level: float | None, wall_given: bool) -> Scar
     return ScarMethod(MASK, GIVEN, GIVEN, **common)
 
 
-def _describe_rule(rule: Rule, parameter: float | None, level: float | None, common: dict[str, Any]) -> ScarMethod:
-    preset = rule.preset(parameter)
+def _describe_rule(scar: ByRule, level: float | None, reasons: tuple[str, ...], common: dict[str, Any]) -> ScarMethod:
+    rule, protocol = scar.rule, scar.protocol_of
+    preset = rule.preset(scar.parameter)
+    own = protocol is not None and protocol.rule == scar.name
+    label = rule.label(scar.parameter)
     return ScarMethod(
         name=rule.name,
-        title=rule.title,
-        label=rule.label(parameter),
-        parameter=parameter,
+        title=protocol.title if own else rule.title,
+        label=label if protocol is None else f"{label} {protocol.reading.where} ({protocol.name})",
+        parameter=scar.parameter,
         parameter_name=rule.parameter,
         threshold_intensity=level,
         preset=preset.key if preset else None,
         published_for=preset.published_for if preset else None,
-        calibrated=bool(preset and preset.wall_drawn_by_hand and common["wall_given"]),
-        source=preset.source if preset else rule.source,
+        calibrated=not reasons,
+        not_calibrated_because=reasons,
+        source=protocol.source if own else preset.source if preset else rule.source,
+        protocol=scar.protocol,
         **common,
     )
+
+
+def why_not_calibrated(sources: Sources, settings: Settings) -> tuple[str, ...]:
+    """What of the published protocol does not apply here, each in a few words; nothing when all of it does."""
+    scar = sources.scar
+    protocol = scar.protocol_of if isinstance(scar, ByRule) else None
+    if protocol is None:
+        return ("the threshold belongs to no whole protocol",)
+    if protocol.rule != scar.name or (protocol.published and scar.parameter not in protocol.published):
+        return (f"{scar.rule.label(scar.parameter)} is not this protocol's",)
+    usual, given = Settings(), isinstance(base_of(sources.wall), Given)
+    moved = settings.blood_pool_erosion_mm != usual.blood_pool_erosion_mm or (
+        protocol.reading is Reading.MID_WALL and not given and settings.wall_outside_mm != usual.wall_outside_mm
+    )
+    reasons = (
+        (not protocol.complete, protocol.differs[0].lower() + protocol.differs[1:].rstrip(".")),
+        (protocol.needs_drawn_wall and not given, "it needs a wall drawn by hand"),
+        (protocol.leaves_out and not sources.planes, "no planes leave out veins and valve"),
+        (moved, "blood pool or wall are not the usual ones"),
+    )
+    return tuple(words for applies, words in reasons if applies)
 
 
 def older_than_cavity(network: Network) -> str:

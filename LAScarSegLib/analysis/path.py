@@ -1,6 +1,6 @@
 """The one path: scan and sources → cavity, wall, surface, scar → numbers. Every front end calls `analyse`; a result changes by `revise`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -13,7 +13,8 @@ from ..anatomy.wall import measured_wall
 from ..intensity.curve import ThresholdCurve
 from ..measure import quality
 from ..measure.counting import measurements
-from ..support.flags import QualityFlag
+from ..measure.sample import CavityCounts
+from ..support.flags import QualityFlag, require_no_stop
 from ..support.progress import Progress
 from ..surface.planes import CutPlane, reach_beyond_mitral_mm
 from ..surface.projection import VoxelsAlongNormals, project_intensity
@@ -21,9 +22,10 @@ from ..surface.surface import Surface
 from ..volumes.files import check_finite
 from ..volumes.volume import Box, Geometry, Volume
 from .change import Change
-from .measured_cavity import MeasuredCavity, cut_out, find_anatomy, measure_cavity, mesh_of, perturb, with_regions
+from .measured_cavity import MeasuredCavity, Measuring, cut_out, find_anatomy, measure_cavity, mesh_of, perturb, with_regions
 from .measured_scar import Scar, scar_flags, scar_without_undone_edit
 from .method import describe_scar
+from .other_protocols import ProtocolScar, other_protocols
 from .provenance import describe_run
 from .result import Analysis
 from .settings import Settings
@@ -87,7 +89,7 @@ def analyse(
     wanted = {
         "cavity": cavity,
         "wall": Offset() if wall is None else wall,
-        "scar": ByRule(settings.rule, settings.threshold) if scar is None else scar,
+        "scar": ByRule.of_settings(settings) if scar is None else scar,
     }
     steps, files = StepCache(), files or {}
     steps(check_scan, volume)
@@ -113,9 +115,13 @@ def follow_path(volume: Volume, settings: Settings, sources: Sources, steps: Ste
     """The path itself, from sources on the scan's grid; `steps` knows what needn't be computed again."""
     scan_flags = steps(check_scan, volume)
     check_sources(sources, volume.array.shape)
+    # Before any network runs, which takes minutes.
+    require_no_stop(scan_flags, settings.despite)
     sources, progress = _run_networks(volume, sources, progress)
     sources = _without_undone_edits(sources, volume.geometry, settings)
     cavity_flags = steps(check_cavity, sources.cavity.mask, volume.geometry)
+    source_flags = tuple(flag for name in MASKS for flag in sources[name].flags)
+    require_no_stop((*scan_flags, *source_flags, *cavity_flags), settings.despite)
     box = _box(sources, settings, volume.geometry)
 
     progress.report("anatomy", 0.1, "Wall and distances")
@@ -127,35 +133,37 @@ def follow_path(volume: Volume, settings: Settings, sources: Sources, steps: Ste
     with ThreadPoolExecutor(1) as beside:
         beside.submit(lambda: anatomy.sdm_wall_mm)
         mesh = steps(mesh_of, anatomy, settings.mesh_edge_mm)
-    surface = steps(with_regions, mesh, sources.planes, anatomy)
+    surface = steps(with_regions, mesh, sources.planes)
 
     progress.report("scar", 0.35, "Scar in the wall and on the surface")
-    has_planes, reach_mm = bool(sources.planes), settings.scar_reach_mm
-    cavity = steps(measure_cavity, body, anatomy, surface, box, has_planes, settings.blood_pool_erosion_mm, reach_mm)
-    sources = replace(sources, scar=scar_without_undone_edit(steps, sources.scar, cavity, body, box))
-    scar = Scar(steps, sources.scar, box, reach_mm)
+    how = Measuring.of(sources, settings)
+    cavity = steps(measure_cavity, body, anatomy, surface, box, how)
+    sources = replace(sources, scar=scar_without_undone_edit(steps, sources.scar, cavity))
+    scar = Scar(steps, sources.scar, cavity, how.reach_mm)
+
+    body_flags = steps(_body_flags, body, anatomy, cavity, sources.planes, how.reach_mm)
+    require_no_stop(body_flags, settings.despite)
 
     progress.report("measure", 0.5, "Numbers and their perturbation range")
-    others, left_out, has_ranges = [], (), settings.perturbation and ranges
+    perturbed, left_out, has_ranges, others = {}, (), settings.perturbation and ranges, ()
     if has_ranges:
-        others, left_out = perturb(steps, body, anatomy, mesh, cavity, sources, settings, progress.part(0.5, 0.95))
-    odd = (
-        *scan_flags, *(flag for name in MASKS for flag in sources[name].flags), *cavity_flags,
-        *steps(_body_flags, body, anatomy, cavity, sources.planes, reach_mm), *scar_flags(sources, anatomy, box), *left_out,
-    )  # fmt: skip
+        others = other_protocols(steps, body, anatomy, surface, box, how, base_of(sources.scar))
+        perturbed, left_out = perturb(steps, body, anatomy, mesh, cavity, sources, how, settings.mesh_edge_mm, progress.part(0.5, 0.95))
+    odd = (*scan_flags, *source_flags, *cavity_flags, *body_flags, *scar_flags(sources, anatomy, box), *left_out)
     progress.report("measure", 1.0, "Measured")
-    return _result(volume, sources.in_settings(settings), sources, steps, body, anatomy, mesh, [cavity, *others], scar, odd, has_ranges)
+    return _result(volume, sources.in_settings(settings), sources, steps, body, anatomy, mesh, cavity, perturbed, scar, odd, has_ranges, others)
 
 
 def _result(
     volume: Volume, settings: Settings, sources: Sources, steps: StepCache, body: Volume, anatomy: Anatomy, mesh: Surface,
-    cavities: Sequence[MeasuredCavity], scar: Scar, flags: Sequence[QualityFlag], has_ranges: bool,
+    cavity: MeasuredCavity, perturbed: Mapping[str, MeasuredCavity], scar: Scar, flags: Sequence[QualityFlag], has_ranges: bool,
+    others: tuple[ProtocolScar, ...],
 ) -> Analysis:  # fmt: skip
-    """Scar, map and numbers on what was found; `cavities` are the one there is, then the perturbed ones."""
-    cavity, box = cavities[0], cavities[0].box
-    levels, samples = [scar.level(each) for each in cavities], [scar.counted(each) for each in cavities]
-    numbers = measurements(samples, levels, scar.parameter, settings.staging if settings.native else None)
-    scar_box = scar.voxels(body, cavity, levels[0])
+    """Scar, map and numbers on what was found."""
+    cavities, box = [cavity, *perturbed.values()], cavity.box
+    levels, samples = [scar.levels(each) for each in cavities], [scar.counted(each) for each in cavities]
+    numbers = measurements(samples, levels, settings.staging if settings.native else None, tuple(perturbed))
+    scar_box = scar.voxels()
     wall = steps(_as_mask, anatomy.wall, box, volume.geometry)
     masks = {CAVITY: sources.cavity.mask, WALL: wall, SCAR: _as_mask(scar_box, box, volume.geometry)}
     probability = {name: network.probability for name, network in sources.networks.items()}
@@ -166,7 +174,10 @@ def _result(
     curve = steps(_curve, cavity, lge)
     at_surface = steps(_probability_at_surface, probability.get(SCAR), box, cavity, settings.scar_reach_mm)
     steps.finish()
-    of_level = quality.check_level(levels[0], cavity.sample.blood) + quality.check_scar_area(numbers["scar_area_pct"].value)
+    of_level = (
+        *quality.check_level(levels[0].scar, cavity.sample.blood, float(cavity.sample.surface_value.max())),
+        *quality.check_scar_area(numbers["scar_area_pct"].value),
+    )
     return Analysis(
         volume=volume,
         settings=settings,
@@ -182,11 +193,12 @@ def _result(
         surface=cavity.surface.with_arrays(
             lge=lge,
             iir=lge / cavity.sample.blood.mean,
-            scar=samples[0].scar_vertices(levels[0]),
+            scar=samples[0].scar_vertices(levels[0].scar),
+            scar_class=samples[0].scar_class(levels[0].scar, levels[0].dense),
             scar_probability=at_surface,
         ),
         curve=curve,
-        method=describe_scar(sources.scar, levels[0], not isinstance(sources.wall, Offset)),
+        method=describe_scar(sources, settings, levels[0].scar),
         measurements=numbers,
         flags=tuple(dict.fromkeys((*flags, *of_level))),
         provenance=describe_run(volume, settings, sources, {name: mask.digest for name, mask in masks.items()}),
@@ -194,6 +206,7 @@ def _result(
         scar_probability_box=_inside(probability.get(SCAR), box),
         cavity_probability_box=_inside(probability.get(CAVITY), box),
         has_ranges=has_ranges,
+        other_protocols=others,
         steps=steps,
     )
 
@@ -286,12 +299,12 @@ def _body_flags(
     sample, surface = cavity.sample, cavity.surface
     area = sample.vertex_area_mm2.sum()
     excluded = 1.0 - float(sample.vertex_area_mm2[sample.is_wall].sum() / area)
-    bare = float(sample.vertex_area_mm2[np.isneginf(sample.wall_peak)].sum() / area)
     return (
         *quality.check_intensities(sample.blood, sample.wall_intensity),
         *quality.check_lge_like(body.array, anatomy.outside_mm, sample.blood),
         *quality.check_volume(sample.la_volume_ml),
-        *quality.check_bare_surface(bare, reach_mm),
+        *quality.check_slices(body.geometry, surface),
+        *quality.check_unmeasured(CavityCounts(sample).unmeasured_pct, reach_mm),
         *quality.check_planes(bool(planes), excluded),
         *quality.check_mitral_leak(reach_beyond_mitral_mm(surface, planes)),
     )

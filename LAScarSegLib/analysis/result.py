@@ -12,15 +12,19 @@ from ..anatomy.anatomy import SDM_CLIP_MM
 from ..anatomy.masks import Mask
 from ..intensity.blood_pool import BloodPool
 from ..intensity.curve import ThresholdCurve
+from ..intensity.protocols import Reading
+from ..measure.headline import Headline, others_text
 from ..measure.numbers import Quantity
 from ..measure.sample import Sample
 from ..support.flags import QualityFlag
+from ..surface.layers import nearest_vertices
 from ..surface.planes import CutPlane
 from ..surface.surface import Surface
 from ..volumes.volume import Box, Geometry, Volume
 from .method import ScarMethod
+from .other_protocols import ProtocolScar
 from .settings import Settings
-from .sources import MASKS, File, Origin, Sources
+from .sources import MASKS, ByRule, File, Origin, Sources, base_of
 from .steps import StepCache
 
 
@@ -68,8 +72,26 @@ class Analysis:
     """(k, j, i) float32 0…1, when a network found the cavity, whatever a person changed since."""
     has_ranges: bool = False
     """Whether the perturbation range was asked for; a first look leaves it out."""
+    other_protocols: tuple[ProtocolScar, ...] = ()
+    """What the other published protocols find on this scan, where a range was asked for, too."""
     steps: StepCache = field(default_factory=StepCache, repr=False)
     """How it was computed, for `revise`."""
+
+    @property
+    def headline(self) -> Headline:
+        """The number that stands first everywhere."""
+        return Headline.of_measurements(self.measurements)
+
+    @property
+    def reading(self) -> Reading:
+        """What the threshold is compared with."""
+        rule = base_of(self.sources.scar)
+        return rule.reading if isinstance(rule, ByRule) else Reading.VOXELS
+
+    @property
+    def others_line(self) -> str:
+        """What the other published protocols would say, in a line; empty where that was not asked for."""
+        return others_text([other.area_pct for other in self.other_protocols])
 
     @property
     def planes(self) -> tuple[CutPlane, ...]:
@@ -87,6 +109,16 @@ class Analysis:
         return replace(
             self, sources=sources, provenance=self.provenance | {"inputs": {name: dict(f) for name, f in sources.inputs.items()}}
         )
+
+    @property
+    def beyond_planes_box(self) -> np.ndarray:
+        """(k, j, i) bool in the box: wall and scar whose nearest vertex lies beyond an exclusion plane."""
+        beyond = np.zeros(self.wall_box.shape, dtype=bool)
+        if self.planes:
+            found = np.argwhere(self.wall_box | self.scar_box)
+            nearest = nearest_vertices(self.surface, self.box_geometry.index_to_lps(found[:, ::-1]))
+            beyond[tuple(found.T)] = ~self.surface.is_wall[nearest]
+        return beyond
 
     @property
     def blood_pool(self) -> BloodPool:
@@ -136,7 +168,13 @@ class Analysis:
     def measurements_json(self) -> dict[str, Any]:
         """The content of measurements.json (ARCHITECTURE, "measurements.json")."""
         content: dict[str, Any] = {key: quantity.to_json() for key, quantity in self.measurements.items()}
+        headline = self.headline
+        content["headline"] = headline.number.key
+        content["headline_range"] = {"low_by": headline.quantity.low_by, "high_by": headline.quantity.high_by}
+        content["planes_source"] = "given" if self.planes else "none"
+        content["protocol"] = self.method.protocol
         content["method"] = self.method.to_json()
+        content["other_protocols"] = [other.to_json() for other in self.other_protocols]
         content["quality_flags"] = [flag.to_json() for flag in self.flags]
         return content
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..anatomy.masks import Mask, mask_on_grid
 from ..errors import InputError
+from ..intensity.protocols import USUAL_PROTOCOL, Protocol, Reading, find_protocol
 from ..intensity.rules import Rule, find_rule
 from ..support.flags import QualityFlag
 from ..surface.planes import CutPlane
@@ -52,6 +53,12 @@ class Origin:
     parameter: float | None = None
     edited: bool = False
 
+    @property
+    def words(self) -> str:
+        """"model la-cavity@1.0, edited by hand"."""
+        name = {Kind.NETWORK: f"model {self.reference}", Kind.RULE: f"rule {self.reference}", Kind.OFFSET: "around the cavity"}
+        return name.get(self.kind, "given") + (", edited by hand" if self.edited else "")
+
     def to_json(self) -> dict[str, Any]:
         return {"kind": self.kind.value, "reference": self.reference, "parameter": self.parameter, "edited": self.edited}
 
@@ -86,21 +93,72 @@ class Offset:
 
 @dataclass(frozen=True)
 class ByRule:
-    """Scar by an intensity rule. Raises `InputError` for an unknown rule, or a number (None: its usual one) that it can't use."""
+    """Scar by an intensity rule, in the reading of a protocol, or (None) on the wall's voxels.
+
+    `parameter` None is the usual number, the protocol's own where it has this rule; `dense` the second threshold, above which scar is
+    dense, None where there is none.
+
+    Raises
+    ------
+    InputError
+        an unknown rule or protocol, a number that the rule can't use, or thresholds in the wrong order.
+    """
 
     name: str
     parameter: float | None = None
+    protocol: str | None = None
+    dense: float | None = None
 
     mask = None
     flags = ()
 
     def __post_init__(self) -> None:
+        rule, own = find_rule(self.name), self._is_protocols_own
+        wanted = self.protocol_of.threshold if own and self.parameter is None else self.parameter
         # The number that is used is written down, not "the default": that may be another one in a later version.
-        object.__setattr__(self, "parameter", find_rule(self.name).check_parameter(self.parameter))
+        object.__setattr__(self, "parameter", rule.check_parameter(wanted))
+        dense = self.protocol_of.dense_threshold if own and self.dense is None else self.dense
+        if dense is None:
+            return
+        # A person's own must be one; above the protocol's all that is left of scar is dense.
+        if self.parameter is None or (rule.check_parameter(dense) <= self.parameter and not (own and dense == self.protocol_of.dense_threshold)):
+            of_scar = f"that of scar ({self.parameter:g})" if self.parameter is not None else f"that of scar, and '{self.name}' has none"
+            raise InputError(f"The threshold of dense scar ({dense:g}) must lie above {of_scar}.")
+        object.__setattr__(self, "dense", dense)
+
+    @classmethod
+    def of_settings(cls, settings: Settings) -> ByRule:
+        """The rule and reading that settings ask for: nothing said, the usual protocol."""
+        if settings.rule is None:
+            return cls.of_protocol(settings.protocol or USUAL_PROTOCOL, settings.threshold, settings.dense_threshold)
+        return cls(settings.rule, settings.threshold, settings.protocol, settings.dense_threshold)
+
+    @classmethod
+    def of_protocol(cls, name: str, threshold: float | None = None, dense: float | None = None) -> ByRule:
+        """A protocol's rule in its reading, with its own thresholds where none are given."""
+        return cls(find_protocol(name).rule, threshold, name, dense)
 
     @property
     def rule(self) -> Rule:
         return find_rule(self.name)
+
+    @property
+    def protocol_of(self) -> Protocol | None:
+        return None if self.protocol is None else find_protocol(self.protocol)
+
+    @property
+    def _is_protocols_own(self) -> bool:
+        """Whether the protocol was published with this rule."""
+        return self.protocol_of is not None and self.protocol_of.rule == self.name
+
+    @property
+    def reading(self) -> Reading:
+        return Reading.VOXELS if self.protocol is None else self.protocol_of.reading
+
+    def with_threshold(self, value: float | None) -> ByRule:
+        """The same rule in the same reading, with another number."""
+        keeps = self.dense is not None and value is not None and value < self.dense
+        return ByRule(self.name, value, self.protocol, self.dense if keeps else None)
 
     @property
     def origin(self) -> Origin:
@@ -226,8 +284,8 @@ class Sources:
         """The settings with the rule that is in use, and with the usual one where none is."""
         rule = base_of(self.scar)
         if isinstance(rule, ByRule):
-            return replace(settings, rule=rule.name, threshold=rule.parameter)
-        return replace(settings, rule=Settings.rule, threshold=None)
+            return replace(settings, rule=rule.name, threshold=rule.parameter, protocol=rule.protocol, dense_threshold=rule.dense)
+        return replace(settings, rule=None, threshold=None, protocol=None, dense_threshold=None)
 
 
 POSSIBLE = {CAVITY: (Given, Network, ToRun), WALL: (Given, Offset), SCAR: (Given, ByRule, Network, ToRun)}
@@ -243,6 +301,11 @@ def check_sources(sources: Sources, shape: tuple[int, int, int]) -> None:
         if not isinstance(base, kinds):
             what = f"{base.origin.kind.value} {base.origin.reference}".strip() if hasattr(base, "origin") else "a model that has not run"
             raise InputError(f"The {name} can't come from this source ({what}). {_REMEDIES[name]}")
+        if name == SCAR and isinstance(base, ByRule) and base.protocol is not None and base.protocol_of.needs_drawn_wall and sources.wall == Offset():
+            raise InputError(
+                f"The protocol '{base.protocol}' was published for a wall drawn by hand and means nothing on the automatic one. Give the wall "
+                "(--wall FILE; in the panel: LA wall), or choose another protocol."
+            )
         mask = None if isinstance(source, ToRun) else source.mask
         if mask is None and isinstance(source, (Given, Network)):
             raise InputError(f"The {name} is no longer there: its file or segment was removed. {_REMEDIES[name]}")

@@ -39,12 +39,6 @@ class Anatomy:
         """float32 mm, positive inside the wall, clipped to ±12 (two_stage_sdm eq 5, corrected)."""
         return signed_distance(self.wall, self.geometry.spacing_kji, SDM_CLIP_MM)
 
-    @property
-    def deepest_point(self) -> np.ndarray:
-        """(3,) mm LPS: the cavity voxel farthest from its edge, which is in the body and not in a vein."""
-        kji = np.unravel_index(np.argmax(self.depth_mm), self.depth_mm.shape)
-        return self.geometry.index_to_lps(np.array([kji[::-1]]))[0]
-
 
 def build_anatomy(cavity: np.ndarray, geometry: Geometry, thickness_mm: float, given_wall: np.ndarray | None = None) -> Anatomy:
     """The wall and distances of a cavity (SCIENCE section 2).

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, TextIO
 import typer
 from typer.core import TyperCommand
 
-from ..errors import Cancelled, as_lascarseg_error
+from ..errors import Cancelled, Stopped, as_lascarseg_error
 from ..support.interruption import Stop
 from ..support.progress import Progress, ProgressEvent
 
@@ -37,8 +37,15 @@ ProgressOption = Annotated[
     typer.Option("--progress", help="A bar, JSON lines on standard output, or nothing.", show_default="text in a terminal"),
 ]
 RULES_HELP = "A rule ({rules})"
+ProtocolOption = Annotated[
+    Optional[str], typer.Option(help="A published way of measuring ({protocols}).", show_default="barcelona, unless --scar is given")
+]
+DenseOption = Annotated[Optional[str], typer.Option(help="The number above which scar is dense.", show_default="the protocol's, if any")]
 ThresholdOption = Annotated[Optional[str], typer.Option(help="The rule's number, or a preset of it such as barcelona-dense.")]
 PlanesOption = Annotated[Optional[list[Path]], typer.Option(help="Mitral and vein planes, JSON or Slicer .mrk.json; may be repeated.")]
+DespiteOption = Annotated[
+    Optional[list[str]], typer.Option(help="Go on despite a Stop, by its code; the result keeps it. May be repeated.", show_default="none")
+]
 NativeOption = Annotated[bool, typer.Option("--native", help="The scan is from before any ablation: report a Utah stage.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace what is there, if it is of the same kind.")]
 
@@ -47,13 +54,16 @@ class CatalogueCommand(TyperCommand):
     """A command whose help may name what there is to choose from: `{rules}`, `{systems}`. The catalogues are read when it is called."""
 
     def get_params(self, context: typer.Context) -> list[Any]:
+        from ..intensity.protocols import PROTOCOLS
         from ..intensity.rules import RULES
         from ..systems import SYSTEMS
 
         parameters = super().get_params(context)
         for parameter in parameters:
             if text := getattr(parameter, "help", None):
-                parameter.help = text.replace("{rules}", ", ".join(RULES)).replace("{systems}", " or ".join(SYSTEMS))
+                for name, catalogue, word in (("rules", RULES, ", "), ("protocols", PROTOCOLS, ", "), ("systems", SYSTEMS, " or ")):
+                    text = text.replace(f"{{{name}}}", word.join(catalogue))
+                parameter.help = text
         return parameters
 
 
@@ -70,7 +80,10 @@ def reported_errors(invocation: Invocation) -> Iterator[None]:
         invocation.stop.finish()
         if invocation.debug:
             logging.exception("Traceback")
-        print(f"{'' if isinstance(reported, Cancelled) else 'Error: '}{reported}", file=sys.stderr)
+        print(f"{'' if isinstance(reported, Cancelled | Stopped) else 'Error: '}{reported}", file=sys.stderr)
+        if isinstance(reported, Stopped):
+            options = " ".join(f"--despite {code}" for code in reported.codes)
+            print(f"Nothing was measured. Whoever knows that this is no harm here goes on with {options}", file=sys.stderr)
         raise typer.Exit(reported.exit_code) from None
 
 
@@ -102,23 +115,47 @@ def out(progress: ProgressMode | None) -> TextIO:
     return sys.stderr if progress == "json" else sys.stdout
 
 
+def told_below(analysis: Analysis) -> list[str]:
+    """What belongs to the numbers: where the cavity comes from, what the range is, and what is not known."""
+    from ..analysis.method import describe_cavity
+
+    ranged = "Perturbation range: the cavity's edge and the blood pool's edge moved by ±1 mm; no confidence interval."
+    headline = analysis.headline
+    others = f"{analysis.others_line}." if analysis.others_line else ""
+    because = analysis.method.not_calibrated_because
+    lines = [
+        describe_cavity(analysis.sources.cavity),
+        f"{ranged} {headline.ends}" if headline.range else "",
+        others,
+        f"Not calibrated here: {'; '.join(because)}." if analysis.method.is_rule and because else "",
+    ]
+    return [line for line in lines if line]
+
+
 def print_numbers(analysis: Analysis, output: Path | None, file: TextIO) -> None:
     """The measurements as a table, the flags, and where the result is."""
     from rich.console import Console
     from rich.table import Table
 
     from ..measure.numbers import NUMBERS
+    from ..support.flags import gravest_first
 
-    table = Table(title=f"{analysis.method.label}. For research use only.", title_justify="left")
+    headline, label = analysis.headline, analysis.settings.label
+    table = Table(title=f"{f'{label}. ' if label else ''}{analysis.method.label}. For research use only.", title_justify="left")
     for heading, justify in (("", "left"), ("value", "right"), ("unit", "left"), ("perturbation range", "right")):
         table.add_column(heading, justify=justify)
     for number in NUMBERS:
         quantity = analysis.measurements[number.key]
         if quantity.value is not None:
-            table.add_row(number.label, number.text(quantity.value), number.unit_text, number.range_text(quantity))
+            unit = number.unit_for_people(analysis.method.parameter_name)
+            table.add_row(number.label, number.text(quantity.value), unit, number.range_text(quantity))
     console = Console(file=file)
+    console.print(f"{headline.sentence}, {headline.area_text}", style="bold", highlight=False)
     console.print(table)
-    for flag in analysis.flags:
-        console.print(f"{'Warning' if flag.severity == 'warning' else 'Note'}: {flag.message}", markup=False, highlight=False)
+    for line in told_below(analysis):
+        print(line, file=file)
+    for flag in gravest_first(analysis.flags):
+        # One line each, however wide the terminal: scripts read them, too.
+        print(flag.line, file=file)
     if output is not None:
         print(f"Result: {output}", file=file)

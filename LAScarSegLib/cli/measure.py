@@ -6,8 +6,8 @@ from typing import Annotated, Optional
 import typer
 
 from .common import (
-    RULES_HELP, ForceOption, NativeOption, PlanesOption, ProgressOption, ThresholdOption, out, print_numbers, reported_errors,
-    shown_progress,
+    RULES_HELP, DenseOption, DespiteOption, ForceOption, NativeOption, PlanesOption, ProgressOption, ProtocolOption, ThresholdOption, out, print_numbers,
+    reported_errors, shown_progress,
 )  # fmt: skip
 
 
@@ -19,10 +19,13 @@ def measure(
     ] = None,
     image: Annotated[Optional[Path], typer.Option(help="The scan, when it is no longer where it was.")] = None,
     scar: Annotated[Optional[str], typer.Option(help=f"{RULES_HELP}, or a scar mask file.", show_default="as before")] = None,
+    protocol: ProtocolOption = None,
     threshold: ThresholdOption = None,
+    dense_threshold: DenseOption = None,
     planes: PlanesOption = None,
     native: NativeOption = False,
     staging: Annotated[Optional[str], typer.Option(help="Which Utah stages, when not those of the result: utah or utah2010.")] = None,
+    despite: DespiteOption = None,
     force: ForceOption = False,
     progress: ProgressOption = None,
 ) -> None:
@@ -30,6 +33,9 @@ def measure(
     with reported_errors(context.obj), shown_progress(progress, context.obj) as shown:
         from ..jobs.remeasure import RemeasureRequest, remeasure
 
-        request = RemeasureRequest(image=image, scar=scar, threshold=threshold, planes=tuple(planes or ()), native=native, staging=staging)
+        request = RemeasureRequest(
+            image=image, scar=scar, threshold=threshold, protocol=protocol, dense=dense_threshold, planes=tuple(planes or ()), native=native,
+            staging=staging, despite=tuple(despite or ()),
+        )  # fmt: skip
         analysis = remeasure(result, request, output, force, shown)
     print_numbers(analysis, output, out(progress))

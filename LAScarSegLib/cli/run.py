@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Optional, TextIO
 import typer
 
 from .common import (
-    RULES_HELP, ForceOption, NativeOption, PlanesOption, ProgressOption, ThresholdOption, out, print_numbers, reported_errors,
-    shown_progress,
+    RULES_HELP, DenseOption, DespiteOption, ForceOption, NativeOption, PlanesOption, ProgressOption, ProtocolOption, ThresholdOption, out, print_numbers,
+    reported_errors, shown_progress,
 )  # fmt: skip
 from .models import ask_for_terms
 
@@ -27,9 +27,13 @@ def run(
         Optional[Path], typer.Option(help="Mask of the LA cavity, or a model that finds it.", show_default="the model that comes along")
     ] = None,
     wall: Annotated[Optional[Path], typer.Option(help="Mask of the wall; else it is 0–2.5 mm outside the cavity.")] = None,
-    scar: Annotated[Optional[str], typer.Option(help=f"{RULES_HELP}, a scar mask file, or a model.", show_default="iir")] = None,
+    scar: Annotated[Optional[str], typer.Option(help=f"{RULES_HELP} on the wall's voxels, a scar mask file, or a model.", show_default="a protocol")] = None,
+    protocol: ProtocolOption = None,
     threshold: ThresholdOption = None,
+    dense_threshold: DenseOption = None,
     planes: PlanesOption = None,
+    despite: DespiteOption = None,
+    label: Annotated[str, typer.Option(help="What the case is called in report, figures and scene.", show_default="none")] = "",
     native: NativeOption = False,
     staging: Annotated[str, typer.Option(help="Which Utah stages: utah (10/20/30 %) or utah2010 (5/20/35 %).")] = "utah",
     cavity_label: Annotated[Optional[int], typer.Option(help="Which label of the cavity mask.")] = None,
@@ -45,14 +49,20 @@ def run(
 ) -> None:
     """Measure the scar of one scan: maps, numbers, figures, report and a Slicer scene."""
     with reported_errors(context.obj):
+        from ..analysis import ByRule
         from ..analysis.settings import Settings
         from ..jobs.request import Request, choose_scar, run_request
 
-        method, number = choose_scar(Settings.rule if scar is None else scar, threshold, models=True)
+        method = choose_scar(scar, threshold, protocol, dense_threshold, models=True)
+        settings = Settings(native=native, staging=staging, label=label, despite=tuple(despite or ()))
+        if isinstance(method, ByRule):
+            settings = replace(
+                settings, rule=method.name, threshold=method.parameter, protocol=method.protocol, dense_threshold=method.dense
+            )
         labels = {"cavity": cavity_label, "wall": wall_label, "scar": scar_label}
         request = Request(
-            image=image, output=output, cavity=cavity, wall=wall, scar=str(method), planes=tuple(planes or ()), force=force,
-            settings=Settings(threshold=number, native=native, staging=staging),
+            image=image, output=output, cavity=cavity, wall=wall, scar=None if isinstance(method, ByRule) else str(method),
+            planes=tuple(planes or ()), force=force, settings=settings,
             labels={name: label for name, label in labels.items() if label is not None},
             device=device, region_first=not whole_scan, mirror=mirror, roi=roi, accept_terms=accept_terms,
         )  # fmt: skip

@@ -10,8 +10,9 @@ class ThresholdCurve:
     """Scar against threshold; all arrays have one entry per threshold, ascending.
 
     `threshold_intensity` grey level; `iir` the same over the blood mean; `sd` the same in SDs above the blood mean;
-    `scar_area_pct` and `scar_pct_of_wall_volume` as in measurements.json, `scar_area_pct_wall` NaN without planes;
-    `lge_area_pct` share of the surface whose projected intensity passes (display statistic, not a measurement).
+    the shares of surface and wall as in measurements.json;
+    `lge_area_pct` share of the surface whose projected intensity passes (display statistic, not a measurement); both shares of
+    the LA wall proper NaN without planes.
     """
 
     threshold_intensity: np.ndarray
@@ -21,6 +22,7 @@ class ThresholdCurve:
     scar_area_pct_wall: np.ndarray
     scar_pct_of_wall_volume: np.ndarray
     lge_area_pct: np.ndarray
+    scar_pct_of_wall_volume_wall: np.ndarray
 
     def columns(self) -> dict[str, np.ndarray]:
         """Column name -> values, in the order of threshold_curve.csv."""

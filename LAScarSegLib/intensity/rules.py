@@ -16,6 +16,7 @@ KINGS_COLLEGE = "King's College London, as offered by CemrgApp"
 HOPMAN = "Hopman et al., European Heart Journal Cardiovascular Imaging 2022"
 BENCHMARK = "Karim et al., Journal of Cardiovascular Magnetic Resonance 2013"
 MTL_SESA = "Li et al., MICCAI 2020 (baseline)"
+CARMA = "CARMA Cardiac MRI Toolkit, University of Utah 2012"
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,6 @@ class PublishedThreshold:
     key: str
     source: str
     published_for: str
-    wall_drawn_by_hand: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,11 +140,11 @@ RULES: dict[str, Rule] = {
         Rule(
             "nsd", "Blood mean + n standard deviations", KINGS_COLLEGE, _nsd, "Blood mean + {:g} standard deviations", "mean + {:g} SD", "number of SD", 3.0,
             presets=(
-                PublishedThreshold(2.0, "benchmark-2", BENCHMARK, HAND_DRAWN, wall_drawn_by_hand=True),
+                PublishedThreshold(2.0, "benchmark-2", BENCHMARK, HAND_DRAWN),
                 PublishedThreshold(2.3, "kcl-2.3", KINGS_COLLEGE, MAX_PROJECTION),
                 PublishedThreshold(3.0, "hopman-3", HOPMAN, "the wall as segmented in that study"),
                 PublishedThreshold(3.3, "kcl-3.3", KINGS_COLLEGE, MAX_PROJECTION),
-                PublishedThreshold(4.0, "benchmark-4", BENCHMARK, HAND_DRAWN, wall_drawn_by_hand=True),
+                PublishedThreshold(4.0, "benchmark-4", BENCHMARK, HAND_DRAWN),
             ),
         ),
         Rule(
@@ -155,7 +155,7 @@ RULES: dict[str, Rule] = {
         Rule("otsu", "Otsu's threshold on the wall", MTL_SESA, _otsu),
         Rule("fwhm", "Half of the wall maximum", BENCHMARK, _fwhm),
         Rule("gmm", "Two-component Gaussian mixture", MTL_SESA, _gmm),
-        Rule("kmeans", "Brightest of four clusters (CARMA)", "CARMA Cardiac MRI Toolkit, University of Utah 2012", _kmeans),
+        Rule("kmeans", "Brightest of four clusters (CARMA)", CARMA, _kmeans),
     )
 }  # fmt: skip
 """Every rule by the name the command line takes."""

@@ -7,6 +7,7 @@ from ..analysis import Analysis, ByRule, Change, Drawn, Given, base_of
 from ..analysis.description import Stored
 from ..analysis.provenance import describe_file
 from ..errors import InputError
+from ..intensity.rules import parse_threshold
 from ..output.reading import read_result
 from ..output.writing import check_output, write_results
 from ..support.progress import Progress
@@ -19,13 +20,16 @@ class RemeasureRequest:
     """What shall be different: None or empty keeps what the result was made with.
 
     `scar` is a rule's name or a mask file; `threshold` a number or a preset's key, for that rule or else for the rule the
-    result was made with; `native` may only be added.
+    result was made with, in the reading it was made with; `protocol` another reading; `dense` the number of dense scar; `native` may only be added.
     """
 
     image: Path | None = None
     scar: str | None = None
     threshold: str | None = None
+    protocol: str | None = None
+    dense: str | None = None
     planes: tuple[Path, ...] = ()
+    despite: tuple[str, ...] = ()
     native: bool = False
     staging: str | None = None
 
@@ -48,7 +52,8 @@ def remeasure(folder: Path, request: RemeasureRequest, output: Path | None, forc
     change = Change(
         planes=read_plane_files(request.planes) or None,
         scar=_scar(stored, request),
-        settings=replace(before, native=before.native or request.native, staging=request.staging or before.staging),
+        settings=replace(before, native=before.native or request.native, staging=request.staging or before.staging,
+                         despite=(*before.despite, *request.despite)),
         files=stored.sources.files | {"image": describe_file(request.image)} if request.image else None,
     )
     analysis = stored.analyse(change, progress=progress.part(0.1, 1.0 if output is None else 0.5))
@@ -63,14 +68,19 @@ def _scar(stored: Stored, request: RemeasureRequest) -> ByRule | Given | None:
     source = stored.sources.scar
     edited = "scar" in stored.drawn or isinstance(source, Drawn)
     rule = base_of(source)
-    if request.scar is None and request.threshold is None:
-        return None
-    if request.scar is None and (edited or not isinstance(rule, ByRule)):
-        raise InputError(
-            f"The scar of this result is a mask, or was edited; a threshold ({request.threshold}) would replace it. Name "
-            "the rule with --scar to do so."
-        )
-    method, threshold = choose_scar(rule.name if request.scar is None else request.scar, request.threshold)
+    numbers = request.threshold if request.threshold is not None else request.dense
+    if request.scar is None and request.protocol is None:
+        if numbers is None:
+            return None
+        if edited or not isinstance(rule, ByRule):
+            raise InputError(
+                f"The scar of this result is a mask, or was edited; a threshold ({numbers}) would replace it. Name the protocol with "
+                "--protocol, or the rule with --scar, to do so."
+            )
+        # The usual protocol is not asked for: the reading stays the result's own.
+        kept = rule.with_threshold(rule.parameter if request.threshold is None else parse_threshold(rule.rule, request.threshold))
+        return kept if request.dense is None else replace(kept, dense=parse_threshold(rule.rule, request.dense))
+    method = choose_scar(request.scar, request.threshold, request.protocol, request.dense)
     if isinstance(method, Path):
         return Given.of(read_volume(method), stored.volume.geometry, "scar", file=describe_file(method))
-    return ByRule(method, threshold)
+    return method

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from ..analysis.settings import Settings
 from ..anatomy.masks import mask_on_grid
 from ..errors import InputError
 from ..inference.options import InferenceOptions
+from ..intensity.protocols import USUAL_PROTOCOL, find_protocol
 from ..intensity.rules import RULES, find_rule, parse_threshold
 from ..measure.quality import check_is_scan
 from ..models.bundle import Bundle, check_use
@@ -129,7 +130,7 @@ def run_request(request: Request, progress: Progress | None = None) -> Analysis:
     options = InferenceOptions(request.device, request.region_first, _region_of_interest(volumes), request.mirror)
     sources = {name: ToRun(source, options) if isinstance(source, Bundle) else volumes.get(name) for name, source in chosen.items()}
     if chosen["scar"] is None:
-        sources["scar"] = ByRule(_method(request), request.settings.threshold)
+        sources["scar"] = ByRule.of_settings(_with_rule(request))
     start = MODELS_SHARE if bundles else READING_SHARE
     end = start + (1.0 - start) * (ANALYSIS_SHARE - READING_SHARE) / (1.0 - READING_SHARE)
     analysis = analyse(
@@ -159,15 +160,26 @@ def terms_to_accept(request: Request) -> tuple[Bundle, ...]:
 def _checked_sources(request: Request) -> dict[str, Path | Bundle | None]:
     """Where `cavity` and `scar` come from: a mask file, a model that finds it, or (scar) None for a rule; and the output is free."""
     check_analysis_folder(request.output, request.force) if request.analysis else check_output(request.output, request.force)
-    sources = {"cavity": _cavity_source(request.cavity), "scar": _scar_source(_method(request))}
+    sources = {"cavity": _cavity_source(request.cavity), "scar": _checked_scar(request)}
     for name, source in sources.items():
         if isinstance(source, Bundle):
             check_use(source.card, stage=name)
     return sources
 
 
-def _method(request: Request) -> str:
-    return request.settings.rule if request.scar is None else request.scar
+def _with_rule(request: Request) -> Settings:
+    """The settings, with the rule that the request names."""
+    return request.settings if request.scar is None else replace(request.settings, rule=request.scar)
+
+
+def _checked_scar(request: Request) -> Path | Bundle | None:
+    source = None if request.scar is None else _scar_source(request.scar)
+    if source is None:
+        # A protocol or threshold that can't be is refused before anybody waits for a scan to be read.
+        ByRule.of_settings(_with_rule(request))
+    elif request.settings.protocol is not None:
+        raise InputError(f"A protocol ({request.settings.protocol}) says how scar is found, and so does '{request.scar}'. Leave one of them out.")
+    return source
 
 
 def _region_of_interest(volumes: dict[str, Volume]) -> Box | None:
@@ -226,19 +238,29 @@ def _find_model(name: str, complaint: str) -> Bundle:
         raise InputError(f"{complaint}. {error}") from None
 
 
-def choose_scar(scar: str, threshold: str | None, models: bool = False) -> tuple[str | Path, float | None]:
-    """A rule's name with its threshold, or a mask file (then without): from what a person typed. With `models` also a model's name.
+def choose_scar(
+    scar: str | None, threshold: str | None, protocol: str | None = None, dense: str | None = None, models: bool = False
+) -> ByRule | Path | str:
+    """How scar is found, from what a person typed: a rule in its reading, a mask file, or with `models` also a model's name.
 
-    Raises `InputError` for an unknown rule or file, or a threshold the rule can't use.
+    Nothing said is the usual protocol (ARCHITECTURE, "Protocols"); a rule without a protocol looks at the voxels of the wall.
+
+    Raises
+    ------
+    InputError
+        an unknown rule, protocol or file, thresholds that can't be used, or several ways at once.
     """
-    source = _scar_source(scar, models)
+    source = None if scar is None else _scar_source(scar, models)
     if source is None:
-        return scar, parse_threshold(find_rule(scar), threshold)
+        name = find_protocol(protocol or USUAL_PROTOCOL).rule if scar is None else scar
+        numbers = [parse_threshold(find_rule(name), text) for text in (threshold, dense)]
+        return ByRule(name, numbers[0], (protocol or USUAL_PROTOCOL) if scar is None else protocol, numbers[1])
     is_model = isinstance(source, Bundle)
-    if threshold is not None:
-        given = f"'{scar}' is a model, which has its own" if is_model else f"the scar is given as a mask ({source})"
-        raise InputError(f"A threshold ({threshold}) needs a rule, but {given}. Leave one of them out.")
-    return (scar if is_model else source), None
+    for what, value in (("protocol", protocol), ("threshold", threshold), ("threshold of dense scar", dense)):
+        if value is not None:
+            given = f"'{scar}' is a model, which has its own" if is_model else f"the scar is given as a mask ({source})"
+            raise InputError(f"A {what} ({value}) needs a rule, but {given}. Leave one of them out.")
+    return scar if is_model else source
 
 
 def read_plane_files(paths: tuple[Path, ...]) -> tuple[CutPlane, ...]:

@@ -1,7 +1,8 @@
 """`python -m LAScarSegLib.jobs.worker REQUEST.json`: one job in a process of its own, for Slicer.
 
 Needs no more than NumPy, SciPy, SimpleITK and VTK. Progress goes to stdout as JSON lines `{"stage", "fraction", "message"}`;
-the last line is `{"result": FOLDER}` or `{"error": MESSAGE, "exit_code": N}`. When whoever started it closes its standard
+the last line is `{"result": FOLDER}` or `{"error": MESSAGE, "exit_code": N}`, with
+`"stops": CODES` where one may go on despite them. When whoever started it closes its standard
 input or dies, the worker stops and leaves nothing behind; so it does after a line `cancel` and after SIGTERM.
 
 `--serve` instead of a file: the files' paths come through standard input, one a line, and each job ends with its last line.
@@ -20,7 +21,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from ..errors import Cancelled, InputError, as_lascarseg_error
+from ..errors import Cancelled, InputError, Stopped, as_lascarseg_error
 from ..support.interruption import Stop, leave, watch_signals
 from ..support.progress import Progress
 
@@ -84,7 +85,8 @@ def _run(path: Path, stop: Stop) -> int:
         stop.finish()
         if not isinstance(reported, Cancelled) and reported is not error:
             logging.exception("The analysis failed")
-        _say({"error": str(reported), "exit_code": reported.exit_code})
+        stops = {"stops": list(reported.codes)} if isinstance(reported, Stopped) else {}
+        _say({"error": str(reported), "exit_code": reported.exit_code} | stops)
         return reported.exit_code
     # The result is there; whoever wants to stop the work now is too late.
     stop.finish()

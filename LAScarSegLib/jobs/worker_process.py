@@ -45,12 +45,14 @@ class Start:
 
 @dataclass(frozen=True)
 class JobEvent:
-    """What a worker says: `kind` is `progress` (with `stage` and `fraction`), `result` (`message` is the folder) or `error`."""
+    """What a worker says: `kind` is `progress` (with `stage` and `fraction`), `result` (`message` is the folder) or `error`, with the
+    codes of the `stops` that one may go on despite."""
 
     kind: str
     message: str
     stage: str = ""
     fraction: float = 0.0
+    stops: tuple[str, ...] = ()
 
 
 class WarmWorker:
@@ -222,7 +224,7 @@ class WorkerJob:
             if "result" in content:
                 self._last = JobEvent("result", str(content["result"]))
             elif "error" in content:
-                self._last = JobEvent("error", str(content["error"]))
+                self._last = JobEvent("error", str(content["error"]), stops=tuple(map(str, content.get("stops", ()))))
                 self._failed = content.get("exit_code") != InputError.exit_code
             else:
                 return JobEvent("progress", str(content["message"]), str(content["stage"]), float(content["fraction"]))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ..intensity.rules import Rule
 from .numbers import NUMBERS, Quantity
-from .sample import CavityCounts, Sample
+from .sample import CavityCounts, Levels, Sample
 
 
 def grey_level_of(sample: Sample, rule: Rule | None, parameter: float | None) -> float | None:
@@ -13,7 +13,7 @@ def grey_level_of(sample: Sample, rule: Rule | None, parameter: float | None) ->
 
 
 def measurements(
-    samples: Sequence[Sample], grey_levels: Sequence[float | None], parameter: float | None, staging: str | None
+    samples: Sequence[Sample], levels: Sequence[Levels], staging: str | None, names: Sequence[str] = ()
 ) -> dict[str, Quantity]:
     """Every key of measurements.json with its value and its perturbation range.
 
@@ -21,18 +21,23 @@ def measurements(
     ----------
     samples
         the cavity as it is, then shifted or with another blood pool; `low` and `high` are the extremes over all of them.
-    grey_levels
-        above which wall is scar, for each sample; None where the scar is a mask.
-    parameter
-        the rule's number, None without one.
+    levels
+        above which wall is scar and dense scar, for each sample.
     staging
         which Utah stages; None when the scan was not declared native.
+    names
+        what was done to each sample after the first, in words, for the ends of the range.
     """
-    every = [CavityCounts(sample, level, parameter, staging) for sample, level in zip(samples, grey_levels, strict=True)]
+    every = [CavityCounts(sample, level, staging) for sample, level in zip(samples, levels, strict=True)]
+    named = ("", *(names or [""] * (len(every) - 1)))
     result = {}
     for number in NUMBERS:
         values = [None if (value := number.count(counted)) is None else value if number.roman else float(value) for counted in every]
-        known = [value for value in values if value is not None]
-        ranged = number.ranged and len(every) > 1 and values[0] is not None
-        result[number.key] = Quantity(values[0], number.unit, min(known) if ranged else None, max(known) if ranged else None)
+        if not number.ranged or len(every) == 1 or values[0] is None:
+            result[number.key] = Quantity(values[0], number.unit)
+            continue
+        known = [(value, by) for value, by in zip(values, named) if value is not None]
+        # Of equal ends the value itself comes first, and says that nothing was lower, or higher.
+        (low, low_by), (high, high_by) = min(known, key=lambda end: end[0]), max(known, key=lambda end: end[0])
+        result[number.key] = Quantity(values[0], number.unit, low, high, low_by, high_by)
     return result

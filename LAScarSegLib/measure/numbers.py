@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 DASH = "–"
 UNIT_TEXT = {"cm2": "cm²", "a.u.": "grey levels"}
+PARAMETERS = ("threshold", "threshold_dense")
+"""The numbers that count what the rule says."""
 UTAH_LIMITS_PCT = {"utah": (10.0, 20.0, 30.0), "utah2010": (5.0, 20.0, 35.0)}
 """Upper ends of stages I–III in % of wall volume: as in DECAAF (Marrouche et al., JAMA 2014), and as in Mahnkopf et al.,
 Heart Rhythm 2010."""
@@ -26,12 +28,17 @@ VOXEL_SUM = ("126030", "DCM", "Sum of segmented voxel volumes")
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number with its unit; `low` and `high` are its perturbation range (not a confidence interval). None: not computed."""
+    """A number with its unit; `low` and `high` are its perturbation range (not a confidence interval). None: not computed.
+
+    `low_by` and `high_by` say which perturbation an end comes from; "" where no perturbation goes beyond the value itself.
+    """
 
     value: float | None
     unit: str
     low: float | None = None
     high: float | None = None
+    low_by: str = ""
+    high_by: str = ""
 
     def to_json(self) -> dict[str, object]:
         return {"value": self.value, "unit": self.unit, "low": self.low, "high": self.high}
@@ -71,6 +78,14 @@ class Number:
         """The unit as it is printed: "cm²" for "cm2"."""
         return UNIT_TEXT.get(self.unit, self.unit)
 
+    def unit_on(self, parameter_name: str | None) -> str:
+        """The unit in a file; of a rule's parameter what it counts: "IIR", "number of SD"."""
+        return (parameter_name or "") if self.key in PARAMETERS else self.unit
+
+    def unit_for_people(self, parameter_name: str | None) -> str:
+        """The same as it is printed."""
+        return self.unit_on(parameter_name) if self.key in PARAMETERS else self.unit_text
+
     def text(self, value: float | None) -> str:
         """The number with its usual decimals, a stage as "II", a dash for what was not computed."""
         if value is None:
@@ -91,38 +106,93 @@ def utah_stage(scar_pct_of_wall_volume: float, staging: str) -> int:
     return 1 + sum(scar_pct_of_wall_volume > limit for limit in UTAH_LIMITS_PCT[staging])
 
 
-def _share(code: str, meaning: str) -> Code:
+def _private(code: str, meaning: str) -> Code:
     return (code, PRIVATE_SCHEME, meaning)
+
+
+def _stage(share: float | None, staging: str | None) -> int | None:
+    return None if share is None or staging is None else utah_stage(share, staging)
 
 
 NUMBERS: list[Number] = [
     Number(
-        "scar_area_pct", "Scar, share of the LA surface", "%", 1, lambda on: 100.0 * on.scar_area_mm2 / on.area_mm2,
-        Coding("scar", _share("ScarSurfacePct", "Scar, share of the left atrial surface")),
+        "scar_area_pct_wall", "Scar, share of the LA wall inside the cut planes", "%", 1, lambda on: on.area_pct_of_wall(on.scar),
+        Coding("scar", _private("ScarWallSurfPct", "Scar, share of the left atrial wall's surface")),
     ),
     Number(
-        "scar_area_pct_wall", "Scar, share of the LA wall inside the cut planes", "%", 1,
-        lambda on: 100.0 * on.scar_area_on_wall_mm2 / on.area_of_wall_mm2 if on.sample.has_planes and on.area_of_wall_mm2 > 0 else None,
-        Coding("scar", _share("ScarWallSurfPct", "Scar, share of the left atrial wall's surface")),
-    ),
-    Number("scar_area_cm2", "Scar area", "cm2", 1, lambda on: on.scar_area_mm2 / 100.0, Coding("scar", AREA)),
-    Number(
-        "scar_volume_ml", "Scar volume", "mL", 2, lambda on: on.scar_voxels * on.sample.voxel_volume_ml,
-        Coding("scar", VOLUME, VOXEL_SUM),
+        "scar_area_pct", "Scar, share of the LA surface", "%", 1, lambda on: on.area_pct(on.scar),
+        Coding("scar", _private("ScarSurfacePct", "Scar, share of the left atrial surface")),
     ),
     Number(
-        "scar_pct_of_wall_volume", "Scar, share of the wall volume", "%", 2, lambda on: on.scar_pct_of_wall_volume,
-        Coding("scar", _share("ScarWallVolPct", "Scar, share of the left atrial wall's volume")),
+        "dense_scar_area_pct_wall", "Dense scar, share of the LA wall inside the cut planes", "%", 1, lambda on: on.area_pct_of_wall(on.dense),
+        Coding("scar", _private("DenseWallSurfPct", "Dense scar, share of the left atrial wall's surface")),
     ),
-    Number("la_volume_ml", "LA volume", "mL", 1, lambda on: on.sample.la_volume_ml, Coding("cavity", VOLUME)),
-    Number("la_surface_area_cm2", "LA surface area", "cm2", 1, lambda on: on.area_mm2 / 100.0, Coding("cavity", AREA)),
     Number(
-        "wall_volume_ml", "Wall volume", "mL", 1, lambda on: on.sample.wall_intensity.size * on.sample.voxel_volume_ml,
-        Coding("wall", VOLUME, VOXEL_SUM),
+        "dense_scar_area_pct", "Dense scar, share of the LA surface", "%", 1, lambda on: on.area_pct(on.dense),
+        Coding("scar", _private("DenseSurfacePct", "Dense scar, share of the left atrial surface")),
+    ),
+    Number(
+        "scar_area_cm2_wall", "Scar area inside the cut planes", "cm2", 1, lambda on: on.area_cm2(on.on_wall(on.scar)),
+        Coding("scar", _private("ScarWallArea", "Area of scar on the left atrial wall")),
+    ),
+    Number("scar_area_cm2", "Scar area", "cm2", 1, lambda on: on.area_cm2(on.scar), Coding("scar", AREA)),
+    Number(
+        "dense_scar_area_cm2_wall", "Dense scar area inside the cut planes", "cm2", 1, lambda on: on.area_cm2(on.on_wall(on.dense)),
+        Coding("scar", _private("DenseWallArea", "Area of dense scar on the left atrial wall")),
+    ),
+    Number(
+        "dense_scar_area_cm2", "Dense scar area", "cm2", 1, lambda on: on.area_cm2(on.dense),
+        Coding("scar", _private("DenseArea", "Area of dense scar")),
+    ),
+    Number(
+        "scar_volume_ml_wall", "Scar volume inside the cut planes", "mL", 2, lambda on: on.volume_ml(on.scar_voxels_on_wall),
+        Coding("scar", _private("ScarWallVolume", "Volume of scar in the left atrial wall")),
+    ),
+    Number(
+        "scar_volume_ml", "Scar volume", "mL", 2, lambda on: on.volume_ml(on.scar_voxels), Coding("scar", VOLUME, VOXEL_SUM)
+    ),
+    Number(
+        "dense_scar_volume_ml", "Dense scar volume", "mL", 2,
+        lambda on: None if on.dense_in_wall is None else on.volume_ml(int(on.dense_in_wall.sum())),
+        Coding("scar", _private("DenseVolume", "Volume of dense scar")),
+    ),
+    Number(
+        "scar_pct_of_wall_volume_wall", "Scar, share of the wall volume inside the cut planes", "%", 1,
+        lambda on: on.scar_pct_of_wall_volume_proper,
+        Coding("scar", _private("ScarProperVolPct", "Scar, share of the left atrial wall inside the cut planes")),
+    ),
+    Number(
+        "scar_pct_of_wall_volume", "Scar, share of the wall volume", "%", 1, lambda on: on.scar_pct_of_wall_volume,
+        Coding("scar", _private("ScarWallVolPct", "Scar, share of the left atrial wall's volume")),
+    ),
+    Number(
+        "utah_stage_wall", "Utah-style stage inside the cut planes (native only)", "", 0,
+        lambda on: _stage(on.scar_pct_of_wall_volume_proper, on.staging), roman=True, comparable=False,
     ),
     Number(
         "utah_stage", "Utah-style stage (native scans only)", "", 0,
-        lambda on: None if on.staging is None else utah_stage(on.scar_pct_of_wall_volume, on.staging), roman=True, comparable=False,
+        lambda on: _stage(on.scar_pct_of_wall_volume, on.staging), roman=True, comparable=False,
+    ),
+    Number(
+        "la_wall_area_cm2", "LA wall area inside the cut planes", "cm2", 1,
+        lambda on: on.area_cm2(on.sample.counts_as_wall) if on.sample.has_planes else None,
+        Coding("cavity", _private("WallArea", "Area of the left atrial wall inside the cut planes")),
+    ),
+    Number(
+        "la_surface_area_cm2", "LA surface area", "cm2", 1, lambda on: on.sample.vertex_area_mm2.sum() / 100.0, Coding("cavity", AREA)
+    ),
+    Number(
+        "unmeasured_area_pct", "Surface that could not be measured", "%", 1, lambda on: on.unmeasured_pct,
+        Coding("cavity", _private("UnmeasuredPct", "Share of the surface that could not be measured")),
+    ),
+    Number("la_volume_ml", "LA volume", "mL", 1, lambda on: on.sample.la_volume_ml, Coding("cavity", VOLUME)),
+    Number(
+        "wall_volume_ml_wall", "Wall volume inside the cut planes", "mL", 1, lambda on: on.volume_ml(on.wall_voxels_proper),
+        Coding("wall", _private("WallProperVolume", "Volume of the left atrial wall inside the cut planes")),
+    ),
+    Number(
+        "wall_volume_ml", "Wall volume", "mL", 1, lambda on: on.volume_ml(on.sample.wall_intensity.size),
+        Coding("wall", VOLUME, VOXEL_SUM),
     ),
     Number(
         "blood_pool_mean", "Blood pool, mean intensity", "a.u.", 1, lambda on: on.sample.blood.mean, Coding("cavity", derivation=MEAN)
@@ -131,9 +201,21 @@ NUMBERS: list[Number] = [
         "blood_pool_sd", "Blood pool, standard deviation", "a.u.", 1, lambda on: on.sample.blood.sd,
         Coding("cavity", derivation=STANDARD_DEVIATION),
     ),
-    Number("threshold", "Threshold (the rule's parameter)", "", 2, lambda on: on.parameter, ranged=False, comparable=False),
-    Number("threshold_intensity", "Threshold (grey level)", "a.u.", 1, lambda on: on.grey_level),
+    Number("threshold", "Threshold (the rule's parameter)", "", 2, lambda on: on.levels.parameter, ranged=False, comparable=False),
+    Number(
+        "threshold_dense", "Threshold of dense scar (the rule's parameter)", "", 2, lambda on: on.levels.dense_parameter, ranged=False,
+        comparable=False,
+    ),
+    Number("threshold_intensity", "Threshold (grey level)", "a.u.", 1, lambda on: on.levels.scar),
 ]  # fmt: skip
 """Every number in the order in which it is shown. Add one here: every front end reads this list, and nothing else."""
-HEADLINE = next(number for number in NUMBERS if number.key == "scar_area_pct")
-"""The number that stands first everywhere."""
+ON_WALL, ON_SURFACE = "scar_area_pct_wall", "scar_area_pct"
+
+
+def find_number(key: str) -> Number:
+    return next(number for number in NUMBERS if number.key == key)
+
+
+def headline_key(measurements: Mapping[str, Quantity]) -> str:
+    """The number that stands first everywhere: the share of the LA wall proper where planes tell which that is."""
+    return ON_WALL if measurements[ON_WALL].value is not None else ON_SURFACE

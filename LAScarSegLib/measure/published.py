@@ -11,13 +11,16 @@ from .sample import Sample
 
 @dataclass(frozen=True)
 class PublishedScar:
-    """A published threshold on one scan and its wall: as intensity ratio to blood, and the shares of surface and wall above it."""
+    """A published threshold on one scan, in the reading of the result: as intensity ratio to blood, and the shares above it.
+
+    `area_pct` of the surface and `volume_pct` of the wall's volume: of the LA wall proper where planes tell which that is.
+    """
 
     rule: Rule
     preset: PublishedThreshold
     iir: float
-    scar_area_pct: float
-    scar_pct_of_wall_volume: float
+    area_pct: float
+    volume_pct: float
 
     @property
     def label(self) -> str:
@@ -29,7 +32,9 @@ def published_scars(sample: Sample) -> tuple[PublishedScar, ...]:
     """Every published threshold of every rule, by the intensity ratio it means on this scan; exact, not read off the curve."""
     known = [(rule, preset) for rule in RULES.values() for preset in rule.presets]
     levels = np.array([rule.grey_level(sample.intensities, preset.value) for rule, preset in known])
-    areas, volumes = share_above(sample.wall_peak, sample.vertex_area_mm2, levels), share_above(sample.wall_intensity, None, levels)
+    on = sample.counts_as_wall if sample.has_planes else slice(None)
+    areas = share_above(sample.surface_value[on], sample.vertex_share[on], levels)
+    volumes = share_above(sample.wall_value[sample.is_wall_voxel], None, levels)
     found = [
         PublishedScar(rule, preset, float(level / sample.blood.mean), float(area), float(volume))
         for (rule, preset), level, area, volume in zip(known, levels, areas, volumes, strict=True)

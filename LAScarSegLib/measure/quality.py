@@ -5,6 +5,7 @@ import numpy as np
 from ..errors import InputError
 from ..intensity.blood_pool import BloodPool
 from ..support.flags import NOTE, WARNING, QualityFlag
+from ..surface.surface import Surface
 from ..volumes.files import COMPUTED
 from ..volumes.volume import Geometry, Volume
 
@@ -25,6 +26,8 @@ MAX_SPACING_MM, MIN_SPACING_MM = 20.0, 0.05
 """Beyond these a header is in another unit."""
 MAX_SLICE_MM = 5.0
 """LGE scans of the atrium have 1.25–4 mm slices; a 2.5 mm wall is lost in thicker ones."""
+THICK_AS_WALL_MM, LIES_ALONG_DEG = 2.0, 45.0
+"""Atrial walls are 1–3 mm thick; within this angle a wall lies rather along a slice than across it."""
 MAX_BLOOD_CV = 0.2
 MIN_WALL_SPREAD = 1.2
 """SD of the wall over SD of the blood: 1.3–3.3 on 40 scans of the 2018 challenge; 1 is a wall that looks like blood."""
@@ -34,7 +37,7 @@ MAX_EXCLUDED_SHARE = 0.6
 """Veins, appendage and mitral valve together are less than this share of the surface."""
 MAX_BEYOND_MITRAL_MM = 15.0
 """The annulus is a saddle less than 10 mm high, and a plane is clicked to a few millimetres: what reaches further is ventricle."""
-MAX_BARE_SHARE = 0.1
+MAX_UNMEASURED_PCT = 10.0
 """Surface without wall in front of it: none of it on scans of the 2018 challenge, 13–20 % where slices are thicker than the wall."""
 MIN_LEVEL_SD = 2.0
 """A threshold nearer to blood than this is nearer than any of the benchmark's (Karim et al., JCMR 2013: 2 to 4 SD)."""
@@ -156,9 +159,14 @@ def check_intensities(blood: BloodPool, wall_intensity: np.ndarray) -> tuple[Qua
     return tuple(flags)
 
 
-def check_level(grey_level: float | None, blood: BloodPool) -> tuple[QualityFlag, ...]:
-    """Say that a threshold lies within the blood pool's own noise; None (scar given as a mask) has none."""
-    if grey_level is None or blood.sd == 0:
+def check_level(grey_level: float | None, blood: BloodPool, brightest: float) -> tuple[QualityFlag, ...]:
+    """Say that a threshold lies within the blood pool's own noise, or above all that is compared with it; None (a mask) has none."""
+    if grey_level is None:
+        return ()
+    if grey_level >= brightest > -np.inf:
+        message = f"The threshold (grey level {grey_level:.4g}) lies above everything it is compared with (at most {brightest:.4g}): it finds no scar anywhere."
+        return (QualityFlag("threshold_above_all", message),)
+    if blood.sd == 0:
         return ()
     distance = (grey_level - blood.mean) / blood.sd
     if distance >= MIN_LEVEL_SD - LEVEL_ROUNDING_SD:
@@ -179,15 +187,30 @@ def check_volume(la_volume_ml: float) -> tuple[QualityFlag, ...]:
     return (QualityFlag("la_volume_unusual", message),)
 
 
-def check_bare_surface(bare_share: float, reach_mm: float) -> tuple[QualityFlag, ...]:
-    """Flag surface that no intensity rule can call scar, because no wall voxel lies along its normal; `bare_share` in 0…1."""
-    if bare_share <= MAX_BARE_SHARE:
+def check_unmeasured(unmeasured_pct: float, reach_mm: float) -> tuple[QualityFlag, ...]:
+    """Flag surface of which nothing is known, because no wall lies along its normal, or because the scan ends; in % of the surface."""
+    if unmeasured_pct <= MAX_UNMEASURED_PCT:
         return ()
     message = (
-        f"{100 * bare_share:.0f} % of the LA surface has no wall voxel within {reach_mm:g} mm, so a threshold finds no scar there and its "
-        "share of the surface reads low: slices are thicker than the wall, the image ends there, or the wall mask does not reach."
+        f"{unmeasured_pct:.0f} % of the surface was not measured, which does not mean that it is free of scar: no wall lies within {reach_mm:g} mm of it "
+        "along the normal. Slices or voxels are thicker than the wall, the image ends there, or the wall mask does not reach."
     )
     return (QualityFlag("surface_without_wall", message),)
+
+
+def check_slices(geometry: Geometry, surface: Surface) -> tuple[QualityFlag, ...]:
+    """Say how much of the wall lies along slices that are about as thick as it, and is averaged with what lies beside it."""
+    slices = int(np.argmax(geometry.spacing))
+    spacing = geometry.spacing[slices]
+    if spacing < THICK_AS_WALL_MM or spacing > MAX_SLICE_MM:
+        return ()
+    along = np.abs(surface.normals @ geometry.rotation[:, slices]) > np.cos(np.deg2rad(LIES_ALONG_DEG))
+    area = surface.vertex_area_mm2
+    message = (
+        f"Slices {spacing:g} mm apart are about as thick as the wall: where it lies along them ({100 * area[along].sum() / area.sum():.0f} % of the "
+        "LA surface, roof and floor of axial scans) it is averaged with what lies beside it, and scar there is under-read."
+    )
+    return (QualityFlag("roof_and_floor", message),)
 
 
 def check_scar_area(scar_area_pct: float) -> tuple[QualityFlag, ...]:

@@ -21,13 +21,27 @@ def write_json(content: Any, path: Path) -> None:
 
 
 def write_measurements_csv(analysis: Analysis, path: Path) -> None:
-    """Columns key, label, value, unit, low, high; one row for each quantity; empty where not computed."""
-    rows = [["key", "label", "value", "unit", "low", "high"]]
+    """Columns key, label, value, unit, low, high; what the table is about, then one row for each quantity, empty where not computed."""
+    rows = [["key", "label", "value", "unit", "low", "high"], *([key, label, text, "", "", ""] for key, label, text in about(analysis))]
     for number in NUMBERS:
         quantity = analysis.measurements[number.key]
         cells = ["" if plain(cell) is None else repr(plain(cell)) for cell in (quantity.value, quantity.low, quantity.high)]
-        rows.append([number.key, number.label, cells[0], quantity.unit, *cells[1:]])
+        rows.append([number.key, number.label, cells[0], number.unit_on(analysis.method.parameter_name), *cells[1:]])
     _write_csv(rows, path)
+
+
+def about(analysis: Analysis) -> list[tuple[str, str, str]]:
+    """(key, label, text): which case and scan, how scar was found, whether it is a simulation."""
+    image = analysis.sources.inputs.get("image")
+    return [
+        ("case", "Case", analysis.settings.label),
+        ("image", "Scan", Path(image["path"]).name if image else ""),
+        ("protocol", "Protocol", analysis.method.protocol or ""),
+        ("method", "Method", analysis.method.label),
+        ("cavity", "Cavity", analysis.origins["cavity"].words),
+        ("headline", "Key of the first number", analysis.headline.number.key),
+        ("simulated", "Simulated, not a patient", "yes" if analysis.provenance["simulated"] else "no"),
+    ]
 
 
 def write_curve_csv(analysis: Analysis, path: Path) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 from .. import __version__
 from ..analysis import Analysis
 from ..analysis.method import describe_cavity
-from ..measure.numbers import DASH, HEADLINE, NUMBERS, Number, Quantity
+from ..measure.numbers import DASH, NUMBERS, Number, Quantity
+from ..intensity.protocols import PROTOCOLS
 from ..measure.published import published_scars
-from ..support.flags import QualityFlag
+from ..support.flags import QualityFlag, gravest_first
 from ..support.resources import require_package, resource_path
 from .figures import FIGURES
 
@@ -38,13 +39,15 @@ def render_report(analysis: Analysis, figures: Path, notes: Sequence[QualityFlag
     pictures = _pictures(analysis, figures)
     return environment.get_template("report.html.j2").render(
         title=_title(analysis),
+        case=analysis.settings.label,
         headline=_headline(analysis),
         cavity=describe_cavity(analysis.sources.cavity),
         method=_method(analysis),
-        flags=[flag for flag in (*analysis.flags, *notes) if flag.code != SAID_ELSEWHERE],
+        flags=gravest_first(flag for flag in (*analysis.flags, *notes) if flag.code != SAID_ELSEWHERE),
         planes=analysis.planes,
         simulated=bool(analysis.provenance.get("simulated")),
-        measurements=[_row(number, analysis.measurements[number.key]) for number in NUMBERS],
+        measurements=_rows(analysis),
+        others=_others(analysis),
         lead_figures=pictures[:1],
         figures=pictures[1:],
         presets=_presets(analysis),
@@ -83,29 +86,54 @@ def _title(analysis: Analysis) -> str:
 
 
 def _headline(analysis: Analysis) -> dict[str, str]:
-    quantity = analysis.measurements[HEADLINE.key]
-    area = analysis.measurements["scar_area_cm2"].value
-    square_cm = "" if area is None else f"{area:.1f} cm²"
-    return {"value": HEADLINE.text(quantity.value), "range": HEADLINE.range_text(quantity), "area": square_cm}
+    found = analysis.headline
+    words = {"of": "left-atrial wall" if found.of == "LA wall" else "left-atrial surface", "ends": found.ends, "others": analysis.others_line}
+    dense = _dense(analysis)
+    return {"value": found.number.text(found.quantity.value), "range": found.range, "area": found.area_text, "dense": dense} | words
+
+
+def _dense(analysis: Analysis) -> str:
+    """"7.3 % is dense scar (6.8 cm²)", of the same surface; empty without a second threshold."""
+    end = "_wall" if analysis.headline.of == "LA wall" else ""
+    share, area = (analysis.measurements[f"dense_scar_{what}{end}"].value for what in ("area_pct", "area_cm2"))
+    return "" if share is None or area is None else f"{share:.1f} % is dense scar ({area:.1f} cm²)"
 
 
 def _method(analysis: Analysis) -> dict[str, str | bool]:
     method = analysis.method
     level = method.threshold_intensity
+    protocol = PROTOCOLS[method.protocol] if method.protocol else None
     return {
         "label": method.label,
         "level": "" if level is None else f"{level:.4g}",
         "preset": method.preset or "",
         "source": method.source,
         "calibrated": method.calibrated,
+        "because": "; ".join(method.not_calibrated_because),
+        "as_published": protocol.as_published if protocol else "",
+        "differs": protocol.differs if protocol else "",
         "is_rule": method.is_rule,
         "published_for": method.published_for or "",
         "wall": "the wall mask that was given" if method.wall_given else f"0–{analysis.settings.wall_outside_mm:g} mm outside the cavity",
     }
 
 
-def _row(number: Number, quantity: Quantity) -> dict[str, str]:
-    unit = "" if quantity.value is None else number.unit_text
+def _rows(analysis: Analysis) -> list[dict[str, str]]:
+    """The numbers that were computed, in the order in which they are shown, then the names of the others."""
+    known = [(number, analysis.measurements[number.key]) for number in NUMBERS]
+    return [_row(number, quantity, analysis.method.parameter_name) for number, quantity in known]
+
+
+def _others(analysis: Analysis) -> list[dict[str, str]]:
+    """What the other published protocols find on this scan."""
+    return [
+        {"name": other.label, "share": f"{other.area_pct:.1f}", "source": PROTOCOLS[other.protocol].source, "how": PROTOCOLS[other.protocol].title}
+        for other in analysis.other_protocols
+    ]
+
+
+def _row(number: Number, quantity: Quantity, parameter_name: str | None) -> dict[str, str]:
+    unit = "" if quantity.value is None else number.unit_for_people(parameter_name)
     return {"label": number.label, "value": number.text(quantity.value), "unit": unit, "range": number.range_text(quantity)}
 
 
@@ -126,6 +154,6 @@ def _presets(analysis: Analysis) -> list[dict[str, str | bool]]:
     for scar in published_scars(analysis.samples[0]):
         chosen = method.is_rule and method.name == scar.rule.name and abs(level - scar.iir * blood.mean) < 1e-6 * blood.mean
         row = {"name": scar.label, "source": scar.preset.source, "published_for": scar.preset.published_for, "chosen": chosen}
-        numbers = {"ratio": f"{scar.iir:.2f}", "area": f"{scar.scar_area_pct:.1f}", "volume": f"{scar.scar_pct_of_wall_volume:.2f}"}
+        numbers = {"ratio": f"{scar.iir:.2f}", "area": f"{scar.area_pct:.1f}", "volume": f"{scar.volume_pct:.1f}"}
         rows.append(row | numbers)
     return rows

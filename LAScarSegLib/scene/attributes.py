@@ -7,7 +7,7 @@ from typing import Any
 from .. import __version__
 from ..analysis import Analysis
 from ..analysis.description import describe
-from ..measure.numbers import HEADLINE
+from ..measure.numbers import ON_SURFACE, ON_WALL
 
 VERSION = "LAScarSeg.version"
 METHOD = "LAScarSeg.method"
@@ -18,21 +18,25 @@ PROVENANCE = "LAScarSeg.provenance"
 MEASUREMENTS = "LAScarSeg.measurements"
 SOURCES = "LAScarSeg.sources"
 """What the result follows from, beside the scan and the networks' probabilities (`analysis.description`)."""
-HEADLINE_ATTRIBUTE = f"LAScarSeg.{HEADLINE.key}"
+LABEL = "LAScarSeg.label"
+PROTOCOL = "LAScarSeg.protocol"
+HEADLINE = "LAScarSeg.headline"
 
 
 def attributes(analysis: Analysis) -> dict[str, str | None]:
     """What every result node carries; None where the method has no such number."""
     method = analysis.method
-    headline = analysis.measurements[HEADLINE.key].value
+    shares = {f"LAScarSeg.{key}": analysis.measurements[key].value for key in (ON_WALL, ON_SURFACE)}
     return {
         VERSION: __version__,
         METHOD: method.name,
         THRESHOLD: None if method.parameter is None else f"{method.parameter:.6g}",
         THRESHOLD_INTENSITY: None if method.threshold_intensity is None else f"{method.threshold_intensity:.6g}",
-        HEADLINE_ATTRIBUTE: None if headline is None else f"{headline:.6g}",
         SETTINGS: json.dumps(analysis.settings.to_json(), ensure_ascii=False),
-    }
+        LABEL: analysis.settings.label or None,
+        PROTOCOL: method.protocol,
+        HEADLINE: analysis.headline.number.key,
+    } | {name: None if share is None else f"{share:.6g}" for name, share in shares.items()}
 
 
 def annotate(analysis: Analysis, nodes: Iterable[Any], measurements_node: Any) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ..surface.surface import CLASS_BORDER, CLASS_DENSE, CLASS_NONE, CLASS_NOT_MEASURED
 from .mrml import find_or_add
 
 RGB = tuple[float, float, float]
@@ -15,6 +16,8 @@ LEFT_ATRIUM: RGB = (203 / 255, 108 / 255, 81 / 255)
 # (Okabe and Ito 2008, https://jfly.uni-koeln.de/color/).
 HEALTHY: RGB = (174 / 255, 203 / 255, 224 / 255)
 SCAR: RGB = (207 / 255, 58 / 255, 18 / 255)
+BORDER_SCAR: RGB = (242 / 255, 176 / 255, 78 / 255)
+NOT_MEASURED: RGB = (63 / 255, 74 / 255, 80 / 255)
 LEFT_OUT: RGB = (141 / 255, 141 / 255, 141 / 255)
 WALL: RGB = (255 / 255, 209 / 255, 102 / 255)
 
@@ -42,6 +45,25 @@ REGIONS: dict[int, tuple[str, RGB]] = {
 def scar_table(scene: Any) -> Any:
     """The colour node of the array `Scar`: two entries, 0 without scar and 1 scar. No threshold shows that a wall is healthy."""
     return _table(scene, "scar_colours", "LA scar colours", np.array([HEALTHY, SCAR]), ("no scar found", "scar"))
+
+
+def class_table(scene: Any, present: Iterable[int], has_dense: bool) -> Any:
+    """The colour node of the array `ScarClass`; a legend lists the classes that are `present`."""
+    names = {
+        CLASS_NONE: ("no scar found", HEALTHY),
+        CLASS_BORDER: ("border scar", BORDER_SCAR) if has_dense else ("scar", SCAR),
+        CLASS_DENSE: ("dense scar", SCAR),
+        CLASS_NOT_MEASURED: ("not measured", NOT_MEASURED),
+    }
+    entries = [names.get(value, ("", HEALTHY)) for value in range(CLASS_NOT_MEASURED + 1)]
+    role, title = ("class_colours", "LA scar class colours") if has_dense else ("known_colours", "LA scar colours, where measured")
+    node = _table(scene, role, title, np.array([rgb for _, rgb in entries]), tuple(name for name, _ in entries))
+    here = {int(value) for value in present}
+    for value, (name, colour) in enumerate(entries):
+        node.SetColor(value, name, *colour, 1.0)
+        node.SetColorDefined(value, value in here)
+    node.GetLookupTable().SetTableRange(0, CLASS_NOT_MEASURED)
+    return node
 
 
 def distance_table(scene: Any) -> Any:

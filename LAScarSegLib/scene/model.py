@@ -7,8 +7,8 @@ from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from ..analysis import Analysis
 from ..surface.polydata import mesh_polydata, surface_polydata
-from ..surface.surface import Surface
-from .colours import LEFT_OUT, region_table, scar_table
+from ..surface.surface import CLASS_BORDER, CLASS_DENSE, CLASS_NONE, CLASS_NOT_MEASURED, Surface
+from .colours import LEFT_OUT, class_table, region_table, scar_table
 from .mrml import find_or_add, remove_result, slicer_classes
 from .volumes import LPS_TO_RAS, vtk_array
 
@@ -27,20 +27,22 @@ INK, PAPER, PAPER_OPACITY = (0.1, 0.1, 0.1), (1.0, 1.0, 1.0), 0.6
 
 
 def add_surface(scene: Any, analysis: Analysis, source: Any) -> Any:
-    """The model node of the LA surface in RAS, with `LGE`, `IIR`, `Scar`, `Region` and, if any, `ScarProbability`.
+    """The model node of the LA surface in RAS, with `LGE`, `IIR`, `Scar`, `ScarClass`, `Region` and, if any, `ScarProbability`.
 
-    `Scar` is shown: vermilion where scar was found, blue elsewhere. A user who chose another array or colours keeps that choice.
+    Scar is shown: vermilion where it was found, amber where it is border scar, dark where nothing was measured, blue elsewhere. A user
+    who chose another array or colours keeps that choice.
     """
     node, new = find_or_add(scene, "vtkMRMLModelNode", "surface", f"{source.GetName()} LA scar map", source)
     polydata = surface_polydata(analysis.surface)
     _turn_to_ras(polydata)
     node.SetAndObservePolyData(polydata)
     node.SetDescription(
-        "Left-atrial surface. Scar: 1 where scar lies along the normal. LGE: projected grey level; IIR: the same over the blood-pool mean."
+        "Left-atrial surface. Scar: 1 where scar was found; ScarClass: 1 border, 2 dense, 255 not measured. LGE: projected grey level; "
+        "IIR: the same over the blood-pool mean."
     )
     if new:
         node.CreateDefaultDisplayNodes()
-        _show_scar(scene, node)
+        _show_scar(scene, node, analysis)
     elif node.GetDisplayNode() and node.GetDisplayNode().GetActiveScalarName() == "Region":
         # Planes come and go: the legend lists the regions that there are now.
         present = np.unique(analysis.surface.region)
@@ -51,13 +53,30 @@ def add_surface(scene: Any, analysis: Analysis, source: Any) -> Any:
     return node
 
 
-def _show_scar(scene: Any, node: Any) -> None:
-    """Scar in its two colours, with a legend that names them in scenes that know legends (Slicer does)."""
-    colour_by(node.GetDisplayNode(), "Scar", scar_table(scene), 0, 1)
+def has_classes(analysis: Analysis) -> bool:
+    """Whether there is more to show than scar or not: dense scar, or surface that was not measured."""
+    return analysis.measurements["threshold_dense"].value is not None or bool((analysis.surface.scar_class == CLASS_NOT_MEASURED).any())
+
+
+def classes_of(scene: Any, analysis: Analysis) -> tuple[Any, int]:
+    """The colour node of this result's classes, and how many there are."""
+    has_dense = analysis.measurements["threshold_dense"].value is not None
+    present = np.union1d([CLASS_NONE, CLASS_BORDER, *([CLASS_DENSE] if has_dense else [])], np.unique(analysis.surface.scar_class))
+    return class_table(scene, present, has_dense), len(present)
+
+
+def _show_scar(scene: Any, node: Any, analysis: Analysis) -> None:
+    """Scar in its colours, with a legend that names them in scenes that know legends (Slicer does)."""
+    names = 2
+    if has_classes(analysis):
+        table, names = classes_of(scene, analysis)
+        colour_by(node.GetDisplayNode(), "ScarClass", table, 0, CLASS_NOT_MEASURED)
+    else:
+        colour_by(node.GetDisplayNode(), "Scar", scar_table(scene), 0, 1)
     # the segments already draw their outlines in the slices
     node.GetDisplayNode().SetVisibility2D(False)
     if scene.IsNodeClassRegistered("vtkMRMLColorLegendDisplayNode"):
-        style_legend(add_legend(node), "LA wall", names=2)
+        style_legend(add_legend(node), "LA wall", names)
 
 
 def add_legend(surface: Any) -> Any:

@@ -11,10 +11,11 @@ from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from ..analysis import Analysis
 from ..errors import InputError
+from ..surface.surface import CLASS_NOT_MEASURED
 from . import colours
 from .build import SceneNodes, require_in_scene, update_scene
 from .maps import PROBABILITY_COLOURS, show_distances
-from .model import add_legend, add_surface, colour_by, legend_of, style_legend
+from .model import add_legend, add_surface, classes_of, colour_by, has_classes, legend_of, style_legend
 from .mrml import SOURCE, nodes_of_class
 from .segmentation import SCAR
 from .tables import add_measurements, mark_chosen
@@ -50,6 +51,12 @@ def scalars(analysis: Analysis) -> tuple[Scalar, ...]:
         Scalar("IIR", "Intensity relative to blood (IIR)", "IIR", lambda scene, _: colours.ratio_table(scene), *IIR_RANGE),
         Scalar("LGE", "Intensity (grey levels)", "LGE", lambda scene, _: scene.GetNodeByID(GREY), 0.0, 2 * analysis.blood_pool.mean),
     ]
+    if has_classes(analysis):
+        names = len(np.unique(analysis.surface.scar_class))
+        classes = Scalar(
+            "ScarClass", "Scar: border, dense, not measured", "LA wall", lambda scene, _: classes_of(scene, analysis)[0], 0, CLASS_NOT_MEASURED, names
+        )
+        offered.insert(0, classes)
     if analysis.surface.scar_probability is not None:
         offered.append(Scalar("ScarProbability", "Scar probability", "Probability", _probability_colours, 0.0, 1.0))
     if analysis.planes:
@@ -106,7 +113,8 @@ def show_scar(nodes: SceneNodes, analysis: Analysis) -> None:
         volume or surface were deleted.
     """
     scene, _ = _surface_display(nodes)
-    if not _paint(nodes.surface.GetPolyData(), analysis.surface.scar):
+    found = {"Scar": analysis.surface.scar, "ScarClass": analysis.surface.scar_class}
+    if not _paint(nodes.surface.GetPolyData(), found):
         add_surface(scene, analysis, nodes.volume)
     add_measurements(scene, analysis, nodes.volume)
     mark_chosen(scene, analysis, nodes.volume)
@@ -118,13 +126,14 @@ def write_scar(nodes: SceneNodes, analysis: Analysis) -> SceneNodes:
     return update_scene(scene, analysis, nodes, [SCAR], same_anatomy=True, same_networks=True)
 
 
-def _paint(polydata: Any | None, scar: np.ndarray) -> bool:
-    """New values in the array `Scar`, the mesh stays; False when the node holds another mesh by now."""
-    array = None if polydata is None else polydata.GetPointData().GetArray("Scar")
-    if array is None or array.GetNumberOfTuples() != len(scar):
+def _paint(polydata: Any | None, arrays: dict[str, np.ndarray]) -> bool:
+    """New values in the arrays of these names, the mesh stays; False when the node holds another mesh by now."""
+    held = {name: None if polydata is None else polydata.GetPointData().GetArray(name) for name in arrays}
+    if any(array is None or array.GetNumberOfTuples() != len(arrays[name]) for name, array in held.items()):
         return False
-    vtk_to_numpy(array)[:] = scar
-    array.Modified()
+    for name, array in held.items():
+        vtk_to_numpy(array)[:] = arrays[name]
+        array.Modified()
     polydata.Modified()
     return True
 

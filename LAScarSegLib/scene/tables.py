@@ -21,20 +21,24 @@ CURVE_TITLES = {
     "scar_area_pct": "scar, % of the LA surface",
     "scar_area_pct_wall": "scar, % of the LA wall",
     "scar_pct_of_wall_volume": "scar, % of the wall volume",
+    "scar_pct_of_wall_volume_wall": "scar, % of the LA wall's volume",
 }
-CURVE_SERIES = (("scar_area_pct", colours.SCAR), ("scar_area_pct_wall", colours.LEFT_OUT), ("scar_pct_of_wall_volume", colours.OUTSIDE_END))
-"""The columns that are drawn: measurements, each in its colour; `lge_area_pct` is only a display statistic."""
+WHOLE_SERIES = (("scar_area_pct", colours.SCAR), ("scar_pct_of_wall_volume", colours.OUTSIDE_END))
+WALL_SERIES = (
+    ("scar_area_pct_wall", colours.SCAR), ("scar_area_pct", colours.LEFT_OUT), ("scar_pct_of_wall_volume_wall", colours.OUTSIDE_END),
+)  # fmt: skip
+"""The columns that are drawn without planes, and with them, each in its colour: the headline's is vermilion."""
 
 MARK_PIXELS = 9.0
 
 
 def add_measurements(scene: Any, analysis: Analysis, source: Any) -> Any:
-    """The table node of the measurements, one row each, as text rounded for reading; blank where nothing was computed.
+    """The table node of the measurements that were computed, one row each, as text rounded for reading.
 
     Low and High are the perturbation range. Numbers in full precision are in the node attribute `LAScarSeg.measurements`.
     """
     node, _ = find_or_add(scene, "vtkMRMLTableNode", "measurements", f"{source.GetName()} LA measurements", source)
-    _fill(node, dict(zip(MEASUREMENT_COLUMNS, zip(*(_row(number, analysis) for number in NUMBERS)))))
+    _fill(node, dict(zip(MEASUREMENT_COLUMNS, zip(*(_row(number, analysis) for number in NUMBERS if analysis.measurements[number.key].value is not None)))))
     node.SetUseColumnTitleAsColumnHeader(True)
     return node
 
@@ -42,7 +46,7 @@ def add_measurements(scene: Any, analysis: Analysis, source: Any) -> Any:
 def _row(number: Number, analysis: Analysis) -> tuple[str, ...]:
     quantity = analysis.measurements[number.key]
     value, low, high = ("" if cell is None else number.text(cell) for cell in (quantity.value, quantity.low, quantity.high))
-    return (number.label, value, quantity.unit, low, high, number.key)
+    return (number.label, value, number.unit_for_people(analysis.method.parameter_name), low, high, number.key)
 
 
 def add_curve(scene: Any, analysis: Analysis, source: Any) -> tuple[Any, Any]:
@@ -56,7 +60,8 @@ def add_curve(scene: Any, analysis: Analysis, source: Any) -> tuple[Any, Any]:
         chart.SetXAxisTitle(CURVE_TITLES["iir"])
         chart.SetYAxisTitle("Scar (%)")
     chart.RemoveAllPlotSeriesNodeIDs()
-    lines = [_line(scene, table, name, colour, source) for name, colour in CURVE_SERIES if name in columns]
+    drawn = WALL_SERIES if analysis.planes else WHOLE_SERIES
+    lines = [_line(scene, table, name, colour, source) for name, colour in drawn if name in columns]
     for series in filter(None, (*lines, *_preset_marks(scene, analysis, source), mark_chosen(scene, analysis, source))):
         chart.AddAndObservePlotSeriesNodeID(series.GetID())
     return table, chart
@@ -67,7 +72,7 @@ def _line(scene: Any, table: Any, column: str, colour: colours.RGB, source: Any)
     if new:
         node.SetMarkerStyle(node.MarkerStyleNone)
         node.SetLineWidth(2)
-        node.SetColor(*colour)
+    node.SetColor(*colour)
     return node
 
 
@@ -93,7 +98,7 @@ def _preset_marks(scene: Any, analysis: Analysis, source: Any) -> list[Any]:
     series = []
     for number, (rule, found) in enumerate(scars.items()):
         name = f"published: {' … '.join(dict.fromkeys([found[0].label, found[-1].label]))}"
-        points = [(scar.iir, scar.scar_area_pct, scar.label) for scar in found]
+        points = [(scar.iir, scar.area_pct, scar.label) for scar in found]
         series.append(_marks(scene, f"curve_presets_{rule}", name, points, colours.LEFT_OUT, source))
         series[-1].SetMarkerStyle((series[-1].MarkerStyleSquare, series[-1].MarkerStyleDiamond, series[-1].MarkerStyleCross)[number % 3])
     return series
@@ -101,7 +106,7 @@ def _preset_marks(scene: Any, analysis: Analysis, source: Any) -> list[Any]:
 
 def mark_chosen(scene: Any, analysis: Analysis, source: Any) -> Any | None:
     """The threshold of this result as a point on the curve; None, and an old one removed, when scar came without one."""
-    intensity, share = analysis.method.threshold_intensity, analysis.measurements["scar_area_pct"].value
+    intensity, share = analysis.method.threshold_intensity, analysis.headline.quantity.value
     role = "curve_point"
     if intensity is None or share is None:
         remove_result(scene, "vtkMRMLPlotSeriesNode", role, source)

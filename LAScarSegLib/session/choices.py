@@ -7,8 +7,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..analysis import ByRule
 from ..analysis.settings import Settings
 from ..errors import InputError, LAScarSegError
+from ..intensity.protocols import PROTOCOLS, USUAL_PROTOCOL, Protocol, Reading
 from ..intensity.rules import RULES, PublishedThreshold
 from ..jobs.device_query import AUTO
 from ..scene.selection import check_scan_node, check_segment, find_node, read_choice, write_choice
@@ -28,9 +30,9 @@ NODE_FIELDS = ("volume_id", "segmentation_id", "roi_id", "wall_segmentation_id")
 class Choices:
     """Everything the panel says; "" or None where nothing was chosen.
 
-    `method` is the key of one of `methods()`: a rule's name or a scar model's `NAME@VERSION`; `threshold` is that rule's
+    `method` is the key of one of `methods()`: a protocol's or rule's name, or a scar model's `NAME@VERSION`; `threshold` is that rule's
     parameter, None for its usual value; `cavity_model` a model's `NAME@VERSION`; `fast` leaves out the perturbation
-    ranges; `planes` are the IDs of markups planes; `accept_terms` that the user has accepted the models' terms.
+    ranges; `planes` are the IDs of markups planes; `despite` the codes of stops to go on despite; `accept_terms` that the user has accepted the models' terms.
     """
 
     volume_id: str = ""
@@ -39,7 +41,7 @@ class Choices:
     segment_id: str = ""
     cavity_model: str = ""
     roi_id: str = ""
-    method: str = Settings.rule
+    method: str = USUAL_PROTOCOL
     threshold: float | None = None
     wall_segmentation_id: str = ""
     wall_segment_id: str = ""
@@ -48,12 +50,20 @@ class Choices:
     fast: bool = False
     accept_terms: bool = False
     planes: tuple[str, ...] = ()
+    despite: tuple[str, ...] = ()
 
     @property
     def models(self) -> tuple[str, ...]:
         """References of the models that are needed, the cavity's first."""
         cavity = (self.cavity_model,) if self.cavity_source == MODEL else ()
-        return cavity if self.method in RULES else (*cavity, self.method)
+        return cavity if self.rule is not None else (*cavity, self.method)
+
+    @property
+    def rule(self) -> ByRule | None:
+        """The rule in its reading; None when a model finds the scar. `InputError` for a threshold that can't be used."""
+        if self.method in PROTOCOLS:
+            return ByRule.of_protocol(self.method, self.threshold)
+        return ByRule(self.method, self.threshold) if self.method in RULES else None
 
     def bundles(self) -> tuple[Bundle, ...]:
         """The models that are needed; `InputError` when one isn't here any more."""
@@ -65,17 +75,19 @@ class Choices:
     @property
     def settings(self) -> Settings:
         """The analysis's settings; `InputError` for a threshold that can't be used."""
-        values = {"native": self.native, "perturbation": not self.fast}
-        return Settings(rule=self.method, threshold=self.threshold, **values) if self.method in RULES else Settings(**values)
+        values, rule = {"native": self.native, "perturbation": not self.fast, "despite": self.despite}, self.rule
+        if rule is None:
+            return Settings(**values)
+        return Settings(rule=rule.name, threshold=rule.parameter, protocol=rule.protocol, dense_threshold=rule.dense, **values)
 
     def to_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self) | {"planes": list(self.planes)}
+        return dataclasses.asdict(self) | {"planes": list(self.planes), "despite": list(self.despite)}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Choices:
         """From what `to_json` gave, of this version or another: what is unknown is left out."""
         known = {f.name for f in dataclasses.fields(cls)}
-        return cls(**{key: value for key, value in data.items() if key in known} | {"planes": tuple(data.get("planes", ()))})
+        return cls(**{key: value for key, value in data.items() if key in known} | {key: tuple(data.get(key, ())) for key in ("planes", "despite")})
 
 
 @dataclass(frozen=True)
@@ -95,9 +107,18 @@ class Option:
 
 
 def methods() -> tuple[Option, ...]:
-    """Every way to find scar: the rules, then the installed scar models."""
-    rules = [Option(rule.name, rule.title, False, rule.parameter, rule.default, rule.highest, rule.presets) for rule in RULES.values()]
-    return (*rules, *map(_model_option, _installed("scar")))
+    """Every way to find scar: the protocols, the rules on the wall's voxels, then the installed scar models."""
+    rules = [
+        Option(rule.name, f"{rule.title} {Reading.VOXELS.where}", False, rule.parameter, rule.default, rule.highest, rule.presets)
+        for rule in RULES.values()
+    ]
+    return (*map(_protocol_option, PROTOCOLS.values()), *rules, *map(_model_option, _installed("scar")))
+
+
+def _protocol_option(protocol: Protocol) -> Option:
+    rule = protocol.its_rule
+    own = tuple(preset for preset in rule.presets if preset.value in protocol.published)
+    return Option(protocol.name, protocol.title, False, rule.parameter, protocol.threshold, rule.highest, own)
 
 
 def cavity_sources() -> tuple[Option, ...]:
@@ -168,8 +189,10 @@ def read_choices(scene: Any, node: Any) -> Choices | None:
 
 
 def _check_method(choices: Choices) -> None:
-    if choices.method in RULES:
-        RULES[choices.method].check_parameter(choices.threshold)
+    if choices.rule is not None:
+        protocol = choices.rule.protocol_of
+        if protocol is not None and protocol.needs_drawn_wall and not choices.wall_segmentation_id:
+            raise InputError(f"{protocol.title}: this protocol needs a wall drawn by hand. Choose its segment as the LA wall.")
     elif choices.threshold is not None:
         raise InputError("A model has its own threshold; leave it out.")
 

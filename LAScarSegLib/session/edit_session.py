@@ -185,6 +185,6 @@ def set_threshold(nodes: SceneNodes, analysis: Analysis, value: float) -> Analys
     reason = why_no_threshold(analysis)
     if reason:
         raise InputError(reason)
-    changed = revise(analysis, Change(scar=ByRule(analysis.sources.scar.name, value)), ranges=analysis.has_ranges)
+    changed = revise(analysis, Change(scar=analysis.sources.scar.with_threshold(value)), ranges=analysis.has_ranges)
     show_scar(nodes, changed)
     return changed

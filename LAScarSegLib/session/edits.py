@@ -106,14 +106,20 @@ def _are_same(one: Sources, other: Sources) -> bool:
 def _told_from(segments: Segments, shown: Sequence[ShownState]) -> ShownState:
     """The state that the segments hold, or were drawn on: the one with the fewest segments changed since, of several the latest.
 
-    A stroke leaves two of three segments as they were. Where an editor overwrites other segments it leaves none.
+    A stroke leaves two of three segments as they were. Where an editor overwrites other segments it leaves none: then the state that
+    is shown comes first, since one that was shown before may hold the same cavity with a wall of its own.
     """
     latest_first = list(reversed(shown))
-    for different in (0, 1):
-        for state in latest_first:
-            if len(state.differing(segments)) <= different:
-                return state
-    return min(latest_first, key=lambda state: len(_changed(without_side_effects(segments, state.masks), state.masks)))
+
+    def drawn_since(state: ShownState) -> int:
+        return len(_changed(without_side_effects(segments, state.masks), state.masks))
+
+    same = next((state for state in latest_first if not state.differing(segments)), None)
+    if same is not None:
+        return same
+    if drawn_since(latest_first[0]) <= 1:
+        return latest_first[0]
+    return next((state for state in latest_first if len(state.differing(segments)) <= 1), None) or min(latest_first, key=drawn_since)
 
 
 def without_side_effects(segments: Segments, old: dict[str, Mask]) -> dict[str, Mask]:

@@ -16,7 +16,12 @@ WALL_FIELDS = ("wall_segmentation_id", "wall_segment_id")
 def follows(analysis: Analysis, method: str) -> bool:
     """Whether the result follows the threshold of `method` while it is dragged: it is that rule's, and nobody drew in its scar."""
     scar = analysis.sources.scar
-    return isinstance(scar, ByRule) and scar.name == method and scar.parameter is not None
+    return isinstance(scar, ByRule) and _key(scar) == method and scar.parameter is not None
+
+
+def _key(scar: ByRule) -> str:
+    """The key of the method in the panel's list: the protocol's where it has one."""
+    return scar.protocol or scar.name
 
 
 def made_with(analysis: Analysis, kept: Choices | None, now: Choices) -> Choices:
@@ -30,7 +35,7 @@ def made_with(analysis: Analysis, kept: Choices | None, now: Choices) -> Choices
     """
     scar = base_of(analysis.sources.scar)
     if isinstance(scar, ByRule):
-        method, threshold = scar.name, scar.parameter
+        method, threshold = _key(scar), scar.parameter
     else:
         method, threshold = scar.reference if isinstance(scar, Network) else analysis.method.name, None
     settings = analysis.settings

@@ -6,8 +6,8 @@ from ..analysis import Analysis
 from ..analysis.method import describe_cavity
 from ..anatomy.overlap import dice
 from ..errors import InputError
-from ..measure.numbers import DASH, HEADLINE, NUMBERS
-from ..support.flags import WARNING
+from ..measure.numbers import DASH, NUMBERS
+from ..support.flags import gravest_first
 
 
 @dataclass(frozen=True)
@@ -40,18 +40,25 @@ class ResultComparison:
 
 
 def headline(analysis: Analysis) -> str:
-    """The result in a line: "Scar on 12.2 % of the LA surface (10.1 – 14.3 %)"."""
-    quantity = analysis.measurements[HEADLINE.key]
-    span = HEADLINE.range_text(quantity)
-    return f"Scar on {HEADLINE.text(quantity.value)} % of the LA surface" + (f" ({span} %)" if span else "")
+    """The result in a line: "Scar on 12.2 % of the LA wall (10.1 – 14.3 %), 11.2 cm²"."""
+    found = analysis.headline
+    return ", ".join(filter(None, (found.sentence, found.area_text)))
+
+
+def unknown_line(analysis: Analysis) -> str:
+    """What is not known, in a line: what other protocols say, where the range's ends come from, what is not as published."""
+    because = analysis.method.not_calibrated_because if analysis.method.is_rule else ()
+    not_calibrated = f"Not calibrated here: {'; '.join(because)}." if because else ""
+    others = f"{analysis.others_line}." if analysis.others_line else ""
+    return " ".join(filter(None, (others, analysis.headline.ends, not_calibrated)))
 
 
 def method_line(analysis: Analysis) -> str:
     """How it was found: the method with its number and grey level, and whose threshold that is."""
     method = analysis.method
     level = f", grey level {method.threshold_intensity:.4g}" if method.threshold_intensity is not None else ""
-    preset = f" ({method.source}, published for {method.published_for})" if method.published_for else ""
-    return f"{method.label}{level}{preset}"
+    source = f" ({method.source})" if method.protocol or method.preset else ""
+    return f"{method.label}{level}{source}"
 
 
 def cavity_line(analysis: Analysis) -> str:
@@ -60,16 +67,15 @@ def cavity_line(analysis: Analysis) -> str:
 
 
 def rows(analysis: Analysis) -> tuple[NumberRow, ...]:
-    """Every measurement in the order in which it is shown; a dash where nothing was computed."""
-    known = [(number, analysis.measurements[number.key]) for number in NUMBERS]
-    units = {number.key: "" if quantity.value is None else number.unit_text for number, quantity in known}
-    return tuple(NumberRow(number.key, number.label, number.text(q.value), units[number.key], number.range_text(q)) for number, q in known)
+    """Every measurement that was computed, in the order in which it is shown."""
+    known = [(number, quantity) for number in NUMBERS if (quantity := analysis.measurements[number.key]).value is not None]
+    units = [number.unit_for_people(analysis.method.parameter_name) for number, _ in known]
+    return tuple(NumberRow(number.key, number.label, number.text(q.value), unit, number.range_text(q)) for (number, q), unit in zip(known, units))
 
 
 def flags(analysis: Analysis) -> tuple[FlagRow, ...]:
-    """The quality flags, warnings first."""
-    ordered = sorted(analysis.flags, key=lambda flag: flag.severity != WARNING)
-    return tuple(FlagRow(flag.heading, flag.title, flag.message) for flag in ordered)
+    """The quality flags, the gravest first."""
+    return tuple(FlagRow(flag.heading, flag.title, flag.message) for flag in gravest_first(analysis.flags))
 
 
 def compare(first: Analysis, second: Analysis) -> ResultComparison:
@@ -107,7 +113,7 @@ def _remarks(first: Analysis, second: Analysis) -> list[str]:
         remarks.append("The two were measured with different planes.")
     for analysis in (first, second):
         if analysis.method.parameter is not None and not analysis.method.calibrated:
-            remarks.append(f"{analysis.method.label}: the threshold was not calibrated for this kind of wall.")
+            remarks.append(f"{analysis.method.label}: not calibrated here ({'; '.join(analysis.method.not_calibrated_because)}).")
     return remarks
 
 

@@ -34,7 +34,7 @@ class AnalysisRun(WorkerRun):
         self, scene: Any, choices: Choices, python: Sequence[str], temp_dir: str | Path | None = None, worker: WarmWorker | None = None
     ) -> None:
         super().__init__(python, temp_dir, worker)
-        self._scene, self._choices = scene, choices
+        self._scene, self.choices = scene, choices
         self._inputs: RunInputs | None = None
         self._volume: Any | None = None
         self._corrections: dict[tuple[str, str], str] = {}
@@ -47,12 +47,12 @@ class AnalysisRun(WorkerRun):
         return self._inputs.scan.notes if self._inputs is not None else ()
 
     def _describe(self) -> list[str]:
-        return [json.dumps(self._choices.to_json()), *self.notes]
+        return [json.dumps(self.choices.to_json()), *self.notes]
 
     def _request(self, folder: Path) -> dict[str, Any]:
-        self._inputs = write_inputs(self._scene, self._choices, folder)
-        self._volume = find_node(self._scene, self._choices.volume_id)
-        self._corrections = corrections_to_replace(self._scene, self._choices)
+        self._inputs = write_inputs(self._scene, self.choices, folder)
+        self._volume = find_node(self._scene, self.choices.volume_id)
+        self._corrections = corrections_to_replace(self._scene, self.choices)
         return self._inputs.request
 
     def poll(self) -> RunState:
@@ -80,7 +80,7 @@ class AnalysisRun(WorkerRun):
 
     def _check_nothing_was_drawn(self) -> None:
         """`InputError` when somebody corrected the earlier result meanwhile: nobody has agreed to replace that."""
-        now = corrections_to_replace(self._scene, self._choices)
+        now = corrections_to_replace(self._scene, self.choices)
         new = [name for (source, name), digest in now.items() if self._corrections.get((source, name)) != digest]
         if new:
             raise InputError(
@@ -89,7 +89,7 @@ class AnalysisRun(WorkerRun):
             )
 
     def _keep_choices(self, nodes: SceneNodes) -> None:
-        write_choices(nodes.measurements, self._choices)
+        write_choices(nodes.measurements, self.choices)
         for node_id, name in self._inputs.planes.items():
             plane = find_node(self._scene, node_id)
             if plane is not None:
@@ -98,7 +98,7 @@ class AnalysisRun(WorkerRun):
 
     def _described(self, analysis: Analysis) -> dict[str, dict[str, str]]:
         """Where the inputs came from: the scan's own file where it still holds these voxels, else the node; no temporary file."""
-        ids = {"cavity": self._choices.segmentation_id, "wall": self._choices.wall_segmentation_id, "roi": self._choices.roi_id}
+        ids = {"cavity": self.choices.segmentation_id, "wall": self.choices.wall_segmentation_id, "roi": self.choices.roi_id}
         nodes = {"image": self._volume} | {name: find_node(self._scene, node_id) for name, node_id in ids.items()}
         described = {name: describe_node(nodes.get(name), file["sha256"]) for name, file in analysis.provenance["inputs"].items()}
         if file := untouched_file(self._volume):
@@ -106,4 +106,4 @@ class AnalysisRun(WorkerRun):
         return described
 
     def _volume_is_there(self) -> bool:
-        return self._volume is not None and find_node(self._scene, self._choices.volume_id) is self._volume
+        return self._volume is not None and find_node(self._scene, self.choices.volume_id) is self._volume

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..intensity.rules import RULES
 from ..measure.quality import check_is_scan
 from ..models.bundle import check_use
 from ..scene.inputs import ScanFromScene, overlapping_segment, region_of_interest, scan_from_node
@@ -100,7 +99,7 @@ def _masks(scene: Any, choices: Choices, scan: Volume) -> dict[str, Volume]:
 def _check_models(choices: Choices) -> None:
     from ..models.store import ModelStore
 
-    stages = (["cavity"] if choices.cavity_source == MODEL else []) + (["scar"] if choices.method not in RULES else [])
+    stages = (["cavity"] if choices.cavity_source == MODEL else []) + (["scar"] if choices.rule is None else [])
     for bundle, stage in zip(choices.bundles(), stages):
         check_use(bundle.card, stage=stage)
         if not choices.accept_terms and not ModelStore().accepted(bundle):
@@ -117,7 +116,7 @@ def _request(choices: Choices, files: dict[str, Path], folder: Path) -> dict[str
         "settings": choices.settings.to_json(),
     }
     request |= {name: str(files[name]) for name in ("wall", "roi") if name in files}
-    if choices.method not in RULES:
+    if choices.rule is None:
         request["scar"] = choices.method
     if choices.models:
         request |= {"device": choices.device, "accept_terms": choices.accept_terms}

@@ -25,7 +25,8 @@ SETTLE_S = 4.0
 
 @dataclass(frozen=True)
 class RunState:
-    """What to show now. `stage` is words for a person; `remaining_s` None as long as nobody can tell; `error` "" unless it failed."""
+    """What to show now. `stage` is words for a person; `remaining_s` None as long as nobody can tell; `error` "" unless it failed;
+    `stops` are the codes that one may go on despite."""
 
     stage: str
     fraction: float
@@ -34,6 +35,7 @@ class RunState:
     done: bool = False
     error: str = ""
     cancelled: bool = False
+    stops: tuple[str, ...] = ()
 
 
 class TimeLeft:
@@ -124,6 +126,7 @@ class WorkerRun(ABC):
                 self.state = replace(self.state, stage=event.message or event.stage, fraction=event.fraction)
             elif event.kind == "error":
                 self._refused(event.message)
+                self.state = replace(self.state, stops=event.stops)
             else:
                 self._finish(Path(event.message))
         if not self.state.done:

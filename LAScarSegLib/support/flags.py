@@ -1,10 +1,15 @@
 """The catalogue of quality flags: what a reader of a result should know before trusting it. Every room may raise one."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-WARNING, NOTE = "warning", "note"
-"""The numbers may be off; good to know."""
-HEADINGS = {WARNING: "Warning", NOTE: "Note"}
+from ..errors import Stopped
+
+STOP, WARNING, NOTE = "stop", "warning", "note"
+"""The numbers would be wrong, and nothing is measured unless somebody says so; they may be off; good to know."""
+HEADINGS = {STOP: "Stop", WARNING: "Warning", NOTE: "Note"}
+BY_SEVERITY = tuple(HEADINGS)
+"""The gravest first, as people read them."""
 FILE, NETWORK = "file", "network"
 """A remark on how a file was read or a network ran stays with what was read or found; every other flag is found anew with the numbers."""
 
@@ -56,12 +61,14 @@ FLAGS: dict[str, FlagKind] = {
     "planes_cut_most": FlagKind("Planes cut off most of the atrium", WARNING, ("cavity", "planes")),
     "prediction_beside_wall": FlagKind("The model's scar lies beside the wall", WARNING, ("cavity", "wall", "scar")),
     "range_incomplete": FlagKind("Perturbation range may be too narrow", WARNING, ("scan", "cavity", "wall")),
+    "roof_and_floor": FlagKind("Slices average roof and floor", NOTE, ("scan", "cavity")),
     "scar_inside_cavity": FlagKind("Scar inside the cavity", WARNING, ("cavity", "scar")),
     "scar_older_than_cavity": FlagKind("Scar is older than the cavity", WARNING, ("cavity", "scar")),
     "scar_outside_wall": FlagKind("Scar outside the wall", WARNING, ("cavity", "wall", "scar")),
     "small_field_of_view": FlagKind("Small field of view", WARNING, ("scan",)),
-    "surface_without_wall": FlagKind("Surface without wall in front of it", WARNING, ("cavity", "wall")),
+    "surface_without_wall": FlagKind("Part of the surface was not measured", WARNING, ("cavity", "wall")),
     "thick_slices": FlagKind("Thick slices", WARNING, ("scan",)),
+    "threshold_above_all": FlagKind("Threshold above every grey level", WARNING, ("scan", "cavity", "scar")),
     "threshold_near_blood": FlagKind("Threshold close to blood", NOTE, ("scan", "cavity", "scar")),
 }
 """Every flag by its code. Add one here, and raise it where it is noticed: every front end shows what it finds in a result."""
@@ -72,7 +79,7 @@ class QualityFlag:
     """One remark about the input or the result.
 
     `code` is stable and machine-readable (`"cavity_touches_border"`), `message` is plain words with the value and the remedy,
-    `severity` is `"warning"` or `"note"`: that of its kind, unless this one is graver or lighter.
+    `severity` is `"stop"`, `"warning"` or `"note"`: that of its kind, unless this one is graver or lighter.
     """
 
     code: str
@@ -90,11 +97,28 @@ class QualityFlag:
 
     @property
     def heading(self) -> str:
-        """"Warning" or "Note"."""
+        """"Stop", "Warning" or "Note"."""
         return HEADINGS.get(self.severity, self.severity.capitalize())
 
     def to_json(self) -> dict[str, str]:
         return asdict(self)
+
+    @property
+    def line(self) -> str:
+        """"Warning: The slices are 8 mm apart." """
+        return f"{self.heading}: {self.message}"
+
+
+def gravest_first(flags: Iterable[QualityFlag]) -> list[QualityFlag]:
+    """In the order in which people read them; of equal weight as they came."""
+    return sorted(flags, key=lambda flag: BY_SEVERITY.index(flag.severity) if flag.severity in BY_SEVERITY else len(BY_SEVERITY))
+
+
+def require_no_stop(flags: Iterable[QualityFlag], despite: Iterable[str]) -> None:
+    """`Stopped` for every stop that nobody has said to go on despite."""
+    stops = [flag for flag in flags if flag.severity == STOP and flag.code not in despite]
+    if stops:
+        raise Stopped("\n".join(flag.line for flag in stops), tuple(dict.fromkeys(flag.code for flag in stops)))
 
 
 def simulated_model(name: str) -> QualityFlag:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse import coo_array, csr_array
+from scipy.sparse.csgraph import connected_components, dijkstra
+from scipy.spatial import ConvexHull
 
 from ..errors import InputError
 from .surface import REGION_BODY, REGION_EXCLUDED, REGION_LABELS, Surface
@@ -24,6 +26,16 @@ MAX_ORIGIN_MM = 40.0
 LID_MM, LID_COSINE = 2.0, 0.7
 """A cavity mask often ends flat at the mitral plane: surface this close before a plane that faces the same way (within 45°)
 is its lid and goes with what is beyond, however the mask's last voxels lie to the plane."""
+CLEARLY_SMALLER = 0.5
+"""Of the area: what lies beyond the annulus has at most 20 cm² without a leak, an atrium with its veins at least 90 (phantoms)."""
+LARGEST_APPENDAGE_MM2 = 3000.0
+"""What hangs below the mitral plane beside the valve and is larger is no appendage: theirs have 10–16 cm² (phantoms), and not all of it below."""
+HAS_VEINS = 0.12
+"""Atria with veins fill 0.68–0.78 of their convex hull (phantoms), balls and stumps 0.9 and more."""
+SECTORS, CENTRING_STEPS = 24, 3
+MITRAL_ROUNDNESS, ROUNDNESS = 1.4, 2.2
+"""A rim is nowhere farther from its opening's middle than this many times the usual distance. The mitral annulus has axes of up to
+1.3 : 1, and an ellipse of 2 : 1 would reach 1.6; a vein or the appendage may be cut obliquely, up to 3 : 1."""
 
 
 @dataclass(frozen=True)
@@ -94,26 +106,26 @@ def read_planes(path: str | Path) -> tuple[CutPlane, ...]:
     return planes
 
 
-def label_regions(surface: Surface, planes: Sequence[CutPlane], body_centre: np.ndarray) -> np.ndarray:
+def label_regions(surface: Surface, planes: Sequence[CutPlane]) -> np.ndarray:
     """(N,) uint8 region of every vertex: 1 for the LA body, a vein's label beyond its plane, 0 beyond the mitral plane.
 
-    Beyond a plane counts only the connected piece of surface that the plane cuts off nearest to its own origin, so that
-    a vein's plane, which goes on for ever, doesn't cut the neighbouring vein.
-
-    Parameters
-    ----------
-    body_centre
-        (3,) a point deep in the LA body, mm LPS: it tells which side of a plane stays.
+    A plane goes on for ever, its opening does not: what it cuts off is what hangs on the body through the opening around its origin
+    alone. Which side stays, the whole shape tells: of a mitral plane the one where veins and appendage are, else the larger one.
 
     Raises
     ------
     InputError
-        a plane that cuts nothing off.
+        a plane that cuts nothing off, or planes that leave nothing.
     """
     region = np.full(len(surface.points), REGION_BODY, dtype=np.uint8)
+    mesh = _Mesh.of(surface)
     for plane in planes:
-        beyond = _cut_off(surface, plane, body_centre)
+        others = np.array([other.origin for other in planes if other is not plane]).reshape(-1, 3)
+        beyond = _cut_off(mesh, plane, others)
         region[beyond] = REGION_EXCLUDED if plane.name == MITRAL else REGION_LABELS[plane.name]
+    if not (region == REGION_BODY).any():
+        names = ", ".join(plane.name for plane in planes)
+        raise InputError(f"The planes ({names}) leave nothing of the left atrium. Check where they lie, and which opening each is called after.")
     return region
 
 
@@ -126,30 +138,136 @@ def reach_beyond_mitral_mm(surface: Surface, planes: Sequence[CutPlane]) -> floa
     return float(np.abs((beyond - mitral.origin) @ np.array(mitral.normal)).max())
 
 
-def _cut_off(surface: Surface, plane: CutPlane, body_centre: np.ndarray) -> np.ndarray:
-    """Numbers of the vertices that `plane` cuts off the body."""
-    origin, normal = np.array(plane.origin), np.array(plane.normal)
-    if (body_centre - origin) @ normal > 0:
-        normal = -normal
-    height = (surface.points - origin) @ normal
+@dataclass(frozen=True, eq=False)
+class _Mesh:
+    """A surface as a graph: (E, 2) edges with their lengths in mm."""
+
+    surface: Surface
+    edges: np.ndarray
+    lengths_mm: np.ndarray
+
+    @classmethod
+    def of(cls, surface: Surface) -> _Mesh:
+        edges = np.concatenate([surface.triangles[:, [0, 1]], surface.triangles[:, [1, 2]], surface.triangles[:, [2, 0]]])
+        edges = edges[edges[:, 0] < edges[:, 1]]
+        return cls(surface, edges, np.linalg.norm(surface.points[edges[:, 0]] - surface.points[edges[:, 1]], axis=1))
+
+    @cached_property
+    def component(self) -> np.ndarray:
+        """(N,) number of the part of the surface that each vertex hangs on."""
+        return connected_components(self.graph(np.ones(len(self.edges), dtype=bool)), directed=False)[1]
+
+    def graph(self, which: np.ndarray) -> csr_array:
+        """The graph of some edges (E,) bool."""
+        ends = self.edges[which]
+        return coo_array((self.lengths_mm[which], (ends[:, 0], ends[:, 1])), shape=(len(self.surface.points),) * 2).tocsr()
+
+
+def _cut_off(mesh: _Mesh, plane: CutPlane, others: np.ndarray) -> np.ndarray:
+    """(N,) bool: what `plane` cuts off the body; `others` (M, 3) are the other planes' origins."""
+    surface = mesh.surface
+    if plane.name == MITRAL and _lies_towards(surface, plane, others):
+        plane = replace(plane, normal=tuple(-x for x in plane.normal))
+    nearest_mm = np.linalg.norm(surface.points - plane.origin, axis=1).min()
+    pieces = _pieces(mesh, plane) if nearest_mm <= MAX_ORIGIN_MM else []
+    if not pieces:
+        where = ", ".join(f"{x:.1f}" for x in plane.origin)
+        raise InputError(
+            f"The plane {plane.name} at ({where}) mm (LPS) does not cut the LA surface, which is {nearest_mm:.0f} mm away. "
+            "Check that the planes belong to this scan and that their coordinate system is stated."
+        )
+    # A vein is smaller than the body that it hangs on.
+    piece, rim = min(pieces, key=lambda found: surface.vertex_area_mm2[found[0]].sum())
+    cut = _through_opening(mesh, piece, rim, plane)
+    return cut | _apart_beyond(mesh, plane) if plane.name == MITRAL else cut
+
+
+def _apart_beyond(mesh: _Mesh, plane: CutPlane) -> np.ndarray:
+    """(N,) bool: parts of the surface that lie beyond the plane (its normal points there) and hang on nothing, as a leak that a smaller
+    cavity tears off."""
+    lowest = np.full(mesh.component.max() + 1, np.inf)
+    np.minimum.at(lowest, mesh.component, (mesh.surface.points - plane.origin) @ np.array(plane.normal))
+    return (lowest > 0)[mesh.component]
+
+
+def _pieces(mesh: _Mesh, plane: CutPlane) -> list[tuple[np.ndarray, np.ndarray]]:
+    """What may be cut off: on either side of the plane (of the mitral plane where its normal points to) the connected piece of surface that begins
+    nearest to its origin, (N,) bool, and its rim."""
+    surface, normal = mesh.surface, np.array(plane.normal)
+    height = (surface.points - plane.origin) @ normal
     beyond = height > 0
     if plane.name == MITRAL:
         beyond |= (height > -LID_MM) & (surface.normals @ normal > LID_COSINE)
-    edges = np.concatenate([surface.triangles[:, [0, 1]], surface.triangles[:, [1, 2]], surface.triangles[:, [2, 0]]])
-    rim = np.unique(edges[beyond[edges[:, 0]] != beyond[edges[:, 1]]])
-    rim = rim[beyond[rim]]
-    nearest = np.linalg.norm(surface.points - origin, axis=1).min()
-    if rim.size == 0 or nearest > MAX_ORIGIN_MM:
-        where = ", ".join(f"{x:.1f}" for x in plane.origin)
-        raise InputError(
-            f"The plane {plane.name} at ({where}) mm (LPS) does not cut the LA surface, which is {nearest:.0f} mm away. "
-            "Check that the planes belong to this scan and that their coordinate system is stated."
-        )
-    inner = edges[beyond[edges].all(axis=1)]
-    graph = coo_array((np.ones(len(inner), dtype=bool), (inner[:, 0], inner[:, 1])), shape=(len(beyond),) * 2)
-    piece = connected_components(graph, directed=False)[1]
-    nearest_rim = rim[np.linalg.norm(surface.points[rim] - origin, axis=1).argmin()]
-    return np.flatnonzero(beyond & (piece == piece[nearest_rim]))
+    crossing = beyond[mesh.edges[:, 0]] != beyond[mesh.edges[:, 1]]
+    rims, label = np.unique(mesh.edges[crossing]), connected_components(mesh.graph(~crossing), directed=False)[1]
+    pieces = []
+    for side in (True,) if plane.name == MITRAL else (True, False):
+        rim = rims[beyond[rims] == side]
+        if rim.size:
+            piece = label == label[rim[np.linalg.norm(surface.points[rim] - plane.origin, axis=1).argmin()]]
+            pieces.append((piece, rim[piece[rim]]))
+    return pieces
+
+
+def _lies_towards(surface: Surface, plane: CutPlane, others: np.ndarray) -> bool:
+    """Whether the LA lies on the side of the mitral plane where its normal points to.
+
+    Veins and appendage hang on it. Where no other plane tells where they are, the LA is the clearly larger part of what was drawn; and of two
+    parts of like size the one that fills less of its convex hull, since the ventricle that a mask leaks into has no veins.
+    """
+    normal = np.array(plane.normal)
+    votes = np.sign((others - plane.origin) @ normal).sum()
+    if votes != 0:
+        return bool(votes > 0)
+    corners = surface.points[surface.triangles] - plane.origin
+    above = corners.mean(axis=1) @ normal > 0
+    crosses = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    area = [np.linalg.norm(crosses[part], axis=1).sum() / 2 for part in (above, ~above)]
+    larger = area[0] > area[1]
+    if min(area) < CLEARLY_SMALLER * max(area):
+        return larger
+    # The disc between the two parts lies in the plane, whose origin volumes are reckoned from: it adds nothing.
+    volume = [np.einsum("ij,ij->", corners[part][:, 0], crosses[part]) / 6 for part in (above, ~above)]
+    filled = [inside / ConvexHull(corners[part].reshape(-1, 3)).volume for inside, part in zip(volume, (above, ~above))]
+    return filled[0] < filled[1] if abs(filled[0] - filled[1]) > HAS_VEINS else larger
+
+
+def _through_opening(mesh: _Mesh, piece: np.ndarray, rim: np.ndarray, plane: CutPlane) -> np.ndarray:
+    """(N,) bool: the part of a piece that hangs on the body through the opening around the plane's origin.
+
+    Where the plane runs through a neighbour, too (the appendage's base beside the mitral valve), a vertex goes with that part of the
+    rim which is nearer along the surface.
+    """
+    opening = _is_opening(mesh.surface.points[rim], plane)
+    if opening.all():
+        return piece
+    graph = mesh.graph(piece[mesh.edges].all(axis=1))
+    through, past = (dijkstra(graph, directed=False, indices=rim[part], min_only=True) for part in (opening, ~opening))
+    spared = piece & (through > past)
+    # A ventricle that is wider than the valve meets the plane outside the opening, too.
+    too_large = mesh.surface.vertex_area_mm2[spared].sum() > LARGEST_APPENDAGE_MM2
+    return piece if too_large else piece & ~spared
+
+
+def _is_opening(rim: np.ndarray, plane: CutPlane) -> np.ndarray:
+    """(R,) bool: which points of a rim (R, 3) mm go round the plane's origin as one opening does; the others belong to a neighbour.
+
+    An opening is about as far away in every direction; its middle is found from the rim, since planes are clicked to a few
+    millimetres.
+    """
+    across = np.linalg.svd(np.array(plane.normal)[None])[2][1:]
+    flat = (rim - plane.origin) @ across.T
+    middle, roundness = np.zeros(2), MITRAL_ROUNDNESS if plane.name == MITRAL else ROUNDNESS
+    for _ in range(CENTRING_STEPS):
+        offsets = flat - middle
+        distance, angle = np.hypot(*offsets.T), np.arctan2(offsets[:, 1], offsets[:, 0])
+        sector = ((angle + np.pi) / (2 * np.pi) * SECTORS).astype(int) % SECTORS
+        nearest = np.full(SECTORS, np.inf)
+        np.minimum.at(nearest, sector, distance)
+        known = np.isfinite(nearest)
+        opening = distance <= roundness * np.median(nearest[known])
+        middle = middle + offsets[opening].mean(axis=0)
+    return opening
 
 
 def _from_markup(markup: dict[str, Any], path: Path) -> CutPlane:

@@ -24,12 +24,13 @@ SPACE_FIELD = "SPACE"
 def surface_arrays(surface: Surface) -> dict[str, np.ndarray]:
     """The point arrays of `surface.vtp` by name, each (N,); a quantity the surface doesn't have is not in it.
 
-    `LGE` (grey levels), `IIR` and `ScarProbability` (0…1) float32; `Scar` (0 or 1) and `Region` uint8.
+    `LGE` (grey levels), `IIR` and `ScarProbability` (0…1) float32; `Scar` (0 or 1), `ScarClass` and `Region` uint8.
     """
     wanted = {
         "LGE": (surface.lge, np.float32),
         "IIR": (surface.iir, np.float32),
         "Scar": (surface.scar, np.uint8),
+        "ScarClass": (surface.scar_class, np.uint8),
         "ScarProbability": (surface.scar_probability, np.float32),
         "Region": (surface.region, np.uint8),
     }

@@ -33,7 +33,7 @@ def project_intensity(
     (N,) float32 grey levels.
     """
     distances = np.arange(from_mm, to_mm + 1e-9, step_mm)
-    coordinates = _indices_along_normals(geometry, surface, distances)
+    coordinates = indices_along_normals(geometry, surface, distances)
     samples = ndimage.map_coordinates(intensities, coordinates, order=1, mode="nearest", output=np.float32)
     samples = samples.reshape(len(surface.points), len(distances))
     if statistic == "max":
@@ -56,7 +56,7 @@ class VoxelsAlongNormals:
     def along(cls, geometry: Geometry, surface: Surface, reach_mm: float) -> VoxelsAlongNormals:
         """The voxels within ±`reach_mm` of every vertex along its normal."""
         steps = max(1, int(np.ceil(reach_mm / PROBE_STEP_MM)))
-        indices = _indices_along_normals(geometry, surface, np.linspace(-reach_mm, reach_mm, 2 * steps + 1))
+        indices = indices_along_normals(geometry, surface, np.linspace(-reach_mm, reach_mm, 2 * steps + 1))
         kji = np.rint(indices, out=indices).astype(np.int32)
         shape = geometry.shape
         inside = np.logical_and.reduce([(axis >= 0) & (axis < n) for axis, n in zip(kji, shape)])
@@ -73,7 +73,7 @@ class VoxelsAlongNormals:
         return masked[self.voxels].max(axis=1)
 
 
-def _indices_along_normals(geometry: Geometry, surface: Surface, distances_mm: np.ndarray) -> np.ndarray:
+def indices_along_normals(geometry: Geometry, surface: Surface, distances_mm: np.ndarray) -> np.ndarray:
     """(3, N·S) continuous array indices (k, j, i) of the points at `distances_mm` along every normal."""
     start = geometry.lps_to_index(surface.points)
     direction = geometry.lps_to_index(surface.points + surface.normals) - start

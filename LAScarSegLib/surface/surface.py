@@ -16,6 +16,9 @@ REGION_LABELS = {
 }  # fmt: skip
 """`Region` of each vein and the appendage (CemrgApp's labels, SCIENCE section 5)."""
 
+CLASS_NONE, CLASS_BORDER, CLASS_DENSE, CLASS_NOT_MEASURED = 0, 1, 2, 255
+"""`ScarClass` of a vertex; with a single threshold all scar is 1, since nobody knows what of it is dense."""
+
 
 @dataclass(frozen=True, eq=False)
 class Surface:
@@ -30,7 +33,9 @@ class Surface:
     lge
         (N,) intensity projected along the normal (grey levels); `iir` is the same over the blood-pool mean.
     scar
-        (N,) bool: a scar voxel lies along the normal.
+        (N,) bool: the layer's grey level passes, or a scar voxel lies along the normal.
+    scar_class
+        (N,) uint8, `CLASS_…` numbers: none, scar (border scar where there are two thresholds), dense scar, not measured.
     scar_probability
         (N,) in 0…1, or None when the method gives no probability.
     region
@@ -43,6 +48,7 @@ class Surface:
     lge: np.ndarray | None = None
     iir: np.ndarray | None = None
     scar: np.ndarray | None = None
+    scar_class: np.ndarray | None = None
     scar_probability: np.ndarray | None = None
     region: np.ndarray | None = None
 
@@ -52,6 +58,11 @@ class Surface:
         corners = self.points[self.triangles]
         triangle_area = 0.5 * np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
         return np.bincount(self.triangles.ravel(), np.repeat(triangle_area / 3, 3), minlength=len(self.points))
+
+    @cached_property
+    def vertex_triangles(self) -> np.ndarray:
+        """(N,) how many triangles belong to each vertex: a third of each around it; sums to the number of triangles."""
+        return np.bincount(self.triangles.ravel(), minlength=len(self.points)) / 3.0
 
     @property
     def area_mm2(self) -> float:

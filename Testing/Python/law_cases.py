@@ -22,6 +22,7 @@ from LAScarSegLib.analysis.archive import read_analysis, write_analysis
 from LAScarSegLib.analysis.provenance import describe_file
 from LAScarSegLib.analysis.settings import Settings
 from LAScarSegLib.errors import InputError
+from LAScarSegLib.intensity.protocols import PROTOCOLS
 from LAScarSegLib.output.reading import read_result
 from LAScarSegLib.output.writing import write_results
 from LAScarSegLib.phantom import Phantom, PhantomSettings, make_phantom
@@ -35,8 +36,8 @@ NAMES = ("cavity", "wall", "scar")
 SIZE, SPACING_MM = (60, 52, 36), (2.5, 2.5, 2.8)
 """Voxels and their size: the heart's field of view in a tenth of the usual number of voxels."""
 PHANTOMS = 4
-STARTS = ("rule", "mask", "network")
-"""Where the scar comes from at the beginning of a story."""
+STARTS = ("rule", "mask", "network", "barcelona", "kcl", "khurram")
+"""Where the scar comes from at the beginning of a story: the last three are protocols, one for each reading, the third with a given wall."""
 RULES = (("iir", 1.1), ("iir", 1.2), ("iir", 1.32), ("nsd", 2.3), ("percentile", 80.0), ("otsu", None), ("kmeans", None))
 QUICK = Settings(mesh_edge_mm=2.5)
 """A coarse mesh: an analysis takes half the time."""
@@ -59,6 +60,22 @@ def network_around(cavity: np.ndarray, number: int) -> Network:
     noise = ndimage.gaussian_filter(np.random.default_rng(number).normal(size=cavity.shape), 1.5)
     shell = ndimage.binary_dilation(cavity, iterations=3) & ~ndimage.binary_erosion(cavity, iterations=2)
     return network_of(np.where(shell, 0.5 + 0.4 * np.tanh(12 * noise), 0.0), cavity)
+
+
+def scar_of(number: int, start: str) -> ByRule | Given | Network:
+    """Where the scar comes from at a start."""
+    if start in PROTOCOLS:
+        return ByRule.of_protocol(start)
+    cavity = phantom(number).cavity.array > 0
+    return {"rule": ByRule("iir"), "mask": Given(Mask.of(phantom(number).scar.array)), "network": network_around(cavity, number)}[start]
+
+
+def wall_of(number: int, start: str) -> Offset | Given:
+    """Automatic, unless the protocol needs a drawn one."""
+    if start not in PROTOCOLS or not PROTOCOLS[start].needs_drawn_wall:
+        return Offset()
+    cavity = phantom(number).cavity.array > 0
+    return Given(Mask.of(ndimage.binary_dilation(cavity, iterations=1 + number % 2) & ~cavity))
 
 
 def scan_file(number: int, folder: Path) -> Path:
@@ -134,8 +151,8 @@ def turned_plane(plane: CutPlane, rotation: np.ndarray) -> CutPlane:
 
 
 TO_ROUNDING = ("blood_pool_mean", "blood_pool_sd", "wall_volume_ml", "scar_volume_ml", "scar_pct_of_wall_volume", "threshold_intensity")
-AREAS = ("la_surface_area_cm2", "la_volume_ml")
-SHARES = ("scar_area_pct", "scar_area_pct_wall")
+AREAS = ("la_surface_area_cm2", "la_volume_ml", "la_wall_area_cm2")
+SHARES = ("scar_area_pct", "scar_area_pct_wall", "dense_scar_area_pct", "dense_scar_area_pct_wall", "scar_pct_of_wall_volume_wall")
 AREA_TOLERANCE, SHARE_TOLERANCE_POINTS = 2e-3, 0.5
 """ARCHITECTURE, "Three laws", 3."""
 
@@ -147,12 +164,16 @@ def check_grid(number: int, start: str, order: tuple[int, int, int], flips: Sequ
     def moved(volume: Volume) -> Volume:
         return regridded(volume, order, flips, rotation)
 
-    scar = {"rule": None, "mask": moved(straight.scar)}.get(start)
+    scar, wall = scar_of(number, start), wall_of(number, start)
+    if isinstance(scar, Given):
+        scar = moved(straight.scar)
+    if isinstance(wall, Given):
+        wall = moved(straight.image.like(wall.mask.whole().astype(np.uint8)))
     if start == "network":
         found = network_around(straight.cavity.array > 0, number).probability.whole()
         scar = network_of(moved(straight.image.like(found)).array, moved(straight.cavity).array)
     planes = tuple(turned_plane(plane, rotation) for plane in straight.planes)
-    other = analyse(moved(straight.image), cavity=moved(straight.cavity), scar=scar, planes=planes, ranges=False)
+    other = analyse(moved(straight.image), cavity=moved(straight.cavity), wall=wall, scar=scar, planes=planes, ranges=False)
     one = _straight(number, start)
     for name in NAMES:
         np.testing.assert_array_equal(moved(getattr(one, name)).array, getattr(other, name).array, err_msg=name)
@@ -165,10 +186,8 @@ def check_grid(number: int, start: str, order: tuple[int, int, int], flips: Sequ
 
 @functools.cache
 def _straight(number: int, start: str) -> Analysis:
-    straight = phantom(number)
-    scars = {"rule": None, "mask": straight.scar}
-    scar = scars[start] if start in scars else network_around(straight.cavity.array > 0, number)
-    return analyse(straight.image, cavity=straight.cavity, scar=scar, planes=straight.planes, ranges=False)
+    straight, sources = phantom(number), {"wall": wall_of(number, start), "scar": scar_of(number, start)}
+    return analyse(straight.image, cavity=straight.cavity, **sources, planes=straight.planes, ranges=False)
 
 
 class Story:
@@ -179,9 +198,8 @@ class Story:
 
     def __init__(self, number: int, start: str, checking: bool = True) -> None:
         self.phantom, self._checking = phantom(number), checking
-        cavity, scar = (Mask.of(volume.array) for volume in (self.phantom.cavity, self.phantom.scar))
-        scars = {"rule": ByRule("iir"), "mask": Given(scar), "network": network_around(self.phantom.cavity.array > 0, number)}
-        self.bases = {"cavity": Given(cavity), "wall": Offset(), "scar": scars[start]}
+        cavity = Mask.of(self.phantom.cavity.array)
+        self.bases = {"cavity": Given(cavity), "wall": wall_of(number, start), "scar": scar_of(number, start)}
         self.drawn: dict[str, np.ndarray | None] = dict.fromkeys(NAMES)
         self.settings, self.planes = QUICK, ()
         self.undo_steps: list[tuple[dict, dict]] = []
@@ -299,17 +317,18 @@ class Story:
         self._settle()
         scar = self.analysis.sources.scar
         if isinstance(scar, ByRule) and scar.name == "iir":
-            self.bases["scar"] = ByRule("iir", 1.0 + 0.05 * place)
+            self.bases["scar"] = scar.with_threshold(1.0 + 0.05 * place)
             self._show(revise(self.analysis, Change(scar=self.bases["scar"]), ranges=False))
 
     def _replace_scar(self, place: int, size: int) -> None:
-        """Another method and Apply: a rule, a network, a mask; the segments begin anew."""
+        """Another method and Apply: a rule, a protocol, a network, a mask; the segments begin anew."""
         self._settle()
         cavity = self.analysis.cavity.array > 0
         rule = ByRule(*RULES[place % len(RULES)])
         given = self._ball(place, 3) & ~cavity
         given[:2, :2, :2] = True  # far from the atrium, as a stray click leaves it
-        self.bases["scar"] = (rule, rule, network_around(cavity, place), Given(Mask.of(given)))[size]
+        protocol = ByRule.of_protocol(tuple(PROTOCOLS)[place % len(PROTOCOLS)])
+        self.bases["scar"] = (rule, protocol, network_around(cavity, place), Given(Mask.of(given)))[size]
         self.drawn["scar"] = None
         self._begin_anew(Change(scar=self.bases["scar"]))
 

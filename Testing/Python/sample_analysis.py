@@ -81,13 +81,14 @@ def sample_analysis(
         curve=_curve(image[wall], surface, blood), samples=(_sample(image, cavity, wall, surface, blood),),
         method=ScarMethod(
             "iir", "Image intensity ratio", "Image intensity ratio > 1.20", 1.2, "IIR", 1.2 * blood.mean,
-            "barcelona-fibrosis", "a mid-wall surface layer", False, "Benito et al.", kind="rule",
+            "barcelona-fibrosis", "a mid-wall surface layer", False, ("the threshold belongs to no whole protocol",), None, "Benito et al.",
+            kind="rule",
         ),
         measurements=_measurements(surface, scar, wall, cavity, geometry, blood, excluded_at is not None),
         flags=(QualityFlag("sample_flag", "The atrium is a ball of 20 mm <radius> & nothing else.", "warning"),),
         sources=Sources(Given(Mask.of(cavity)), Offset(), ByRule("iir", 1.2)),
         masks={"cavity": Mask.of(cavity), "wall": Mask.of(wall), "scar": Mask.of(scar)},
-        provenance=provenance or {"lascarseg": "0.1.0", "inputs": {"image": {"path": "scan.nrrd"}}},
+        provenance={"simulated": False} | (provenance or {"lascarseg": "0.1.0", "inputs": {"image": {"path": "scan.nrrd"}}}),
     )  # fmt: skip
 
 
@@ -103,12 +104,15 @@ def _surface(scar_at: Callable, excluded_at: Callable | None, blood: BloodPool) 
     scar = scar_at(points)
     lge = np.where(scar, SCAR, WALL)
     region = np.where(excluded_at(points), 0, 1).astype(np.uint8) if excluded_at else np.ones(len(points), np.uint8)
-    return Surface(points, triangles, unit, lge, lge / blood.mean, scar, None, region)
+    return Surface(points, triangles, unit, lge, lge / blood.mean, scar, scar.astype(np.uint8), None, region)
 
 
 def _sample(image: np.ndarray, cavity: np.ndarray, wall: np.ndarray, surface: Surface, blood: BloodPool) -> Sample:
-    peak, area = surface.lge.astype(np.float32), surface.vertex_area_mm2
-    return Sample(blood, image[wall], image[cavity], peak, area, surface.is_wall, False, surface.volume_ml, 0.0)
+    peak, area, values = surface.lge.astype(np.float32), surface.vertex_area_mm2, image[wall]
+    proper = np.ones(len(values), dtype=bool)
+    return Sample(
+        blood, values, image[cavity], peak, values, area, area, surface.is_wall, proper, not surface.is_wall.all(), surface.volume_ml, 0.0
+    )
 
 
 def _curve(wall_values: np.ndarray, surface: Surface, blood: BloodPool) -> ThresholdCurve:
@@ -116,7 +120,7 @@ def _curve(wall_values: np.ndarray, surface: Surface, blood: BloodPool) -> Thres
     volume_pct = np.array([100.0 * (wall_values > t * blood.mean).mean() for t in iir])
     area_pct = np.array([100.0 * surface.vertex_area_mm2[surface.iir > t].sum() / surface.area_mm2 for t in iir])
     sd = (iir - 1.0) * blood.mean / blood.sd
-    return ThresholdCurve(iir * blood.mean, iir, sd, area_pct, np.full(len(iir), np.nan), volume_pct, area_pct)
+    return ThresholdCurve(iir * blood.mean, iir, sd, area_pct, np.full(len(iir), np.nan), volume_pct, area_pct, np.full(len(iir), np.nan))
 
 
 def _measurements(surface, scar, wall, cavity, geometry, blood, has_planes) -> dict[str, Quantity]:

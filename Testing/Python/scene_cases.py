@@ -61,8 +61,9 @@ def network_of(probability: np.ndarray, cavity: np.ndarray | None = None, name: 
 
 
 @functools.cache
-def analysed(grid_name: str = "oblique", threshold: float = 1.2, with_plane: bool = False) -> Analysis:
-    """The analysis of the ball on one of `GRIDS`; with a mitral plane that cuts its lower part off, if asked for."""
+def analysed(grid_name: str = "oblique", threshold: float = 1.2, with_plane: bool = False, protocol: str | None = None) -> Analysis:
+    """The analysis of the ball on one of `GRIDS`, by the ratio on the wall's voxels or in a protocol's reading; with a mitral plane that
+    cuts its lower part off, if asked for."""
     image, cavity = scan(GRIDS[grid_name])
     plane = CutPlane("MV", tuple(CENTRE_LPS - [0, 0, 10]), (0.0, 0.0, 1.0))
-    return analyse(image, Settings(threshold=threshold, perturbation=False), cavity=cavity, planes=(plane,) if with_plane else ())
+    return analyse(image, Settings("iir", threshold, protocol, perturbation=False), cavity=cavity, planes=(plane,) if with_plane else ())

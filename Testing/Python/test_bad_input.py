@@ -287,7 +287,7 @@ def test_an_existing_result_needs_force(folder, capfd):
 def carried_on(capfd, *arguments: object) -> set[str]:
     outcome = lascarseg(capfd, *arguments)
     assert outcome.code == 0, outcome
-    return flag_codes(Path("out")) - {"no_planes"}
+    return flag_codes(Path("out")) - {"no_planes", "roof_and_floor"}  # of every scan here
 
 
 def in_pieces() -> str:

@@ -120,8 +120,8 @@ def test_the_rule_of_the_made_up_preset_lies_where_its_grey_level_is(analysis):
 
     (scar,) = [scar for scar in published_scars(analysis.samples[0]) if scar.rule is MADE_UP_RULE]
     assert scar.iir == pytest.approx(1.3)
-    assert scar.scar_area_pct == pytest.approx(analysis.measurements["scar_area_pct"].value)
-    assert scar.scar_pct_of_wall_volume == pytest.approx(100 * np.mean(analysis.samples[0].wall_intensity > 1.3 * analysis.blood_pool.mean))
+    assert scar.area_pct == pytest.approx(analysis.measurements["scar_area_pct"].value)
+    assert scar.volume_pct == pytest.approx(100 * np.mean(analysis.samples[0].wall_intensity > 1.3 * analysis.blood_pool.mean))
 
 
 def test_every_flag_that_is_raised_is_in_the_catalogue_and_every_one_there_is_raised(repository):

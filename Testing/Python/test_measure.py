@@ -39,13 +39,15 @@ def test_utah_stages_at_their_limits(percent, utah, utah2010):
 def test_every_key_of_the_contract_is_there(analysis):
     contract = (
         "scar_area_pct scar_area_pct_wall scar_area_cm2 scar_volume_ml scar_pct_of_wall_volume la_volume_ml la_surface_area_cm2 "
-        "wall_volume_ml utah_stage blood_pool_mean blood_pool_sd threshold threshold_intensity"
+        "wall_volume_ml utah_stage blood_pool_mean blood_pool_sd threshold threshold_intensity scar_area_cm2_wall scar_volume_ml_wall "
+        "scar_pct_of_wall_volume_wall wall_volume_ml_wall la_wall_area_cm2 utah_stage_wall unmeasured_area_pct dense_scar_area_pct "
+        "dense_scar_area_pct_wall dense_scar_area_cm2 dense_scar_area_cm2_wall dense_scar_volume_ml threshold_dense"
     ).split()
     content = analysis.measurements_json()
     assert set(contract) <= set(content)
-    assert [q.key for q in NUMBERS] == contract
+    assert {q.key for q in NUMBERS} == set(contract)
     assert all(set(content[key]) == {"value", "unit", "low", "high"} for key in contract)
-    assert {"method", "quality_flags"} <= set(content)
+    assert {"method", "quality_flags", "headline", "planes_source", "protocol"} <= set(content)
 
 
 def test_perturbation_range_is_the_ball_one_millimetre_larger_and_smaller(analysis):
@@ -91,9 +93,10 @@ def test_threshold_above_everything_gives_zero_and_says_so(analysis):
 
 
 def test_scar_mask_gives_the_same_map_as_the_rule_that_made_it(analysis):
-    masked = analyse(analysis.volume, Settings(perturbation=False), cavity=analysis.cavity, scar=analysis.scar)
+    by_voxels = revise(analysis, Change(scar=ByRule("iir")))
+    masked = analyse(analysis.volume, Settings(perturbation=False), cavity=analysis.cavity, scar=by_voxels.scar)
     for key in ("scar_area_pct", "scar_volume_ml", "scar_pct_of_wall_volume", "wall_volume_ml"):
-        assert masked.measurements[key].value == pytest.approx(analysis.measurements[key].value)
+        assert masked.measurements[key].value == pytest.approx(by_voxels.measurements[key].value)
     assert masked.method.name == "mask"
     assert masked.measurements["threshold"].value is None
 
@@ -200,26 +203,29 @@ def test_field_of_view_of_a_wrong_header_is_flagged():
 
 def test_threshold_within_the_noise_of_blood_is_said():
     blood = BloodPool(mean=100.0, sd=16.0, voxels=1000)
-    assert [flag.message for flag in check_level(120.0, blood)] == [
+    assert [flag.message for flag in check_level(120.0, blood, 300.0)] == [
         "The threshold (grey level 120) lies only 1.2 standard deviations above the blood pool's mean: blood and noise pass it too, "
         "so scattered specks need not be scar."
     ]
-    assert "below the blood pool's mean" in check_level(97.0, blood)[0].message
-    assert check_level(132.0, blood) == check_level(None, blood) == ()
+    assert "below the blood pool's mean" in check_level(97.0, blood, 300.0)[0].message
+    assert check_level(132.0, blood, 300.0) == check_level(None, blood, 300.0) == ()
 
 
 def test_surface_that_no_wall_lies_in_front_of_is_flagged(analysis):
     """Slices 4 mm apart: the next one over roof and floor is farther than the wall's 2.5 mm."""
     thick = Grid.around((1.25, 1.25, 4.0), 33.0)
-    flagged = analyse(thick.scan_of_ball(RADIUS_MM, 60, np.array([1.0, 0, 0])), Settings(perturbation=False), cavity=thick.ball(RADIUS_MM))
+    scan = thick.scan_of_ball(RADIUS_MM, 60, np.array([1.0, 0, 0]))
+    flagged = analyse(scan, Settings("iir", perturbation=False), cavity=thick.ball(RADIUS_MM))
     assert "surface_without_wall" in [flag.code for flag in flagged.flags]
     assert "surface_without_wall" not in [flag.code for flag in analysis.flags]
 
 
 def test_wall_mask_that_lies_elsewhere_is_flagged(grid, analysis):
     elsewhere = Volume(np.linalg.norm(grid.points()[0] - [29.0, 29.0, 29.0], axis=-1) < 3.0, grid.geometry)
-    flagged = analyse(analysis.volume, Settings(perturbation=False), cavity=analysis.cavity, wall=elsewhere)
-    assert "100 % of the LA surface has no wall" in {flag.code: flag.message for flag in flagged.flags}["surface_without_wall"]
+    flagged = analyse(analysis.volume, Settings("iir", perturbation=False), cavity=analysis.cavity, wall=elsewhere)
+    assert "100 % of the surface was not measured" in {flag.code: flag.message for flag in flagged.flags}["surface_without_wall"]
+    with pytest.raises(InputError, match="where the wall mask does not reach"):
+        analyse(analysis.volume, Settings(perturbation=False), cavity=analysis.cavity, wall=elsewhere)
 
 
 def test_share_above_counts_strictly_and_by_weight():

@@ -20,9 +20,12 @@ def with_numbers(analysis, **quantities: Quantity):
 
 
 def test_the_headline_says_the_share_and_its_range():
-    quantity = Quantity(12.24, "%", 10.11, 14.26)
-    assert numbers.headline(with_numbers(analysed(), scar_area_pct=quantity)) == "Scar on 12.2 % of the LA surface (10.1 – 14.3 %)"
-    assert numbers.headline(with_numbers(analysed(), scar_area_pct=Quantity(12.24, "%"))) == "Scar on 12.2 % of the LA surface"
+    quantity, area = Quantity(12.24, "%", 10.11, 14.26), Quantity(13.94, "cm2")
+    shown = with_numbers(analysed(), scar_area_pct=quantity, scar_area_cm2=area)
+    assert numbers.headline(shown) == "Scar on 12.2 % of the LA surface (10.1 – 14.3 %), 13.9 cm²"
+    assert numbers.headline(with_numbers(shown, scar_area_pct=Quantity(12.24, "%"))) == "Scar on 12.2 % of the LA surface, 13.9 cm²"
+    of_wall = with_numbers(shown, scar_area_pct_wall=quantity, scar_area_cm2_wall=Quantity(9.0, "cm2"))
+    assert numbers.headline(of_wall) == "Scar on 12.2 % of the LA wall (10.1 – 14.3 %), 9.0 cm²"
 
 
 def test_the_method_is_named_with_its_number_its_grey_level_and_whose_it_is():
@@ -48,9 +51,9 @@ def test_rows_carry_value_unit_and_range_rounded_for_reading():
     assert list(shown)[0] == "scar_area_pct"
 
 
-def test_what_was_not_computed_is_a_dash_and_a_stage_is_roman():
+def test_what_was_not_computed_is_not_listed_and_a_stage_is_roman():
     shown = {row.key: row for row in numbers.rows(with_numbers(analysed(), utah_stage=Quantity(2, "", 1, 3)))}
-    assert (shown["scar_area_pct_wall"].value, shown["scar_area_pct_wall"].unit) == ("–", "")
+    assert "scar_area_pct_wall" not in shown
     assert (shown["utah_stage"].value, shown["utah_stage"].range) == ("II", "I – III")
 
 

@@ -34,8 +34,12 @@ DATA_FILES = {
 MEASUREMENT_KEYS = {
     "scar_area_pct", "scar_area_pct_wall", "scar_area_cm2", "scar_volume_ml", "scar_pct_of_wall_volume", "la_volume_ml",
     "la_surface_area_cm2", "wall_volume_ml", "utah_stage", "blood_pool_mean", "blood_pool_sd", "threshold", "threshold_intensity",
+    "scar_area_cm2_wall", "scar_volume_ml_wall", "scar_pct_of_wall_volume_wall", "wall_volume_ml_wall", "la_wall_area_cm2",
+    "utah_stage_wall", "unmeasured_area_pct", "dense_scar_area_pct", "dense_scar_area_pct_wall", "dense_scar_area_cm2",
+    "dense_scar_area_cm2_wall", "dense_scar_volume_ml", "threshold_dense",
 }  # fmt: skip
-"""From ARCHITECTURE, "measurements.json"."""
+BESIDE = {"headline", "headline_range", "planes_source", "protocol", "other_protocols"}
+"""From ARCHITECTURE, "measurements.json", and what is beside it."""
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +101,7 @@ def test_a_networks_probability_comes_with_its_entropy(analysis, tmp_path, what)
 
 def test_measurements_json_keeps_its_contract(result):
     content = json.loads((result / "measurements.json").read_text(encoding="utf-8"))
-    assert set(content) == MEASUREMENT_KEYS | {"method", "quality_flags"}
+    assert set(content) == MEASUREMENT_KEYS | {"method", "quality_flags", *BESIDE}
     for key in MEASUREMENT_KEYS:
         assert set(content[key]) == {"value", "unit", "low", "high"}
     assert content["scar_area_pct_wall"]["value"] is None
@@ -109,11 +113,14 @@ def test_measurements_csv_says_the_same_as_json(result):
     content = json.loads((result / "measurements.json").read_text(encoding="utf-8"))
     header, *lines = rows(result / "measurements.csv")
     assert header == ["key", "label", "value", "unit", "low", "high"]
+    about, lines = lines[: -len(NUMBERS)], lines[-len(NUMBERS) :]
+    assert [line[0] for line in about] == ["case", "image", "protocol", "method", "cavity", "headline", "simulated"]
+    assert ("simulated", "no") in [(line[0], line[2]) for line in about]
     assert [line[0] for line in lines] == [name.key for name in NUMBERS]
     for key, _, value, unit, low, high in lines:
         assert (value == "") == (content[key]["value"] is None)
         assert value == "" or float(value) == content[key]["value"]
-        assert unit == content[key]["unit"]
+        assert unit == ("IIR" if key.startswith("threshold") and key != "threshold_intensity" else content[key]["unit"])
         assert low == "" or float(low) == content[key]["low"]
         assert high == "" or float(high) == content[key]["high"]
 

@@ -77,8 +77,8 @@ def test_there_is_one_threshold_before_and_after_apply(ready):
 def test_a_preset_is_live_too(ready):
     show_result(ready)
     before = shown_share(ready)
-    pick(ready.ui.presetSelector, 1.61)
-    assert ready.analysis.method.parameter == ready.ui.thresholdSlider.value == 1.61 and shown_share(ready) != before
+    pick(ready.ui.presetSelector, 1.32)
+    assert ready.analysis.method.parameter == ready.ui.thresholdSlider.value == 1.32 and shown_share(ready) != before
     written = segment_mask(ready.session.nodes.segmentation, SCAR.segment_id, ready.analysis.geometry).whole()
     assert np.array_equal(written, ready.analysis.scar.array) and np.array_equal(scar_map(ready), ready.analysis.surface.scar)
     assert not is_grey(ready)
@@ -110,7 +110,7 @@ def test_back_at_the_result_s_own_rule_nothing_has_changed(ready):
     before = ready.analysis
     pick(ready.ui.methodSelector, "nsd")
     assert is_grey(ready) and ready.analysis is before
-    pick(ready.ui.methodSelector, "iir")
+    pick(ready.ui.methodSelector, "barcelona")
     assert ready.analysis is before and ready.parameterNode.threshold == pytest.approx(1.4) and not is_grey(ready)
 
 
@@ -128,7 +128,7 @@ def change_cavity(ready) -> None:
 
 
 CHANGES = {
-    "method": (lambda ready: pick(ready.ui.methodSelector, "otsu"), "Image intensity ratio > 1.20."),
+    "method": (lambda ready: pick(ready.ui.methodSelector, "otsu"), "Image intensity ratio > 1.20 in the mid-wall layer (barcelona)."),
     "cavity": (change_cavity, "with the cavity of another segment."),
     "source": (lambda ready: setattr(ready.ui.cavitySourceSelector, "currentIndex", 1), "with the cavity of another segment."),
     "wall": (change_wall, "with the automatic wall."),
@@ -190,7 +190,7 @@ def test_the_selected_scan_s_result_is_shown_with_its_settings(ready, scene):
     ready.ui.inputSelector.setCurrentNode(first)
     assert shown_share(ready) == share and "scan:" in ready.ui.headlineLabel.text
     assert ready.session.nodes.volume is first and not is_grey(ready)
-    assert (ready.parameterNode.method, ready.parameterNode.threshold) == ("iir", 1.3)
+    assert (ready.parameterNode.method, ready.parameterNode.threshold) == ("barcelona", 1.3)
     assert ready.parameterNode.cavitySegmentation.GetName() == "drawn"
     ready.ui.inputSelector.setCurrentNode(second[0])
     assert ready.session.nodes.volume is second[0] and ready.parameterNode.method == "nsd"

@@ -100,7 +100,7 @@ def test_true_surface_agrees_with_the_meshed_cavity(phantom: Phantom) -> None:
 
 def test_true_planes_cut_off_what_the_true_regions_say(phantom: Phantom) -> None:
     surface = cavity_surface(phantom.cavity.array > 0, phantom.cavity.geometry, 1.0)
-    region = label_regions(surface, phantom.planes, np.zeros(3))
+    region = label_regions(surface, phantom.planes)
     assert {plane.name for plane in phantom.planes} == {"MV", "LSPV", "LIPV", "RSPV", "RIPV", "LAA"}
     area = surface.vertex_area_mm2 / 100
     for name in phantom.truth.ostium_diameter_mm:

@@ -11,7 +11,9 @@ from LAScarSegLib.analysis import analyse
 from LAScarSegLib.analysis.settings import Settings
 from LAScarSegLib.errors import InputError
 from LAScarSegLib.surface.mesh import cavity_surface
-from LAScarSegLib.surface.planes import CutPlane, label_regions, read_planes
+from LAScarSegLib.phantom import PhantomSettings, make_phantom
+from LAScarSegLib.surface.planes import CutPlane, label_regions, reach_beyond_mitral_mm, read_planes
+from LAScarSegLib.surface.surface import REGION_LABELS
 from LAScarSegLib.volumes.volume import Volume
 
 RADIUS_MM = 25.0
@@ -33,7 +35,7 @@ def plane(name, grid, offset, normal):
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_mitral_plane_cuts_off_a_cap_whichever_way_it_points(grid, sphere, sign):
-    region = label_regions(sphere, [plane("MV", grid, (0, 0, -15.0), (0, 0, sign))], grid.centre)
+    region = label_regions(sphere, [plane("MV", grid, (0, 0, -15.0), (0, 0, sign))])
     cut = sphere.vertex_area_mm2[region == 0].sum() / sphere.area_mm2
     assert cut == pytest.approx((RADIUS_MM - 15.0) / (2 * RADIUS_MM), abs=0.01)  # Archimedes: caps are as their heights
     assert (region[sphere.points[:, 2] - grid.centre[2] < -16.0] == 0).all()
@@ -45,7 +47,7 @@ def test_vein_plane_cuts_its_own_vein_only(grid):
     across = [np.linalg.norm(points[..., :2] - (x, 0.0), axis=-1) for x in (-12.0, 12.0)]
     veins = [(d < 5.0) & (points[..., 2] > 0) & (points[..., 2] < 30.0) for d in across]
     surface = cavity_surface(grid.ball(20.0).array | veins[0] | veins[1], grid.geometry, 1.0)
-    region = label_regions(surface, [plane("LSPV", grid, (12.0, 0, 24.0), (0, 0, 1))], grid.centre)
+    region = label_regions(surface, [plane("LSPV", grid, (12.0, 0, 24.0), (0, 0, 1))])
     relative = surface.points - grid.centre
     beyond = relative[:, 2] > 25.0
     assert (region[beyond & (relative[:, 0] > 0)] == 11).all()
@@ -58,14 +60,14 @@ def test_flat_lid_goes_with_its_plane_wherever_its_voxels_end(grid):
     surface = cavity_surface(grid.ball(RADIUS_MM).array & (points[..., 2] > -10.0), grid.geometry, 1.0)
     lid = (surface.normals[:, 2] < -0.9) & (surface.points[:, 2] - grid.centre[2] < -9.0)
     for height in (-11.0, -10.0, -9.0):
-        region = label_regions(surface, [plane("MV", grid, (0, 0, height), (0, 0, 1))], grid.centre)
+        region = label_regions(surface, [plane("MV", grid, (0, 0, height), (0, 0, 1))])
         assert (region[lid] == 0).all()
         assert (region[surface.points[:, 2] - grid.centre[2] > -6.0] == 1).all()
 
 
 def test_plane_that_cuts_nothing_is_refused_with_its_distance(grid, sphere):
     with pytest.raises(InputError, match="LSPV .* does not cut the LA surface, which is 75 mm away"):
-        label_regions(sphere, [plane("LSPV", grid, (0, 0, 100.0), (0, 0, 1))], grid.centre)
+        label_regions(sphere, [plane("LSPV", grid, (0, 0, 100.0), (0, 0, 1))])
 
 
 def test_share_of_the_wall_leaves_the_cut_part_out_above_and_below_the_line(grid):
@@ -112,3 +114,53 @@ def test_slicer_markup_is_named_by_its_label_else_by_its_file(tmp_path):
     (tmp_path / "LAA.mrk.json").write_text(json.dumps({"markups": [markup | {"controlPoints": [{"label": "P-1"}]}]}))
     assert read_planes(tmp_path / "planes.mrk.json")[0].name == "RSPV"
     assert read_planes(tmp_path / "LAA.mrk.json")[0].name == "LAA"
+
+
+def test_what_hangs_beside_the_opening_stays_though_it_reaches_beyond_the_plane(grid):
+    """A lobe like the appendage, beside the mitral opening: the plane runs through its base, too, and their rims are one."""
+    points = grid.points()[0]
+    stump = (np.linalg.norm(points[..., :2], axis=-1) < 10.0) & (points[..., 2] < 0) & (points[..., 2] > -24.0)
+    lobe = np.linalg.norm(points - [18.0, 0, -15.0], axis=-1) < 7.0
+    surface = cavity_surface(grid.ball(18.0).array & (points[..., 2] > -13.0) | stump | lobe, grid.geometry, 1.0)
+    region, relative = label_regions(surface, [plane("MV", grid, (-1.0, 0, -13.0), (0, 0, 1))]), surface.points - grid.centre
+    on_lobe = np.linalg.norm(relative - [18.0, 0, -15.0], axis=1) < 7.8
+    tip, end = on_lobe & (relative[:, 0] > 14.0), (relative[:, 2] < -20.0) & (relative[:, 0] < 8.0)
+    assert (region[tip] == 1).mean() > 0.97 and (relative[tip, 2] < -15.0).any()
+    assert (region[end] == 0).all() and (region[relative[:, 2] > -11.0] == 1).all()
+
+
+@pytest.mark.parametrize("with_veins", [False, True])
+def test_the_atrium_stays_though_the_deepest_point_lies_in_a_ventricle_of_51_mm(with_veins):
+    """An atrium of 20 mm with two veins on a ventricle that is rounder and deeper."""
+    grid = Grid.around((1.5, 1.5, 1.5), 62.0)
+    points = grid.points()[0]
+    atrium = np.linalg.norm(points - [0, 0, 30.0], axis=-1) < 22.0
+    veins = (np.linalg.norm(points[..., 1:] - [0, 30.0], axis=-1) < 6.0) & (np.abs(points[..., 0]) < 45.0)
+    ventricle = np.linalg.norm(points - [0, 0, -15.0], axis=-1) < 25.5
+    surface = cavity_surface(atrium | veins | ventricle, grid.geometry, 1.5)
+    planes = [plane("MV", grid, (0, 0, 10.0), (0, 0, 1))]
+    if with_veins:
+        planes += [plane(name, grid, (x, 0, 30.0), (1, 0, 0)) for name, x in (("LSPV", 35), ("RSPV", -35))]
+    region, relative = label_regions(surface, planes), surface.points - grid.centre
+    height = relative[:, 2]
+    assert (region[height < 7.0] == 0).all() and (region[(height > 13.0) & (np.abs(relative[:, 0]) < 33.0)] == 1).all()
+    assert reach_beyond_mitral_mm(surface.with_arrays(region=region), planes) == pytest.approx(50.5, abs=1.5)
+
+
+def test_the_appendage_of_a_phantom_stays_when_only_the_mitral_plane_is_given():
+    """Of this one the infinite plane takes 61 % of the appendage."""
+    phantom = make_phantom(PhantomSettings(seed=3, size=(128, 112, 40), spacing=(1.25, 1.25, 2.5)))
+    surface = cavity_surface(phantom.cavity.array > 0, phantom.cavity.geometry, 1.0)
+    every, mitral = (label_regions(surface, planes) for planes in (phantom.planes, [p for p in phantom.planes if p.name == "MV"]))
+    area, appendage, lid = surface.vertex_area_mm2, every == REGION_LABELS["LAA"], every == 0
+    assert area[appendage & (mitral == 1)].sum() > 0.95 * area[appendage].sum()
+    assert area[lid & (mitral == 0)].sum() > 0.95 * area[lid].sum()
+    assert reach_beyond_mitral_mm(surface.with_arrays(region=mitral), phantom.planes) < 15.0
+
+
+def test_planes_that_leave_nothing_are_named(sphere, grid):
+    names, normals = ("LSPV", "LIPV", "RSPV", "RIPV", "LAA", "RMPV"), np.vstack([np.eye(3), np.eye(3)])
+    heights = (0.5, 0.5, 0.5, -0.5, -0.5, -0.5)
+    planes = [plane(name, grid, height * normal, normal) for name, normal, height in zip(names, normals, heights)]
+    with pytest.raises(InputError, match="LSPV, LIPV.* leave nothing of the left atrium"):
+        label_regions(sphere, planes)

@@ -19,7 +19,7 @@ def carma(data_dir):
 
 @pytest.fixture(scope="module")
 def with_given_wall(carma):
-    return analyse(carma["data"], Settings(), cavity=carma["endo"], wall=carma["wall"])
+    return analyse(carma["data"], Settings("iir"), cavity=carma["endo"], wall=carma["wall"])
 
 
 def test_share_of_the_given_wall(with_given_wall):
@@ -36,7 +36,7 @@ def test_kmeans_scar_is_the_published_baseline(with_given_wall, carma):
 
 def test_automatic_wall(carma):
     """The wall matters: 9.8 % with the wall 0–2.5 mm outside, 11 % of the surface by maximum projection."""
-    analysis = analyse(carma["data"], Settings(), cavity=carma["endo"])
+    analysis = analyse(carma["data"], Settings("iir"), cavity=carma["endo"])
     assert analysis.measurements["scar_pct_of_wall_volume"].value == pytest.approx(9.8, abs=0.05)
     assert analysis.measurements["scar_area_pct"].value == pytest.approx(11, abs=1)
 

@@ -131,7 +131,7 @@ def test_a_threshold_alone_is_for_the_results_own_rule(folder, capfd):
 def test_a_threshold_does_not_silently_replace_an_edited_scar(folder, capfd):
     run(capfd)
     edit("scar", lambda scar: scar & (np.arange(49) < 24))
-    assert "Name the rule with --scar" in refusal(capfd, "out", "--threshold", "1.3")
+    assert "or the rule with --scar" in refusal(capfd, "out", "--threshold", "1.3")
     assert measure(capfd, "--scar", "iir", "--threshold", "1.3")["threshold"]["value"] == 1.3
 
 

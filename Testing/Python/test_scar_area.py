@@ -11,7 +11,8 @@ from LAScarSegLib.analysis.settings import Settings
 from LAScarSegLib.volumes.volume import Volume
 
 RADIUS_MM = 25.0
-FAST = Settings(perturbation=False)
+FAST = Settings("iir", perturbation=False)
+"""Read on the wall's voxels; the layers are in test_layers.py."""
 OFF_AXIS = np.array([1.0, 1.0, 1.0])
 CAPS = (20, 40, 60)
 

@@ -138,7 +138,8 @@ def test_a_legend_shows_numbers_where_there_are_numbers_and_names_where_there_ar
         with vtk_messages() as said:
             shown[scalar.name] = drawn_labels(legend, display)
         assert said == [], scalar.name
-    assert shown == {"Scar": ["no scar found", "scar"], "IIR": [], "LGE": [], "Region": ["left out", "LA body"]}
+    classes = ["no scar found", "scar", "not measured"]
+    assert shown == {"ScarClass": classes, "Scar": classes[:2], "IIR": [], "LGE": [], "Region": ["left out", "LA body"]}
 
 
 def test_the_regions_in_the_legend_follow_the_planes_and_have_room():

@@ -88,9 +88,23 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
         write_vtp(analysed().surface, tmp_path / "missing" / "surface.vtp")
 
 
+def test_two_classes_of_scar_and_what_was_not_measured_have_colours_of_their_own():
+    scene = mrml.new_scene()
+    node = mrml.build_scene(scene, analysed(protocol="barcelona")).surface
+    display = node.GetDisplayNode()
+    assert display.GetScalarVisibility() and display.GetActiveScalarName() == "ScarClass"
+    colours = display.GetColorNode()
+    assert [colours.GetColorName(n) for n in (0, 1, 2)] == ["no scar found", "border scar", "dense scar"]
+    assert [n for n in range(256) if colours.GetColorDefined(n)] == [0, 1, 2]
+    rgba = [[0.0] * 4 for _ in range(4)]
+    for entry, colour in zip((0, 1, 2, 255), rgba):
+        colours.GetColor(entry, colour)
+    assert len({tuple(colour) for colour in rgba}) == 4
+
+
 def test_scar_is_shown_in_two_colours_with_a_legend():
     scene = mrml.new_scene()
-    node = mrml.build_scene(scene, analysed()).surface
+    node = mrml.build_scene(scene, analysed("axial", protocol="hopman")).surface
     display = node.GetDisplayNode()
     assert display.GetScalarVisibility() and display.GetActiveScalarName() == "Scar"
     colours = display.GetColorNode()

@@ -16,6 +16,7 @@ from session_cases import add_segment, add_volume, ball_nodes  # noqa: E402
 
 from LAScarSegLib import scene as mrml  # noqa: E402
 from LAScarSegLib.errors import InputError  # noqa: E402
+from LAScarSegLib.intensity.protocols import PROTOCOLS
 from LAScarSegLib.intensity.rules import RULES  # noqa: E402
 from LAScarSegLib.jobs.device_query import devices  # noqa: E402
 from LAScarSegLib.scene.bundle import read_mrb, save_scene  # noqa: E402
@@ -75,9 +76,12 @@ def test_what_is_missing_is_said(scene):
     assert why_not(scene, without(choices, volume_id=volume.GetID())) == ""
 
 
-def test_the_methods_are_the_rules_with_their_presets():
+def test_the_methods_are_the_protocols_then_the_rules_with_their_presets():
     found = methods()
-    assert [method.key for method in found if not method.is_model] == list(RULES)
+    assert [method.key for method in found if not method.is_model] == [*PROTOCOLS, *RULES]
+    barcelona = found[0]
+    assert (barcelona.key, barcelona.parameter, barcelona.default) == ("barcelona", "IIR", 1.20)
+    assert [preset.value for preset in barcelona.presets] == [1.20, 1.32]
     (iir,) = [method for method in found if method.key == "iir"]
     assert (iir.parameter, iir.default) == ("IIR", 1.20) and 1.32 in [preset.value for preset in iir.presets]
     (otsu,) = [method for method in found if method.key == "otsu"]
@@ -107,7 +111,8 @@ def test_a_damaged_model_of_the_project_does_not_hide_the_users_own(tmp_path, mo
 def test_settings_follow_the_choices():
     settings = Choices(method="nsd", threshold=2.3, native=True, fast=True).settings
     assert (settings.rule, settings.threshold, settings.native, settings.perturbation) == ("nsd", 2.3, True, False)
-    with pytest.raises(InputError, match="threshold is -1"):
+    assert settings.protocol is None and Choices(method="kcl").settings.protocol == "kcl"
+    with pytest.raises(InputError, match=r"\(IIR\) is -1; it must be 0 or more"):
         _ = Choices(threshold=-1.0).settings
 
 

@@ -19,7 +19,7 @@ GRID = grid(rotation(0.4, 0.3), (1.4, 1.4, 2.5), (90, 60, 40))
 @functools.cache
 def before() -> Analysis:
     image, cavity = scan(GRID)
-    return analyse(image, Settings(perturbation=False), cavity=cavity)
+    return analyse(image, Settings("iir", perturbation=False), cavity=cavity)
 
 
 def ball(offset_mm: tuple[float, float, float], radius_mm: float) -> np.ndarray:

@@ -161,7 +161,7 @@ def test_another_threshold_while_a_stroke_is_measured_loses_neither():
     live.rebase(revise(analysed(), Change(scar=ByRule("iir", 0.7))))
     follow(live)
     image, _ = scan(GRIDS["oblique"])
-    expected = analyse(image, Settings(threshold=0.7, perturbation=False), cavity=image.like(cavity))
+    expected = analyse(image, Settings("iir", 0.7, perturbation=False), cavity=image.like(cavity))
     assert made.session.analysis.measurements == expected.measurements
     assert not live.pending and made.session.edited() == frozenset()
 

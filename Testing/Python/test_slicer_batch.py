@@ -84,7 +84,7 @@ def status(folder) -> dict[str, dict[str, str]]:
 def test_one_scan_is_analysed_written_and_left_in_the_scene(batch, scene, tmp_path):
     write_case(tmp_path / "scan 1.nii.gz", tmp_path / "la.nrrd")
     image, cavity, out = (str(tmp_path / name) for name in ("scan 1.nii.gz", "la.nrrd", "out"))
-    assert batch.main(scene, ["--", image, "--cavity", cavity, "-o", out, "--threshold", "1.2"]) == 0
+    assert batch.main(scene, ["--", image, "--cavity", cavity, "-o", out, "--scar", "iir", "--threshold", "1.2"]) == 0
     result = tmp_path / "out" / "scan 1"
     expected = analysed().measurements["scar_area_pct"].value
     assert json.loads((result / "measurements.json").read_text())["scar_area_pct"]["value"] == pytest.approx(expected)
@@ -134,7 +134,7 @@ def test_a_result_without_the_planes_is_not_taken_for_one_with_them(batch, scene
     write_case(tmp_path / "scan.nrrd", tmp_path / "la.nrrd")
     mitral = {"name": "MV", "origin": list(CENTRE_LPS - [0, 0, 10]), "normal": [0, 0, 1]}
     (tmp_path / "mv.json").write_text(json.dumps({"planes": [mitral]}))
-    arguments = [str(tmp_path / "scan.nrrd"), "--cavity", str(tmp_path / "la.nrrd"), "-o", str(tmp_path / "out")]
+    arguments = [str(tmp_path / "scan.nrrd"), "--cavity", str(tmp_path / "la.nrrd"), "-o", str(tmp_path / "out"), "--scar", "iir"]
     with_plane = [*arguments, "--planes", str(tmp_path / "mv.json")]
     assert batch.main(scene, arguments) == 0
     assert batch.main(scene, with_plane) == 1

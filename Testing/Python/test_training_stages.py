@@ -52,7 +52,7 @@ def cohort(tmp_path_factory) -> Path:
 def trained(request, cohort) -> Trained:
     place = cohort.parent / request.param
     place.mkdir()
-    first = tiny_settings(cohort, system=request.param, epochs=2, folds=FOLDS)
+    first = tiny_settings(cohort, system=request.param, epochs=1, steps_per_epoch=8, folds=FOLDS)
     cavities = tuple(train(start_run(replace(first, fold=fold), place / f"cavity_{fold}"), MACHINE) for fold in range(FOLDS))
     second = tiny_settings(
         cohort, "scar", system=request.param, epochs=1, steps_per_epoch=3, folds=FOLDS, anatomy="predicted",

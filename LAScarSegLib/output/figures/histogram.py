@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,7 @@ SIZE_IN = (10.0, 4.6)
 BINS = 80
 LABEL_LEFT_FROM = 0.7
 """A threshold farther right than this share of the axis has its name on its left."""
+LABEL_CHARACTERS = 34
 TAIL_PERCENTILES = (0.1, 99.9)
 """The axis ends here: a few voxels of the lung or of a bright artefact would squeeze the rest."""
 
@@ -54,7 +56,11 @@ def describe(analysis: Analysis) -> str:
 
 def caption(analysis: Analysis) -> str:
     erosion = analysis.settings.blood_pool_erosion_mm
-    cut = "" if analysis.method.threshold_intensity is None else " Wall to the right of the threshold is scar."
+    cut = " Wall to the right of the threshold is scar."
+    if analysis.method.threshold_intensity is None:
+        cut = ""
+    elif analysis.reading.is_layer:
+        cut = " The threshold is compared with the layer, not with these voxels."
     return f"The blood pool is the cavity more than {erosion:g} mm from its edge. Each histogram adds up to 100 %.{cut}"
 
 
@@ -96,7 +102,7 @@ def _mark_levels(axes: Axes, analysis: Analysis) -> None:
     low, high = axes.get_xlim()
     beyond = level > low + LABEL_LEFT_FROM * (high - low)
     axes.annotate(
-        f"threshold {level:.4g}\n{analysis.method.label}", (level, 0.97), xycoords=("data", "axes fraction"),
+        "\n".join([f"threshold {level:.4g}", *textwrap.wrap(analysis.method.label, LABEL_CHARACTERS)]), (level, 0.97), xycoords=("data", "axes fraction"),
         xytext=(-6 if beyond else 6, 0), textcoords="offset points", ha="right" if beyond else "left", va="top", fontsize=9,
         color=style.SCAR, fontweight="bold", linespacing=1.4,
     )  # fmt: skip

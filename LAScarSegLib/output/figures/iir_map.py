@@ -8,6 +8,7 @@ import numpy as np
 
 from ...analysis import Analysis
 from . import style
+from .scar_map import how_decided
 from .surface_views import colour_actor, draw_views, lookup_table
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def describe(analysis: Analysis) -> str:
 def caption(analysis: Analysis) -> str:
     return (
         f"Image intensity ratio (IIR): {_how(analysis)}, over the mean of the blood pool ({analysis.blood_pool.mean:.4g}). "
-        "For looking at: scar is decided voxel by voxel in the wall, not on this map."
+        f"For looking at. {how_decided(analysis)}"
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...analysis import Analysis
-from ...volumes.volume import Box
+from ...volumes.volume import Box, Volume
 from . import style
 from .slice_layout import SliceLayout, choose_slices, widen
 
@@ -27,7 +27,13 @@ FILL_OPACITY = 0.55
 
 def compose(analysis: Analysis) -> Figure:
     layout, box, slices = _choose(analysis)
-    arrays = [analysis.volume.array, analysis.cavity.array, analysis.wall.array, analysis.scar.array]
+    beyond = analysis.beyond_planes_box
+    left_out = analysis.scar_box & beyond
+    scar, hidden = (
+        Volume(part.astype(np.uint8), analysis.box_geometry).expand(analysis.box, analysis.geometry).array
+        for part in (analysis.scar_box & ~beyond, left_out)
+    )
+    arrays = [analysis.volume.array, analysis.cavity.array, analysis.wall.array, scar, hidden]
     crops = [array[box.slices] for array in arrays]
     rows_px, columns_px = layout.picture(crops[0][0]).shape
     panel_in = (WIDTH_IN - (COLUMNS + 1) * GAP_IN) / COLUMNS
@@ -42,7 +48,7 @@ def compose(analysis: Analysis) -> Figure:
         axes = figure.add_axes((left / WIDTH_IN, bottom / height_in, panel_in / WIDTH_IN, panel_height_in / height_in))
         _panel(axes, [layout.picture(crop[k - box.start[0]]) for crop in crops], layout, analysis.blood_pool.mean)
         _marks(axes, layout, f"{k + 1} / {analysis.geometry.size[2]}", first=number == 0)
-    _legend(figure)
+    _legend(figure, bool(left_out.any()))
     return figure
 
 
@@ -76,7 +82,7 @@ def _panel(axes: Axes, pictures: list[np.ndarray], layout: SliceLayout, blood_me
     """Grey image, scar fill and outlines; coordinates of the axes are mm from the picture's upper left corner."""
     from matplotlib.colors import to_rgba
 
-    image, cavity, wall, scar = pictures
+    image, cavity, wall, scar, left_out = pictures
     width_mm, height_mm = layout.pixel_mm
     rows, columns = image.shape
     extent = (0, columns * width_mm, rows * height_mm, 0)
@@ -84,6 +90,7 @@ def _panel(axes: Axes, pictures: list[np.ndarray], layout: SliceLayout, blood_me
     axes.imshow(image, cmap="gray", vmin=low, vmax=high, extent=extent, interpolation="bicubic")
     fill = np.zeros((rows, columns, 4))
     fill[scar > 0] = to_rgba(style.SCAR, FILL_OPACITY)
+    fill[left_out > 0] = to_rgba(style.EXCLUDED, FILL_OPACITY)
     axes.imshow(fill, extent=extent, interpolation="nearest")
     x, y = (np.arange(columns) + 0.5) * width_mm, (np.arange(rows) + 0.5) * height_mm
     for mask, colour, width in ((wall | cavity, style.WALL_LINE, 0.7), (cavity, style.CAVITY_LINE, 0.9), (scar, style.SCAR, 0.6)):
@@ -110,7 +117,7 @@ def _marks(axes: Axes, layout: SliceLayout, number: str, *, first: bool) -> None
         axes.text(x0 + 4, y1 - 6, f"{SCALE_BAR_MM:g} mm", color="white", fontsize=7.5, ha="left", va="bottom", path_effects=effects)
 
 
-def _legend(figure: Figure) -> None:
+def _legend(figure: Figure, has_left_out: bool) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -119,4 +126,6 @@ def _legend(figure: Figure) -> None:
         Line2D([], [], color=style.WALL_LINE, linewidth=2, label="outer wall"),
         Patch(facecolor=style.SCAR, alpha=FILL_OPACITY, edgecolor=style.SCAR, label="scar"),
     ]
-    figure.legend(handles=handles, loc="lower left", ncols=3, bbox_to_anchor=(0.005, 0.0), handlelength=1.5)
+    if has_left_out:
+        handles.append(Patch(facecolor=style.EXCLUDED, alpha=FILL_OPACITY, edgecolor=style.EXCLUDED, label="left out (beyond the planes)"))
+    figure.legend(handles=handles, loc="lower left", ncols=len(handles), bbox_to_anchor=(0.005, 0.0), handlelength=1.5)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from ... import __version__
 from ...analysis import Analysis
-from ...measure.numbers import DASH, Quantity
 from ...support.resources import require_package
 
 if TYPE_CHECKING:
@@ -17,7 +16,9 @@ if TYPE_CHECKING:
 # Blue and vermilion are the pair that all common colour-vision deficiencies keep apart (Okabe and Ito 2008).
 HEALTHY = "#aecbe0"
 SCAR = "#cf3a12"
+BORDER_SCAR = "#f2b04e"
 EXCLUDED = "#8d8d8d"
+NOT_MEASURED = "#3f4a50"
 CAVITY_LINE = "#4cc3f0"
 WALL_LINE = "#ffd166"
 BLOOD = "#4a7fa8"
@@ -81,16 +82,11 @@ def quiet_grid(axes: Axes) -> None:
     axes.set_axisbelow(True)
 
 
-def percent(quantity: Quantity | None, decimals: int = 1) -> str:
-    """"12.2 %", or a dash for what was not computed."""
-    return DASH if quantity is None or quantity.value is None else f"{quantity.value:.{decimals}f} %"
-
-
 def headline(analysis: Analysis) -> str:
-    """The result in a line: what share of the surface is scar, by which method."""
-    share, wall = (percent(analysis.measurements.get(key)) for key in ("scar_area_pct", "scar_area_pct_wall"))
-    of_wall = "" if wall == DASH else f" ({wall} of the LA wall inside the cut planes)"
-    return f"{analysis.method.label} · scar on {share} of the LA surface{of_wall}"
+    """The result in a line: which case, by which method, what share is scar."""
+    headline = analysis.headline
+    case = f"{analysis.settings.label} · " if analysis.settings.label else ""
+    return f"{case}{analysis.method.label} · scar on {headline.share} of the {headline.of}"
 
 
 def save(figure: Figure, analysis: Analysis, path: Path) -> None:

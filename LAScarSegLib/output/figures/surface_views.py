@@ -16,6 +16,7 @@ from .slice_layout import side
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
     from vtkmodules.vtkCommonCore import vtkLookupTable
     from vtkmodules.vtkCommonDataModel import vtkPolyData
     from vtkmodules.vtkRenderingCore import vtkActor
@@ -56,6 +57,8 @@ COLUMNS, ROWS = 3, 2
 LETTER_ROOM_IN = 0.2
 """Room for the letters between the surface and the panel's edge."""
 PANEL_WIDTH_IN = 3.2
+GAP_IN = 0.16
+"""Between neighbouring views: the letters at their edges belong to one of them each."""
 NAME_IN = 0.26
 SCALE_BAR_MM = 20.0
 
@@ -67,7 +70,7 @@ def draw_views(surface: Surface, actors: list[vtkActor], head: str, line: str, f
     """
     width_mm, height_mm, centre = _common_frame(surface.points)
     panel_height_in = PANEL_WIDTH_IN * height_mm / width_mm
-    width_in = COLUMNS * PANEL_WIDTH_IN
+    width_in = COLUMNS * PANEL_WIDTH_IN + (COLUMNS - 1) * GAP_IN
     height_in = style.TITLE_IN + ROWS * (panel_height_in + NAME_IN) + foot_in
     figure = style.new_figure(width_in, height_in, head, line)
     pixels = (round(PANEL_WIDTH_IN * style.DOTS_PER_INCH), round(panel_height_in * style.DOTS_PER_INCH))
@@ -75,8 +78,12 @@ def draw_views(surface: Surface, actors: list[vtkActor], head: str, line: str, f
     for number, (view, picture) in enumerate(zip(VIEWS, pictures)):
         row, column = divmod(number, COLUMNS)
         top_in = style.TITLE_IN + row * (panel_height_in + NAME_IN) + NAME_IN
-        place = (column / COLUMNS, 1 - (top_in + panel_height_in) / height_in, 1 / COLUMNS, panel_height_in / height_in)
-        axes = figure.add_axes(place)
+        left_in = column * (PANEL_WIDTH_IN + GAP_IN)
+        place = (left_in, height_in - top_in - panel_height_in, PANEL_WIDTH_IN, panel_height_in)
+        axes = figure.add_axes([length / whole for length, whole in zip(place, (width_in, height_in) * 2)])
+        if column:
+            x = (left_in - GAP_IN / 2) / width_in
+            figure.add_artist(_divider(x, (height_in - top_in - panel_height_in) / height_in, (height_in - top_in) / height_in))
         axes.imshow(picture, extent=(-width_mm / 2, width_mm / 2, -height_mm / 2, height_mm / 2), aspect="equal")
         axes.axis("off")
         _label(axes, view, width_mm, height_mm)
@@ -93,7 +100,7 @@ def colour_actor(surface: Surface, values: np.ndarray, table: vtkLookupTable) ->
     import vtkmodules.vtkRenderingOpenGL2  # noqa: F401  without it the actors have no implementation
     from vtkmodules.vtkFiltersCore import vtkClipPolyData
 
-    mesh = _polydata(surface, values)
+    mesh = _polydata(surface, {"Value": values, "Wall": surface.is_wall})
     if surface.is_wall.all():
         return [_actor(mesh, table)]
     mesh.GetPointData().SetActiveScalars("Wall")
@@ -107,6 +114,27 @@ def colour_actor(surface: Surface, values: np.ndarray, table: vtkLookupTable) ->
         clip.GetOutput().GetPointData().SetActiveScalars("Value")
         actors.append(_actor(clip.GetOutput(), lookup))
     return actors
+
+
+def class_actors(surface: Surface, layers: list[tuple[np.ndarray, str]], rest: str) -> list[vtkActor]:
+    """Actors of the surface in plain colours: each layer's vertices (N,) bool in its colour, the first on top, the `rest` below.
+
+    A border lies halfway between two vertices, so that it is a line and not a blur.
+    """
+    import vtkmodules.vtkRenderingOpenGL2  # noqa: F401  without it the actors have no implementation
+    from vtkmodules.vtkFiltersCore import vtkClipPolyData
+
+    mesh, actors = _polydata(surface, {f"Layer {number}": mask for number, (mask, _) in enumerate(layers)}), []
+    for number, (_, colour) in enumerate(layers):
+        mesh.GetPointData().SetActiveScalars(f"Layer {number}")
+        clip = vtkClipPolyData()
+        clip.SetInputData(mesh)
+        clip.SetValue(0.5)
+        clip.GenerateClippedOutputOn()
+        clip.Update()
+        actors.append(_actor(clip.GetOutput(), None, colour))
+        mesh = clip.GetClippedOutput()
+    return [*actors, _actor(mesh, None, rest)]
 
 
 def lookup_table(colours: np.ndarray, low: float, high: float) -> vtkLookupTable:
@@ -142,27 +170,34 @@ def _label(axes: Axes, view: View, width_mm: float, height_mm: float) -> None:
         axes.text(*place, text, ha=ha, va=va, fontsize=9, color=style.MUTED)
 
 
+def _divider(x: float, bottom: float, top: float) -> Line2D:
+    from matplotlib.lines import Line2D
+
+    return Line2D([x, x], [bottom, top], color=style.FAINT, linewidth=0.8)
+
+
 def _scale_bar(axes: Axes, width_mm: float, height_mm: float) -> None:
     x, y = -width_mm / 2 + 4, -height_mm / 2 + 2
     axes.plot([x, x + SCALE_BAR_MM], [y, y], color=style.INK, linewidth=2.2, solid_capstyle="butt")
     axes.text(x + SCALE_BAR_MM / 2, y + 1.2, f"{SCALE_BAR_MM / 10:g} cm", ha="center", va="bottom", fontsize=8.5)
 
 
-def _polydata(surface: Surface, values: np.ndarray) -> vtkPolyData:
+def _polydata(surface: Surface, arrays: dict[str, np.ndarray]) -> vtkPolyData:
+    """The mesh with these vertex arrays, the first of them active."""
     from vtkmodules.util.numpy_support import numpy_to_vtk
 
     mesh = mesh_polydata(surface.points, surface.triangles)
     mesh.GetPointData().SetNormals(numpy_to_vtk(np.ascontiguousarray(surface.normals), deep=True))
-    for name, array in (("Value", values), ("Wall", surface.is_wall)):
+    for name, array in arrays.items():
         data = numpy_to_vtk(np.ascontiguousarray(array, dtype=np.float32), deep=True)
         data.SetName(name)
         mesh.GetPointData().AddArray(data)
-    mesh.GetPointData().SetActiveScalars("Value")
+    mesh.GetPointData().SetActiveScalars(next(iter(arrays)))
     return mesh
 
 
-def _actor(mesh: vtkPolyData, table: vtkLookupTable | None) -> vtkActor:
-    """`table` None: plain grey, for what is excluded."""
+def _actor(mesh: vtkPolyData, table: vtkLookupTable | None, colour: str = style.EXCLUDED) -> vtkActor:
+    """`table` None: plain `colour`."""
     from matplotlib.colors import to_rgb
     from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper
 
@@ -172,7 +207,7 @@ def _actor(mesh: vtkPolyData, table: vtkLookupTable | None) -> vtkActor:
     actor.SetMapper(mapper)
     if table is None:
         mapper.ScalarVisibilityOff()
-        actor.GetProperty().SetColor(*to_rgb(style.EXCLUDED))
+        actor.GetProperty().SetColor(*to_rgb(colour))
     else:
         mapper.SetLookupTable(table)
         mapper.UseLookupTableScalarRangeOn()

@@ -24,20 +24,24 @@ LABEL_ABOVE_PCT = 52.0
 """Where the curves are lower than this, a preset's name fits above it, else below."""
 NEARLY_ALL_PCT = 98.0
 """A surface curve that stays below this at the lowest threshold needs an explanation."""
+LABEL_SHARE = 0.4
+"""Of the axis: as wide as the result's label, which stands above the curve."""
 EMPTY_PCT = 0.05
 """Where every curve is below this, there is nothing left to show."""
 
 
 def compose(analysis: Analysis) -> Figure:
-    line = f"{analysis.method.label}: scar on {style.percent(analysis.measurements.get('scar_area_pct'))} of the surface"
-    figure = style.new_figure(*SIZE_IN, "Scar against threshold", line)
+    figure = style.new_figure(*SIZE_IN, "Scar against threshold", style.headline(analysis))
     axes = figure.add_axes((0.065, 0.115, 0.915, 0.63))
     curve, blood = analysis.curve, analysis.blood_pool
-    lines = [(curve.scar_area_pct, "% of the LA surface (the headline number)", {"color": style.SCAR, "linewidth": 2.4})]
-    if not np.isnan(curve.scar_area_pct_wall).all():
-        dashed = {"color": style.SCAR, "linewidth": 1.5, "linestyle": (0, (5, 2))}
-        lines.append((curve.scar_area_pct_wall, "% of the LA wall inside the cut planes", dashed))
-    lines.append((curve.scar_pct_of_wall_volume, "% of the wall volume", {"color": style.WALL_FILL, "linewidth": 1.8}))
+    surface, volume = _curves(analysis)
+    lines = [
+        (surface, f"% of the {analysis.headline.of} (the headline number)", {"color": style.SCAR, "linewidth": 2.4}),
+        (volume, "% of the wall's volume" + (" inside the cut planes" if analysis.planes else ""), {"color": style.WALL_FILL, "linewidth": 1.8}),
+    ]
+    if analysis.planes:
+        dashed = {"color": style.MUTED, "linewidth": 1.2, "linestyle": (0, (5, 2))}
+        lines.insert(1, (curve.scar_area_pct, "% of the whole LA surface", dashed))
     for values, label, look in lines:
         axes.plot(curve.iir, values, label=label, **look)
     axes.set_xlim(_range(analysis))
@@ -55,18 +59,27 @@ def compose(analysis: Analysis) -> Figure:
     return figure
 
 
+def _curves(analysis: Analysis) -> tuple[np.ndarray, np.ndarray]:
+    """The curves of what the headline is about: share of the surface, and of the wall's volume."""
+    curve = analysis.curve
+    if analysis.planes:
+        return curve.scar_area_pct_wall, curve.scar_pct_of_wall_volume_wall
+    return curve.scar_area_pct, curve.scar_pct_of_wall_volume
+
+
 def describe(analysis: Analysis) -> str:
     """The curve's values at the presets."""
-    points = [f"{scar.scar_area_pct:.1f} % at {scar.label}" for scar in _presets(analysis)]
+    points = [f"{scar.area_pct:.1f} % at {scar.label}" for scar in _presets(analysis)]
     return "Percentage of the surface called scar, falling as the threshold rises: " + ", ".join(points) + "."
 
 
 def caption(analysis: Analysis) -> str:
     family = RULES[_family(analysis)].title
-    reached = float(np.nanmax(analysis.curve.scar_area_pct))
+    surface, _ = _curves(analysis)
+    reached = float(np.nanmax(surface)) if np.isfinite(surface).any() else 100.0
     bare = ""
     if reached < NEARLY_ALL_PCT:
-        bare = f" The surface curve ends at {reached:.0f} %: the rest of the surface has no wall in front of it."
+        bare = f" The surface curve ends at {reached:.0f} %: of the rest nothing was measured, or it is dark."
     return (
         "Published thresholds disagree, so the whole curve is shown: what would be called scar at every threshold. "
         f"Marked are the presets of “{family}”; each was published for its own wall and way of measuring.{bare}"
@@ -87,7 +100,7 @@ def _range(analysis: Analysis) -> tuple[float, float]:
     """From where nearly all is scar, or the lowest preset, to where nothing is: the part of the curve that says something."""
     curve = analysis.curve
     marks = [scar.iir for scar in _presets(analysis)] + [ratio for ratio in [_result_ratio(analysis)] if ratio is not None]
-    visible = curve.iir[curve.scar_area_pct > EMPTY_PCT]
+    visible = curve.iir[_curves(analysis)[0] > EMPTY_PCT]
     high = max([LEAST_IIR_RANGE[1], *(mark + 0.1 for mark in marks), float(visible.max()) if visible.size else 0.0])
     low = min(LEAST_IIR_RANGE[0], *(mark - 0.1 for mark in marks))
     return max(low, float(curve.iir.min())), min(high, float(curve.iir.max()))
@@ -105,9 +118,9 @@ def _mark_presets(axes: Axes, analysis: Analysis) -> None:
         if chosen is not None and abs(scar.iir - chosen) < 1e-9:
             continue
         axes.axvline(scar.iir, color=style.MUTED, linewidth=0.8, linestyle=(0, (2, 2)), zorder=1)
-        area = scar.scar_area_pct
+        area = scar.area_pct
         axes.plot(scar.iir, area, "o", color="white", markeredgecolor=style.SCAR, markeredgewidth=1.4, markersize=5.5, zorder=4)
-        low_on_curve = max(area, scar.scar_pct_of_wall_volume) < LABEL_ABOVE_PCT
+        low_on_curve = max(area, scar.volume_pct) < LABEL_ABOVE_PCT
         axes.annotate(
             f"{scar.label}  {_author(scar.preset.source)}", (scar.iir, 0.98 if low_on_curve else 0.02),
             xycoords=("data", "axes fraction"), xytext=(-2.5, 0), textcoords="offset points", rotation=90, ha="right",
@@ -116,7 +129,7 @@ def _mark_presets(axes: Axes, analysis: Analysis) -> None:
 
 
 def _mark_result(axes: Axes, analysis: Analysis) -> None:
-    value = analysis.measurements["scar_area_pct"].value
+    value = analysis.headline.quantity.value
     ratio = _result_ratio(analysis)
     if value is None:
         return
@@ -130,10 +143,14 @@ def _mark_result(axes: Axes, analysis: Analysis) -> None:
     axes.axvline(ratio, color=style.INK, linewidth=1.4, zorder=2)
     axes.plot(ratio, value, "o", color=style.SCAR, markeredgecolor=style.INK, markeredgewidth=1.4, markersize=8.5, zorder=5)
     name = f" · {analysis.method.preset}" if analysis.method.preset else ""
-    on_right = ratio > np.mean(axes.get_xlim())
+    left, right = axes.get_xlim()
+    width = LABEL_SHARE * (right - left)
+    on_left = ratio + width > right
+    beside = (analysis.curve.iir >= ratio - width * on_left) & (analysis.curve.iir <= ratio + width * (not on_left))
+    above = max([value, *(float(curve[beside].max()) for curve in _curves(analysis))])
     axes.annotate(
-        f"this result: {value:.1f} % at {ratio:.2f}{name}", (ratio, value), xytext=(-9 if on_right else 9, 9), textcoords="offset points",
-        ha="right" if on_right else "left", va="bottom", fontsize=9.5, fontweight="bold", path_effects=style.outlined("white", 3),
+        f"this result: {value:.1f} % at {ratio:.2f}{name}", (ratio, above), xytext=(-9 if on_left else 9, 7), textcoords="offset points",
+        ha="right" if on_left else "left", va="bottom", fontsize=9.5, fontweight="bold", path_effects=style.outlined("white", 3),
     )  # fmt: skip
 
 
