@@ -12,6 +12,7 @@ from analytic import oblique
 from dicom_files import DESCRIPTION, MODALITY, ORIENTATION, POSITION, add_rescaling, write_series
 
 from LAScarSegLib.errors import InputError
+from LAScarSegLib.support.flags import STOP
 from LAScarSegLib.volumes.files import read_volume
 from LAScarSegLib.volumes.volume import Geometry, Volume
 
@@ -123,9 +124,11 @@ def test_several_series_are_listed_for_a_choice(tmp_path):
     assert "2 series" in message and "'LGE', 8 files" in message and "'cine 4ch', 3 files, first cine0.dcm" in message
 
 
-def test_a_series_of_another_scanner_is_refused_by_its_modality(tmp_path):
-    said = refusal(write_series(tmp_path / "scan", volume(), tags=lambda _: {MODALITY: "CT"}))
-    assert "series of CT" in said and "LGE-MRI is needed" in said
+@pytest.mark.parametrize(("modality", "called"), [("CT", "CT"), ("PT", "PET")])
+def test_a_series_of_another_scanner_is_stopped_by_its_modality(tmp_path, modality, called):
+    (flag,) = read_volume(write_series(tmp_path / "scan", volume(), tags=lambda _: {MODALITY: modality})).flags
+    assert (flag.code, flag.severity) == ("not_mr", STOP)
+    assert f"one of {called}" in flag.message and "LGE-MRI is needed" in flag.message
 
 
 def test_a_series_that_does_not_say_its_modality_is_read(tmp_path):
@@ -141,7 +144,7 @@ def test_slices_of_two_sizes_are_no_stack(tmp_path):
     folder = write_series(tmp_path / "scan", volume(), slices=range(4))
     small = Volume(np.zeros((8, 10, 9), np.int16), replace(STRAIGHT, size=(9, 10, 8)))
     write_series(folder, small, slices=range(4, 8))
-    assert "004.dcm has size (9, 10, 1)" in refusal(folder)
+    assert "004.dcm has size (9, 10)" in refusal(folder)
 
 
 @pytest.mark.parametrize("k", [0, 4, 7], ids=["first", "middle", "last"])
