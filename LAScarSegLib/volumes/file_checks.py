@@ -1,26 +1,44 @@
 """What ITK keeps quiet about in volume files: data that is damaged or cut short, and a voxel size that is not there.
 
 ITK fills up a truncated NIfTI file with zeros, hands out what a broken compressed stream decodes to, takes 1 mm where a
-header gives no spacing, and prints to standard error instead of raising.
+header gives no spacing, takes memory for whatever a header asks, and prints to standard error instead of raising.
 """
 
-import gzip
 import os
-import re
+import stat
 import sys
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 from ..errors import InputError
 from ..support.flags import QualityFlag
-from .nifti_header import read_nifti_header
+from .nifti_checks import check_nifti
+from .text_headers import check_metaimage, check_nrrd
+from .volume import Geometry
 
-HEADER_LIMIT = 1 << 16
-"""No text header of an image is longer than 64 KiB."""
-BLOCK = 1 << 18
+LARGE_SIZE, ELONGATED = 256, 1.5
+"""With 1 mm voxels, more than a quarter metre; and no scanner's default. Scans have fewer slices than rows, by this and more."""
+KINDS = {stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket", stat.S_ISCHR: "a device", stat.S_ISBLK: "a device"}
+
+
+def require_file(path: Path) -> None:
+    """`InputError` unless `path` is a file that is there and can be read: to open a pipe or device might never return."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} does not exist. Check the path.") from error
+    for is_kind, called in KINDS.items():
+        if is_kind(mode):
+            raise InputError(f"{path} is {called}, not a file. Give the file itself.")
+
+
+def require_utf8(path: Path) -> None:
+    """`InputError` for a name that ITK can't be told and no result can hold."""
+    try:
+        os.fspath(path).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(f"{path}: the name is not valid UTF-8, so the image libraries can't open it. Rename it.") from error
 
 
 def check_file(path: Path) -> tuple[QualityFlag, ...]:
@@ -29,16 +47,35 @@ def check_file(path: Path) -> tuple[QualityFlag, ...]:
     Raises
     ------
     InputError
-        the data is truncated or damaged, or the header has no voxel size.
+        the data is truncated or damaged, lies in another folder, is no number, or is far more than the file can hold; the header has
+        no voxel size.
     """
     name = path.name.lower()
-    if name.endswith((".nii", ".nii.gz")):
-        return _check_nifti(path)
-    if name.endswith((".nrrd", ".nhdr")):
-        _check_nrrd(path)
-    else:
-        _check_metaimage(path)
+    try:
+        if name.endswith((".nii", ".nii.gz")):
+            return check_nifti(path)
+        if name.endswith((".nrrd", ".nhdr")):
+            check_nrrd(path)
+        else:
+            check_metaimage(path)
+    except PermissionError as error:
+        raise InputError(f"{path} can't be read: {error.strerror}. Check its permissions.") from error
     return ()
+
+
+def lost_header_flags(geometry: Geometry) -> tuple[QualityFlag, ...]:
+    """A flag where the geometry is what programs write that know of none: 1 mm, origin 0, straight axes, on a scan's matrix."""
+    straight = all(abs(cosine) == (1.0 if n % 4 == 0 else 0.0) for n, cosine in enumerate(geometry.direction))
+    blank = set(geometry.spacing) == {1.0} and not any(geometry.origin) and straight
+    if not blank or (max(geometry.size) < LARGE_SIZE and max(geometry.size) < ELONGATED * min(geometry.size)):
+        return ()
+    size = " × ".join(map(str, geometry.size))
+    message = (
+        f"The header looks lost: voxels of exactly 1 × 1 × 1 mm, origin 0 and straight axes on {size} voxels are what a program writes that "
+        "got an array only. If the scan's voxels are not 1 mm cubes, every length, area and volume is wrong. Export the image again with "
+        "its geometry, or copy the header of the original; if it is right, say --despite header_lost."
+    )
+    return (QualityFlag("header_lost", message),)
 
 
 @contextmanager
@@ -59,93 +96,3 @@ def quiet_itk() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
-
-
-def _check_nifti(path: Path) -> tuple[QualityFlag, ...]:
-    header = read_nifti_header(path)
-    if path.name.lower().endswith(".gz"):
-        with open(path, "rb") as file:
-            length = _gunzipped_bytes(file, path)
-    else:
-        length = path.stat().st_size
-    if length < header.file_bytes:
-        raise InputError(f"{path} is truncated: {length} of {header.file_bytes} bytes are there. Copy or export it again.")
-    return header.flags()
-
-
-def _check_nrrd(path: Path) -> None:
-    with open(path, "rb") as file:
-        if not file.readline(HEADER_LIMIT).startswith(b"NRRD"):
-            return
-        fields = _text_fields(file, r"(.+?): *(.*)")
-        if "sizes" not in fields:
-            return
-        spacing = fields.get("spacings") or fields.get("space directions") or ""
-        incomplete = fields.get("dimension") == "3" and re.search(r"\bnan\b|none", spacing, re.IGNORECASE)
-        if incomplete or not re.search(r"\d", spacing):
-            raise InputError(
-                f"{path}: the header gives no voxel spacing ('{spacing}'), so nothing can be measured in mm. Export it again "
-                "with its spacing."
-            )
-        if unit := re.search(r'"(?!mm")(\w+)"', fields.get("space units", "")):
-            raise InputError(f"{path}: the header's lengths are in {unit[1]}; only mm are read. Export it again in mm.")
-        if fields.get("encoding") in ("gz", "gzip") and not {"line skip", "lineskip", "byte skip", "byteskip"} & set(fields):
-            _check_data(_gunzipped_bytes, file, path, fields.get("data file") or fields.get("datafile"))
-
-
-def _check_metaimage(path: Path) -> None:
-    with open(path, "rb") as file:
-        fields = _text_fields(file, r"(\w+) *= *(.*)", last="ElementDataFile")
-        if "ElementDataFile" in fields and "ElementSpacing" not in fields and "ElementSize" not in fields:
-            raise InputError(
-                f"{path}: the header gives no voxel spacing (ElementSpacing), so nothing can be measured in mm. Export it "
-                "again with its spacing."
-            )
-        if fields.get("CompressedData", "").lower() == "true":
-            _check_data(_check_zlib, file, path, fields.get("ElementDataFile"))
-
-
-def _text_fields(file: BinaryIO, pattern: str, last: str | None = None) -> dict[str, str]:
-    """The fields of a text header, up to the field `last` or an empty line; `file` then stands at the data."""
-    fields: dict[str, str] = {}
-    while file.tell() < HEADER_LIMIT and (line := file.readline(HEADER_LIMIT).decode("latin-1").rstrip("\r\n")):
-        if match := re.fullmatch(pattern, line):
-            fields[match[1]] = match[2].strip()
-            if match[1] == last:
-                break
-    return fields
-
-
-def _check_data(check: Callable[[BinaryIO, Path], object], file: BinaryIO, path: Path, name: str | None) -> None:
-    """`check` the compressed data, which follow the header in its `file`, or lie beside it in a file called `name`."""
-    if name is None or name.upper() == "LOCAL":
-        check(file, path)
-    elif (data := path.parent / name).is_file():
-        with open(data, "rb") as detached:
-            check(detached, data)
-
-
-def _gunzipped_bytes(file: BinaryIO, path: Path) -> int:
-    """The length of what a gzip stream holds; `InputError` when it ends early or its checksum is wrong."""
-    length = 0
-    try:
-        with gzip.GzipFile(fileobj=file) as content:
-            while chunk := content.read(BLOCK):
-                length += len(chunk)
-    except EOFError as error:
-        raise InputError(f"{path} is truncated: its compressed data ends too early. Copy or export it again.") from error
-    except (OSError, zlib.error) as error:
-        raise InputError(f"{path} is damaged: its compressed data is inconsistent ({error}). Copy or export it again.") from error
-    return length
-
-
-def _check_zlib(file: BinaryIO, path: Path) -> None:
-    """`InputError` when a zlib stream ends early or its checksum is wrong."""
-    decoder = zlib.decompressobj()
-    try:
-        while not decoder.eof and (chunk := file.read(BLOCK)):
-            decoder.decompress(chunk)
-    except zlib.error as error:
-        raise InputError(f"{path} is damaged: its compressed data is inconsistent ({error}). Copy or export it again.") from error
-    if not decoder.eof:
-        raise InputError(f"{path} is truncated: its compressed data ends too early. Copy or export it again.")

@@ -1,5 +1,7 @@
 """Volumes from and to files: NRRD, NIfTI, MetaImage; a folder is a DICOM series (`dicom_series`)."""
 
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,14 +9,14 @@ import SimpleITK as sitk
 
 from ..errors import InputError
 from ..support.flags import NOTE, QualityFlag
-from .file_checks import check_file, quiet_itk
-from .volume import Geometry, Volume
+from ..support.text import printable
+from .file_checks import check_file, lost_header_flags, quiet_itk, require_file, require_utf8
+from .nifti_checks import with_perpendicular_axes
+from .volume import SHEAR_TOLERANCE, Geometry, Volume
 
 EXTENSIONS = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
 COMPRESSION_LEVEL = 1
 """zlib's fastest level: a fraction of the default's time for files a few percent larger."""
-SHEAR_TOLERANCE = 1e-2
-"""Cosine between two axes: up to this a grid counts as perpendicular (0.6°; 1 mm over 100 mm)."""
 NOTE_KEY = "ITK_FileNotes"
 """ITK's name for the free text of a header: NIfTI's `descrip`, a key of its own in NRRD and MetaImage."""
 SIMULATED_NOTE = "LAScarSeg phantom: simulated, not a patient"
@@ -23,6 +25,8 @@ COMPUTED_NOTE = "LAScarSeg map: computed, no scan"
 COMPUTED = QualityFlag("computed_map", "This is a map that LAScarSeg computed (a distance, a probability), not a scan.")
 HEADER_NOTES = {SIMULATED_NOTE: SIMULATED, COMPUTED_NOTE: COMPUTED}
 """What a header can say of the voxels, and the flag that a volume then has. Together they fit into NIfTI's 79 characters."""
+NOT_ORTHONORMAL = "orthonormal"
+"""In what ITK says of NIfTI axes that are not perpendicular to its own tolerance."""
 LARGEST_INTENSITY = float(np.finfo(np.float32).max)
 """The analysis computes with float32."""
 
@@ -40,20 +44,30 @@ def read_volume(path: str | Path) -> Volume:
     InputError
         missing, empty, truncated or foreign file; 2-D, 4-D or colour; NaN or infinite voxels; unusable geometry.
     """
-    path = Path(path)
-    if not path.exists():
-        raise InputError(f"{path} does not exist. Check the path.")
+    try:
+        return _read(Path(path))
+    except InputError as error:
+        # File names and headers are others' words: nothing in them may steer a terminal.
+        if printable(error) == str(error):
+            raise
+        raise InputError(printable(error)) from None
+
+
+def _read(path: Path) -> Volume:
+    require_utf8(path)
     if path.is_dir():
         from .dicom_series import read_dicom_series
 
         with quiet_itk():
             volume = read_dicom_series(path)
     else:
+        require_file(path)
         _check_name(path)
         flags = check_file(path)
         with quiet_itk():
-            image = _read_with_itk(path)
-        volume = Volume.from_sitk(image, (*flags, *_noted(image)))
+            image, remarks = _read_with_itk(path)
+        volume = Volume.from_sitk(image, (*flags, *remarks, *_noted(image)))
+    volume = replace(volume, flags=(*volume.flags, *lost_header_flags(volume.geometry)))
     return check_finite(volume, path)
 
 
@@ -120,17 +134,33 @@ def _check_name(path: Path) -> None:
         raise InputError(f"{path} is empty (0 bytes). Copy or export it again.")
 
 
-def _read_with_itk(path: Path) -> sitk.Image:
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
+def _read_with_itk(path: Path) -> tuple[sitk.Image, tuple[QualityFlag, ...]]:
+    """The image, and what had to be mended for ITK to read it."""
     try:
-        reader.ReadImageInformation()
-        _check_header(reader, path)
-        return reader.Execute()
+        return _image_of(path, path), ()
     except RuntimeError as error:
-        raise InputError(
-            f"{path} can't be read: {_itk_reason(error, path)} The file may be truncated or damaged: copy or export it again."
-        ) from error
+        if NOT_ORTHONORMAL not in str(error) or ".nii" not in path.name.lower():
+            raise _unreadable(path, error) from error
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "perpendicular.nii"
+        remark = with_perpendicular_axes(path, copy)
+        try:
+            return _image_of(copy, path), (remark,)
+        except RuntimeError as error:
+            raise _unreadable(path, error) from error
+
+
+def _image_of(file: Path, path: Path) -> sitk.Image:
+    """The image in `file`, which stands for `path` in messages; `RuntimeError` when ITK can't read it."""
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(file))
+    reader.ReadImageInformation()
+    _check_header(reader, path)
+    return reader.Execute()
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path} can't be read: {_itk_reason(error, path)} The file may be truncated or damaged: copy or export it again.")
 
 
 def _check_header(reader: sitk.ImageFileReader, path: Path) -> None:

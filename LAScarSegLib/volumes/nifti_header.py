@@ -1,6 +1,7 @@
 """What ITK doesn't tell of a NIfTI-1 header: its two orientations, its two voxel sizes, and how long the file must be."""
 
 import gzip
+import math
 import struct
 import zlib
 from dataclasses import dataclass
@@ -16,18 +17,37 @@ ORIENTATION_TOLERANCE_MM = 0.1
 SPACING_TOLERANCE = 0.01
 """Voxel sizes that agree to this share are the same (float32 rounding is far below, a wrong size far above)."""
 HEADER_BYTES, NIFTI2_HEADER_BYTES = 348, 540
+LFS_POINTER = b"version https://git-lfs.github.com/spec"
+GZIP_MAGIC = b"\x1f\x8b"
+VOXEL_BYTES = {2: 1, 4: 2, 8: 4, 16: 4, 32: 8, 64: 8, 128: 3, 256: 1, 512: 2, 768: 4, 1024: 8, 1280: 8, 1536: 16, 1792: 16, 2048: 32}
+"""Bytes of a voxel by the header's datatype (nifti1.h); of another, ITK itself complains."""
+FLOAT_TYPES = {16: "f4", 64: "f8"}
+MOST_DIMENSIONS = 7
+UNIT_TOLERANCE = 1e-3
+"""b² + c² + d² of a quaternion may be this much above 1 when its numbers were rounded; more is no rotation."""
 
 
 @dataclass(frozen=True, eq=False)
 class NiftiHeader:
-    """`qform` and `sform` are 3×4 matrices from (i, j, k, 1) to RAS mm, None where their code is 0; `spacing` is pixdim in mm;
-    `file_bytes` is what the uncompressed file must have at least."""
+    """`qform` and `sform` are 3×4 matrices from (i, j, k, 1) to RAS mm, None where their code is 0; `spacing` is pixdim in the header's unit;
+    `file_bytes` is what the uncompressed file must have at least, its voxels beginning at `voxels_from`; `float_type` is NumPy's, if any."""
 
     qform: np.ndarray | None
     sform: np.ndarray | None
     size: tuple[int, int, int]
     spacing: tuple[float, float, float]
     file_bytes: int
+    voxels_from: int
+    float_type: str | None
+    order: str
+
+    @property
+    def shear(self) -> float:
+        """The largest cosine between two of the axes that are used when there is an sform only; 0 else."""
+        if self.sform is None or self.qform is not None:
+            return 0.0
+        axes = self.sform[:, :3] / np.linalg.norm(self.sform[:, :3], axis=0)
+        return float(np.abs(axes.T @ axes - np.eye(3)).max())
 
     def flags(self) -> tuple[QualityFlag, ...]:
         """What the header leaves out, or contradicts itself in."""
@@ -78,12 +98,33 @@ def read_nifti_header(path: Path) -> NiftiHeader:
     raw = _first_bytes(path)
     order = "<" if raw[:4] == struct.pack("<i", HEADER_BYTES) else ">"
     dimensions = struct.unpack(order + "8h", raw[40:56])
+    if not 1 <= dimensions[0] <= MOST_DIMENSIONS or min(dimensions[1 : dimensions[0] + 1]) < 1:
+        raise InputError(f"{path} can't be read: its header's dimensions are {dimensions}. It may be damaged: copy or export it again.")
     size = tuple(max(1, n) for n in dimensions[1:4])
     qfac, *spacing = struct.unpack(order + "4f", raw[76:92])
-    if not all(np.isfinite(s) and s > 0 for s in spacing[: max(0, dimensions[0])]):
+    if not all(np.isfinite(s) and s > 0 for s in spacing[: dimensions[0]]):
         raise InputError(
             f"{path}: the header's voxel spacing is {tuple(spacing)} mm; every spacing must be a positive number. Correct the header."
         )
+    datatype, bits = struct.unpack(order + "2h", raw[70:74])
+    start = _voxels_from(path, *struct.unpack(order + "3f", raw[108:120]))
+    voxels = math.prod(dimensions[1 : dimensions[0] + 1])
+    file_bytes = start + voxels * VOXEL_BYTES.get(datatype, max(0, bits) // 8)
+    qform, sform = _orientations(path, raw, order, -1.0 if qfac < 0 else 1.0, spacing)
+    return NiftiHeader(qform, sform, size, tuple(spacing), file_bytes, start, FLOAT_TYPES.get(datatype), order)
+
+
+def _voxels_from(path: Path, offset: float, slope: float, intercept: float) -> int:
+    """Where the voxels begin; `InputError` for an offset or a rescaling that is no number (NaN for the slope is none, by custom)."""
+    if not np.isfinite(offset) or offset < 0:
+        raise InputError(f"{path} can't be read: its voxels begin at byte {offset:g} (vox_offset). The header is damaged: export it again.")
+    if np.isinf(slope) or (np.isfinite(slope) and slope != 0 and not np.isfinite(intercept)):
+        raise InputError(f"{path}: its grey levels are rescaled by {slope:g} and {intercept:g}, which are no numbers. Correct the header.")
+    return max(int(offset), HEADER_BYTES)
+
+
+def _orientations(path: Path, raw: bytes, order: str, qfac: float, spacing: list[float]) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """qform and sform, None where their code is 0; `InputError` where one is no rotation, or singular."""
     qform_code, sform_code = struct.unpack(order + "2h", raw[252:256])
     b, c, d, *offset = struct.unpack(order + "6f", raw[256:280])
     sform = np.array(struct.unpack(order + "12f", raw[280:328])).reshape(3, 4) if sform_code > 0 else None
@@ -91,14 +132,27 @@ def read_nifti_header(path: Path) -> NiftiHeader:
         raise InputError(
             f"{path}: the header's sform matrix is singular or not finite, so the direction of its axes is undefined. Correct the header."
         )
-    qform = _qform_matrix(b, c, d, -1.0 if qfac < 0 else 1.0, spacing, offset) if qform_code > 0 else None
-    bits, offset_bytes = struct.unpack(order + "h", raw[72:74])[0], struct.unpack(order + "f", raw[108:112])[0]
-    voxels = int(np.prod([max(1, n) for n in dimensions[1 : dimensions[0] + 1]], dtype=np.int64))
-    return NiftiHeader(qform, sform, size, tuple(spacing), int(offset_bytes) + voxels * bits // 8)
+    if qform_code <= 0:
+        return None, sform
+    length = b * b + c * c + d * d
+    if not np.isfinite([length, *offset]).all() or length > 1 + UNIT_TOLERANCE:
+        raise InputError(
+            f"{path}: the header's qform is no rotation (quaternion {b:g}, {c:g}, {d:g}; offset {', '.join(f'{x:g}' for x in offset)}), so where the "
+            "image lies is undefined. Correct the header."
+        )
+    if length > 1:
+        b, c, d = (number / math.sqrt(length) for number in (b, c, d))
+    return _qform_matrix(b, c, d, qfac, spacing, offset), sform
 
 
 def _first_bytes(path: Path) -> bytes:
     """The 348 bytes of a NIfTI-1 header; `InputError` says what the file is instead."""
+    with open(path, "rb") as file:
+        start = file.read(len(LFS_POINTER))
+    if start == LFS_POINTER:
+        raise InputError(f"{path} only points to an image that Git LFS keeps elsewhere. Fetch it (`git lfs pull`).")
+    if start.startswith(GZIP_MAGIC) and not path.name.lower().endswith(".gz"):
+        raise InputError(f"{path} is compressed, though its name doesn't say so. Rename it to .nii.gz.")
     try:
         with gzip.open(path) if path.name.lower().endswith(".gz") else open(path, "rb") as file:
             raw = file.read(HEADER_BYTES)

@@ -18,6 +18,8 @@ from ..support.flags import QualityFlag
 
 SAME_GRID_TOLERANCE_MM = 1e-3
 """Two grids are one when no corner differs by more than this (a thousandth of a millimetre, header rounding)."""
+SHEAR_TOLERANCE = 1e-2
+"""Cosine between two axes: up to this a grid counts as perpendicular (0.6°; 1 mm over 100 mm)."""
 HEADER_ROUNDING_MM = 0.01
 """Distances are compared to this: a spacing worked out from DICOM positions is 2.500001 mm where 2.5 mm was meant."""
 

@@ -133,7 +133,7 @@ def test_a_nrrd_in_ras_lies_where_it_says(tmp_path):
         ({"space_directions": "(1,0,0) (0.5,1,0) (0,0,1)"}, "not perpendicular"),
         ({"space_units": '"cm" "cm" "cm"'}, "in cm"),
         ({"encoding": "foo"}, "encoding"),
-        ({"sizes": "12 10 900"}, "can't be read"),
+        ({"sizes": "12 10 900"}, "truncated: 1920 of 216000 bytes"),
         ({"type": "block", "block_size": "2"}, "can't be read"),
     ],
 )
@@ -147,7 +147,7 @@ def test_a_nrrd_header_that_cannot_be_measured_is_refused(tmp_path, changes, say
 def test_a_detached_header_without_its_data_is_refused(tmp_path):
     write_volume(volume(), tmp_path / "a.nhdr")
     (tmp_path / "a.raw.gz").unlink()
-    with pytest.raises(InputError, match="couldn't open .*a.raw.gz"):
+    with pytest.raises(InputError, match="data file 'a.raw.gz' is missing"):
         read_volume(tmp_path / "a.nhdr")
 
 
@@ -182,7 +182,7 @@ def write_mha(path: Path, **changes: str | None) -> Path:
         ({"TransformMatrix": "1 0 0 1 0 0 0 0 1"}, "singular"),
         ({"TransformMatrix": "0 0 0 0 0 0 0 0 0"}, "singular"),
         ({"TransformMatrix": "1 0 0 0.5 1 0 0 0 1"}, "not perpendicular"),
-        ({"DimSize": "12 10 900"}, "can't be read"),
+        ({"DimSize": "12 10 900"}, "truncated: 1920 of 216000 bytes"),
         ({"DimSize": "12 10 0"}, "12 × 10 × 0"),
         ({"ElementType": "MET_FOO"}, "can't be read"),
     ],
@@ -343,7 +343,7 @@ def test_a_truncated_uncompressed_file_is_refused(tmp_path, capfd, extension, da
         ("a.dcm", b"x", "folder with the files of one series"),
         ("a", b"x", "not a volume"),
         ("a.nii.gz", gzip.compress(b"hello", mtime=0), "not a NIfTI"),
-        ("a.nii", gzip.compress(bytes(1000), mtime=0), "not a NIfTI"),
+        ("a.nii", gzip.compress(bytes(1000), mtime=0), "is compressed.*Rename it to .nii.gz"),
         ("a.nii.gz", struct.pack("<i", 348) + bytes(500), "not compressed"),
     ],
 )
