@@ -2,7 +2,6 @@
 
 import os
 import struct
-import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,11 +57,9 @@ class Header:
 
 @contextmanager
 def reading(file: Path) -> Iterator[None]:
-    """Whatever pydicom complains about in `file` is an `InputError` that names it; its warnings stay off the terminal."""
+    """Whatever pydicom raises at `file` is an `InputError` that names it."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
+        yield
     except InputError:
         raise
     except UNREADABLE as error:

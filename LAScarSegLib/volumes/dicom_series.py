@@ -1,5 +1,6 @@
 """One DICOM series from a folder: its slices sorted by where they lie, and none missing, doubled or out of step."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,13 @@ def read_dicom_series(folder: Path) -> Volume:
         no DICOM image; several series (they are listed) or several volumes in one; geometry that is missing (the tag is named);
         slices missing, doubled, or of different size or orientation.
     """
+    with warnings.catch_warnings():
+        # Of pydicom, about elements that don't keep to the standard: what matters of them is checked here.
+        warnings.simplefilter("ignore")
+        return _read_series(folder)
+
+
+def _read_series(folder: Path) -> Volume:
     headers = find_series(folder)
     frames: list[Frame] = []
     values: dict[tuple[Path, int], np.ndarray] = {}
