@@ -11,6 +11,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from ..errors import InputError
+from ..support.text import LONGEST
 from .dicom_headers import UNREADABLE, word_of
 
 PIXEL_SPACING = ("PixelMeasuresSequence", "PixelSpacing", "Pixel Spacing (0028,0030)", 2)
@@ -83,7 +84,8 @@ class _Groups:
             )
         numbers = np.array(value, dtype=float).reshape(-1)
         if numbers.size != count or not np.isfinite(numbers).all():
-            raise InputError(f"{self.file}: its {name} is {word_of(self.dataset(sequence, keyword), keyword)!r}, not {count} numbers. Export it again.")
+            shown = "\\".join(f"{number:g}" for number in numbers)
+            raise InputError(f"{self.file}: its {name} is '{shown}', not {count} numbers. Export it again.")
         return numbers
 
     def number(self, sequence: str, keyword: str) -> float | None:
@@ -125,7 +127,7 @@ def _frames(file: Path, data: Dataset) -> Iterator[Frame]:
 
 
 def _frame(groups: _Groups, index: int, count: int, size: tuple[int, int]) -> Frame:
-    rows_mm, columns_mm = groups.numbers(PIXEL_SPACING)
+    rows_mm, columns_mm = groups.numbers(PIXEL_SPACING).tolist()
     if min(rows_mm, columns_mm) <= 0:
         raise InputError(f"{groups.file}: its {PIXEL_SPACING[2]} is {rows_mm:g} × {columns_mm:g} mm; it must be positive. Export it again.")
     axes = groups.numbers(ORIENTATION).reshape(2, 3).T
@@ -159,9 +161,12 @@ def _position(groups: _Groups, index: int, count: int, axes: np.ndarray) -> np.n
 
 def _kind(groups: _Groups) -> tuple[str, ...]:
     """The frame's type: magnitude (M), real part (R), phase (P), as the vendor writes it."""
-    words = [word_of(groups.dataset("MRImageFrameTypeSequence", "FrameType"), "FrameType") or word_of(groups.data, "ImageType")]
-    words.append(word_of(groups.dataset("MRImageFrameTypeSequence", "ComplexImageComponent"), "ComplexImageComponent"))
+    words = [_type_of(groups, "FrameType") or word_of(groups.data, "ImageType", LONGEST), _type_of(groups, "ComplexImageComponent")]
     return tuple(part.strip().upper() for word in words for part in word.split("\\") if part.strip())
+
+
+def _type_of(groups: _Groups, keyword: str) -> str:
+    return word_of(groups.dataset("MRImageFrameTypeSequence", keyword), keyword, LONGEST)
 
 
 def _first(sequence: Sequence[Dataset] | None) -> Dataset | None:

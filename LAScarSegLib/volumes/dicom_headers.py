@@ -11,10 +11,11 @@ from pathlib import Path
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
-from pydicom.uid import UID, UID_dictionary
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, UID_dictionary
 
 from ..errors import InputError
 from ..support.text import printable
+from .expansion import LARGE_BYTES, inflated, require_plausible_size
 
 DIRECTORY = "DICOMDIR"
 """The index of a DICOM medium; no image."""
@@ -34,6 +35,10 @@ ENOUGH = (
 )  # fmt: skip
 """Sorting a folder takes these."""
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+DEFERRED_BYTES = 1024
+"""Longer elements, pixels above all, stay in the file."""
+DEFLATED_WITHIN, GROUP_LENGTH_BYTES = 2048, 12
+"""The file meta information, which names the encoding, is shorter; it begins with an element of 12 bytes that gives its length."""
 MOST_LISTED = 10
 LONGEST_WORD = 64
 """A long string (LO) has 64 characters (PS3.5, table 6.2-1)."""
@@ -66,7 +71,7 @@ def reading(file: Path) -> Iterator[None]:
         raise InputError(f"The DICOM file {file} can't be read; it may be truncated. Copy or export it again.") from error
 
 
-def word_of(data: Dataset, keyword: str) -> str:
+def word_of(data: Dataset, keyword: str, longest: int = LONGEST_WORD) -> str:
     """An element's text, stripped and printable; several values are joined by a backslash, as DICOM does."""
     try:
         value = data.get(keyword)
@@ -75,7 +80,7 @@ def word_of(data: Dataset, keyword: str) -> str:
     if value is None:
         return ""
     joined = "\\".join(map(str, value)) if isinstance(value, (list, tuple)) or hasattr(value, "append") else str(value)
-    return printable(joined.strip(" \0"), LONGEST_WORD)
+    return printable(joined.strip(" \0"), longest)
 
 
 def find_series(folder: Path) -> list[Header]:
@@ -116,12 +121,28 @@ def _read_headers(folder: Path) -> tuple[list[Header], list[str]]:
             continue
         try:
             with reading(file):
-                data = pydicom.dcmread(file, force=True, stop_before_pixels=False, defer_size=1024, specific_tags=list(ENOUGH))
+                require_no_bomb(file)
+                data = pydicom.dcmread(file, force=True, defer_size=DEFERRED_BYTES, specific_tags=list(ENOUGH))
         except InputError:
             damaged.append(file.name)
         else:
             headers.append(Header(file, data))
     return headers, damaged
+
+
+def require_no_bomb(file: Path) -> None:
+    """`InputError` for a deflated file that would fill the memory: pydicom inflates it as a whole."""
+    with open(file, "rb") as content:
+        start = content.read(DEFLATED_WITHIN)
+        if DeflatedExplicitVRLittleEndian.encode() not in start:
+            return
+        meta = pydicom.filereader.read_file_meta_info(file)
+        content.seek(PREAMBLE + GROUP_LENGTH_BYTES + int(meta.FileMetaInformationGroupLength))
+        wanted = 0
+        for chunk in inflated(content, -zlib.MAX_WBITS):
+            wanted += len(chunk)
+            if wanted > LARGE_BYTES:
+                require_plausible_size(file, wanted, file.stat().st_size)
 
 
 def _looks_like_dicom(file: Path) -> bool:

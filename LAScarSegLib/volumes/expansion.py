@@ -71,9 +71,9 @@ def gunzipped(file: BinaryIO) -> Iterator[bytes]:
             yield chunk
 
 
-def inflated(file: BinaryIO) -> Iterator[bytes]:
-    """What a zlib stream holds; `EOFError` when it ends early."""
-    decoder = zlib.decompressobj()
+def inflated(file: BinaryIO, window: int = zlib.MAX_WBITS) -> Iterator[bytes]:
+    """What a zlib stream holds (a bare one with a negative `window`); `EOFError` when it ends early."""
+    decoder = zlib.decompressobj(window)
     while not decoder.eof:
         packed = decoder.unconsumed_tail or file.read(BLOCK)
         if not packed:

@@ -22,6 +22,14 @@ LARGE_SIZE, ELONGATED = 256, 1.5
 KINDS = {stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket", stat.S_ISCHR: "a device", stat.S_ISBLK: "a device"}
 
 
+def is_folder(path: Path) -> bool:
+    """Whether it is a folder; a name that can't be one isn't."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def require_file(path: Path) -> None:
     """`InputError` unless `path` is a file that is there and can be read: to open a pipe or device might never return."""
     try:

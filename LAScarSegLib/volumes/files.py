@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from ..errors import InputError
 from ..support.flags import NOTE, QualityFlag
 from ..support.text import printable
-from .file_checks import check_file, lost_header_flags, quiet_itk, require_file, require_utf8
+from .file_checks import check_file, is_folder, lost_header_flags, quiet_itk, require_file, require_utf8
 from .nifti_checks import with_perpendicular_axes
 from .volume import SHEAR_TOLERANCE, Geometry, Volume
 
@@ -55,7 +55,7 @@ def read_volume(path: str | Path) -> Volume:
 
 def _read(path: Path) -> Volume:
     require_utf8(path)
-    if path.is_dir():
+    if is_folder(path):
         from .dicom_series import read_dicom_series
 
         with quiet_itk():

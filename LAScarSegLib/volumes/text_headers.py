@@ -13,6 +13,8 @@ from .expansion import check_stream, gunzipped, inflated, require_bytes, require
 HEADER_LIMIT = 1 << 22
 """The longest text header of an image: Slicer's segmentations have about 2 kB a segment."""
 LONGEST_VALUE = 80
+STEERING = re.compile(r"[\x00-\x08\x0a-\x1f]")
+"""Control characters other than the tab."""
 NRRD_BYTES = {
     **dict.fromkeys(("signed char", "int8", "int8_t", "uchar", "unsigned char", "uint8", "uint8_t"), 1),
     **dict.fromkeys(("short", "short int", "signed short", "signed short int", "int16", "int16_t"), 2),
@@ -101,6 +103,9 @@ def _lines(file: BinaryIO, path: Path) -> Iterator[str]:
         text = line.decode("latin-1").rstrip("\r\n")
         if not text:
             return
+        if STEERING.search(text):
+            # Another reader might see two lines here.
+            raise InputError(f"{path} is damaged, or another kind of file than its name says: its header holds control characters. Copy or export it again.")
         yield text
 
 

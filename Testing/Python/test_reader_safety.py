@@ -13,10 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 from analytic import oblique
 from dicom_files import write_series
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 from test_volume_files import CODES, DIM, OBLIQUE, PIXDIM, STRAIGHT, same_place, volume, write_mha, write_nifti, write_nrrd
 
 from LAScarSegLib.errors import InputError
@@ -219,8 +221,14 @@ def test_a_metaimage_header_reads_beside_itself_only(tmp_path, name, line):
 
 def test_a_metaimage_line_that_is_not_understood_hides_no_other_data_file(tmp_path):
     path = write_mha(tmp_path / "a.mha")
-    path.write_bytes(b"ElementDataFile\x00= /etc/hostname\n" + path.read_bytes())
+    path.write_bytes(b"ElementDataFile is = /etc/hostname\n" + path.read_bytes())
     assert "no field" in refusal(path)
+
+
+def test_a_line_within_a_line_hides_no_other_data_file(tmp_path):
+    path = write_mha(tmp_path / "a.mha", Comment="x\rElementDataFile = /etc/hostname")
+    assert "control characters" in refusal(path)
+    assert "control characters" in refusal(write_nrrd(tmp_path / "a.nrrd", content="x\rdata file: /etc/hostname"))
 
 
 @pytest.mark.parametrize("extension", [".nhdr", ".mhd"])
@@ -261,6 +269,10 @@ def test_a_pipe_among_the_slices_is_left_aside(tmp_path):
     folder = write_series(tmp_path / "scan", volume())
     os.mkfifo(folder / "999.dcm")
     np.testing.assert_array_equal(read_volume(folder).array, volume().array)
+
+
+def peak_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 HUGE = "30000 30000 30000"
@@ -305,9 +317,9 @@ def mha_of(path: Path, data: bytes, **changes: str) -> Path:
     ],
 )
 def test_a_header_that_asks_for_more_than_the_file_holds_takes_no_memory(tmp_path, name, make, says):
-    path, before, start = make(tmp_path / name), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    path, before, start = make(tmp_path / name), peak_bytes(), time.monotonic()
     assert says in refusal(path)
-    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < MEMORY_BYTES and time.monotonic() - start < 5
+    assert peak_bytes() - before < MEMORY_BYTES and time.monotonic() - start < 5
 
 
 # -- names and words -----------------------------------------------------------------------------------------------------
@@ -322,6 +334,27 @@ def test_a_name_that_is_no_utf8_is_refused_readably(tmp_path, name):
         write_series(tmp_path / "scan", volume()).rename(path)
     said = refusal(path)
     assert "not valid UTF-8" in said and said.encode().decode() == said and "\\x" in said
+
+
+def test_a_name_that_no_file_can_have_does_not_exist(tmp_path):
+    assert "does not exist" in refusal(tmp_path / ("x" * 300 + ".nii"))
+    assert "does not exist" in refusal(tmp_path / "a\0.nii")
+
+
+def test_a_deflated_series_that_fills_the_memory_is_refused(tmp_path):
+    """2.3 GB of zeros in 10 MB."""
+    data = pydicom.dcmread(next(write_series(tmp_path / "scan", volume()).iterdir()))
+    data.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    file = tmp_path / "scan" / "000.dcm"
+    data.save_as(file, enforce_file_format=True)
+    start = file.read_bytes()[: 144 + pydicom.dcmread(file).file_meta.FileMetaInformationGroupLength]
+    packer = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
+    block = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    repeated = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    file.write_bytes(start + block + repeated * 2200 + packer.flush())
+    before = peak_bytes()
+    assert "000.dcm" in refusal(tmp_path / "scan")
+    assert peak_bytes() - before < MEMORY_BYTES
 
 
 @pytest.mark.parametrize("name", ["a\x1b[31m.nrrd", "a\nb.nii", "a\u202egpj.mha", "\x07.nrrd"])
@@ -348,7 +381,7 @@ def test_printable_ends():
         ("a.nii.gz", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", "Git LFS"),
         ("a.nii", gzip.compress(b"x" * 400), "is compressed"),
         ("a.nrrd", b"\x89PNG\r\n\x1a\n" + bytes(500), "no NRRD"),
-        ("a.mha", b"PK\x03\x04" + bytes(500), "no MetaImage"),
+        ("a.mha", b"PK\x03\x04" + bytes(500), "another kind of file"),
     ],
 )
 def test_a_file_of_another_kind_has_its_own_words(tmp_path, name, content, says):
