@@ -23,6 +23,8 @@ CONSEQUENCE = {
     "ImageOrientationPatient": "how its slices lie in the patient is unknown",
     "ImagePositionPatient": "where its slices lie, and how far apart, is unknown",
 }
+GREY = {"MONOCHROME1", "MONOCHROME2", ""}
+"""Photometric interpretations whose values are grey levels; the first is displayed inverted, which changes no value."""
 SECONDARY_CAPTURE, SCANNED_SPACING = "1.2.840.10008.5.1.4.1.1.7", "NominalScannedPixelSpacing"
 """A secondary capture has no Pixel Spacing in the standard; ITK writes the size of its pixels there, beside orientation and position."""
 NOT_PERPENDICULAR = 1e-2
@@ -112,7 +114,7 @@ def frames_of(file: Path, data: Dataset) -> list[Frame]:
 
 
 def _frames(file: Path, data: Dataset) -> Iterator[Frame]:
-    if int(data.get("SamplesPerPixel", 1) or 1) != 1:
+    if int(data.get("SamplesPerPixel", 1) or 1) != 1 or word_of(data, "PhotometricInterpretation") not in GREY:
         raise InputError(f"{file} is a colour image; a scalar image is needed.")
     size, count = (int(data.get("Columns", 0)), int(data.get("Rows", 0))), int(data.get("NumberOfFrames", 1) or 1)
     if min(*size, count) < 1:
@@ -156,7 +158,7 @@ def _position(groups: _Groups, index: int, count: int, axes: np.ndarray) -> np.n
             f"{groups.file} has {count} frames, but says where the first lies only (a secondary capture?): the distance of its slices is "
             "unknown and nothing can be measured in mm. Export the original series from the scanner or PACS."
         )
-    return position + float(offsets[index]) * np.cross(axes[:, 0], axes[:, 1])
+    return position + (float(offsets[index]) - float(offsets[0])) * np.cross(axes[:, 0], axes[:, 1])
 
 
 def _kind(groups: _Groups) -> tuple[str, ...]:

@@ -36,8 +36,8 @@ def stored_values(file: Path, data: Dataset) -> np.ndarray:
     InputError
         pixels are missing, cut short, damaged, or in an encoding that can't be read.
     """
-    shape = tuple(int(data.get(keyword) or 1) for keyword in ("NumberOfFrames", "Rows", "Columns"))
     with reading(file):
+        shape = tuple(int(data.get(keyword) or 1) for keyword in ("NumberOfFrames", "Rows", "Columns"))
         for keyword, kind in (("FloatPixelData", "<f4"), ("DoubleFloatPixelData", "<f8")):
             if keyword in data:
                 return _cut(file, data[keyword].value, np.dtype(kind), shape)

@@ -74,9 +74,10 @@ def _read(path: Path) -> Volume:
 def write_volume(volume: Volume, path: str | Path) -> None:
     """Write to `path` (the format follows its extension), compressed at the fastest level; the header says what it is (`HEADER_NOTES`).
 
-    Raises `InputError` for an unknown format, `OSError` when the disk doesn't take it.
+    Raises `InputError` for an unknown format and a name that is not UTF-8, `OSError` when the disk doesn't take it.
     """
     path = Path(path)
+    require_utf8(path)
     if not path.name.lower().endswith(EXTENSIONS):
         raise InputError(f"{path.name}: unknown image format; use one of {', '.join(EXTENSIONS)}.")
     compress = not path.name.lower().endswith(".nii")

@@ -69,9 +69,10 @@ def test_a_slice_without_its_geometry_is_refused_by_the_tag(tmp_path, geometry, 
         ("ImageOrientationPatient", ["1", "0", "0", "0.7", "0.7", "0"], "no two perpendicular directions"),
         ("ImagePositionPatient", ["1", "2"], "not 3 numbers"),
         ("Rows", 0, "0 rows"),
+        ("PhotometricInterpretation", "PALETTE COLOR", "colour image"),
     ],
 )
-def test_geometry_that_is_no_geometry_is_refused(tmp_path, keyword, value, says):
+def test_a_header_that_describes_no_grey_slice_is_refused(tmp_path, keyword, value, says):
     assert says in refusal(edit(write_series(tmp_path / "scan", volume()), lambda data, _: setattr(data, keyword, value)))
 
 
