@@ -121,9 +121,8 @@ def _frames(file: Path, data: Dataset) -> Iterator[Frame]:
         raise InputError(f"{file} is damaged: its header says {size[0]} columns, {size[1]} rows and {count} frames. Export it again.")
     shared = _first(data.get("SharedFunctionalGroupsSequence"))
     own = data.get("PerFrameFunctionalGroupsSequence") or []
-    if count > 1 and (own or shared is not None):
-        if len(own) != count:
-            raise InputError(f"{file} has {count} frames and says where {len(own)} of them lie. Export it again.")
+    if count > 1 and (own or shared is not None) and len(own) != count:
+        raise InputError(f"{file} has {count} frames and says where {len(own)} of them lie. Export it again.")
     for index in range(count):
         yield _frame(_Groups(file, data, own[index] if index < len(own) else None, shared), index, count, size)
 
@@ -136,9 +135,12 @@ def _frame(groups: _Groups, index: int, count: int, size: tuple[int, int]) -> Fr
     lengths = np.linalg.norm(axes, axis=0)
     if np.abs(lengths - 1).max() > NOT_PERPENDICULAR or abs(axes[:, 0] @ axes[:, 1]) > NOT_PERPENDICULAR:
         raise InputError(f"{groups.file}: its {ORIENTATION[2]} is {axes.T.ravel().tolist()}, no two perpendicular directions. Export it again.")
+    # The nearest perpendicular ones: cosines are often rounded to a few decimals.
+    left, _, right = np.linalg.svd(axes, full_matrices=False)
+    axes = left @ right
     return Frame(
         file=groups.file, index=index, count=count, size=size, spacing=(columns_mm, rows_mm),
-        position=_position(groups, index, count, axes), axes=axes / lengths,
+        position=_position(groups, index, count, axes), axes=axes,
         slope=_or(groups.number("PixelValueTransformationSequence", "RescaleSlope"), 1.0),
         intercept=_or(groups.number("PixelValueTransformationSequence", "RescaleIntercept"), 0.0),
         kind=_kind(groups),

@@ -63,8 +63,8 @@ def _zero_flags(frames: Sequence[Frame], description: str) -> Iterator[QualityFl
     else:
         return
     message = (
-        f"The series is not a plain magnitude image: {why}, as in phase-sensitive reconstructions (PSIR). A ratio to blood (iir) needs zero to mean "
-        f'"no signal". Give the magnitude series. {MEASURE_WITH_NSD}'
+        f"The series is not a plain magnitude image: {why}, as in phase-sensitive reconstructions (PSIR). A ratio to blood (iir) needs "
+        f'zero to mean "no signal". Give the magnitude series. {MEASURE_WITH_NSD}'
     )
     yield QualityFlag("psir", message, severity)
 
@@ -83,8 +83,8 @@ def _distance_flags(frames: Sequence[Frame], gap: float) -> tuple[QualityFlag, .
     both = len(numbers) == 2 and _alike(*numbers)
     words = [f"{what} {number:g} mm" for what, number in zip(("a distance (0018,0088) of", "a thickness (0018,0050) of"), told) if number]
     message = (
-        f"The slices lie {gap:.4g} mm apart by their positions (used here), and the header gives {' and '.join(words)}: if that is right, every length, area and "
-        "volume is wrong, or slices are missing. Export the series again."
+        f"The slices lie {gap:.4g} mm apart by their positions (used here), and the header gives {' and '.join(words)}: if that is right, every "
+        "length, area and volume is wrong, or slices are missing. Export the series again."
     )
     return (QualityFlag("dicom_spacing_contradicts", message, STOP if both and furthest > FAR_OFF * (1 + DISTANCE_TOLERANCE) else WARNING),)
 

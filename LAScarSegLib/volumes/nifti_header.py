@@ -29,8 +29,11 @@ UNIT_TOLERANCE = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class NiftiHeader:
-    """`qform` and `sform` are 3×4 matrices from (i, j, k, 1) to RAS mm, None where their code is 0; `spacing` is pixdim in the header's unit;
-    `file_bytes` is what the uncompressed file must have at least, its voxels beginning at `voxels_from`; `float_type` is NumPy's, if any."""
+    """`qform` and `sform` are 3×4 matrices from (i, j, k, 1) to RAS mm, None where their code is 0; `spacing` is pixdim in mm.
+
+    `file_bytes` is what the uncompressed file must have at least, its voxels beginning at byte `voxels_from`. `float_type` is NumPy's
+    name of the voxel's type, None for integers, `order` its byte order.
+    """
 
     qform: np.ndarray | None
     sform: np.ndarray | None

@@ -116,19 +116,25 @@ def _beside(path: Path, name: str) -> Path:
     plain = re.fullmatch(r"(\./)?[^/\\%:]+", name) and not re.match(r"LIST\b", name)
     if not plain:
         raise InputError(
-            f"{path}: its data file is named '{_short(name)}'; only one file in the same folder, by its plain name, is read. Put the data beside "
-            "the header and correct the name, or save the image as one file (.nrrd, .mha, .nii.gz)."
+            f"{path}: its data file is named '{_short(name)}'; only one file in the same folder, by its plain name, is read. Put the data "
+            "beside the header and correct the name, or save the image as one file (.nrrd, .mha, .nii.gz)."
         )
     data = path.parent / name
     if not data.is_file():
         raise InputError(
-            f"{path}: its data file '{_short(name)}' is missing, or is no file. The header (.nhdr, .mhd) and its data belong together: copy both."
+            f"{path}: its data file '{_short(name)}' is missing, or is no file. The header (.nhdr, .mhd) and its data belong together: "
+            "copy both."
         )
     return data
 
 
-def _check_data(data: Path, start: int, wanted: int, chunks: Callable[[BinaryIO], Iterator[bytes]] | None, raw: bool, skips: bool) -> None:
-    """`wanted` bytes of voxels lie in `data` from `start` on: decoded by `chunks`, as they are (`raw`), or in a way that only the reader knows."""
+def _check_data(
+    data: Path, start: int, wanted: int, chunks: Callable[[BinaryIO], Iterator[bytes]] | None, raw: bool, skips: bool
+) -> None:
+    """`wanted` bytes of voxels lie in `data` from `start` on: decoded by `chunks`, as they are (`raw`), or as only the reader knows.
+
+    With `skips` they begin somewhat later.
+    """
     held = data.stat().st_size - start
     if raw:
         require_bytes(data, wanted, held)

@@ -194,7 +194,10 @@ def test_no_real_header_is_called_lost_or_contradictory(data_dir, collection):
 
 
 SECRET = "the secret of another folder\n" * 100
-ELSEWHERE = ["../secret.txt", "/etc/hostname", "sub/data.raw", "..\\secret.txt", "C:\\secret.txt", "slice%03d.raw 1 8 1", "LIST", "file:///etc/hosts", ".."]
+ELSEWHERE = [
+    "../secret.txt", "/etc/hostname", "sub/data.raw", "..\\secret.txt", "C:\\secret.txt", "slice%03d.raw 1 8 1", "LIST",
+    "file:///etc/hosts", "..",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ELSEWHERE)
@@ -365,8 +368,15 @@ def test_a_name_cannot_steer_the_terminal(tmp_path, name):
 
 @pytest.mark.parametrize(
     ("text", "shown"),
-    [("Müller 心 💓", "Müller 心 💓"), ("\x1b[2J", "\\x1b[2J"), ("a\tb\r\n", "a\\x09b\\x0d\\x0a"), ("\udcff", "\\xff"), ("\u202e", "\\u202e"), ("\x9b1m", "\\x9b1m")],
-)  # fmt: skip
+    [
+        ("Müller 心 💓", "Müller 心 💓"),
+        ("\x1b[2J", "\\x1b[2J"),
+        ("a\tb\r\n", "a\\x09b\\x0d\\x0a"),
+        ("\udcff", "\\xff"),
+        ("\u202e", "\\u202e"),
+        ("\x9b1m", "\\x9b1m"),
+    ],
+)
 def test_printable_keeps_letters_and_writes_out_the_rest(text, shown):
     assert printable(text) == shown
 

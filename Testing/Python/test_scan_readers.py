@@ -76,6 +76,16 @@ def test_a_header_that_describes_no_grey_slice_is_refused(tmp_path, keyword, val
     assert says in refusal(edit(write_series(tmp_path / "scan", volume()), lambda data, _: setattr(data, keyword, value)))
 
 
+@pytest.mark.parametrize("decimals", [3, 4, 6])
+def test_cosines_that_are_rounded_are_the_nearest_axes(tmp_path, decimals):
+    def rounded(data, _):
+        data.ImageOrientationPatient = [f"{x:.{decimals}f}" for x in data.ImageOrientationPatient]
+
+    scan = read_volume(edit(write_series(tmp_path / "scan", volume(OBLIQUE)), rounded))
+    np.testing.assert_allclose(scan.geometry.rotation.T @ scan.geometry.rotation, np.eye(3), atol=1e-12)
+    np.testing.assert_allclose(scan.geometry.rotation, OBLIQUE.rotation, atol=10.0**-decimals)
+
+
 def test_a_slice_beside_its_stack_is_refused(tmp_path):
     def shifted(data, n):
         if n == 4:
@@ -96,7 +106,9 @@ def test_a_distance_of_slices_that_the_header_contradicts_is_flagged(tmp_path, d
     assert codes(scan) == {"dicom_spacing_contradicts": severity} and scan.geometry.spacing[2] == pytest.approx(2.5)
 
 
-@pytest.mark.parametrize(("distance", "thickness"), [("2.5", "5"), ("1", "2.5"), (None, "5"), (None, "1.3"), ("2.5", None), ("0.5", "2"), (None, None)])
+@pytest.mark.parametrize(
+    ("distance", "thickness"), [("2.5", "5"), ("1", "2.5"), (None, "5"), (None, "1.3"), ("2.5", None), ("0.5", "2"), (None, None)]
+)
 def test_overlapping_slices_gaps_and_silence_are_no_contradiction(tmp_path, distance, thickness):
     def told(data, _):
         data.SpacingBetweenSlices, data.SliceThickness = distance, thickness
@@ -191,7 +203,8 @@ def test_every_encoding_holds_the_same_values(tmp_path, syntax):
         if syntax == ExplicitVRBigEndian:
             data.PixelData = data.pixel_array.astype(">u2").tobytes()
         data.file_meta.TransferSyntaxUID = syntax
-        pydicom.dcmwrite(file, data, implicit_vr=syntax == ImplicitVRLittleEndian, little_endian=syntax != ExplicitVRBigEndian, enforce_file_format=True)
+        how = {"implicit_vr": syntax == ImplicitVRLittleEndian, "little_endian": syntax != ExplicitVRBigEndian}
+        pydicom.dcmwrite(file, data, **how, enforce_file_format=True)
     same(read_volume(folder), grey())
 
 
@@ -225,7 +238,8 @@ def test_a_private_class_with_pixels_is_an_image(tmp_path):
 
 def test_the_values_of_a_cut_enhanced_file_are_missed(tmp_path):
     scan = grey()
-    folder = write_enhanced(tmp_path / "scan" / "all.dcm", scan, frames_of(scan), change=lambda data: setattr(data, "PixelData", data.PixelData[:-200]))
+    cut = {"change": lambda data: setattr(data, "PixelData", data.PixelData[:-200])}
+    folder = write_enhanced(tmp_path / "scan" / "all.dcm", scan, frames_of(scan), **cut)
     assert "1720 of 1920 bytes of its pixels" in refusal(folder)
 
 
