@@ -105,7 +105,9 @@ def _lines(file: BinaryIO, path: Path) -> Iterator[str]:
             return
         if STEERING.search(text):
             # Another reader might see two lines here.
-            raise InputError(f"{path} is damaged, or another kind of file than its name says: its header holds control characters. Copy or export it again.")
+            raise InputError(
+                f"{path} is damaged, or another kind of file than its name says: its header holds control characters. Copy or export it again."
+            )
         yield text
 
 
