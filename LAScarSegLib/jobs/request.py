@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -267,7 +268,7 @@ def read_plane_files(paths: tuple[Path, ...]) -> tuple[CutPlane, ...]:
     """All planes of some files; `InputError` when two have one name."""
     planes = tuple(plane for path in paths for plane in read_planes(path))
     names = [plane.name for plane in planes]
-    doubled = sorted({name for name in names if names.count(name) > 1})
+    doubled = sorted(name for name, count in Counter(names).items() if count > 1)
     if doubled:
         raise InputError(f"The plane files name {', '.join(doubled)} more than once. Keep one plane of each name.")
     return planes

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,21 @@ from scipy.sparse.csgraph import connected_components, dijkstra
 from scipy.spatial import ConvexHull
 
 from ..errors import InputError
+from ..support.flags import QualityFlag
+from ..support.json_text import parse_json
+from ..support.printable import printable
 from .surface import REGION_BODY, REGION_EXCLUDED, REGION_LABELS, Surface
 
 MITRAL = "MV"
 PLANE_NAMES = (MITRAL, *REGION_LABELS)
 """What a plane may be called: the mitral valve, the veins, the appendage."""
+LEFT_NAMES, RIGHT_NAMES = ("LSPV", "LMPV", "LIPV", "LCPV"), ("RSPV", "RMPV", "RIPV", "RCPV")
+"""The veins of each side; x of LPS points to the patient's left."""
+FARTHEST_MM = 1e6
+"""From the scanner's origin: a coordinate beyond a kilometre is a mistake, and its square would overflow."""
+LONGEST_SHOWN = 100
+LARGEST_FILE_BYTES = 1 << 20
+"""A Plane markup of Slicer has 4 kB; ten of them, each with its display, stay far below 1 MiB."""
 MAX_ORIGIN_MM = 40.0
 """A plane's origin lies in the opening it cuts, at most 20 mm from its rim (mitral annulus 30–38 mm wide, SCIENCE section 7)."""
 LID_MM, LID_COSINE = 2.0, 0.7
@@ -49,9 +58,12 @@ class CutPlane:
     name: str
     origin: tuple[float, float, float]
     normal: tuple[float, float, float]
+    system_assumed: bool = field(default=False, compare=False)
+    """Its file did not say whether it is LPS or RAS: LPS was taken."""
 
     def to_json(self) -> dict[str, Any]:
-        return {"name": self.name, "origin": list(self.origin), "normal": list(self.normal)}
+        content = {"name": self.name, "origin": list(self.origin), "normal": list(self.normal)}
+        return content | {"system_assumed": True} if self.system_assumed else content
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> CutPlane:
@@ -59,7 +71,7 @@ class CutPlane:
         origin, normal = (tuple(map(float, data[key])) for key in ("origin", "normal"))
         if len(origin) != 3 or len(normal) != 3:
             raise ValueError(f"the plane {data['name']} has an origin of {len(origin)} and a normal of {len(normal)} numbers")
-        return cls(data["name"], origin, normal)
+        return cls(data["name"], origin, normal, data.get("system_assumed") is True)
 
 
 def same_planes(one: Iterable[CutPlane], other: Iterable[CutPlane]) -> bool:
@@ -77,33 +89,73 @@ def read_planes(path: str | Path) -> tuple[CutPlane, ...]:
     Ours: `{"coordinateSystem": "LPS" | "RAS", "planes": [{"name": "MV", "origin": [x, y, z], "normal": [x, y, z]}, …]}`, mm.
     Slicer's: every Plane markup; its name is the control point's label ("LSPV-1"), else the file's name ("LSPV.mrk.json").
 
+    A file of ours without `coordinateSystem` is LPS, and its planes remember that this was assumed (`remarks_on_planes`).
+
     Raises
     ------
     InputError
-        no such file, no JSON, no plane in it, unknown name, a normal of length 0.
+        no such file, no JSON, too large or too deep, no plane in it or more than there are names, unknown name, a normal of length 0.
     """
     path = Path(path)
+    shown = printable(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        with open(path, "rb") as file:
+            content = parse_json(file.read(LARGEST_FILE_BYTES + 1), LARGEST_FILE_BYTES)
     except OSError as error:
-        raise InputError(f"The plane file {path} can't be read: {error.strerror}.") from error
+        raise InputError(f"The plane file {shown} can't be read: {error.strerror}.") from error
     except ValueError as error:
-        raise InputError(f"The plane file {path} is not JSON: {error}.") from error
+        raise InputError(f"The plane file {shown} is not JSON that can be read: {printable(error)}.") from error
     try:
-        if "markups" in content:
-            planes = tuple(_from_markup(markup, path) for markup in content["markups"] if markup.get("type") == "Plane")
-        else:
-            system = content.get("coordinateSystem", "LPS")
-            planes = tuple(_plane(p["name"], p["origin"], p["normal"], system, path) for p in content["planes"])
+        planes = _planes_in(content, path)
     except KeyError as error:
-        raise InputError(f"The plane file {path} lacks {error}; see Docs/planes.md for the format.") from error
+        raise InputError(f"The plane file {shown} lacks {error}; see Docs/planes.md for the format.") from error
     except (TypeError, AttributeError) as error:
         raise InputError(
-            f'The plane file {path} is neither Slicer markups nor of the form {{"planes": [...]}} ({error}); see Docs/planes.md.'
+            f'The plane file {shown} is neither Slicer markups nor of the form {{"planes": [...]}} ({error}); see Docs/planes.md.'
         ) from error
     if not planes:
-        raise InputError(f"The plane file {path} holds no plane. Place planes in Slicer (Markups, Plane) and save them as .mrk.json.")
+        raise InputError(f"The plane file {shown} holds no plane. Place planes in Slicer (Markups, Plane) and save them as .mrk.json.")
     return planes
+
+
+def _planes_in(content: Any, path: Path) -> tuple[CutPlane, ...]:
+    """The planes of a file's content; raises as the content is, KeyError and TypeError as well."""
+    if "markups" in content:
+        found = [markup for markup in content["markups"] if markup.get("type") == "Plane"]
+    else:
+        found = list(content["planes"])
+    if len(found) > len(PLANE_NAMES):
+        raise InputError(
+            f"The plane file {printable(path)} holds {len(found)} planes; at most {len(PLANE_NAMES)} are possible, one for each name "
+            f"({', '.join(PLANE_NAMES)}). Take the others out."
+        )
+    if "markups" in content:
+        return tuple(_from_markup(markup, path) for markup in found)
+    return tuple(_plane(p["name"], p["origin"], p["normal"], content.get("coordinateSystem"), path) for p in found)
+
+
+def remarks_on_planes(planes: Sequence[CutPlane]) -> tuple[QualityFlag, ...]:
+    """What the planes themselves give cause to doubt, without any scan: the system of coordinates, the sides of the veins."""
+    assumed = [plane.name for plane in planes if plane.system_assumed]
+    message = f"The file of the planes {', '.join(assumed)} does not say LPS or RAS (coordinateSystem): LPS was assumed. Write it there."
+    return ((QualityFlag("planes_system_assumed", message),) if assumed else ()) + _contradicted_sides(planes)
+
+
+def _contradicted_sides(planes: Sequence[CutPlane]) -> tuple[QualityFlag, ...]:
+    """A warning when a left vein lies on the patient's right of a right one: names mixed up, or LPS taken for RAS."""
+    left, right = ([plane for plane in planes if plane.name in names] for names in (LEFT_NAMES, RIGHT_NAMES))
+    if not left or not right:
+        return ()
+    leftmost_right = max(right, key=lambda plane: plane.origin[0])
+    rightmost_left = min(left, key=lambda plane: plane.origin[0])
+    apart = leftmost_right.origin[0] - rightmost_left.origin[0]
+    if apart <= 0:
+        return ()
+    message = (
+        f"The plane {rightmost_left.name} lies {apart:.0f} mm to the patient's right of {leftmost_right.name}: the names are mixed up, or "
+        "the file's coordinates are RAS and were read as LPS (or the other way round). Check the planes in Slicer."
+    )
+    return (QualityFlag("planes_contradict_sides", message),)
 
 
 def label_regions(surface: Surface, planes: Sequence[CutPlane]) -> np.ndarray:
@@ -271,28 +323,36 @@ def _is_opening(rim: np.ndarray, plane: CutPlane) -> np.ndarray:
 
 
 def _from_markup(markup: dict[str, Any], path: Path) -> CutPlane:
-    labels = [point.get("label", "") for point in markup.get("controlPoints", [])]
+    labels = [str(point.get("label", "")) for point in markup.get("controlPoints", [])]
     name = re.sub(r"[-_ ]?\d+$", "", labels[0]) if labels else ""
     if name.upper() not in PLANE_NAMES:
         name = path.name.removesuffix(".json").removesuffix(".mrk")
     origin = markup.get("center") or markup["origin"]
-    return _plane(name, origin, markup["normal"], markup.get("coordinateSystem", "LPS"), path)
+    return _plane(name, origin, markup["normal"], markup.get("coordinateSystem"), path)
 
 
-def _plane(name: str, origin: Sequence[float], normal: Sequence[float], system: str, path: Path) -> CutPlane:
+def _plane(name: str, origin: Sequence[float], normal: Sequence[float], system: str | None, path: Path) -> CutPlane:
+    shown = printable(path)
     if str(name).upper() not in PLANE_NAMES:
-        raise InputError(f"{path}: the plane '{name}' has no name that is known; call it one of {', '.join(PLANE_NAMES)}.")
-    if system not in ("LPS", "RAS"):
-        raise InputError(f"{path}: the coordinate system is '{system}'; it must be LPS or RAS.")
+        raise InputError(f"{shown}: the plane '{_short(name)}' has no name that is known; call it one of {', '.join(PLANE_NAMES)}.")
+    if system not in ("LPS", "RAS", None):
+        raise InputError(f"{shown}: the coordinate system is '{_short(system)}'; it must be LPS or RAS.")
     try:
         vectors = np.array([origin, normal], dtype=float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         vectors = np.empty(0)
-    if vectors.shape != (2, 3) or not np.isfinite(vectors).all() or not np.linalg.norm(vectors[1]) > 0:
+    if vectors.shape != (2, 3) or not (np.abs(vectors) <= FARTHEST_MM).all() or not np.linalg.norm(vectors[1]) > 0:
         raise InputError(
-            f"{path}: the plane '{name}' needs an origin and a normal of three numbers, the normal not 0; they are {origin} and {normal}."
+            f"{shown}: the plane '{name}' needs an origin and a normal of three numbers, at most {FARTHEST_MM:g}, the normal not 0; "
+            f"they are {_short(origin)} and {_short(normal)}."
         )
     if system == "RAS":
         vectors = vectors * [-1.0, -1.0, 1.0]
     unit = vectors[1] / np.linalg.norm(vectors[1])
-    return CutPlane(str(name).upper(), tuple(vectors[0].tolist()), tuple(unit.tolist()))
+    return CutPlane(str(name).upper(), tuple(vectors[0].tolist()), tuple(unit.tolist()), system is None)
+
+
+def _short(value: object) -> str:
+    """A value of a file in a message: printable, and no longer than a line."""
+    text = printable(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"

@@ -1,0 +1,103 @@
+"""Attacks: files, folders, models and archives that somebody prepared to mislead, to destroy or to exhaust; each is refused in words."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from LAScarSegLib.errors import InputError
+from LAScarSegLib.jobs.request import read_plane_files
+from LAScarSegLib.surface.planes import LARGEST_FILE_BYTES, CutPlane, read_planes, remarks_on_planes
+from LAScarSegLib.support.printable import csv_text, printable, without_folders
+
+ESCAPE = "\x1b]0;owned\x07\x1b[2J"
+"""Renames a terminal's window and clears it."""
+
+
+def plane(name: str = "MV", x: float = 0.0) -> dict:
+    return {"name": name, "origin": [x, 0.0, 0.0], "normal": [0.0, 0.0, 1.0]}
+
+
+def plane_file(folder: Path, content: object) -> Path:
+    path = folder / "planes.json"
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return path
+
+
+# Planes
+
+
+def test_sixty_thousand_planes_are_refused_at_once(tmp_path):
+    path, start = plane_file(tmp_path, {"coordinateSystem": "LPS", "planes": [plane()] * 10_000}), time.perf_counter()
+    with pytest.raises(InputError, match="holds 10000 planes; at most 10"):
+        read_plane_files((path,))
+    assert time.perf_counter() - start < 2.0
+
+
+def test_a_plane_file_of_many_megabytes_is_refused_before_it_is_parsed(tmp_path):
+    path = plane_file(tmp_path, '{"planes": [' + " " * LARGEST_FILE_BYTES + "]}")
+    with pytest.raises(InputError, match="more than the 1,048,576"):
+        read_planes(path)
+
+
+@pytest.mark.parametrize("depth", [100, 200_000])
+@pytest.mark.parametrize(("opens", "closes"), [("[", "]"), ('{"planes":', "}")])
+def test_deep_json_is_refused_in_words(tmp_path, opens, closes, depth):
+    text = opens * depth + "0" + closes * depth
+    with pytest.raises(InputError, match="not JSON|deep in each other|more than the"):
+        read_planes(plane_file(tmp_path, text))
+
+
+@pytest.mark.parametrize("value", [1e308, 10**400, float("inf")])
+def test_numbers_that_overflow_are_refused(tmp_path, value):
+    for key in ("origin", "normal"):
+        with pytest.raises(InputError, match="three numbers"):
+            read_planes(plane_file(tmp_path, {"coordinateSystem": "LPS", "planes": [plane() | {key: [0, value, 1]}]}))
+
+
+def test_a_name_with_control_characters_is_shown_harmlessly(tmp_path):
+    with pytest.raises(InputError, match="has no name that is known") as error:
+        read_planes(plane_file(tmp_path, {"coordinateSystem": "LPS", "planes": [plane(ESCAPE)]}))
+    assert "\x1b" not in str(error.value) and "\\x1b" in str(error.value)
+
+
+def test_planes_without_a_coordinate_system_say_that_one_was_assumed(tmp_path):
+    said = read_planes(plane_file(tmp_path, {"coordinateSystem": "LPS", "planes": [plane()]}))
+    unsaid = read_planes(plane_file(tmp_path, {"planes": [plane()]}))
+    assert said == unsaid and remarks_on_planes(said) == ()
+    (flag,) = remarks_on_planes(unsaid)
+    assert flag.code == "planes_system_assumed" and "MV" in flag.message and "LPS was assumed" in flag.message
+    # It is known as long as the plane is kept.
+    assert remarks_on_planes([CutPlane.from_json(json.loads(json.dumps(unsaid[0].to_json())))]) == (flag,)
+
+
+def test_veins_on_the_wrong_sides_are_noticed(tmp_path):
+    right = [CutPlane("LSPV", (30.0, 0, 0), (1.0, 0, 0)), CutPlane("RSPV", (-25.0, 0, 0), (1.0, 0, 0))]
+    assert remarks_on_planes(right) == remarks_on_planes(right[:1]) == ()
+    mirrored = [CutPlane(p.name, (-p.origin[0], 0, 0), p.normal) for p in right]
+    (flag,) = remarks_on_planes(mirrored)
+    assert flag.code == "planes_contradict_sides" and flag.severity == "warning" and "LSPV lies 55 mm to the patient's right" in flag.message
+
+
+# Text from outside
+
+
+def test_nothing_that_steers_a_terminal_survives():
+    assert printable(ESCAPE) == "\\x1b]0;owned\\x07\\x1b[2J"
+    assert printable("\x9b31m\u202eexe.nrrd\udcff\r\n") == "\\x9b31m\\u202eexe.nrrd\\udcff\\x0d\\x0a"
+    assert printable("one\ntwo\x08", lines=True) == "one\ntwo\\x08"
+    assert printable("Müller [β] – étude 左心房 💓 ±1") == "Müller [β] – étude 左心房 💓 ±1"
+
+
+@pytest.mark.parametrize("text", ['=HYPERLINK("http://x")', "+1+1", "-1+1", "@SUM(1)", "\t=1", "\r=1"])
+def test_a_formula_becomes_text_in_a_table(text):
+    assert csv_text(text) == f"'{text}"
+    assert csv_text(f"P{text}") == f"P{text}"
+
+
+def test_a_message_keeps_the_file_and_loses_its_folders():
+    assert without_folders("/data/MUSTERMANN^MAX/x/scan.nrrd: bad") == "scan.nrrd: bad"
+    assert without_folders("can't read 'C:\\Users\\max\\a.nrrd' (2/3 of it, 1/s)") == "can't read 'a.nrrd' (2/3 of it, 1/s)"
