@@ -32,7 +32,7 @@ from .sources import Probability
 from .steps import StepCache
 
 FILE = "analysis.npz"
-FOLDER = FolderKind("LAScarSeg analysis", frozenset({FILE}), frozenset({FILE}))
+FOLDER = FolderKind("LAScarSeg analysis", frozenset({FILE}), lambda path: () if zipfile.is_zipfile(path) else None)
 VERSION = 3
 """Of the format: worker and reader are the same installation, so another one is refused."""
 JSON_NAME = "json"

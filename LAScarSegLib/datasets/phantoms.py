@@ -8,16 +8,24 @@ from ..errors import InputError
 from ..phantom import Phantom, PhantomSettings, make_phantom
 from ..support.checks import require_choice
 from ..support.progress import Progress
-from ..support.whole_folder import FolderKind, whole_folder
+from ..support.whole_folder import FolderKind, marker_content, whole_folder
 from ..volumes.files import write_volume
 from .layouts import LASCARQS_CAVITY, LASCARQS_IMAGE, LASCARQS_PART, LASCARQS_SCAR, LASCARQS_TASKS, TRUTH
 
 VOLUMES = ("image", "cavity", "wall", "scar", "regions")
-PHANTOM = FolderKind(
-    title="LAScarSeg phantom",
-    markers=frozenset({TRUTH, *LASCARQS_TASKS}),
-    names=frozenset({*(f"{name}.nii.gz" for name in VOLUMES), "planes.json", TRUTH, *LASCARQS_TASKS}),
-)
+
+
+def _phantoms_files(truth: Path) -> tuple[str, ...] | None:
+    """What lies beside a phantom's or a cohort's truth; None for another file of that name."""
+    content = marker_content(truth) or {}
+    if "vein_variant" in content:
+        return (*(f"{name}.nii.gz" for name in VOLUMES), "planes.json")
+    is_cohort = content and all(isinstance(case, dict) and "vein_variant" in case for case in content.values())
+    files = (LASCARQS_IMAGE, LASCARQS_CAVITY, LASCARQS_SCAR)
+    return tuple(f"{task}/{LASCARQS_PART}/{case}/{file}" for task in LASCARQS_TASKS for case in content for file in files) if is_cohort else None
+
+
+PHANTOM = FolderKind(title="LAScarSeg phantom", markers=frozenset({TRUTH}), ours=_phantoms_files)
 """One phantom, or a cohort of them."""
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..datasets.layouts import listed
-from ..support.whole_folder import FolderKind, whole_folder
+from ..support.whole_folder import FolderKind, marked_by_program, whole_folder
 from .metrics import METRICS, Metric
 from .scores import CaseScore
 from .statistics import CONFIDENCE, RESAMPLES, SEED, PairedComparison, Summary, column, compare, summarise
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SIMULATED = "Simulated scans: these scores are not comparable with scores on patients."
 CASES_CSV, SUMMARY_CSV, COMPARISON_CSV, ALL_JSON = "cases.csv", "summary.csv", "comparison.csv", "evaluation.json"
 EVALUATION = FolderKind(
-    title="LAScarSeg evaluation", markers=frozenset({ALL_JSON}), names=frozenset({CASES_CSV, SUMMARY_CSV, COMPARISON_CSV, ALL_JSON})
+    title="LAScarSeg evaluation", markers=frozenset({ALL_JSON}), ours=marked_by_program((CASES_CSV, SUMMARY_CSV, COMPARISON_CSV))
 )
 MOST_CASES = 100
 """Rows of the table of cases; more are in the CSV only."""

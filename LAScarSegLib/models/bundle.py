@@ -5,13 +5,13 @@ import json
 import os
 import tempfile
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..support.whole_folder import FolderKind, check_folder, disk_error, whole_folder
+from ..support.whole_folder import FolderKind, check_folder, disk_error, marker_content, whole_folder
 from .bundle_files import CARD, LARGEST_BUNDLE_BYTES, LARGEST_CARD_BYTES, BundleFiles, open_bundle
 from .card import FileEntry, ModelCard, check_file_name
 
@@ -173,7 +173,7 @@ def with_files(card: ModelCard, files: Mapping[str, bytes]) -> ModelCard:
 def check_target(target: Path, force: bool) -> None:
     """`InputError` unless a bundle may be written to `target`; asked before the work, so that nobody waits for nothing."""
     if target.suffix != ".zip":
-        check_folder(target, force, _kind(target, ()))
+        check_folder(target, force, BUNDLE)
         return
     if not target.parent.is_dir():
         raise InputError(f"{target.parent} does not exist. Create it, or give another place for the bundle.")
@@ -187,7 +187,7 @@ def _write(files: Mapping[str, bytes], target: Path, force: bool) -> None:
     """Write a bundle's files to a folder or zip that appears whole or not at all."""
     check_target(target, force)
     if target.suffix != ".zip":
-        with whole_folder(target, force, _kind(target, files)) as partial:
+        with whole_folder(target, force, BUNDLE) as partial:
             for name, content in files.items():
                 (partial / name).write_bytes(content)
         return
@@ -207,10 +207,13 @@ def _write(files: Mapping[str, bytes], target: Path, force: bool) -> None:
             scratch.unlink(missing_ok=True)
 
 
-def _kind(folder: Path, files: Iterable[str]) -> FolderKind:
-    """A bundle as a kind of folder; a file that isn't the bundle's would make it invalid, so none is kept when it is replaced."""
-    there = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    return FolderKind("model bundle", frozenset({CARD}), frozenset((*there, *files)))
+def _bundles_files(card: Path) -> tuple[str, ...] | None:
+    """The files that a card lists; None when it is no bundle's."""
+    content = marker_content(card) or {}
+    return tuple(content["files"]) if "format" in content and isinstance(content.get("files"), dict) else None
+
+
+BUNDLE = FolderKind("model bundle", frozenset({CARD}), _bundles_files)
 
 
 def card_lines(bundle: Bundle) -> tuple[tuple[str, str], ...]:

@@ -15,7 +15,7 @@ from ..analysis.sources import MASKS
 from ..errors import LAScarSegError, ProcessingError
 from ..support.flags import QualityFlag
 from ..support.progress import Progress
-from ..support.whole_folder import FolderKind, check_folder, disk_error, disk_is_full, whole_folder
+from ..support.whole_folder import FolderKind, check_folder, disk_error, disk_is_full, marked_by_program, whole_folder
 from ..surface.polydata import write_vtp
 from ..volumes.files import COMPUTED, write_volume
 from ..volumes.volume import Volume
@@ -34,13 +34,9 @@ SOURCES = "sources"
 RESULT = FolderKind(
     title="LAScarSeg result",
     markers=frozenset({MARKER}),
-    names=frozenset(
-        {"cavity.nii.gz", "wall.nii.gz", "scar.nii.gz", "cavity_probability.nii.gz", "cavity_entropy.nii.gz", "scar_probability.nii.gz",
-         "scar_entropy.nii.gz", "sdm_cavity.nii.gz", "sdm_wall.nii.gz", "surface.vtp", "measurements.json", "measurements.csv",
-         "threshold_curve.csv", MARKER, "report.html", "figures", "scene.mrb"}
-    ),
-)  # fmt: skip
-"""ARCHITECTURE, "Results on disk", and the entropy beside the probability."""
+    ours=marked_by_program(),
+)
+"""The marker lists the files of the result; nothing else is ever replaced."""
 STAGE = "output"
 GZIP_LENGTH_MODULUS = 1 << 32
 """A gzip file ends with its uncompressed length modulo this (RFC 1952, ISIZE)."""

@@ -1,38 +1,92 @@
 """A folder that exists is whole: files are written beside it and the folder appears in one rename.
 
-The partial folder of `OUT` is called `.OUT.partial-HOST-PID`, a result that gives way to a new one `.OUT.replaced-HOST-PID`,
-both beside it. What a killed run left is recognised by these names, and cleaned up by the next run for the same `OUT`.
+Beside `OUT` lies, as long as it is written, a scratch folder `.OUT.partial-XXXXXXXX`: `owner.json` says whose it is, `new` becomes
+`OUT`, `old` is the one that gives way to it. What a killed run left is told from what somebody else put there by its owner, and cleaned
+up by the next run for the same `OUT`. No name tells host or process.
 """
 
-import glob
+import hashlib
+import json
 import os
+import secrets
 import shutil
 import socket
+import stat
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError, ProcessingError
+from .json_text import parse_json
+from .printable import printable, require_encodable
 
+PROGRAM = "LAScarSeg"
+"""How our marker files name who wrote them."""
 FOREIGN_HOST_HOURS = 24.0
 """A partial folder of another machine (a shared disk) is taken for dead when it is older than this."""
 FULL_DISK_BYTES = 2_000_000
 """Less than this left: what is being written is what fills the disk (the part that was written counts as used)."""
+OWNER, NEW, OLD = "owner.json", "new", "old"
+"""Inside the scratch folder."""
+LARGEST_OWNER_BYTES = 4096
+CLUTTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
+"""What desktops leave in folders; nobody misses it."""
+NAMED = 3
+"""Files that a message names."""
 
-_LOADED_AT = time.time()
+_PROCESS_KEY = secrets.token_hex(16)
+"""Tells this process from an earlier one of the same number: in containers a restarted program gets the same."""
+_being_written: set[Path] = set()
 
 
 @dataclass(frozen=True)
 class FolderKind:
-    """What we write as a folder: `title` for messages; any of `markers` tells a folder of ours, and only such a one is ever
-    replaced; `names` are all that ours may hold, everything else in it belongs to the user."""
+    """What we write as a folder, and how it is known again.
+
+    `title` is for messages. `ours` is asked with each of the files `markers` that is there: it says what else in the folder is of this
+    kind (files, or folders with all in them, with "/"), or None when the marker is somebody else's file of that name. Only a folder that
+    holds nothing but that is ever replaced.
+    """
 
     title: str
     markers: frozenset[str]
-    names: frozenset[str]
+    ours: Callable[[Path], Collection[str] | None]
+
+    def files_in(self, folder: Path) -> frozenset[str] | None:
+        """What of `folder` is ours, the marker included; None when it is no folder of this kind."""
+        for marker in sorted(self.markers):
+            path = folder / marker
+            if path.is_file() and not path.is_symlink() and (listed := self.ours(path)) is not None:
+                return frozenset((*listed, marker))
+        return None
+
+
+def marker_content(path: Path) -> dict[str, Any] | None:
+    """The object in a marker file; None when it holds anything else."""
+    try:
+        content = parse_json(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def marked_by_program(names: Iterable[str] = ()) -> Callable[[Path], Collection[str] | None]:
+    """For `FolderKind.ours`: a marker with our `program`; `names` are ours, or without any those that it lists as `files`."""
+    names = tuple(names)
+
+    def ours(path: Path) -> Collection[str] | None:
+        content = marker_content(path) or {}
+        listed = content.get("files")
+        if content.get("program") != PROGRAM or not (names or isinstance(listed, list)):
+            return None
+        return names or tuple(map(str, listed))
+
+    return ours
 
 
 def check_folder(folder: str | Path, force: bool, kind: FolderKind) -> Path:
@@ -43,8 +97,10 @@ def check_folder(folder: str | Path, force: bool, kind: FolderKind) -> Path:
     Raises
     ------
     InputError
-        the folder exists and `force` is False; it is something else than this kind; the place is not writable.
+        the folder exists and `force` is False; it is something else than this kind, or holds something else beside; the place is not
+        writable.
     """
+    require_encodable(folder, "output folder")
     folder = Path(folder).expanduser().resolve()
     _check_parent(folder)
     _clean_up(folder, kind)
@@ -58,10 +114,17 @@ def check_folder(folder: str | Path, force: bool, kind: FolderKind) -> Path:
         return folder
     if not folder.is_dir():
         raise InputError(f"{folder} is a file. Give another name for the folder.")
-    if not any((folder / marker).exists() for marker in kind.markers):
+    files = kind.files_in(folder)
+    if files is None:
         raise InputError(f"{folder} exists and is not a {kind.title}, so it is left alone. Give another folder.")
     if not force:
         raise InputError(f"{folder} exists. Give another folder, or --force to replace it.")
+    if others := _others(folder, files):
+        more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
+        raise InputError(
+            f"{folder} also holds {printable(', '.join(others[:NAMED]))}{more}, which is no part of that {kind.title}, so nothing was "
+            "replaced. Move it elsewhere, or give another folder."
+        )
     return folder
 
 
@@ -69,23 +132,25 @@ def check_folder(folder: str | Path, force: bool, kind: FolderKind) -> Path:
 def whole_folder(folder: Path, force: bool, kind: FolderKind) -> Iterator[Path]:
     """A partial folder to write into; on leaving it becomes `folder`, on an exception it disappears.
 
-    With `force` the folder that was there gives way only now, when the new one is complete; files in it that are not of
-    this kind (a corrected mask, notes) are the user's and move into the new one.
+    With `force` the folder that was there gives way only now, when the new one is complete; a file that somebody put into it at the last
+    moment moves into the new one.
     """
     folder = check_folder(folder, force, kind)
-    partial = _sibling(folder, "partial")
+    if folder in _being_written:
+        raise InputError(f"This program is already writing {folder}. Wait for it, or give another output folder.")
+    _being_written.add(folder)
+    scratch: Path | None = None
     try:
-        partial.mkdir()
-    except FileExistsError as error:
-        raise InputError(f"This program is already writing {folder}. Wait for it, or give another output folder.") from error
-    try:
-        yield partial
+        scratch = _make_scratch(folder)
+        yield scratch / NEW
         check_folder(folder, force, kind)
-        _put_in_place(partial, folder, kind)
+        _put_in_place(scratch, folder, kind)
     except OSError as error:
-        raise disk_error(error, partial) from error
+        raise disk_error(error, folder) from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        _being_written.discard(folder)
+        if scratch is not None and not (scratch / OLD).exists():
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def disk_error(error: Exception, path: Path) -> ProcessingError:
@@ -122,7 +187,7 @@ def _check_parent(folder: Path) -> None:
     if not parent.is_dir():
         raise InputError(f"{parent}, where the result's folder should go, does not exist. Create it, or give another output folder.")
     # os.access says yes on read-only network shares and for root; only writing tells.
-    trial = _sibling(folder, "trial")
+    trial = parent / f".{PROGRAM}-trial-{secrets.token_hex(8)}"
     try:
         trial.mkdir()
         trial.rmdir()
@@ -130,62 +195,112 @@ def _check_parent(folder: Path) -> None:
         raise InputError(f"{parent} can't be written to ({os.strerror(error.errno)}). Give another output folder.") from error
 
 
-def _put_in_place(partial: Path, folder: Path, kind: FolderKind) -> None:
+def _others(folder: Path, ours: Collection[str]) -> list[str]:
+    """What lies in a folder and is not among `ours`, sorted; links are not followed."""
+    found = []
+    for place, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            path = Path(place, name)
+            relative = path.relative_to(folder).as_posix()
+            is_folder = path.is_dir() and not path.is_symlink()
+            listed = any(part in ours for part in (relative, *(p.as_posix() for p in Path(relative).parents)))
+            holds_ours = is_folder and any(known.startswith(f"{relative}/") for known in ours)
+            if not listed and not holds_ours and name not in CLUTTER:
+                found.append(relative)
+    return sorted(found)
+
+
+def _make_scratch(folder: Path) -> Path:
+    """The scratch folder, with its owner, and the empty folder to write into."""
+    # Nobody else may look into it or put something there until it is done.
+    scratch = Path(tempfile.mkdtemp(prefix=_scratch_prefix(folder), dir=folder.parent))
+    owner = {"program": PROGRAM, "folder": folder.name, "machine": _machine(), "process": os.getpid(), "key": _PROCESS_KEY}
+    handle = os.open(scratch / OWNER, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(handle, "w", encoding="utf-8") as file:
+        json.dump(owner, file)
+    (scratch / NEW).mkdir()
+    return scratch
+
+
+def _scratch_prefix(folder: Path) -> str:
+    return f".{folder.name}.partial-"
+
+
+def _put_in_place(scratch: Path, folder: Path, kind: FolderKind) -> None:
     if not folder.exists():
-        partial.rename(folder)
+        (scratch / NEW).rename(folder)
         return
-    replaced = _sibling(folder, "replaced")
-    folder.rename(replaced)
+    folder.rename(scratch / OLD)
     try:
-        partial.rename(folder)
+        (scratch / NEW).rename(folder)
     except BaseException:
         # Also on Ctrl-C: the old result must not stay hidden.
         if not folder.exists():
-            replaced.rename(folder)
+            (scratch / OLD).rename(folder)
         raise
-    _retire(replaced, folder, kind)
+    _retire(scratch, folder, kind)
 
 
-def _retire(replaced: Path, folder: Path, kind: FolderKind) -> None:
-    """Delete a replaced result, after moving what was the user's into the new one."""
-    for entry in replaced.iterdir():
-        if entry.name not in kind.names and not (folder / entry.name).exists():
-            entry.rename(folder / entry.name)
-    shutil.rmtree(replaced, ignore_errors=True)
+def _retire(scratch: Path, folder: Path, kind: FolderKind) -> None:
+    """Delete the replaced folder, after moving what is not ours (it came at the last moment) into the new one."""
+    old = scratch / OLD
+    ours = kind.files_in(old) or ()
+    for name in _others(old, ours):
+        target = folder / name
+        if (old / name).exists() and not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (old / name).rename(target)
+    if not _others(old, ours):
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def _clean_up(folder: Path, kind: FolderKind) -> None:
     """Remove what killed runs left beside `folder`; a result that was just being replaced comes back."""
-    for leftover in folder.parent.glob(f".{glob.escape(folder.name)}.*-*-*"):
-        role, _, owner = leftover.name[len(folder.name) + 2 :].partition("-")
-        if role not in ("partial", "replaced", "trial") or _is_alive(owner, leftover):
+    prefix = _scratch_prefix(folder)
+    for scratch in [entry for entry in folder.parent.iterdir() if entry.name.startswith(prefix)]:
+        owner = _owner(scratch, folder)
+        if owner is None or _is_alive(owner, scratch):
             continue
-        if role != "replaced":
-            shutil.rmtree(leftover, ignore_errors=True)
-        elif folder.exists():
-            _retire(leftover, folder, kind)
-        else:
-            leftover.rename(folder)
+        if (scratch / OLD).is_dir() and kind.files_in(scratch / OLD) is not None:
+            _retire(scratch, folder, kind) if folder.exists() else (scratch / OLD).rename(folder)
+        if not (scratch / OLD).exists():
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _sibling(folder: Path, role: str) -> Path:
-    return folder.with_name(f".{folder.name}.{role}-{_host()}-{os.getpid()}")
+def _owner(scratch: Path, folder: Path) -> dict[str, Any] | None:
+    """Who made a scratch folder; None when it is not provably a run of this user's for `folder`."""
+    marker = scratch / OWNER
+    try:
+        # What lies in a folder that this user alone may write to was put there by this user.
+        if any(place.is_symlink() or not _is_mine(place) for place in (scratch, marker)) or marker.stat().st_size > LARGEST_OWNER_BYTES:
+            return None
+    except OSError:
+        return None
+    owner = marker_content(marker) or {}
+    whole = owner.get("program") == PROGRAM and owner.get("folder") == folder.name and type(owner.get("process")) is int
+    return owner if whole and isinstance(owner.get("machine"), str) and owner["process"] > 0 else None
 
 
-def _host() -> str:
-    return "".join(c if c.isalnum() else "_" for c in socket.gethostname()) or "host"
+def _is_mine(path: Path) -> bool:
+    """Whether this user made a file or folder and nobody else may write to it; on Windows only the access lists know."""
+    if sys.platform == "win32":
+        return True
+    status = path.lstat()
+    return status.st_uid == os.getuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
-def _is_alive(owner: str, leftover: Path) -> bool:
-    """Whether the run `HOST-PID` that made this folder may still be writing to it."""
-    host, _, pid = owner.rpartition("-")
-    modified = leftover.stat().st_mtime
-    if host != _host() or not pid.isdigit():
-        return time.time() - modified < FOREIGN_HOST_HOURS * 3600
-    if int(pid) == os.getpid():
-        # In containers a restarted program gets the same number: what is older than this process isn't its own.
-        return modified > _LOADED_AT
-    return _process_exists(int(pid))
+def _machine() -> str:
+    """The machine, told from others without its name."""
+    return hashlib.sha256(f"{PROGRAM} {socket.gethostname()}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _is_alive(owner: dict[str, Any], scratch: Path) -> bool:
+    """Whether the run that made this scratch folder may still be writing to it."""
+    if owner["machine"] != _machine():
+        return time.time() - scratch.stat().st_mtime < FOREIGN_HOST_HOURS * 3600
+    if owner["process"] == os.getpid():
+        return owner.get("key") == _PROCESS_KEY
+    return _process_exists(owner["process"])
 
 
 def _process_exists(pid: int) -> bool:
@@ -201,6 +316,8 @@ def _process_exists(pid: int) -> bool:
         return running
     try:
         os.kill(pid, 0)
-    except (ProcessLookupError, PermissionError) as error:
-        return isinstance(error, PermissionError)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
     return True

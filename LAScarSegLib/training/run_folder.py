@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..errors import InputError
-from ..support.whole_folder import FolderKind
+from ..support.whole_folder import FolderKind, marker_content
 from .preparation import PreparedCase, Split
 from .settings import BEST, LAST, TrainingSettings
 
@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     import torch
 
 RUN_CARD, PREPARED, CURVES, PICTURE, SCORES = "run.json", "prepared", "curves.csv", "curves.png", "scores.json"
-RUN = FolderKind("training run", frozenset({RUN_CARD}), frozenset({RUN_CARD, PREPARED, CURVES, PICTURE, SCORES, BEST, LAST}))
+
+
+def _runs_files(card: Path) -> tuple[str, ...] | None:
+    """What a training makes beside its card; None for another file of that name."""
+    content = marker_content(card) or {}
+    return (PREPARED, CURVES, PICTURE, SCORES, BEST, LAST) if {"format", "settings", "split", "cases"} <= content.keys() else None
+
+
+RUN = FolderKind("training run", frozenset({RUN_CARD}), _runs_files)
 FORMAT = 1
 NETWORK_PREFIX = "network."
 """Of the network's weights in a checkpoint of `module.TrainingModule`."""

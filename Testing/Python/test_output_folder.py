@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 
 from LAScarSegLib.errors import Cancelled, InputError, ProcessingError
 from LAScarSegLib.output.writing import RESULT, check_output
+from LAScarSegLib.support import whole_folder as whole_folders
 from LAScarSegLib.support.whole_folder import whole_folder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def write_result(folder: Path, text: str, force: bool = False) -> None:
     with whole_folder(folder, force, RESULT) as partial:
         (partial / "cavity.nii.gz").write_text(text)
-        (partial / "provenance.json").write_text("{}")
+        (partial / "provenance.json").write_text('{"program": "LAScarSeg", "files": ["cavity.nii.gz", "provenance.json"]}')
 
 
 def names(folder: Path) -> list[str]:
@@ -39,7 +41,7 @@ def test_nothing_appears_before_the_last_file_is_written(tmp_path):
     with whole_folder(tmp_path / "out", False, RESULT) as partial:
         (partial / "cavity.nii.gz").write_text("half")
         assert not (tmp_path / "out").exists()
-        assert partial.parent == tmp_path and partial.name.startswith(".out.partial-")
+        assert partial.parent.parent == tmp_path and partial.parent.name.startswith(".out.partial-")
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, Cancelled, RuntimeError, MemoryError])
@@ -70,11 +72,29 @@ def test_with_force_the_old_result_stays_until_the_new_one_is_complete(tmp_path)
     assert names(tmp_path) == ["out"]
 
 
-def test_the_users_own_files_survive_force(tmp_path):
+def test_a_result_with_the_users_own_files_in_it_is_not_replaced(tmp_path):
     write_result(tmp_path / "out", "first")
     (tmp_path / "out" / "scar corrected.nrrd").write_text("an hour of painting")
-    write_result(tmp_path / "out", "second", force=True)
+    with pytest.raises(InputError, match="also holds scar corrected.nrrd.*Move it"):
+        write_result(tmp_path / "out", "second", force=True)
     assert (tmp_path / "out" / "scar corrected.nrrd").read_text() == "an hour of painting"
+    assert (tmp_path / "out" / "cavity.nii.gz").read_text() == "first"
+
+
+def test_a_file_that_comes_at_the_last_moment_survives_force(tmp_path, monkeypatch):
+    write_result(tmp_path / "out", "first")
+    check = whole_folders.check_folder
+
+    def check_and_paint(folder, force, kind):
+        checked = check(folder, force, kind)
+        (tmp_path / "out" / "mine").mkdir(exist_ok=True)
+        (tmp_path / "out" / "mine" / "scar.nrrd").write_text("an hour of painting")
+        return checked
+
+    with whole_folder(tmp_path / "out", True, RESULT):
+        monkeypatch.setattr(whole_folders, "check_folder", check_and_paint)
+    assert (tmp_path / "out" / "mine" / "scar.nrrd").read_text() == "an hour of painting"
+    assert names(tmp_path) == ["out"]
 
 
 def test_a_folder_that_is_no_result_is_never_replaced(tmp_path):
@@ -147,28 +167,31 @@ def test_leftovers_of_a_killed_run_are_cleaned_by_the_next(tmp_path):
     assert names(tmp_path) == ["out"]
 
 
-def leftover(folder: Path, kind: str, pid: int) -> Path:
-    """What a run with that process number leaves beside `folder`, named like its partial folder."""
+def leftover(folder: Path, process: int, **changes: object) -> Path:
+    """What a run with that process number leaves beside `folder`."""
     with whole_folder(folder.with_name("probe"), False, RESULT) as partial:
-        host = partial.name.split("-")[1]
-        (partial / "provenance.json").write_text("{}")
-    for entry in folder.with_name("probe").iterdir():
-        entry.unlink()
+        owner = json.loads((partial.parent / "owner.json").read_text())
+    scratch = folder.with_name(f".{folder.name}.partial-{process}")
+    scratch.mkdir(mode=0o700)
+    (scratch / "owner.json").write_text(json.dumps(owner | {"folder": folder.name, "process": process} | changes))
     folder.with_name("probe").rmdir()
-    return folder.with_name(f".{folder.name}.{kind}-{host}-{pid}")
+    return scratch
 
 
 def test_a_run_that_is_still_writing_is_left_alone(tmp_path):
-    other = leftover(tmp_path / "out", "partial", os.getppid())
-    other.mkdir()
+    other = leftover(tmp_path / "out", os.getppid())
     check_output(tmp_path / "out")
     assert other.exists()
 
 
+def test_a_run_of_an_earlier_program_with_the_same_number_is_cleaned_up(tmp_path):
+    leftover(tmp_path / "out", os.getpid(), key="another")
+    check_output(tmp_path / "out")
+    assert names(tmp_path) == []
+
+
 def test_another_machines_partial_folder_is_left_alone_for_a_day(tmp_path):
-    fresh, old = tmp_path / ".out.partial-elsewhere-1", tmp_path / ".out.partial-elsewhere-2"
-    fresh.mkdir()
-    old.mkdir()
+    fresh, old = (leftover(tmp_path / "out", number, machine="elsewhere") for number in (1, 2))
     two_days_ago = time.time() - 48 * 3600
     os.utime(old, (two_days_ago, two_days_ago))
     check_output(tmp_path / "out")
@@ -177,19 +200,23 @@ def test_another_machines_partial_folder_is_left_alone_for_a_day(tmp_path):
 
 def test_killed_between_the_two_renames_the_old_result_comes_back(tmp_path):
     write_result(tmp_path / "out", "first")
-    (tmp_path / "out").rename(leftover(tmp_path / "out", "replaced", killed_pid()))
+    (tmp_path / "out").rename(leftover(tmp_path / "out", killed_pid()) / "old")
     with pytest.raises(InputError, match="--force"):
         check_output(tmp_path / "out")
     assert (tmp_path / "out" / "cavity.nii.gz").read_text() == "first"
+    assert names(tmp_path) == ["out"]
 
 
 def test_killed_after_the_two_renames_the_users_files_still_move(tmp_path):
-    write_result(tmp_path / "out", "second")
-    replaced = leftover(tmp_path / "out", "replaced", killed_pid())
-    replaced.mkdir()
+    write_result(tmp_path / "out", "first")
+    (tmp_path / "out").rename(leftover(tmp_path / "out", killed_pid()) / "old")
+    (replaced,) = tmp_path.glob(".out.*/old")
     (replaced / "notes.txt").write_text("mine")
-    (replaced / "cavity.nii.gz").write_text("first")
-    check_output(tmp_path / "out", force=True)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "cavity.nii.gz").write_text("second")
+    (tmp_path / "out" / "provenance.json").write_text((replaced / "provenance.json").read_text())
+    with pytest.raises(InputError, match="notes.txt"):
+        check_output(tmp_path / "out", force=True)
     assert (tmp_path / "out" / "notes.txt").read_text() == "mine"
     assert (tmp_path / "out" / "cavity.nii.gz").read_text() == "second"
     assert names(tmp_path) == ["out"]

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 
 import pytest
 
+from LAScarSegLib.datasets.phantoms import PHANTOM
 from LAScarSegLib.errors import InputError
 from LAScarSegLib.jobs.request import read_plane_files
+from LAScarSegLib.output.writing import RESULT, check_output
+from LAScarSegLib.support import whole_folder as whole_folders
 from LAScarSegLib.surface.planes import LARGEST_FILE_BYTES, CutPlane, read_planes, remarks_on_planes
 from LAScarSegLib.support.printable import csv_text, printable, without_folders
+from LAScarSegLib.support.whole_folder import check_folder, whole_folder
 
 ESCAPE = "\x1b]0;owned\x07\x1b[2J"
 """Renames a terminal's window and clears it."""
@@ -101,3 +106,94 @@ def test_a_formula_becomes_text_in_a_table(text):
 def test_a_message_keeps_the_file_and_loses_its_folders():
     assert without_folders("/data/MUSTERMANN^MAX/x/scan.nrrd: bad") == "scan.nrrd: bad"
     assert without_folders("can't read 'C:\\Users\\max\\a.nrrd' (2/3 of it, 1/s)") == "can't read 'a.nrrd' (2/3 of it, 1/s)"
+
+
+# Folders
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def put(folder: Path, **files: str) -> Path:
+    """Text files by name; two underscores stand for a folder, one for a dot."""
+    for name, text in files.items():
+        path = folder / name.replace("__", "/").replace("_", ".")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder
+
+
+OURS = '{"program": "LAScarSeg", "files": ["report.html", "figures/iir.png", "provenance.json"]}'
+
+
+@pytest.mark.parametrize(
+    ("marker", "says"),
+    [
+        ("{}", "not a LAScarSeg result"),
+        ('{"program": "Other", "files": ["report.html", "figures/thesis.png", "provenance.json"]}', "not a LAScarSeg result"),
+        ('{"program": "LAScarSeg"}', "not a LAScarSeg result"),
+        ("[" * 100_000, "not a LAScarSeg result"),
+        (OURS, "also holds figures/thesis.png"),
+    ],
+)
+def test_force_never_touches_what_is_not_provably_ours(tmp_path, marker, says):
+    folder = put(tmp_path / "thesis", provenance_json=marker, report_html="mine", figures__thesis_png="years")
+    before = tree(folder)
+    with pytest.raises(InputError, match=says):
+        check_output(folder, force=True)
+    with pytest.raises(InputError, match=says), whole_folder(folder, True, RESULT):
+        pass
+    assert tree(folder) == before
+
+
+def test_force_on_the_challenges_data_is_refused(tmp_path):
+    folder = put(tmp_path / "lascarqs", task1__train_data__train_1__enhanced="a scan")
+    with pytest.raises(InputError, match="not a LAScarSeg phantom"):
+        check_folder(folder, True, PHANTOM)
+    assert tree(folder)
+
+
+def test_a_link_in_a_result_is_not_followed(tmp_path):
+    put(tmp_path / "elsewhere", thesis_txt="years")
+    folder = put(tmp_path / "out", provenance_json=OURS, report_html="ours")
+    (folder / "figures").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="also holds figures"):
+        check_output(folder, force=True)
+    assert (tmp_path / "elsewhere" / "thesis.txt").exists()
+
+
+OWNER = {"program": "LAScarSeg", "folder": "out", "machine": "", "process": 2**30, "key": ""}
+
+
+@pytest.mark.parametrize("name", [".out.replaced-host-1073741824", ".out.partial-host-1073741824", ".out.partial-abc"])
+@pytest.mark.parametrize("owner", [None, "{}", json.dumps(OWNER), json.dumps(OWNER | {"folder": "other"})], ids=["none", "empty", "made up", "other"])
+def test_a_planted_leftover_does_not_become_the_result(tmp_path, name, owner):
+    """With an owner or without: others may write to it, so anybody may have put it there."""
+    planted = put(tmp_path / name, old__provenance_json=OURS, old__report_html="a lie", provenance_json=OURS, report_html="a lie")
+    if owner is not None:
+        (planted / "owner.json").write_text(owner.replace('"machine": ""', f'"machine": "{whole_folders._machine()}"'))
+    planted.chmod(0o777)
+    before = tree(tmp_path)
+    check_output(tmp_path / "out")
+    assert not (tmp_path / "out").exists() and tree(tmp_path) == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX owners")
+def test_a_leftover_of_another_user_is_left_alone(tmp_path, monkeypatch):
+    planted = put(tmp_path / ".out.partial-abc", old__provenance_json=OURS, old__report_html="a lie")
+    (planted / "owner.json").write_text(json.dumps(OWNER | {"machine": whole_folders._machine()}))
+    planted.chmod(0o700)
+    monkeypatch.setattr(whole_folders.os, "getuid", lambda: 4242)
+    check_output(tmp_path / "out")
+    assert not (tmp_path / "out").exists() and planted.exists()
+
+
+def test_no_name_beside_a_result_tells_host_or_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(whole_folders.os, "getpid", lambda: 987654321)
+    monkeypatch.setattr(whole_folders.socket, "gethostname", lambda: "ward7")
+    with whole_folder(tmp_path / "out", False, RESULT) as partial:
+        names = " ".join(path.as_posix() for path in tmp_path.rglob("*"))
+        assert partial.is_dir() and "987654321" not in names and "ward7" not in names
+        assert "ward7" not in (partial.parent / "owner.json").read_text()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == []
