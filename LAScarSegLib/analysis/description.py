@@ -18,7 +18,7 @@ from ..surface.planes import CutPlane
 from ..volumes.volume import Box, Geometry, Volume
 from .change import Change
 from .path import follow_path
-from .provenance import MADE_BY
+from .provenance import MADE_BY, name_only
 from .result import Analysis
 from .settings import Settings
 from .sources import MASKS, ByRule, Drawn, Given, Kind, Network, Offset, Probability, Source, Sources, base_of
@@ -64,7 +64,10 @@ class Stored:
 
 def with_first_provenance(found: Analysis, provenance: Mapping[str, Any]) -> Analysis:
     """An analysis that was read back, with when and by what it was made."""
-    return replace(found, provenance=found.provenance | {key: provenance[key] for key in MADE_BY if key in provenance})
+    first = {key: provenance[key] for key in MADE_BY if key in provenance}
+    if "remeasured" in first:
+        first["remeasured"] = name_only(str(first["remeasured"]))
+    return replace(found, provenance=found.provenance | first)
 
 
 DAMAGE = (ValueError, KeyError, TypeError, AttributeError, IndexError, zlib.error)
@@ -161,7 +164,8 @@ def _base(content: Mapping[str, Any], shape: tuple[int, int, int], probability: 
 
 
 def _file(content: Mapping[str, str]) -> dict[str, str]:
-    return {key: str(content[key]) for key in ("path", "sha256")}
+    # Results of earlier versions hold absolute paths; they are not handed on.
+    return {"path": name_only(str(content["path"])), "sha256": str(content["sha256"])}
 
 
 def _flags(content: list[Mapping[str, str]]) -> tuple[QualityFlag, ...]:

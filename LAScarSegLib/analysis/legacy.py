@@ -11,8 +11,9 @@ from ..support.flags import FLAGS, QualityFlag, simulated_model
 from ..surface.planes import CutPlane
 from .description import PROBABILITY_MISSING
 from .method import BY_HAND, MASK
+from .provenance import name_only
 from .settings import Settings
-from .sources import CAVITY, MASKS, SCAR, WALL, ByRule, Drawn, Found, Given, Network, Offset, Probability, Source, Sources
+from .sources import CAVITY, MASKS, SCAR, WALL, ByRule, Drawn, File, Found, Given, Network, Offset, Probability, Source, Sources
 
 USUAL_THRESHOLD = 0.5
 """Of a network's probability, where the method's title doesn't say it; every bundle there was had this one."""
@@ -33,7 +34,7 @@ class LegacyResult:
         bases = {CAVITY: self._given_or_network(CAVITY), WALL: self._wall(), SCAR: self._scar(settings)}
         found = {name: self._drawn(base, name) if name in edited else base for name, base in bases.items()}
         planes = tuple(map(CutPlane.from_json, self.provenance["planes"]))
-        files = {name: file for name, file in self.provenance["inputs"].items() if name not in MASKS}
+        files = {name: _without_folders(file) for name, file in self.provenance["inputs"].items() if name not in MASKS}
         return settings, Sources(**found, planes=planes, files=files)
 
     @property
@@ -57,6 +58,10 @@ class LegacyResult:
         whose = {flag: next((mask for mask in (WALL, SCAR) if flag.code.startswith(f"{mask}_")), CAVITY) for flag in flags}
         return tuple(flag for flag in flags if whose[flag] == name)
 
+    def _file(self, name: str) -> File | None:
+        file = self.provenance["inputs"].get(name)
+        return None if file is None else _without_folders(file)
+
     def _scar(self, settings: Settings) -> Found:
         known = SCAR in self.provenance.get("models", {}) or SCAR in self.provenance["inputs"]
         if self._method["name"] in RULES:
@@ -68,7 +73,7 @@ class LegacyResult:
     def _given_or_network(self, name: str) -> Given | Network:
         model, flags = self.provenance.get("models", {}).get(name), self._remarks(name)
         if model is None:
-            return Given(self._measured(name), flags, self.provenance["inputs"].get(name))
+            return Given(self._measured(name), flags, self._file(name))
         said = re.search(r"probability > ([0-9.]+)", self._method["title"]) if name == SCAR else None
         threshold, probability = float(said[1]) if said else USUAL_THRESHOLD, self.probabilities.get(name)
         flags += (simulated_model(model["name"]),) if model.get("simulated") else ()
@@ -81,10 +86,15 @@ class LegacyResult:
 
     def _wall(self) -> Given | Offset:
         given = WALL in self.provenance["inputs"] or (self._method["wall_given"] and WALL not in self._edited)
-        return Given(self._measured(WALL), self._remarks(WALL), self.provenance["inputs"].get(WALL)) if given else Offset()
+        return Given(self._measured(WALL), self._remarks(WALL), self._file(WALL)) if given else Offset()
 
     def _drawn(self, base: Found, name: str) -> Source:
         """What a person made of a mask; what they started from was not kept."""
         if self.masks[name] is None:
             return base
         return Drawn(self.masks[name], replace(base, mask=None) if isinstance(base, (Given, Network)) else base)
+
+
+def _without_folders(file: File) -> File:
+    """A file without the folders that earlier versions wrote down."""
+    return dict(file) | {"path": name_only(file["path"])}

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..intensity.protocols import Reading
 from ..systems import SYSTEMS
+from .provenance import NODE
 from .settings import Settings
 from .sources import ByRule, Drawn, Given, Kind, Network, Offset, Source, Sources, base_of
 
@@ -129,7 +130,7 @@ def describe_cavity(source: Source) -> str:
     if not isinstance(base, Network):
         path = base.file["path"] if base.file else ""
         # In Slicer it is a node, whose name may hold a slash.
-        name = path if path.startswith("node ") else Path(path).name
+        name = path if path.startswith(NODE) else Path(path).name
         given = f"The cavity was given ({name})" if name else "The cavity was given"
         return f"{given} and then edited by hand." if edited else f"{given}; no model found it."
     model = base.model

@@ -4,7 +4,7 @@ import hashlib
 import platform
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ from .sources import MASKS, Sources
 
 MADE_BY = ("program", "version", "created", "python", "platform", "libraries", "remeasured")
 """What tells one run from another of the same analysis: kept when a result is read back."""
+NODE = "node "
+"""Before the name of a node of a scene that stands for a file; such a name may hold a slash."""
 
 
 def describe_run(volume: Volume, settings: Settings, sources: Sources, digests: Mapping[str, str]) -> dict[str, Any]:
@@ -52,8 +54,15 @@ def describe_run(volume: Volume, settings: Settings, sources: Sources, digests: 
     } | ({"models": networks} if networks else {})
 
 
-def describe_file(path: str | Path) -> dict[str, str]:
-    """`path` (absolute) and `sha256` of an input; a folder's hash covers its files' names and contents, sorted by name."""
+def describe_file(path: str | Path, beside: Path | None = None) -> dict[str, str]:
+    """`path` and `sha256` of an input; a folder's hash covers its files' names and contents, sorted by name.
+
+    Parameters
+    ----------
+    beside
+        the folder that a result is written into. An input under its parent folder is described by its path from there, every other by its
+        name alone: folders above often bear a patient's name.
+    """
     path = Path(path).resolve()
     digest = hashlib.sha256()
     files = [path] if path.is_file() else sorted(p for p in path.iterdir() if p.is_file())
@@ -63,4 +72,21 @@ def describe_file(path: str | Path) -> dict[str, str]:
         with open(file, "rb") as content:
             while chunk := content.read(1 << 22):
                 digest.update(chunk)
-    return {"path": str(path), "sha256": digest.hexdigest()}
+    return {"path": path_beside(path, beside), "sha256": digest.hexdigest()}
+
+
+def path_beside(path: Path, beside: Path | None) -> str:
+    """What a result in the folder `beside` says of where an absolute path lies: from its parent folder on, else the name alone."""
+    parent = None if beside is None else Path(beside).expanduser().resolve().parent
+    # A parent that is the whole disk would make every path relative, and give it away.
+    below = parent is not None and parent != Path(parent.anchor) and path.is_relative_to(parent)
+    return path.relative_to(parent).as_posix() if below and path != parent else path.name
+
+
+def name_only(path: str) -> str:
+    """A path as a result may hold it: an absolute one, of Windows or POSIX, or one that leads upwards, loses its folders."""
+    if path.startswith(NODE):
+        return path
+    parts = PureWindowsPath(path).parts
+    leads_out = PureWindowsPath(path).anchor or PurePosixPath(path).is_absolute() or ".." in parts
+    return PureWindowsPath(path).name if leads_out else path

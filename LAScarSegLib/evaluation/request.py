@@ -53,5 +53,5 @@ def run_evaluation(request: EvaluationRequest, progress: Progress | None = None)
         score_pairs(pairs, request.tolerance_mm, request.label, progress.part(number / len(methods), (number + 1) / len(methods)))
         for number, pairs in enumerate(methods)
     ]
-    settings = {key: str(value.resolve()) if isinstance(value, Path) else value for key, value in asdict(request).items()}
+    settings = {key: value.resolve().name if isinstance(value, Path) else value for key, value in asdict(request).items()}
     return Evaluation(scores[0], scores[1] if len(scores) > 1 else [], settings)

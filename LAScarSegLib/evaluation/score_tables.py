@@ -34,7 +34,7 @@ MOST_CASES = 100
 class Evaluation:
     """The scores of one method (`scores`), and of another one on the same cases (`against`), with how they were made.
 
-    `settings` are JSON-ready: the paths, the tolerance, the label.
+    `settings` are JSON-ready: the names of what was compared, the tolerance, the label.
     """
 
     scores: Sequence[CaseScore]

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from ..analysis import Analysis, ByRule, Change, Drawn, Given, base_of
 from ..analysis.description import Stored
-from ..analysis.provenance import describe_file
+from ..analysis.provenance import NODE, describe_file, path_beside
+from ..analysis.sources import File
 from ..errors import InputError
 from ..intensity.rules import parse_threshold
 from ..output.reading import read_result
@@ -51,19 +52,34 @@ def remeasure(folder: Path, request: RemeasureRequest, output: Path | None, forc
     before = stored.settings
     change = Change(
         planes=read_plane_files(request.planes) or None,
-        scar=_scar(stored, request),
+        scar=_scar(stored, request, output),
         settings=replace(before, native=before.native or request.native, staging=request.staging or before.staging,
                          despite=(*before.despite, *request.despite)),
-        files=stored.sources.files | {"image": describe_file(request.image)} if request.image else None,
     )
     analysis = stored.analyse(change, progress=progress.part(0.1, 1.0 if output is None else 0.5))
-    analysis = replace(analysis, provenance=analysis.provenance | {"remeasured": str(folder.resolve())})
+    analysis = analysis.described(_inputs_beside(analysis, folder, request, output))
+    analysis = replace(analysis, provenance=analysis.provenance | {"remeasured": folder.resolve().name})
     if output is not None:
         write_results(analysis, output, force=force, progress=progress.part(0.5, 1.0))
     return analysis
 
 
-def _scar(stored: Stored, request: RemeasureRequest) -> ByRule | Given | None:
+def _inputs_beside(analysis: Analysis, folder: Path, request: RemeasureRequest, output: Path | None) -> dict[str, File]:
+    """The inputs as a result in `output` says where they lie: each was described from the old result's parent folder."""
+    target, before = output or folder, folder.resolve().parent
+    inputs = dict(analysis.sources.inputs)
+    moved = {name: (before / file["path"]).resolve() for name, file in inputs.items() if file["path"] and not file["path"].startswith(NODE)}
+    if request.image is not None:
+        moved["image"] = request.image.resolve()
+    # A new scar mask was described from `output` already.
+    new_scar = () if request.scar is None else ("scar",)
+    return {
+        name: dict(file) | {"path": path_beside(moved[name], target)} if name in moved and name not in new_scar else dict(file)
+        for name, file in inputs.items()
+    }
+
+
+def _scar(stored: Stored, request: RemeasureRequest, output: Path | None) -> ByRule | Given | None:
     """The scar's new source; None keeps the one there is."""
     source = stored.sources.scar
     edited = "scar" in stored.drawn or isinstance(source, Drawn)
@@ -82,5 +98,5 @@ def _scar(stored: Stored, request: RemeasureRequest) -> ByRule | Given | None:
         return kept if request.dense is None else replace(kept, dense=parse_threshold(rule.rule, request.dense))
     method = choose_scar(request.scar, request.threshold, request.protocol, request.dense)
     if isinstance(method, Path):
-        return Given.of(read_volume(method), stored.volume.geometry, "scar", file=describe_file(method))
+        return Given.of(read_volume(method), stored.volume.geometry, "scar", file=describe_file(method, output))
     return method

@@ -136,7 +136,7 @@ def run_request(request: Request, progress: Progress | None = None) -> Analysis:
     end = start + (1.0 - start) * (ANALYSIS_SHARE - READING_SHARE) / (1.0 - READING_SHARE)
     analysis = analyse(
         volumes["image"], request.settings, cavity=sources["cavity"], wall=volumes.get("wall"), scar=sources["scar"],
-        planes=read_plane_files(request.planes), labels=request.labels, files={name: describe_file(path) for name, path in files.items()},
+        planes=read_plane_files(request.planes), labels=request.labels, files={name: describe_file(path, request.output) for name, path in files.items()},
         progress=progress.part(reading, end),
     )  # fmt: skip
     if request.analysis:

@@ -1,17 +1,21 @@
 """A result folder read back: its masks, which a person may have corrected, and what it follows from."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from ..analysis.description import DAMAGE, Stored, on_described_grid, read_description
 from ..analysis.legacy import LegacyResult
-from ..analysis.provenance import describe_file
+from ..analysis.provenance import NODE, describe_file, name_only
 from ..analysis.sources import CAVITY, MASKS, SCAR, Given, Probability
 from ..errors import InputError
+from ..support.json_text import parse_json
+from ..support.printable import printable
 from ..volumes.files import read_volume
 from ..volumes.volume import Volume
 from .writing import MARKER, SOURCES
+
+LARGEST_JSON_BYTES = 64 << 20
+"""provenance.json holds the masks that were given, packed: some hundred kB each."""
 
 
 def read_result(folder: str | Path, image: Path | None = None) -> Stored:
@@ -20,7 +24,7 @@ def read_result(folder: str | Path, image: Path | None = None) -> Stored:
     Parameters
     ----------
     image
-        where the scan is now; None: where it was.
+        where the scan is now; None: where it lay, seen from the result's parent folder.
 
     Raises
     ------
@@ -33,7 +37,7 @@ def read_result(folder: str | Path, image: Path | None = None) -> Stored:
     try:
         provenance, measured = _json(folder / MARKER), _json(folder / "measurements.json")
         made_from = provenance["inputs"]["image"]
-        scan_path, sha256 = Path(made_from["path"]), made_from["sha256"]
+        scan_path, sha256 = _where_it_was(folder, str(made_from["path"])), str(made_from["sha256"])
         description = provenance.get(SOURCES)
     except OSError as error:
         name = Path(error.filename).name
@@ -59,7 +63,7 @@ def read_result(folder: str | Path, image: Path | None = None) -> Stored:
 
 
 def _json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    return parse_json(path.read_bytes(), LARGEST_JSON_BYTES)
 
 
 def _damaged(folder: Path, error: Exception) -> InputError:
@@ -75,9 +79,19 @@ def _probability(path: Path, scan: Volume) -> Probability | None:
     return Probability.of(volume.array)
 
 
+def _where_it_was(folder: Path, path: str) -> Path:
+    """The scan's place by what the result says: from the result's parent folder on. Earlier versions wrote an absolute path."""
+    if path.startswith(NODE) and not (folder.resolve().parent / path).exists():
+        raise InputError(f"The result {printable(folder)} was made in Slicer, from the volume {printable(path)}. Give its file with --image.")
+    # A network path of Windows would make the computer log on to whichever server it names.
+    return folder.resolve().parent / (path if Path(path).is_absolute() and not path.startswith(("\\\\", "//")) else name_only(path))
+
+
 def _read_same_scan(path: Path, sha256: str) -> Volume:
     if not path.exists():
-        raise InputError(f"The scan {path} is no longer there. Say where it is with --image.")
+        raise InputError(f"The scan {printable(path.name)} is not where the result looks for it ({printable(path.parent)}). Say where it is with --image.")
+    if not path.is_file() and not path.is_dir():
+        raise InputError(f"{printable(path)} is no scan. Say where the scan is with --image.")
     if describe_file(path)["sha256"] != sha256:
         raise InputError(f"{path} is not the scan this result was made from (its content differs). Give the original with --image.")
     return read_volume(path)

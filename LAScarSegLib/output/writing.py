@@ -14,6 +14,7 @@ from ..analysis.description import describe, probabilities_of
 from ..analysis.sources import MASKS
 from ..errors import LAScarSegError, ProcessingError
 from ..support.flags import QualityFlag
+from ..support.printable import without_folders
 from ..support.progress import Progress
 from ..support.whole_folder import FolderKind, check_folder, disk_error, disk_is_full, marked_by_program, whole_folder
 from ..surface.polydata import write_vtp
@@ -143,7 +144,7 @@ class _Writer:
         (self._folder / "figures").mkdir()
         problem = rendering.check_rendering()
         if problem is not None:
-            self._note("surface_figures_missing", f"The surface maps are missing: {problem}")
+            self._note("surface_figures_missing", f"The surface maps are missing: {self._without_place(problem)}")
         drawable = [kind for kind in FIGURES if problem is None or not kind.needs_rendering]
         return [_Job(f"figures/{kind.file_name}", lambda path, kind=kind: kind.draw(self._analysis, path), 1.0) for kind in drawable]
 
@@ -169,7 +170,7 @@ class _Writer:
             if isinstance(error.__cause__, OSError) or disk_is_full(path):
                 raise
             path.unlink(missing_ok=True)
-            self._note("scene_missing", f"scene.mrb is missing: {error}")
+            self._note("scene_missing", f"scene.mrb is missing: {self._without_place(str(error))}")
 
     def _write_report(self, path: Path) -> None:
         path.write_text(render_report(self._analysis, self._folder / "figures", self._notes), encoding="utf-8")
@@ -179,6 +180,10 @@ class _Writer:
         notes = [note.to_json() for note in self._notes]
         more = {"files": [*files, MARKER], "notes": notes, SOURCES: describe(self._analysis)}
         write_json(self._analysis.provenance | more, path)
+
+    def _without_place(self, message: str) -> str:
+        """A library's message as the result may keep it: without the folders it names."""
+        return without_folders(message.replace(str(self._folder), self._folder.name))
 
     def _note(self, code: str, message: str) -> None:
         logger.warning(message)

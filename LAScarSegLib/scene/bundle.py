@@ -133,6 +133,15 @@ def _write_folder(scene: Any, folder: Path) -> None:
         _raise_for_space(scene, folder)
         reason = " ".join(messages.GetAllMessagesAsString().split()) or "Slicer gives no reason"
         raise ProcessingError(f"The scene can't be written: {reason}")
+    for table in folder.rglob(f"*.{FILE_FORMATS['vtkMRMLColorTableNode']}"):
+        _without_place(table)
+
+
+def _without_place(colour_table: Path) -> None:
+    """Take out of a colour file the comment in which Slicer writes its absolute path."""
+    lines = colour_table.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if not (line.startswith("#") and colour_table.name in line)]
+    colour_table.write_text("".join(kept), encoding="utf-8")
 
 
 def _raise_for_space(scene: Any, folder: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..analysis.provenance import NODE
 from ..datasets.layouts import case_name
 from ..datasets.sample_data import SampleFile, sample
 from ..errors import InputError, ProcessingError
@@ -129,7 +130,7 @@ def hardened_copy(scene: Any, node: Any, volume: Volume) -> Any:
 
 def describe_node(node: Any | None, sha256: str) -> dict[str, str]:
     """A node as an input in provenance: a mask that was drawn has no file of its own."""
-    return {"path": f"node {node.GetName()}" if node is not None else "", "sha256": sha256}
+    return {"path": f"{NODE}{node.GetName()}" if node is not None else "", "sha256": sha256}
 
 
 def untouched_file(node: Any) -> Path | None:

@@ -106,7 +106,7 @@ def test_only_a_scan_of_one_file_is_named_by_its_file(scene, runs, temporary, tm
     assert storage.ReadData(volume)
     volume.SetAndObserveStorageNodeID(storage.GetID())
     run = started(runs, scene, choices, temporary)
-    assert finished(run).error == "" and run.analysis.provenance["inputs"]["image"]["path"] == str(file)
+    assert finished(run).error == "" and run.analysis.provenance["inputs"]["image"]["path"] == file.name
     storage.AddFileName(str(file))
     storage.AddFileName(str(tmp_path / "slice2.dcm"))
     series = started(runs, scene, choices, temporary)
