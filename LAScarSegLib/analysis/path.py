@@ -13,6 +13,7 @@ from ..anatomy.wall import measured_wall
 from ..intensity.curve import ThresholdCurve
 from ..measure import quality
 from ..measure.counting import measurements
+from ..measure.plausibility import check_grey_levels, check_scar_share
 from ..measure.sample import CavityCounts
 from ..support.flags import QualityFlag, require_no_stop
 from ..support.progress import Progress
@@ -141,7 +142,7 @@ def follow_path(volume: Volume, settings: Settings, sources: Sources, steps: Ste
     sources = replace(sources, scar=scar_without_undone_edit(steps, sources.scar, cavity))
     scar = Scar(steps, sources.scar, cavity, how.reach_mm)
 
-    body_flags = steps(_body_flags, body, anatomy, cavity, sources.planes, how.reach_mm)
+    body_flags = steps(_body_flags, body, anatomy, cavity, sources.planes, how.reach_mm, _needs_true_zero(sources))
     require_no_stop(body_flags, settings.despite)
 
     progress.report("measure", 0.5, "Numbers and their perturbation range")
@@ -177,6 +178,7 @@ def _result(
     of_level = (
         *quality.check_level(levels[0].scar, cavity.sample.blood, float(cavity.sample.surface_value.max())),
         *quality.check_scar_area(numbers["scar_area_pct"].value),
+        *check_scar_share(numbers["scar_area_pct"].value),
     )
     return Analysis(
         volume=volume,
@@ -292,14 +294,20 @@ def _inside(probability: Probability | None, box: Box) -> np.ndarray | None:
     return None if probability is None else probability.within(box)
 
 
+def _needs_true_zero(sources: Sources) -> bool:
+    rule = base_of(sources.scar)
+    return isinstance(rule, ByRule) and rule.rule.needs_true_zero
+
+
 def _body_flags(
-    body: Volume, anatomy: Anatomy, cavity: MeasuredCavity, planes: tuple[CutPlane, ...], reach_mm: float
+    body: Volume, anatomy: Anatomy, cavity: MeasuredCavity, planes: tuple[CutPlane, ...], reach_mm: float, needs_true_zero: bool
 ) -> tuple[QualityFlag, ...]:
     """What is odd about scan, cavity, wall and planes, whatever the scar is."""
     sample, surface = cavity.sample, cavity.surface
     area = sample.vertex_area_mm2.sum()
     excluded = 1.0 - float(sample.vertex_area_mm2[sample.is_wall].sum() / area)
     return (
+        *check_grey_levels(body.array, sample, needs_true_zero),
         *quality.check_intensities(sample.blood, sample.wall_intensity),
         *quality.check_lge_like(body.array, anatomy.outside_mm, sample.blood),
         *quality.check_volume(sample.la_volume_ml),

@@ -44,7 +44,8 @@ class Rule:
 
     `grey_level(on, parameter)` returns the grey level above which wall is scar. `parameter` names the number a person may
     choose, None when the rule finds its level alone; `default` is that number's usual value, `sentence` and `mark` (short, for
-    a curve) are templates that say the rule with its number.
+    a curve) are templates that say the rule with its number. `needs_true_zero`: it compares ratios of grey levels, so that 0 must mean
+    "no signal".
     """
 
     name: str
@@ -57,6 +58,7 @@ class Rule:
     default: float | None = None
     highest: float = float("inf")
     presets: tuple[PublishedThreshold, ...] = ()
+    needs_true_zero: bool = False
 
     def check_parameter(self, threshold: float | None) -> float | None:
         """The parameter to use: the default for None. `InputError` when this rule can't use `threshold`."""
@@ -128,7 +130,7 @@ RULES: dict[str, Rule] = {
     rule.name: rule
     for rule in (
         Rule(
-            "iir", "Image intensity ratio", KHURRAM, _iir, "Image intensity ratio > {:.2f}", "IIR {:.2f}", "IIR", 1.20, presets=(
+            "iir", "Image intensity ratio", KHURRAM, _iir, "Image intensity ratio > {:.2f}", "IIR {:.2f}", "IIR", 1.20, needs_true_zero=True, presets=(
                 PublishedThreshold(0.86, "cemrgapp-0.86", CEMRGAPP, MAX_PROJECTION),
                 PublishedThreshold(0.97, "khurram-fibrosis", KHURRAM, SECTORS),
                 PublishedThreshold(1.16, "cemrgapp-1.16", CEMRGAPP, MAX_PROJECTION),
@@ -153,7 +155,7 @@ RULES: dict[str, Rule] = {
         ),
         Rule("percentile", "Percentile of the wall", BENCHMARK, _percentile, parameter="percentile", default=70.0, highest=100.0),
         Rule("otsu", "Otsu's threshold on the wall", MTL_SESA, _otsu),
-        Rule("fwhm", "Half of the wall maximum", BENCHMARK, _fwhm),
+        Rule("fwhm", "Half of the wall maximum", BENCHMARK, _fwhm, needs_true_zero=True),
         Rule("gmm", "Two-component Gaussian mixture", MTL_SESA, _gmm),
         Rule("kmeans", "Brightest of four clusters (CARMA)", CARMA, _kmeans),
     )

@@ -22,6 +22,8 @@ LEAST_SURROUNDINGS = 100
 TAILS_PCT = (0.2, 50.0, 99.8)
 SHARE_WEIGHT = 5.0
 """Chosen on the 80 scans of the 2018 challenge and CARMA's, of which none is flagged, and every one is when it is inverted."""
+LARGE_SIZE, ELONGATED = 256, 1.5
+"""With 1 mm voxels, more than a quarter metre; and no scanner's default. Scans have fewer slices than rows, by this and more."""
 MAX_SPACING_MM, MIN_SPACING_MM = 20.0, 0.05
 """Beyond these a header is in another unit."""
 MAX_SLICE_MM = 5.0
@@ -62,7 +64,7 @@ def check_image(intensities: np.ndarray, geometry: Geometry) -> tuple[QualityFla
         raise InputError(
             f"The voxel spacing {listed} mm is impossible for a heart scan: the header is probably in another unit. Correct it (mm)."
         )
-    flags = []
+    flags = [*check_header(geometry)]
     if max(geometry.extent_mm) > MAX_FIELD_OF_VIEW_MM:
         extent = " × ".join(f"{e:.0f}" for e in geometry.extent_mm)
         message = (
@@ -77,6 +79,21 @@ def check_image(intensities: np.ndarray, geometry: Geometry) -> tuple[QualityFla
     if max(spacing) > MAX_SLICE_MM:
         flags.append(QualityFlag("thick_slices", f"The slices are {max(spacing):g} mm apart; a wall of 2.5 mm is averaged away in them."))
     return (*flags, *_check_grey_levels(intensities))
+
+
+def check_header(geometry: Geometry) -> tuple[QualityFlag, ...]:
+    """A flag where the geometry is what programs write that know of none: 1 mm, origin 0, straight axes, on a scan's matrix."""
+    straight = all(abs(cosine) == (1.0 if n % 4 == 0 else 0.0) for n, cosine in enumerate(geometry.direction))
+    blank = set(geometry.spacing) == {1.0} and not any(geometry.origin) and straight
+    if not blank or (max(geometry.size) < LARGE_SIZE and max(geometry.size) < ELONGATED * min(geometry.size)):
+        return ()
+    size = " × ".join(map(str, geometry.size))
+    message = (
+        f"The header looks lost: voxels of exactly 1 × 1 × 1 mm, origin 0 and straight axes on {size} voxels are what a program writes that "
+        "got an array only. If the scan's voxels are not 1 mm cubes, every length, area and volume is wrong. Export the image again with "
+        "its geometry, or copy the header of the original; if it is right, say --despite header_lost."
+    )
+    return (QualityFlag("header_lost", message),)
 
 
 def check_is_scan(volume: Volume, name: str) -> None:

@@ -15,10 +15,7 @@ from ..errors import InputError
 from ..support.flags import QualityFlag
 from .nifti_checks import check_nifti
 from .text_headers import check_metaimage, check_nrrd
-from .volume import Geometry
 
-LARGE_SIZE, ELONGATED = 256, 1.5
-"""With 1 mm voxels, more than a quarter metre; and no scanner's default. Scans have fewer slices than rows, by this and more."""
 KINDS = {stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket", stat.S_ISCHR: "a device", stat.S_ISBLK: "a device"}
 
 
@@ -69,21 +66,6 @@ def check_file(path: Path) -> tuple[QualityFlag, ...]:
     except PermissionError as error:
         raise InputError(f"{path} can't be read: {error.strerror}. Check its permissions.") from error
     return ()
-
-
-def lost_header_flags(geometry: Geometry) -> tuple[QualityFlag, ...]:
-    """A flag where the geometry is what programs write that know of none: 1 mm, origin 0, straight axes, on a scan's matrix."""
-    straight = all(abs(cosine) == (1.0 if n % 4 == 0 else 0.0) for n, cosine in enumerate(geometry.direction))
-    blank = set(geometry.spacing) == {1.0} and not any(geometry.origin) and straight
-    if not blank or (max(geometry.size) < LARGE_SIZE and max(geometry.size) < ELONGATED * min(geometry.size)):
-        return ()
-    size = " × ".join(map(str, geometry.size))
-    message = (
-        f"The header looks lost: voxels of exactly 1 × 1 × 1 mm, origin 0 and straight axes on {size} voxels are what a program writes that "
-        "got an array only. If the scan's voxels are not 1 mm cubes, every length, area and volume is wrong. Export the image again with "
-        "its geometry, or copy the header of the original; if it is right, say --despite header_lost."
-    )
-    return (QualityFlag("header_lost", message),)
 
 
 @contextmanager

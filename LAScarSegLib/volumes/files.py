@@ -1,7 +1,6 @@
 """Volumes from and to files: NRRD, NIfTI, MetaImage; a folder is a DICOM series (`dicom_series`)."""
 
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import SimpleITK as sitk
 from ..errors import InputError
 from ..support.flags import NOTE, QualityFlag
 from ..support.text import printable
-from .file_checks import check_file, is_folder, lost_header_flags, quiet_itk, require_file, require_utf8
+from .file_checks import check_file, is_folder, quiet_itk, require_file, require_utf8
 from .nifti_checks import with_perpendicular_axes
 from .volume import SHEAR_TOLERANCE, Geometry, Volume
 
@@ -67,7 +66,6 @@ def _read(path: Path) -> Volume:
         with quiet_itk():
             image, remarks = _read_with_itk(path)
         volume = Volume.from_sitk(image, (*flags, *remarks, *_noted(image)))
-    volume = replace(volume, flags=(*volume.flags, *lost_header_flags(volume.geometry)))
     return check_finite(volume, path)
 
 

@@ -141,7 +141,7 @@ def test_scar_mask_inside_the_cavity_is_flagged(grid, analysis):
 @pytest.mark.parametrize(
     ("code", "change"),
     [
-        ("blood_pool_uneven", lambda image, grid: image + np.random.default_rng(0).normal(0, 0.3 * BLOOD, image.shape)),
+        ("blood_pool_uneven", lambda image, grid: np.abs(image + np.random.default_rng(0).normal(0, 0.3 * BLOOD, image.shape))),
         ("low_wall_contrast", lambda image, grid: np.where(image > LUNG, BLOOD, image) + np.random.default_rng(0).normal(0, 10, image.shape)),
     ],
 )

@@ -22,6 +22,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from test_volume_files import CODES, DIM, OBLIQUE, PIXDIM, STRAIGHT, same_place, volume, write_mha, write_nifti, write_nrrd
 
 from LAScarSegLib.errors import InputError
+from LAScarSegLib.measure.quality import check_header
 from LAScarSegLib.support.flags import NOTE, STOP
 from LAScarSegLib.support.text import printable
 from LAScarSegLib.volumes.files import read_volume, write_volume
@@ -149,14 +150,14 @@ def test_a_voxel_that_itk_would_turn_into_0_is_refused(tmp_path, value, dtype, e
 @pytest.mark.parametrize("extension", [".nrrd", ".mha", ".nii.gz"])
 def test_a_geometry_of_nothing_but_ones_and_zeros_is_a_stop(tmp_path, size, extension):
     sitk.WriteImage(sitk.GetImageFromArray(np.zeros(size[::-1], np.uint8)), str(tmp_path / f"a{extension}"), useCompression=True)
-    (flag,) = read_volume(tmp_path / f"a{extension}").flags
+    (flag,) = check_header(read_volume(tmp_path / f"a{extension}").geometry)
     assert (flag.code, flag.severity) == ("header_lost", STOP) and " × ".join(map(str, size)) in flag.message
 
 
 def test_an_identity_in_ras_is_lost_too(tmp_path):
     lost = Geometry((64, 56, 20), direction=(-1.0, 0, 0, 0, -1.0, 0, 0, 0, 1.0))
     write_volume(Volume(np.zeros(lost.shape, np.uint8), lost), tmp_path / "a.nii.gz")
-    assert [flag.code for flag in read_volume(tmp_path / "a.nii.gz").flags] == ["header_lost"]
+    assert [flag.code for flag in check_header(read_volume(tmp_path / "a.nii.gz").geometry)] == ["header_lost"]
 
 
 @pytest.mark.parametrize(
@@ -171,13 +172,14 @@ def test_an_identity_in_ras_is_lost_too(tmp_path):
 )
 def test_a_geometry_that_says_something_is_not_lost(tmp_path, geometry):
     write_volume(Volume(np.zeros(geometry.shape, np.uint8), geometry), tmp_path / "a.nrrd")
-    assert read_volume(tmp_path / "a.nrrd").flags == ()
+    read = read_volume(tmp_path / "a.nrrd")
+    assert (*read.flags, *check_header(read.geometry)) == ()
 
 
 @pytest.mark.parametrize("collection", ["la2018", "la2018_new", "carma", "msd_heart"])
 def test_no_real_header_is_called_lost_or_contradictory(data_dir, collection):
     """The headers of a few of each; the voxels of none are needed."""
-    from LAScarSegLib.volumes.file_checks import check_file, lost_header_flags
+    from LAScarSegLib.volumes.file_checks import check_file
 
     files = [file for file in sorted((data_dir / collection).rglob("*")) if file.name.endswith((".nrrd", ".nii.gz"))]
     if not files:
@@ -187,7 +189,7 @@ def test_no_real_header_is_called_lost_or_contradictory(data_dir, collection):
         reader.SetFileName(str(file))
         reader.ReadImageInformation()
         geometry = Geometry(reader.GetSize(), reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection())
-        assert (*check_file(file), *lost_header_flags(geometry)) == ()
+        assert (*check_file(file), *check_header(geometry)) == ()
 
 
 # -- headers that reach for other files ----------------------------------------------------------------------------------
