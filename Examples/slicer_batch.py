@@ -10,8 +10,8 @@ file names in each; the names default to those of the LAScarQS challenge, others
 cavities; `--cavity MODEL` names another. Models need PyTorch (Slicer's PyTorch extension); --accept-terms accepts their terms.
 
 Every case gets the folder `results/CASE` (volumes, surface, tables, scene.mrb; figures and report where Slicer has
-matplotlib and jinja2), and a line in `results/status.csv`: how it went, the headline, the codes of the flags. A scan that
-fails does not stop the others: the exit code is 1 at the end. A second run skips what is finished, unless it was made with
+matplotlib and jinja2), and a line in `results/status.csv`: how it went, the headline, the codes of the flags, how many of them are
+warnings and stops. Files that belong to no case are told, none is left out without a word. A scan that fails does not stop the others: the exit code is 1 at the end. A second run skips what is finished, unless it was made with
 another method, model or planes: that fails.
 
 The same `main(scene, argv)` runs in any Python with slicer-core: `main(LAScarSegLib.scene.new_scene(), ["cohort", "-o", "results"])`.
@@ -26,6 +26,7 @@ import json
 import logging
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -37,9 +38,9 @@ if importlib.util.find_spec("LAScarSegLib") is None:
 from LAScarSegLib import scene as mrml
 from LAScarSegLib.analysis import ByRule
 from LAScarSegLib.analysis.settings import Settings
-from LAScarSegLib.datasets.layouts import LASCARQS_CAVITY, LASCARQS_IMAGE, case_name, volume_stem
-from LAScarSegLib.datasets.pairs import CohortScan, find_cohort
-from LAScarSegLib.errors import InputError, LAScarSegError
+from LAScarSegLib.datasets.layouts import LASCARQS_CAVITY, LASCARQS_IMAGE, case_name, listed, volume_stem
+from LAScarSegLib.datasets.pairs import CohortScan, find_cohort, unused
+from LAScarSegLib.errors import InputError, LAScarSegError, Stopped
 from LAScarSegLib.intensity.protocols import PROTOCOLS, USUAL_PROTOCOL
 from LAScarSegLib.jobs.request import Request, choose_scar, read_plane_files, run_request
 from LAScarSegLib.measure.headline import Headline
@@ -47,13 +48,15 @@ from LAScarSegLib.measure.numbers import ON_SURFACE, Quantity, find_number
 from LAScarSegLib.models.bundle import check_use
 from LAScarSegLib.models.store import ModelStore
 from LAScarSegLib.output.writing import MARKER, SOURCES
+from LAScarSegLib.support.flags import STOP, WARNING
+from LAScarSegLib.support.printable import PrintableFormatter, csv_text
 from LAScarSegLib.support.progress import Progress, ProgressEvent
 from LAScarSegLib.surface.planes import CutPlane, same_planes
 
 logger = logging.getLogger("LAScarSeg.batch")
 
 STATUS_FILE = "status.csv"
-STATUS_COLUMNS = ("case", "status", "seconds", "message", "scar_area_pct", "headline", "flags")
+STATUS_COLUMNS = ("case", "status", "seconds", "message", "scar_area_pct", "headline", "flags", "warnings", "stops")
 DONE, SKIPPED, FAILED = "done", "skipped", "failed"
 
 
@@ -83,7 +86,7 @@ def main(scene: object, argv: Sequence[str]) -> int:
             request = replace(common, image=case.image, cavity=case.cavity, output=options.output / case.name)
             row = process(scene, case.name, request, keep=len(cases) == 1)
             failed += row[1] == FAILED
-            status.writerow(row)
+            status.writerow([csv_text(cell) for cell in row])
             file.flush()  # the lines so far survive whatever happens to the next scan
             logger.info("%d of %d: %s", number, len(cases), " | ".join(filter(None, row)))
     return 1 if failed else 0
@@ -120,7 +123,10 @@ def find_cases(options: argparse.Namespace) -> list[CohortScan]:
             raise InputError(f"The cavity mask {given} is no file. Correct the path, or name a model.")
         cases = [CohortScan(case_name(image), image, Path(given) if is_file else None)]
     else:
-        cases = find_cohort(image, options.image, given if given and not model else LASCARQS_CAVITY)
+        masks = given if given and not model else LASCARQS_CAVITY
+        cases = find_cohort(image, options.image, masks)
+        if left_out := unused(image, cases):
+            logger.warning("Not analysed, since they are part of no case: %s. Correct their names, or take them out.", listed(left_out))
     if model is None and all(case.cavity is None for case in cases):
         model = _default_model()
         logger.info("There are no cavity masks: the model %s finds the cavities.", model)
@@ -184,11 +190,13 @@ def process(scene: object, name: str, request: Request, keep: bool) -> tuple[str
         analysis = run_request(request, Progress(_told(name)))
         if keep:
             mrml.show(scene, mrml.build_scene(scene, analysis, name=name), analysis)
+    except Stopped as error:
+        return (name, FAILED, _seconds_since(start), str(error), "", "", " ".join(error.codes), "", str(len(error.codes)))
     except LAScarSegError as error:
-        return (name, FAILED, _seconds_since(start), str(error), "", "", "")
+        return (name, FAILED, _seconds_since(start), str(error), "", "", "", "", "")
     except Exception as error:  # a scan that trips a bug must not cost the rest of a night's batch
         logger.exception("%s failed", name)
-        return (name, FAILED, _seconds_since(start), f"unexpected {type(error).__name__}: {error}", "", "", "")
+        return (name, FAILED, _seconds_since(start), f"unexpected {type(error).__name__}: {error}", "", "", "", "", "")
     return (name, DONE, _seconds_since(start), "", *_summary(request.output))
 
 
@@ -219,12 +227,13 @@ def check_same_method(request: Request) -> None:
         )
 
 
-def _summary(folder: Path) -> tuple[str, str, str]:
-    """The share of scar, the headline and the flags' codes of a result."""
+def _summary(folder: Path) -> tuple[str, str, str, str, str]:
+    """The share of scar, the headline, the flags' codes of a result, and how many of them are warnings and stops."""
     numbers = json.loads((folder / "measurements.json").read_text(encoding="utf-8"))
-    flags = " ".join(flag["code"] for flag in numbers["quality_flags"])
+    flags = numbers["quality_flags"]
+    codes, counts = " ".join(flag["code"] for flag in flags), Counter(flag["severity"] for flag in flags)
     headline = Headline.of_measurements({key: Quantity(**value) for key, value in numbers.items() if isinstance(value, dict) and "unit" in value})
-    return find_number(ON_SURFACE).text(numbers[ON_SURFACE]["value"]), headline.sentence, flags
+    return find_number(ON_SURFACE).text(numbers[ON_SURFACE]["value"]), headline.sentence, codes, str(counts[WARNING]), str(counts[STOP])
 
 
 def _has(package: str) -> bool:
@@ -238,7 +247,7 @@ def _seconds_since(start: float) -> str:
 def speak() -> None:
     """Let the log reach the terminal: Slicer's root logger writes into its Error Log only, which without windows nobody sees."""
     handler = logging.StreamHandler(sys.__stderr__ or sys.stderr)  # Slicer for Windows has no real one
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(PrintableFormatter("%(message)s"))
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
 

@@ -16,9 +16,12 @@ from typer.core import TyperCommand
 
 from ..errors import Cancelled, Stopped, as_lascarseg_error
 from ..support.interruption import Stop
+from ..support.printable import printable
 from ..support.progress import Progress, ProgressEvent
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from ..analysis import Analysis
 
 
@@ -80,10 +83,10 @@ def reported_errors(invocation: Invocation) -> Iterator[None]:
         invocation.stop.finish()
         if invocation.debug:
             logging.exception("Traceback")
-        print(f"{'' if isinstance(reported, Cancelled | Stopped) else 'Error: '}{reported}", file=sys.stderr)
+        say(f"{'' if isinstance(reported, Cancelled | Stopped) else 'Error: '}{reported}", sys.stderr, lines=True)
         if isinstance(reported, Stopped):
             options = " ".join(f"--despite {code}" for code in reported.codes)
-            print(f"Nothing was measured. Whoever knows that this is no harm here goes on with {options}", file=sys.stderr)
+            say(f"Nothing was measured. Whoever knows that this is no harm here goes on with {options}", sys.stderr)
         raise typer.Exit(reported.exit_code) from None
 
 
@@ -105,9 +108,21 @@ def shown_progress(mode: ProgressMode | None, invocation: Invocation) -> Iterato
             task = bar.add_task("Starting", total=1.0)
 
             def show(event: ProgressEvent) -> None:
-                bar.update(task, completed=event.fraction, description=event.message)
+                bar.update(task, completed=event.fraction, description=printable(event.message))
 
             yield Progress(show, invocation.stop.requested)
+
+
+def say(text: object, file: TextIO | None = None, lines: bool = False) -> None:
+    """Print a text of which a part may come from outside: a file's name, a card; with `lines` of several lines."""
+    print(printable(text, lines), file=file, flush=True)
+
+
+def console(file: TextIO | None = None) -> Console:
+    """A console for rich's tables that takes every text as it is: "[/x]" in a name is no markup."""
+    from rich.console import Console
+
+    return Console(file=file, markup=False, emoji=False, highlight=False)
 
 
 def out(progress: ProgressMode | None) -> TextIO:
@@ -134,14 +149,14 @@ def told_below(analysis: Analysis) -> list[str]:
 
 def print_numbers(analysis: Analysis, output: Path | None, file: TextIO) -> None:
     """The measurements as a table, the flags, and where the result is."""
-    from rich.console import Console
     from rich.table import Table
 
     from ..measure.numbers import NUMBERS
     from ..support.flags import gravest_first
 
     headline, label = analysis.headline, analysis.settings.label
-    table = Table(title=f"{f'{label}. ' if label else ''}{analysis.method.label}. For research use only.", title_justify="left")
+    title = f"{f'{label}. ' if label else ''}{analysis.method.label}. For research use only."
+    table = Table(title=printable(title), title_justify="left")
     for heading, justify in (("", "left"), ("value", "right"), ("unit", "left"), ("perturbation range", "right")):
         table.add_column(heading, justify=justify)
     for number in NUMBERS:
@@ -149,13 +164,13 @@ def print_numbers(analysis: Analysis, output: Path | None, file: TextIO) -> None
         if quantity.value is not None:
             unit = number.unit_for_people(analysis.method.parameter_name)
             table.add_row(number.label, number.text(quantity.value), unit, number.range_text(quantity))
-    console = Console(file=file)
-    console.print(f"{headline.sentence}, {headline.area_text}", style="bold", highlight=False)
-    console.print(table)
+    terminal = console(file)
+    terminal.print(f"{headline.sentence}, {headline.area_text}", style="bold")
+    terminal.print(table)
     for line in told_below(analysis):
-        print(line, file=file)
+        say(line, file)
     for flag in gravest_first(analysis.flags):
         # One line each, however wide the terminal: scripts read them, too.
-        print(flag.line, file=file)
+        say(flag.line, file)
     if output is not None:
-        print(f"Result: {output}", file=file)
+        say(f"Result: {output}", file)

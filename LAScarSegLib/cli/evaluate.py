@@ -6,7 +6,8 @@ from typing import Annotated, Literal, Optional
 import typer
 
 from ..evaluation.metrics import DEFAULT_TOLERANCE_MM
-from .common import ForceOption, ProgressOption, out, reported_errors, shown_progress
+from ..support.printable import printable
+from .common import ForceOption, ProgressOption, console, out, reported_errors, say, shown_progress
 
 
 def evaluate(
@@ -37,14 +38,12 @@ def evaluate(
         evaluation = run_evaluation(request, shown)
         if output is not None:
             write_evaluation(evaluation, output, force)
-    from rich.console import Console
-
     from ..evaluation.score_tables import remarks, screen_tables
 
-    console = Console(file=out(progress))
+    terminal = console(out(progress))
     for table in screen_tables(evaluation):
-        console.print(table)
+        terminal.print(table)
     for line in remarks(evaluation):
-        console.print(line, markup=False, highlight=False)
+        terminal.print(printable(line))
     if output is not None:
-        print(f"Scores: {output}", file=out(progress))
+        say(f"Scores: {output}", out(progress))

@@ -9,7 +9,8 @@ import typer
 from .. import __version__
 from ..errors import Cancelled
 from ..support.interruption import leave, watch_signals
-from .common import CatalogueCommand, Invocation
+from ..support.printable import PrintableFormatter
+from .common import CatalogueCommand, Invocation, say
 from .doctor import doctor
 from .evaluate import evaluate
 from .measure import measure
@@ -45,7 +46,8 @@ def common(
 
 def main() -> None:
     """The entry point of `lascarseg`: exit code 0, 1 for a failure, 2 for the user's input, 130 when cancelled."""
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
+    logging.getLogger().handlers[0].setFormatter(PrintableFormatter("%(message)s"))
     invocation = Invocation(stop=watch_signals())
     try:
         code = _run_app(invocation)
@@ -66,5 +68,5 @@ def _run_app(invocation: Invocation) -> int:
         command = getattr(getattr(error, "ctx", None), "command_path", "lascarseg")
         # Without any argument the help was shown, and there is no message.
         if message := error.format_message().rstrip("."):
-            print(f"Error: {message}. See `{command} --help`.", file=sys.stderr)
+            say(f"Error: {message}. See `{command} --help`.", sys.stderr)
         return 2

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Optional, TextIO
 import typer
 
 from ..errors import InputError
-from .common import ForceOption, reported_errors
+from ..support.printable import printable
+from .common import ForceOption, console, reported_errors, say
 
 if TYPE_CHECKING:
     from ..models.bundle import Bundle
@@ -29,10 +30,11 @@ def list_models(context: typer.Context, store: StoreOption = None, simulated: Si
     with reported_errors(context.obj):
         chosen = _open_store(store, simulated or None)
         found = chosen.models()
+        if chosen.distrusted:
+            say(chosen.distrusted, sys.stderr)
         if not found:
-            print(f"No models in {chosen.folder}. Intensity rules need none; `lascarseg models add FILE` adds one.")
+            say(f"No models in {chosen.folder}. Intensity rules need none; `lascarseg models add FILE` adds one.")
             return
-        from rich.console import Console
         from rich.table import Table
 
         table = Table()
@@ -41,18 +43,18 @@ def list_models(context: typer.Context, store: StoreOption = None, simulated: Si
             table.add_column(heading, no_wrap=heading == "model", overflow="fold")
         for model in found:
             if model.bundle is None:
-                table.add_row(model.folder.name, "can't be used", "", "", "project" if model.shipped else "yours")
+                table.add_row(printable(model.folder.name), "can't be used", "", "", "project" if model.shipped else "yours")
                 continue
             card = model.bundle.card
             terms = "none" if card.terms is None else "accepted" if chosen.accepted(model.bundle) else "to accept"
             stage = f"{card.stage} (simulated)" if card.simulated else card.stage
-            table.add_row(card.reference, stage, card.system, terms, "project" if model.shipped else "yours")
-        print(f"Models in {chosen.folder}")
-        console = Console()
-        console.print(table)
+            table.add_row(card.reference, stage, printable(card.system), terms, "project" if model.shipped else "yours")
+        say(f"Models in {chosen.folder}")
+        terminal = console()
+        terminal.print(table)
         for model in found:
             if model.problem:
-                console.print(f"{model.folder.name}: {model.problem}", markup=False, highlight=False)
+                terminal.print(printable(f"{model.folder.name}: {model.problem}"))
 
 
 @models.command()
@@ -62,7 +64,7 @@ def show(context: typer.Context, model: ModelArgument, store: StoreOption = None
         from ..models.bundle import card_lines
 
         for title, text in card_lines(_open_store(store, simulated=True).open(model)):
-            print(f"{title + ':':14} {text.replace(chr(10), chr(10) + ' ' * 15)}")
+            say(f"{title + ':':14} {text.replace(chr(10), chr(10) + ' ' * 15)}", lines=True)
 
 
 @models.command()
@@ -76,7 +78,7 @@ def add(
     with reported_errors(context.obj):
         chosen = _open_store(store)
         added = chosen.add(bundle, force)
-        print(f"Added {added.card.reference}: {added.path}")
+        say(f"Added {added.card.reference}: {added.path}")
         _mention_terms(chosen, added)
 
 
@@ -87,14 +89,14 @@ def verify(context: typer.Context, model: ModelArgument, store: StoreOption = No
         found = _open_store(store, simulated=True).open(model)
         found.verify()
         count = len(found.card.files)
-        print(f"{found.card.reference} is whole: {count} {'file' if count == 1 else 'files'}, SHA-256 {found.card.sha256}")
+        say(f"{found.card.reference} is whole: {count} {'file' if count == 1 else 'files'}, SHA-256 {found.card.sha256}")
 
 
 @models.command()
 def remove(context: typer.Context, model: NameArgument, store: StoreOption = None) -> None:
     """Delete a model from the store; those that come with the project stay."""
     with reported_errors(context.obj):
-        print(f"Removed {_open_store(store).remove(model)}")
+        say(f"Removed {_open_store(store).remove(model)}")
 
 
 @models.command()
@@ -126,7 +128,7 @@ def export(
         from ..training.run_folder import is_run
 
         if not is_run(model):
-            print(f"Exported {_open_store(store, simulated=True).export(model, target, force).path}")
+            say(f"Exported {_open_store(store, simulated=True).export(model, target, force).path}")
             return
         from ..training.export import ExportRequest, export_runs
 
@@ -136,7 +138,7 @@ def export(
             half=half, coarse=coarse, measured=measured, extra=tuple(extra or ()),
         )  # fmt: skip
         made = export_runs([Path(model), *(fold or [])], target, request, force)
-        print(f"Exported {made.card.reference}: {made.path}")
+        say(f"Exported {made.card.reference}: {made.path}")
 
 
 @models.command()
@@ -151,14 +153,14 @@ def accept(
         chosen = _open_store(store, simulated=True)
         bundle = chosen.open(model)
         if chosen.accepted(bundle):
-            print(f"{bundle.card.reference}: {'there are no terms' if bundle.card.terms is None else 'the terms were accepted before'}.")
+            say(f"{bundle.card.reference}: {'there are no terms' if bundle.card.terms is None else 'the terms were accepted before'}.")
             return
         if accept_terms:
-            print(bundle.card.terms.strip())
+            say(bundle.card.terms.strip(), lines=True)
         else:
             ask_for_terms(bundle, sys.stdout)
         chosen.accept(bundle)
-        print(f"Accepted the terms of {bundle.card.reference}.")
+        say(f"Accepted the terms of {bundle.card.reference}.")
 
 
 @models.command("import-nnunet")
@@ -189,7 +191,7 @@ def import_nnunet(
         )  # fmt: skip
         chosen = _open_store(store)
         added = import_results(results, request, chosen, force)
-        print(f"Imported {added.card.reference}: {added.path}")
+        say(f"Imported {added.card.reference}: {added.path}")
         _mention_terms(chosen, added)
 
 
@@ -201,7 +203,7 @@ def _open_store(folder: Path | None, simulated: bool | None = None) -> ModelStor
 
 def ask_for_terms(bundle: Bundle, file: TextIO) -> None:
     """Show a model's terms in `file` (standard output or error) and ask; `InputError` unless the answer is yes."""
-    print(f"The model {bundle.card.reference} may be used under these terms only:\n\n{bundle.card.terms.strip()}\n", file=file, flush=True)
+    say(f"The model {bundle.card.reference} may be used under these terms only:\n\n{bundle.card.terms.strip()}\n", file, lines=True)
     try:
         agreed = typer.confirm("Accept these terms?", err=file is sys.stderr)
     except typer.Abort:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Optional
 
 import typer
 
-from .common import ForceOption, ProgressOption, out, reported_errors, shown_progress
+from .common import ForceOption, ProgressOption, out, reported_errors, say, shown_progress
 
 
 def phantom(
@@ -36,4 +36,4 @@ def phantom(
         else:
             check_folder(folder, force, PHANTOM)
             write_phantom(make_phantom(settings, shown), folder, force=force)
-    print(f"Simulated scan: {folder}", file=out(progress))
+    say(f"Simulated scan: {folder}", out(progress))

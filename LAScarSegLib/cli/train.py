@@ -11,7 +11,7 @@ import typer
 
 from ..errors import Cancelled
 from ..training import FOLDS, VALIDATE_EVERY
-from .common import ForceOption, ProgressOption, out, reported_errors, shown_progress
+from .common import ForceOption, ProgressOption, out, reported_errors, say, shown_progress
 
 if TYPE_CHECKING:
     from ..training.run_folder import TrainingRun
@@ -93,10 +93,10 @@ def train(
             # What was trained stays, other than with every other command.
             stopped = str(error)
     if stopped:
-        print(stopped, file=sys.stderr)
+        say(stopped, sys.stderr, lines=True)
         raise typer.Exit(Cancelled.exit_code)
     for line in _summary(run, output):
-        print(line, file=out(progress))
+        say(line, out(progress))
 
 
 def _source(text: str) -> str:

@@ -212,5 +212,13 @@ def find_cohort(folder: Path, image: str = LASCARQS_IMAGE, cavity: str = LASCARQ
             f"{folder} holds neither pairs X.nrrd, X{COHORT_CAVITY}.nrrd nor folders with a file {image}. "
             "Give the file names with --image and --cavity."
         )
-    require_distinct((scan.name for scan in scans), folder, "Results would overwrite each other. Rename one.")
+    # Names that differ in capitals alone are one folder on Windows and macOS.
+    require_distinct((scan.name.casefold() for scan in scans), folder, "Results would overwrite each other. Rename one.")
     return scans
+
+
+def unused(folder: Path, scans: list[CohortScan]) -> list[str]:
+    """The names of volumes and folders in a cohort's folder that are part of none of its scans: a mask without its scan, another layout."""
+    used = {path for scan in scans for path in (scan.image, scan.cavity) if path is not None}
+    loose = [path for path in volume_files(folder) if path not in used]
+    return [path.name for path in (*loose, *case_folders(folder)) if not any(path == file or path in file.parents for file in used)]

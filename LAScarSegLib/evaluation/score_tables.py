@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..datasets.layouts import listed
+from ..support.printable import csv_text, printable
 from ..support.whole_folder import FolderKind, marked_by_program, whole_folder
 from .metrics import METRICS, Metric
 from .scores import CaseScore
@@ -123,7 +124,7 @@ def _cases_table(evaluation: Evaluation, structure: str, cases: Sequence[CaseSco
     columns = ["case", *(f"{m.heading} {m.unit}".strip() for m in metrics)]
     table = _table(evaluation, f"{structure.capitalize()}, {len(cases)} cases", columns)
     for case in cases:
-        table.add_row(case.case, *(_shown(case.values.get(m.key), m.decimals) for m in metrics))
+        table.add_row(printable(case.case), *(_shown(case.values.get(m.key), m.decimals) for m in metrics))
     return table
 
 
@@ -217,4 +218,4 @@ def _content(evaluation: Evaluation) -> dict[str, Any]:
 def _write_csv(rows: list[list[Any]], path: Path) -> None:
     """None becomes an empty cell; floats are written so that they read back the same."""
     with open(path, "w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows(rows)
+        csv.writer(file, lineterminator="\n").writerows([csv_text(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)

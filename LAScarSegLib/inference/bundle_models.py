@@ -11,11 +11,11 @@ import numpy as np
 from scipy.ndimage import binary_fill_holes
 from scipy.special import expit
 
-from ..errors import InputError
+from ..errors import InputError, ProcessingError
 from ..models.bundle import Bundle, check_use
 from ..models.card import ModelCard, NetworkSpec, Preprocessing
 from ..networks import NetworkPlan
-from ..networks.weights import unpack_tensors
+from ..networks.weights import check_finite_weights, unpack_tensors
 from ..support.flags import QualityFlag, simulated_model
 from ..support.progress import Progress
 from ..systems import SYSTEMS, Stage
@@ -144,6 +144,11 @@ class _BundleModel:
                 )  # fmt: skip
 
         logits, notes = with_less_memory(work, self.device, spec.patch, spec.plan.divisor)
+        if not np.isfinite(logits).all():
+            raise ProcessingError(
+                f"The model {self.card.reference} gave numbers that are none (NaN or infinite) for this scan, so nothing of it is used. "
+                "Check the scan's grey levels; if they are as usual, get the model again."
+            )
         # Once is enough, for however many folds.
         self._notes += tuple(note for note in notes if note.code not in {known.code for known in self._notes})
         return logits
@@ -373,8 +378,11 @@ class _WeightFile:
 def _read_network(file: _WeightFile) -> nn.Module:
     from ..networks import build
 
+    # The weights first: they are as long as they are, and a plan can claim anything.
+    tensors = unpack_tensors(file.bundle.weights(file.name))
+    check_finite_weights(tensors, f"{file.bundle.path}: {file.name}")
     network = build(file.plan, seed=0)
-    expected, tensors = network.state_dict(), unpack_tensors(file.bundle.weights(file.name))
+    expected = network.state_dict()
     tensors = {key: tensor for key, tensor in tensors.items() if not key.startswith(DEEP_SUPERVISION_PREFIX)}
     wrong = sorted(set(expected) ^ set(tensors)) or sorted(k for k in expected if expected[k].shape != tensors[k].shape)
     if wrong:

@@ -22,6 +22,7 @@ from ..measure.quality import check_is_scan
 from ..models.bundle import Bundle, check_use
 from ..models.bundle_files import CARD
 from ..output.writing import check_output, write_results
+from ..support.printable import require_encodable
 from ..support.progress import Progress
 from ..surface.planes import CutPlane, read_planes
 from ..volumes.files import read_volume
@@ -121,6 +122,8 @@ def run_request(request: Request, progress: Progress | None = None) -> Analysis:
     InputError, ProcessingError, Cancelled
     """
     progress = progress or Progress()
+    for what, path in (("scan", request.image), ("cavity mask", request.cavity), ("wall mask", request.wall), ("scar mask", request.scar)):
+        require_encodable(path or "", what)
     chosen = _checked_sources(request)
     bundles = [source for source in chosen.values() if isinstance(source, Bundle)]
     _check_models(bundles, request)

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..support.json_text import parse_json
+from ..support.printable import printable
 from ..support.whole_folder import FolderKind, check_folder, disk_error, marker_content, whole_folder
 from .bundle_files import CARD, LARGEST_BUNDLE_BYTES, LARGEST_CARD_BYTES, BundleFiles, open_bundle
 from .card import FileEntry, ModelCard, check_file_name
@@ -79,9 +81,9 @@ def read_bundle(path: str | Path, *, system: str | None = None, stage: str | Non
     if CARD not in source.names():
         raise InputError(f"{source.path} has no {CARD}: it is no model bundle.")
     try:
-        data = json.loads(source.read(CARD, LARGEST_CARD_BYTES))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{source.path}: {CARD} is damaged ({error}). Get the bundle again.") from error
+        data = parse_json(source.read(CARD, LARGEST_CARD_BYTES), LARGEST_CARD_BYTES)
+    except ValueError as error:
+        raise InputError(f"{source.path}: {CARD} is damaged ({printable(error)}). Get the bundle again.") from error
     if not isinstance(data, dict):
         raise InputError(f"{source.path}: {CARD} is not a JSON object: it is no model bundle.")
     card = ModelCard.from_json(data)
@@ -124,7 +126,7 @@ def check_safetensors(content: bytes, name: str) -> None:
     """`InputError` unless `content` is a whole safetensors file, not a renamed pickle."""
     length = int.from_bytes(content[:HEADER_LENGTH_BYTES], "little")
     try:
-        header = json.loads(content[HEADER_LENGTH_BYTES : HEADER_LENGTH_BYTES + length])
+        header = parse_json(content[HEADER_LENGTH_BYTES : HEADER_LENGTH_BYTES + length])
         ends = [entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"]
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise InputError(f"{name} is not a safetensors file. Other weight files are not read, since they can hold code.") from error

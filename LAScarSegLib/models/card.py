@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..networks import NetworkPlan
+from ..support.printable import printable
 
 FORMAT = 1
 """The version of `model.json`; a reader refuses newer ones."""
@@ -38,6 +39,12 @@ _KEYS = (
 )  # fmt: skip
 """Of `model.json`, in its order."""
 LARGEST_PATCH = 1024
+LARGEST_ACTIVATIONS = 1 << 29
+"""2 GiB in 32 bits, of which a pass needs a few: nnU-Net's largest preset (ResEnc XL, 192³ voxels, 32 channels) has half."""
+SMALLEST_WEIGHT_BYTES = 2
+"""A weight in 16 bits."""
+SMALLEST_SPACING_MM = 0.2
+"""Finer than any MRI of the heart: a scan resampled to less would fill the memory."""
 LARGEST_SPACING_MM = 20.0
 """Thicker than any slice of a heart scan: a spacing beyond it is a mistake."""
 
@@ -67,12 +74,17 @@ class NetworkSpec:
     weights: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        triple = len(self.spacing_mm) == 3 and all(_is_number(s) and 0 < s <= LARGEST_SPACING_MM for s in self.spacing_mm)
-        _require(triple, "spacing_mm", self.spacing_mm, f"three numbers above 0 and at most {LARGEST_SPACING_MM:g} mm")
+        triple = len(self.spacing_mm) == 3 and all(_is_number(s) and SMALLEST_SPACING_MM <= s <= LARGEST_SPACING_MM for s in self.spacing_mm)
+        _require(triple, "spacing_mm", self.spacing_mm, f"three numbers from {SMALLEST_SPACING_MM:g} to {LARGEST_SPACING_MM:g} mm")
         whole = len(self.patch) == 3 and all(type(n) is int and 0 < n <= LARGEST_PATCH for n in self.patch)
         _require(whole, "patch", self.patch, f"three whole numbers from 1 to {LARGEST_PATCH}")
         if any(n % step for n, step in zip(self.patch, self.plan.divisor)):
             raise InputError(f"model.json: the patch {self.patch} is not a multiple of the network's strides {self.plan.divisor}.")
+        if (needed := self.plan.activations(self.patch)) > LARGEST_ACTIVATIONS:
+            raise InputError(
+                f"model.json: the patch {self.patch} through {self.plan.features} channels needs {needed * 4 / 2**30:.0f} GiB and more at "
+                f"once; a network here may need {LARGEST_ACTIVATIONS * 4 / 2**30:.0f}. Train it on smaller patches."
+            )
         if self.plan.out_channels != 2:
             raise InputError(f"model.json: the network has {self.plan.out_channels} outputs; background and foreground are needed.")
         names = bool(self.weights) and all(isinstance(w, str) and w.endswith(".safetensors") for w in self.weights)
@@ -188,6 +200,18 @@ class ModelCard:
         used = {*(self.coarse.weights if self.coarse else ()), *self.fine.weights}
         if self.files and (unlisted := sorted(used - set(self.files))):
             raise InputError(f"model.json: {', '.join(unlisted)} is used but not listed with its SHA-256.")
+        self._check_weights()
+
+    def _check_weights(self) -> None:
+        """A plan can claim billions of weights; the files that it comes with can't hold more than they are long."""
+        for spec in filter(None, (self.fine, self.coarse)):
+            needed = spec.plan.parameters * SMALLEST_WEIGHT_BYTES
+            for name in spec.weights:
+                if self.files and self.files[name].bytes < needed:
+                    raise InputError(
+                        f"model.json: the network has {spec.plan.parameters:,} weights, {needed / 2**20:.1f} MiB at least, and {name} has "
+                        f"{self.files[name].bytes / 2**20:.1f} MiB. Get the bundle again."
+                    )
 
     @property
     def sha256(self) -> str:
@@ -226,8 +250,8 @@ class ModelCard:
             values["coarse"] = NetworkSpec.from_json(values["coarse"]) if values.get("coarse") else None
             values["files"] = {name: FileEntry(**_fields(FileEntry, entry, "file")) for name, entry in values["files"].items()}
             card = cls(**_fields(cls, values, "model.json"))
-        except (KeyError, TypeError, AttributeError) as error:
-            raise InputError(f"model.json can't be used: {type(error).__name__}: {error}. Get the bundle again.") from error
+        except (KeyError, TypeError, AttributeError, OverflowError) as error:
+            raise InputError(f"model.json can't be used: {type(error).__name__}: {printable(error)}. Get the bundle again.") from error
         if not card.files:
             raise InputError("model.json lists no files, so nothing in the bundle can be checked. Get the bundle again.")
         if digest != card.sha256:

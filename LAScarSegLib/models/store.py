@@ -1,8 +1,10 @@
 """Where models are kept: the user's store, and those that come with the project. Works with a store that can't be written to."""
 
 import json
+import logging
 import os
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -12,10 +14,14 @@ from datetime import date
 from pathlib import Path
 
 from ..errors import InputError, ProcessingError
+from ..support.json_text import parse_json
+from ..support.printable import printable
 from ..support.resources import RESOURCE_FOLDERS
 from .bundle import Bundle, read_bundle, with_files, write_bundle
 from .bundle_files import CARD
 from .card import ModelCard
+
+logger = logging.getLogger(__name__)
 
 STORE_VARIABLE = "LASCARSEG_MODELS"
 """Names another folder for the store."""
@@ -23,6 +29,8 @@ SIMULATED_VARIABLE = "LASCARSEG_SIMULATED"
 """Set to 1: models trained on simulated scans are listed and found, for tests and demonstrations."""
 ACCEPTED = "accepted.json"
 """Which terms were accepted, by the bundle's hash."""
+ADMINISTRATOR = 0
+"""The user number of root, who may change everything anyway."""
 SHIPPED_FOLDER = "Models"
 """Below Resources/."""
 
@@ -52,22 +60,34 @@ class ModelStore:
         self.folder = Path(folder).expanduser().absolute() if folder is not None else default_folder()
         self.simulated = os.environ.get(SIMULATED_VARIABLE) == "1" if simulated is None else simulated
 
+    @property
+    def distrusted(self) -> str:
+        """Why nothing is taken from the user's store: somebody else could have put it there. Empty when all is well."""
+        return _writable_by_others(self.folder)
+
     def models(self) -> tuple[StoredModel, ...]:
-        """Every model, the user's first, by name and version; broken ones with their problem."""
+        """Every model, the user's first, by name and version; broken ones with their problem. None of a store that is `distrusted`."""
         found = [self._look(path, shipped) for path, shipped in self._folders()]
         visible = [model for model in found if model.bundle is None or self.simulated or not model.bundle.card.simulated]
         return tuple(sorted(visible, key=lambda model: (model.shipped, model.folder.name)))
 
     def find(self, reference: str) -> Bundle:
-        """The model called `NAME` (its newest version) or `NAME@VERSION`; the user's before one that came with the project.
+        """The model called `NAME` (its newest version) or `NAME@VERSION`.
 
+        A name that came with the project means what came with it: a model of the user's with that name is found by its version only.
         Raises `InputError` naming those that are here, or the reason why this one can't be used.
         """
         name, _, version = reference.partition("@")
         matching = [m for m in self.models() if m.bundle and m.bundle.card.name == name and version in ("", m.bundle.card.version)]
         if matching:
+            own = [model for model in matching if model.shipped]
+            if own and len(own) < len(matching):
+                others = sorted({m.bundle.card.reference for m in matching if not m.shipped} - {m.bundle.card.reference for m in own})
+                logger.info("%s is the project's own; in %s there is %s", name, self.folder, ", ".join(others) or "another of that version")
             # 1.10 is newer than 1.9.
-            return max(matching, key=lambda m: ([int(n) for n in m.bundle.card.version.split(".")], not m.shipped)).bundle
+            return max(own or matching, key=lambda m: [int(n) for n in m.bundle.card.version.split(".")]).bundle
+        if self.distrusted:
+            raise InputError(self.distrusted)
         for model in self.models():
             if model.problem and reference in (model.folder.name, model.folder.name.rpartition("-")[0]):
                 raise InputError(f"The model '{reference}' can't be used: {model.problem}")
@@ -79,7 +99,7 @@ class ModelStore:
         return read_bundle(reference) if Path(reference).expanduser().exists() else self.find(reference)
 
     def default_cavity(self) -> Bundle | None:
-        """The cavity model that comes with the project, or the user's newer version of it; None when there is none.
+        """The cavity model that comes with the project, whatever the user's store holds; None when there is none.
 
         Raises `InputError` with the reason when it is there and can't be used.
         """
@@ -95,7 +115,7 @@ class ModelStore:
         Raises
         ------
         InputError
-            the bundle is refused, or the store has another bundle of that name and version.
+            the bundle is refused, the store or the project has another bundle of that name and version, or others may write to the store.
         ProcessingError
             the store can't be written to.
         """
@@ -106,6 +126,11 @@ class ModelStore:
         """Write a model that was just made into the store; errors as in `add`."""
         # "@" is not welcome in every file system.
         folder = self.folder / f"{card.name}-{card.version}"
+        if self.distrusted:
+            raise InputError(self.distrusted)
+        shipped = [m.bundle.card for m in self.models() if m.shipped and m.bundle and m.bundle.card.reference == card.reference]
+        if any(own.sha256 != with_files(card, files).sha256 for own in shipped):
+            raise InputError(f"{card.reference} is the name of a model that comes with the project. Give yours another name or version.")
         if folder.exists() and not force:
             there = self._look(folder, False).bundle
             if there is not None and there.card.sha256 == with_files(card, files).sha256:
@@ -138,6 +163,8 @@ class ModelStore:
 
     def accept(self, bundle: Bundle) -> None:
         """Remember that the user accepted the bundle's terms; `ProcessingError` when the store can't be written to."""
+        if self.distrusted:
+            raise ProcessingError(self.distrusted)
         known = self._acceptances()
         known[bundle.card.sha256] = {"model": bundle.card.reference, "accepted": date.today().isoformat()}
         with self._writable():
@@ -168,10 +195,13 @@ class ModelStore:
         return bundle.card.reference if bundle.path.parent in kept else bundle.path
 
     def _folders(self) -> Iterator[tuple[Path, bool]]:
-        for place, shipped in ((self.folder, False), *((resources / SHIPPED_FOLDER, True) for resources in RESOURCE_FOLDERS)):
+        mine = () if self.distrusted else ((self.folder, False),)
+        for place, shipped in (*mine, *((resources / SHIPPED_FOLDER, True) for resources in RESOURCE_FOLDERS)):
             yield from ((card.parent, shipped) for card in sorted(place.glob(f"[!.]*/{CARD}")))
 
     def _look(self, folder: Path, shipped: bool) -> StoredModel:
+        if not shipped and (problem := _writable_by_others(folder)):
+            return StoredModel(folder, shipped, None, problem)
         try:
             return StoredModel(folder, shipped, read_bundle(folder))
         except (InputError, ProcessingError) as error:
@@ -189,8 +219,11 @@ class ModelStore:
         return fitting[0]
 
     def _acceptances(self) -> dict[str, object]:
+        if self.distrusted:
+            # Nobody accepts terms for another.
+            return {}
         try:
-            known = json.loads((self.folder / ACCEPTED).read_text(encoding="ascii"))
+            known = parse_json((self.folder / ACCEPTED).read_bytes())
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
@@ -220,6 +253,29 @@ def default_folder() -> Path:
     else:
         base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
     return base / "LAScarSeg" / "models"
+
+
+def _writable_by_others(place: Path) -> str:
+    """Why a folder of models (or one model's) can't be trusted, with what to do; "" where it can, or isn't there.
+
+    Its owner must be this user or the administrator, and not everybody may write to it or to what lies in it: a model decides what the
+    numbers are. The group may, as in a laboratory's shared folder. On Windows the access lists see to it.
+    """
+    if sys.platform == "win32" or not place.exists():
+        return ""
+    for path in (place, *sorted(place.iterdir())):
+        status = path.stat() if path.exists() else path.lstat()
+        if status.st_uid not in (os.getuid(), ADMINISTRATOR):
+            reason = "belongs to another user"
+        elif status.st_mode & stat.S_IWOTH:
+            reason = "can be written to by everybody on this computer"
+        else:
+            continue
+        return (
+            f"The models in {printable(place)} are not used: {printable(path.name)} {reason}, who could have put any model there. "
+            f"Take that right away (chmod -R o-w), or set {STORE_VARIABLE} to a folder of your own."
+        )
+    return ""
 
 
 def _reference(model: StoredModel) -> str:

@@ -17,8 +17,10 @@ ARCHITECTURES = ("dynunet",)
 """`dynunet`: nnU-Net v2's PlainConvUNet as a MONAI DynUNet."""
 MINIMUM_STAGES = 3
 """MONAI's DynUNet needs an input block, a stage and a bottleneck."""
-LARGEST_CHANNELS = 4096
-"""Ten times nnU-Net's widest stage: a plan beyond it is a mistake, and would exhaust the memory before it failed."""
+MOST_STAGES = 10
+"""A patch of 1024 voxels is halved to one voxel in ten."""
+LARGEST_CHANNELS = 1024
+"""Twice nnU-Net's widest stage (512 in two dimensions): a plan beyond it is a mistake, and would exhaust the memory before it failed."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class NetworkPlan:
             _require_count(name, getattr(self, name), LARGEST_CHANNELS)
         if len(self.features) < MINIMUM_STAGES:
             raise InputError(f"The network plan has {len(self.features)} stages; at least {MINIMUM_STAGES} are needed.")
+        if len(self.features) > MOST_STAGES:
+            raise InputError(f"The network plan has {len(self.features)} stages; at most {MOST_STAGES} are possible.")
         if not len(self.features) == len(self.strides) == len(self.kernel_sizes):
             counts = f"{len(self.features)} features, {len(self.strides)} strides, {len(self.kernel_sizes)} kernel sizes"
             raise InputError(f"The network plan has {counts}; there must be one of each per stage.")
@@ -70,6 +74,23 @@ class NetworkPlan:
     def divisor(self) -> Triple:
         """A patch's size (k, j, i) must be a multiple of this: the product of the strides."""
         return tuple(math.prod(steps) for steps in zip(*self.strides))
+
+    @property
+    def parameters(self) -> int:
+        """How many weights the network has at least: its convolutions', without those used in training only."""
+        inputs, kernels = (self.in_channels, *self.features), [math.prod(kernel) for kernel in self.kernel_sizes]
+        encoder = sum(kernel * f * (before + f) for kernel, before, f in zip(kernels, inputs, self.features))
+        decoder = sum(kernel * f * (2 * f + f) for kernel, f in zip(kernels, self.features[:-1]))
+        upwards = sum(math.prod(s) * f * below for s, f, below in zip(self.strides[1:], self.features, self.features[1:]))
+        return encoder + decoder + upwards
+
+    def activations(self, patch: Triple) -> int:
+        """How many numbers the encoder's stages give for one patch (k, j, i), each stage once: what memory grows with."""
+        total, voxels = 0, math.prod(patch)
+        for steps, channels in zip(self.strides, self.features):
+            voxels //= math.prod(steps)
+            total += voxels * channels
+        return total
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary (lists, no tuples) that `from_json` reads back to an equal plan."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from ..errors import InputError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -26,3 +28,10 @@ def unpack_tensors(content: bytes) -> dict[str, Tensor]:
     from safetensors.torch import load
 
     return load(content)
+
+
+def check_finite_weights(tensors: Mapping[str, Tensor], place: str) -> None:
+    """`InputError` naming the first weight that is NaN or infinite: such a network answers everything with NaN, or with nothing."""
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise InputError(f"{place} holds weights that are no numbers ({name!r}: NaN or infinite). Get the bundle again.")

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..analysis import Analysis
 from ..measure.numbers import NUMBERS
+from ..support.printable import csv_text
 
 CURVE_DIGITS = 6
 """Significant digits in threshold_curve.csv: far below what a voxel can change."""
@@ -22,7 +23,7 @@ def write_json(content: Any, path: Path) -> None:
 
 def write_measurements_csv(analysis: Analysis, path: Path) -> None:
     """Columns key, label, value, unit, low, high; what the table is about, then one row for each quantity, empty where not computed."""
-    rows = [["key", "label", "value", "unit", "low", "high"], *([key, label, text, "", "", ""] for key, label, text in about(analysis))]
+    rows = [["key", "label", "value", "unit", "low", "high"], *([key, label, csv_text(text), "", "", ""] for key, label, text in about(analysis))]
     for number in NUMBERS:
         quantity = analysis.measurements[number.key]
         cells = ["" if plain(cell) is None else repr(plain(cell)) for cell in (quantity.value, quantity.low, quantity.high)]

@@ -83,8 +83,13 @@ def _where_it_was(folder: Path, path: str) -> Path:
     """The scan's place by what the result says: from the result's parent folder on. Earlier versions wrote an absolute path."""
     if path.startswith(NODE) and not (folder.resolve().parent / path).exists():
         raise InputError(f"The result {printable(folder)} was made in Slicer, from the volume {printable(path)}. Give its file with --image.")
+    parent = folder.resolve().parent
     # A network path of Windows would make the computer log on to whichever server it names.
-    return folder.resolve().parent / (path if Path(path).is_absolute() and not path.startswith(("\\\\", "//")) else name_only(path))
+    if Path(path).is_absolute() and not path.startswith(("\\\\", "//")):
+        return Path(path)
+    place = parent / name_only(path)
+    # A result may lie in the folder of its DICOM series.
+    return parent if not place.exists() and path == parent.name else place
 
 
 def _read_same_scan(path: Path, sha256: str) -> Volume:

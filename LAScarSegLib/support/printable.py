@@ -1,5 +1,6 @@
 """Text from outside (cards, file names, JSON) as it may be shown: nothing in it reaches a terminal or a spreadsheet as a command."""
 
+import logging
 import re
 import unicodedata
 
@@ -34,6 +35,13 @@ def _visible(character: str, lines: bool) -> str:
         return character
     number = ord(character)
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
+
+
+class PrintableFormatter(logging.Formatter):
+    """Log lines for a terminal, with what came from outside made printable."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record), lines=True)
 
 
 def csv_text(text: str) -> str:

@@ -161,9 +161,9 @@ def test_models_of_the_project_are_found_and_can_not_be_removed(store, tmp_path,
     assert [(m.bundle.card.name, m.shipped) for m in store.models()] == [("small", True)]
     with pytest.raises(InputError, match="only models there can be removed"):
         store.remove("small")
-    # The user's own of the same version goes first.
+    # A name of the project means the project's.
     store.add(shipped / "Models" / "small")
-    assert store.find("small").path.is_relative_to(store.folder)
+    assert store.find("small").path.is_relative_to(shipped)
 
 
 def test_the_variable_names_the_store(tmp_path, monkeypatch):
@@ -242,7 +242,8 @@ def test_the_projects_own_cavity_model_is_found_without_a_name(store, tmp_path, 
     bundle_at(shipped / "Models" / "small")
     assert store.default_cavity().card.reference == "small@1.0"
     store.add(bundle_at(tmp_path / "newer", version="1.1"))
-    assert store.default_cavity().card.reference == "small@1.1"
+    assert store.default_cavity().card.reference == store.find("small").card.reference == "small@1.0"
+    assert store.find("small@1.1").card.reference == "small@1.1"
 
 
 def test_a_broken_cavity_model_of_the_project_says_why(store, tmp_path, monkeypatch):

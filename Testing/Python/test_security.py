@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import csv
+import importlib.util
 import json
+import logging
 import os
 import time
 from pathlib import Path
 
 import pytest
+from small_scan import lascarseg, only_data_files, write_scan
 
+from LAScarSegLib.datasets.pairs import find_cohort, unused
 from LAScarSegLib.datasets.phantoms import PHANTOM
-from LAScarSegLib.errors import InputError
+from LAScarSegLib.errors import InputError, Stopped
+from LAScarSegLib.evaluation import score_tables
+from LAScarSegLib.evaluation.scores import CaseScore
 from LAScarSegLib.jobs.request import read_plane_files
+from LAScarSegLib.measure.numbers import NUMBERS
 from LAScarSegLib.output.writing import RESULT, check_output
 from LAScarSegLib.support import whole_folder as whole_folders
 from LAScarSegLib.surface.planes import LARGEST_FILE_BYTES, CutPlane, read_planes, remarks_on_planes
-from LAScarSegLib.support.printable import csv_text, printable, without_folders
+from LAScarSegLib.support.printable import PrintableFormatter, csv_text, printable, without_folders
 from LAScarSegLib.support.whole_folder import check_folder, whole_folder
 
 ESCAPE = "\x1b]0;owned\x07\x1b[2J"
@@ -197,3 +205,93 @@ def test_no_name_beside_a_result_tells_host_or_process(tmp_path, monkeypatch):
         assert partial.is_dir() and "987654321" not in names and "ward7" not in names
         assert "ward7" not in (partial.parent / "owner.json").read_text()
     assert [path.name for path in (tmp_path / "out").iterdir()] == []
+
+
+# The command line, tables, cohorts
+
+
+@pytest.fixture
+def scan_folder(tmp_path, monkeypatch) -> Path:
+    write_scan(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    only_data_files(monkeypatch)
+    return tmp_path
+
+
+@pytest.mark.parametrize("label", ["[/x] [bold]P1", '=HYPERLINK("http://x")'])
+def test_a_label_is_neither_markup_nor_a_formula(scan_folder, capfd, label):
+    outcome = lascarseg(capfd, "run", "image.nrrd", "--cavity", "cavity.nrrd", "--label", label, "-o", "out")
+    assert outcome.code == 0 and label in outcome.out and "Traceback" not in outcome.err
+    with open("out/measurements.csv", newline="", encoding="utf-8") as file:
+        (case,) = [row for row in csv.reader(file) if row[0] == "case"]
+    assert case[2] == (f"'{label}" if label.startswith("=") else label)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names of bytes")
+def test_a_file_name_that_is_not_utf8_is_refused_in_words(scan_folder, capfd):
+    os.rename(b"image.nrrd", b"im\xffage.nrrd")
+    name = os.fsdecode(b"im\xffage.nrrd")
+    for arguments in ((name, "--cavity", "cavity.nrrd", "-o", "out"), ("cavity.nrrd", "--cavity", name, "-o", "out"),
+                      ("cavity.nrrd", "--cavity", "cavity.nrrd", "-o", name)):  # fmt: skip
+        outcome = lascarseg(capfd, "run", *arguments)
+        assert outcome.code == 2 and "im\\udcffage.nrrd, is not valid UTF-8" in outcome.err and "Rename it" in outcome.err
+
+
+def test_a_file_name_cannot_steer_the_terminal(scan_folder, capfd):
+    outcome = lascarseg(capfd, "run", ESCAPE, "--cavity", "cavity.nrrd", "-o", "out")
+    assert outcome.code == 2 and "\x1b" not in outcome.err + outcome.out and "\\x1b" in outcome.err
+
+
+def test_a_log_line_cannot_steer_the_terminal():
+    record = logging.LogRecord("x", logging.WARNING, "", 0, "%s is odd", (ESCAPE,), None)
+    assert "\x1b" not in PrintableFormatter("%(message)s").format(record)
+
+
+def test_of_two_files_of_one_name_none_is_dropped_without_a_word(tmp_path):
+    for name in ("P1.nrrd", "P1-cavity.nrrd", "P2.nii.gz", "P2.nrrd"):
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match="more than one case called P2"):
+        find_cohort(tmp_path)
+    (tmp_path / "P2.nrrd").rename(tmp_path / "p1.nrrd")
+    with pytest.raises(InputError, match="more than one case called p1"):
+        find_cohort(tmp_path)
+
+
+def test_what_is_part_of_no_case_is_told(tmp_path):
+    for name in ("P1.nrrd", "P1-cavity.nrrd", "P3-cavity.nrrd"):
+        (tmp_path / name).touch()
+    put(tmp_path, P4__enhanced_nii="a scan of another name", P5__notes_txt="nothing")
+    assert unused(tmp_path, find_cohort(tmp_path)) == ["P3-cavity.nrrd", "P4", "P5"]
+
+
+def test_the_status_of_a_cohort_counts_warnings_and_stops_and_computes_nothing(tmp_path, monkeypatch):
+    spec = importlib.util.spec_from_file_location("slicer_batch_attacked", Path(__file__).parents[2] / "Examples" / "slicer_batch.py")
+    batch = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(batch)
+    for name in ("=1+1", "-2", "P3"):
+        for end in ("", "-cavity"):
+            (tmp_path / "in").mkdir(exist_ok=True)
+            (tmp_path / "in" / f"{name}{end}.nrrd").touch()
+
+    def run(request, progress):
+        if request.image.name == "P3.nrrd":
+            raise Stopped("Stop: it is no scan.", ("field_of_view", "ct_like_values"))
+        flags = [{"code": code, "severity": severity} for code, severity in (("a", "warning"), ("b", "warning"), ("c", "stop"), ("d", "note"))]
+        numbers = {number.key: {"value": 1.0, "unit": number.unit, "low": None, "high": None} for number in NUMBERS}
+        put(request.output, measurements_json=json.dumps(numbers | {"quality_flags": flags}))
+
+    monkeypatch.setattr(batch, "run_request", run)
+    assert batch.main(None, [str(tmp_path / "in"), "-o", str(tmp_path / "out")]) == 1
+    with open(tmp_path / "out" / "status.csv", newline="", encoding="utf-8") as file:
+        rows = {row["case"]: row for row in csv.DictReader(file)}
+    assert set(rows) == {"'=1+1", "'-2", "P3"}
+    assert (rows["'-2"]["flags"], rows["'-2"]["warnings"], rows["'-2"]["stops"]) == ("a b c d", "2", "1")
+    assert (rows["P3"]["status"], rows["P3"]["flags"], rows["P3"]["stops"]) == ("failed", "field_of_view ct_like_values", "2")
+
+
+def test_a_table_of_scores_computes_nothing(tmp_path):
+    score = CaseScore("=cmd", "cavity", False, {"dice": -0.5})
+    score_tables._write_csv(score_tables._case_rows(score_tables.Evaluation([score], [], {"tolerance_mm": 1.0})), tmp_path / "cases.csv")
+    with open(tmp_path / "cases.csv", newline="", encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    assert row["case"] == "'=cmd" and row["dice"] == "-0.5"
