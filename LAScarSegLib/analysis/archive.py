@@ -13,17 +13,20 @@ from typing import Any
 import numpy as np
 
 from ..anatomy.anatomy import Anatomy
-from ..errors import InputError, ProcessingError
+from ..errors import Cancelled, ProcessingError
 from ..intensity.blood_pool import BloodPool
 from ..measure.counting import grey_level_of
 from ..measure.sample import Sample
 from ..support.flags import QualityFlag
+from ..support.json_text import parse_json
+from ..support.printable import printable
 from ..support.progress import Progress
 from ..support.whole_folder import FolderKind, check_folder, disk_error, whole_folder
 from ..surface.projection import project_intensity
 from ..surface.surface import Surface
 from ..volumes.volume import Box, Geometry, Volume
-from .description import DAMAGE, describe, probabilities_of, read_description, with_first_provenance
+from .archive_checks import check_steps, check_surface_and_box, check_value, read_arrays
+from .description import describe, probabilities_of, read_description, with_first_provenance
 from .measured_cavity import MeasuredCavity, find_anatomy, measure_cavity, mesh_of, with_other_blood, with_regions, with_shifted_surface
 from .other_protocols import read_another
 from .path import check_scan, follow_path
@@ -35,6 +38,8 @@ FILE = "analysis.npz"
 FOLDER = FolderKind("LAScarSeg analysis", frozenset({FILE}), lambda path: () if zipfile.is_zipfile(path) else None)
 VERSION = 3
 """Of the format: worker and reader are the same installation, so another one is refused."""
+LARGEST_JSON_BYTES = 64 << 20
+"""The description holds the masks that were given, packed."""
 JSON_NAME = "json"
 """The member that holds everything but arrays, as UTF-8 bytes."""
 SLOW_STEPS: tuple[Callable[..., Any], ...] = (
@@ -84,21 +89,33 @@ def read_analysis(path: str | Path, volume: Volume) -> Analysis:
     Raises
     ------
     ProcessingError
-        the file is missing, damaged, of another version, or of a scan of another size.
+        the file is missing, damaged, of another version, of a scan of another size, or holds anything that is no part of an analysis: it
+        comes from another process, by way of a folder, and is believed no further than it is checked (`archive_checks`).
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        content = json.loads(arrays[JSON_NAME].tobytes())
-        if content["version"] != VERSION:
-            raise ValueError(f"version {content['version']}")
-        probabilities = {name: _value(found, arrays) for name, found in content["probabilities"].items()}
-        scan, settings, sources = read_description(content["description"], volume, probabilities)
-        replayed = StepCache(replayed={name: _value(values, arrays) for name, values in content["steps"].items()})
-        found = follow_path(scan, settings, sources, replayed, content["ranges"], Progress())
-        return with_first_provenance(found, content["provenance"])
-    except (OSError, StopIteration, zipfile.BadZipFile, InputError, *DAMAGE) as error:
-        raise ProcessingError(f"The analysis in {path} can't be read ({error}). Run it again.") from error
+        return _read(Path(path), volume)
+    except Cancelled:
+        raise
+    except Exception as error:
+        # Whatever was done to the file: there is no telling what its content trips over.
+        raise ProcessingError(f"The analysis in {path} can't be read ({printable(error)}). Run it again.") from error
+
+
+def _read(path: Path, volume: Volume) -> Analysis:
+    arrays = read_arrays(path, volume.array.size)
+    content = parse_json(arrays[JSON_NAME].tobytes(), LARGEST_JSON_BYTES)
+    if content["version"] != VERSION:
+        raise ValueError(f"version {content['version']}")
+    probabilities = {name: _value(found, arrays) for name, found in content["probabilities"].items()}
+    steps = {name: _value(values, arrays) for name, values in content["steps"].items()}
+    if not all(isinstance(found, Probability) for found in probabilities.values()):
+        raise ValueError("a probability is none")
+    scan, settings, sources = read_description(content["description"], volume, probabilities)
+    check_value(probabilities, volume.array.shape)
+    check_steps(steps, volume.array.shape)
+    found = follow_path(scan, settings, sources, StepCache(replayed=steps), bool(content["ranges"]), Progress())
+    check_surface_and_box(found)
+    return with_first_provenance(found, content["provenance"])
 
 
 def _plain(value: Any, arrays: dict[str, np.ndarray]) -> Any:

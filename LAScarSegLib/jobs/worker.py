@@ -23,9 +23,13 @@ from typing import Any
 
 from ..errors import Cancelled, InputError, Stopped, as_lascarseg_error
 from ..support.interruption import Stop, leave, watch_signals
+from ..support.json_text import parse_json
+from ..support.printable import printable
 from ..support.progress import Progress
 
 STANDARD_INPUT = 0
+LARGEST_REQUEST_BYTES = 1 << 20
+"""A request has some hundred bytes, and a few for each path."""
 SERVE = "--serve"
 IDLE_SECONDS = 300.0
 """So long a serving worker waits for the next job before it gives its memory back: half a GB with torch (Benchmarks/warm_worker.py)."""
@@ -104,11 +108,12 @@ def _give_back() -> None:
 
 def _read_request(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        with open(path, "rb") as file:
+            content = parse_json(file.read(LARGEST_REQUEST_BYTES + 1), LARGEST_REQUEST_BYTES)
     except (OSError, ValueError) as error:
-        raise InputError(f"The request {path} can't be read: {error}.") from error
+        raise InputError(f"The request {printable(path)} can't be read: {printable(error)}.") from error
     if not isinstance(content, dict):
-        raise InputError(f"The request {path} is not a JSON object.")
+        raise InputError(f"The request {printable(path)} is not a JSON object.")
     return content
 
 
