@@ -38,7 +38,7 @@ FILE = "analysis.npz"
 FOLDER = FolderKind("LAScarSeg analysis", frozenset({FILE}), lambda path: () if zipfile.is_zipfile(path) else None)
 VERSION = 3
 """Of the format: worker and reader are the same installation, so another one is refused."""
-LARGEST_JSON_BYTES = 64 << 20
+LARGEST_JSON_BYTES = 32 << 20
 """The description holds the masks that were given, packed."""
 JSON_NAME = "json"
 """The member that holds everything but arrays, as UTF-8 bytes."""

@@ -1,10 +1,10 @@
 """How scans and masks lie on disk, by the names people use: LAScarQS, our results and phantoms, one folder or one file a case."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import InputError
+from ..support.json_text import parse_json
 from ..volumes.files import EXTENSIONS
 
 CAVITY, SCAR, MASK = "cavity", "scar", "mask"
@@ -20,6 +20,8 @@ LABEL_STEMS = {CAVITY: ("atriumSegImgMO", "cavity"), SCAR: ("scarSegImgM", "scar
 KNOWN_NAMES = {stem: structure for structure, stems in LABEL_STEMS.items() for stem in stems} | {"LA_predict": CAVITY, "scar_predict": SCAR}
 """What a file shows by its name without extension: `LABEL_STEMS`, and LAScarQS's submissions."""
 TRUTH, PROVENANCE = "truth.json", "provenance.json"
+LARGEST_JSON_BYTES = 32 << 20
+"""A result's provenance holds the masks that were given, packed."""
 LISTED = 5
 """Names in one message."""
 
@@ -98,7 +100,7 @@ def require_distinct(names: Iterable[str], place: Path, remedy: str) -> None:
 
 def _json(path: Path) -> dict:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_bytes(), LARGEST_JSON_BYTES)
     except (OSError, ValueError):
         # Not there, or somebody else's file of that name: it says nothing about a simulation.
         return {}

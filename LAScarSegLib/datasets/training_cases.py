@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from ..support.json_text import parse_json
 from ..volumes.files import SIMULATED, read_volume
 from ..volumes.volume import Volume
 from .layouts import (
@@ -129,7 +129,7 @@ def _manifest_case(path: Path, line: int, row: Mapping[str, str | None], needed:
 
 def _nnunet_cases(folder: Path, stage: str) -> list[TrainingCase]:
     try:
-        card = json.loads((folder / NNUNET_CARD).read_text(encoding="utf-8"))
+        card = parse_json((folder / NNUNET_CARD).read_bytes())
         ending, values = card["file_ending"], _nnunet_values(card, stage)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(

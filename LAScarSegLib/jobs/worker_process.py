@@ -228,7 +228,7 @@ class WorkerJob:
                 self._failed = content.get("exit_code") != InputError.exit_code
             else:
                 return JobEvent("progress", str(content["message"]), str(content["stage"]), float(content["fraction"]))
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             self._errors += line.decode("utf-8", "replace") + "\n"
         return None
 

@@ -14,7 +14,7 @@ from ..volumes.files import read_volume
 from ..volumes.volume import Volume
 from .writing import MARKER, SOURCES
 
-LARGEST_JSON_BYTES = 64 << 20
+LARGEST_JSON_BYTES = 32 << 20
 """provenance.json holds the masks that were given, packed: some hundred kB each."""
 
 

@@ -28,6 +28,8 @@ FILE_FORMATS = {"vtkMRMLModelNode": "vtp", "vtkMRMLColorTableNode": "ctbl"}
 """Where Slicer's default is larger (legacy .vtk) or younger (colours as .csv, unknown to Slicer before 5.10)."""
 
 
+LARGEST_SCENE_BYTES = 8 << 30
+"""A scan of 640×640×88 with its maps has half a GiB; what claims more than this would fill the disk."""
 MODULES_KINDS = (
     "vtkMRMLColorLegendDisplayNode", "vtkMRMLMarkupsPlaneNode", "vtkMRMLMarkupsPlaneDisplayNode", "vtkMRMLMarkupsPlaneJsonStorageNode",
 )  # fmt: skip
@@ -182,6 +184,8 @@ def read_mrb(scene: Any, path: str | Path) -> None:
         raise InputError(f"{path} is not a Slicer scene bundle (.mrb), or the file is damaged.")
     with tempfile.TemporaryDirectory(prefix="scene-", ignore_cleanup_errors=True) as temporary:
         with zipfile.ZipFile(path) as bundle:
+            if sum(entry.file_size for entry in bundle.infolist()) > LARGEST_SCENE_BYTES:
+                raise InputError(f"{path} would unpack to more than {LARGEST_SCENE_BYTES >> 30} GiB: that is no scene of one scan.")
             bundle.extractall(temporary)
         scene_files = sorted(Path(temporary).rglob("*.mrml"))
         if not scene_files:

@@ -1,6 +1,5 @@
 """A result that a scene holds, read back: its segments, what a person has corrected in them, and what it follows from."""
 
-import json
 from collections.abc import Container
 from typing import Any
 
@@ -8,11 +7,15 @@ from ..analysis.description import DAMAGE, Stored, on_described_grid, read_descr
 from ..analysis.legacy import LegacyResult
 from ..analysis.sources import CAVITY, MASKS, SCAR, Probability
 from ..errors import InputError
+from ..support.json_text import parse_json
 from ..volumes.volume import Geometry
 from .attributes import MEASUREMENTS, PROVENANCE, SETTINGS, SOURCES
 from .mrml import HARDENED_ROLE, find_result
 from .segmentation import KINDS, ROLE_NAME, segment_mask
 from .volumes import node_geometry, volume_from_node
+
+LARGEST_NOTE = 32 << 20
+"""Of a node's attribute: a result's sources hold the masks that were given, packed."""
 
 
 def analysed_volumes(scene: Any, volume: Any) -> tuple[Any, ...]:
@@ -59,11 +62,11 @@ def read_result(scene: Any, volume: Any, table: Any, segmentation: Any) -> Store
     probabilities = {name: found for name, found in probabilities.items() if found is not None}
     masks = {name: segment_mask(segmentation, kind.segment_id, scan.geometry) for name, kind in KINDS.items()}
     try:
-        provenance, described = json.loads(table.GetAttribute(PROVENANCE)), table.GetAttribute(SOURCES)
+        provenance, described = parse_json(table.GetAttribute(PROVENANCE), LARGEST_NOTE), table.GetAttribute(SOURCES)
         if described:
-            scan, settings, sources = read_description(json.loads(described), scan, probabilities)
+            scan, settings, sources = read_description(parse_json(described, LARGEST_NOTE), scan, probabilities)
         else:
-            measured = json.loads(table.GetAttribute(MEASUREMENTS))
+            measured = parse_json(table.GetAttribute(MEASUREMENTS), LARGEST_NOTE)
             scan = on_described_grid(scan, provenance["geometry"])
             settings, sources = LegacyResult(provenance, measured, masks, probabilities).sources()
         digests = {name: provenance["masks"][name] for name in MASKS}
@@ -107,7 +110,7 @@ def _edited(scene: Any, source: Any, kept: Container[tuple[str, str]]) -> dict[s
     if table is None or segmentation is None or not table.GetAttribute(PROVENANCE):
         return {}
     try:
-        provenance = json.loads(table.GetAttribute(PROVENANCE))
+        provenance = parse_json(table.GetAttribute(PROVENANCE), LARGEST_NOTE)
         # where the scan lay then: it may have been moved since, the segments with it or not
         grid = Geometry(**{key: tuple(values) for key, values in provenance["geometry"].items()})
         edited, measured = provenance.get("edited", ()), {name: provenance["masks"][name] for name in KINDS}

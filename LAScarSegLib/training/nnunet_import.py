@@ -4,7 +4,6 @@ Isensee et al., nnU-Net: a self-configuring method for deep learning-based biome
 """
 
 import io
-import json
 import pickle
 import re
 from collections.abc import Mapping
@@ -19,6 +18,8 @@ from ..models.card import Channel, ModelCard, NetworkSpec, Preprocessing
 from ..models.store import ModelStore
 from ..networks.plainconvunet import convert_state_dict, plan_from_nnunet
 from ..networks.weights import pack_tensors
+from ..support.json_text import parse_json
+from ..support.printable import printable
 from ..systems import find_system
 
 LARGEST_JSON_BYTES = 64 << 20
@@ -110,9 +111,9 @@ def _locate(source: BundleFiles, checkpoint: str) -> tuple[str, list[str]]:
 
 def _json(source: BundleFiles, name: str) -> dict[str, Any]:
     try:
-        data = json.loads(source.read(name, LARGEST_JSON_BYTES))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{source.path}: {name} is damaged ({error}).") from error
+        data = parse_json(source.read(name, LARGEST_JSON_BYTES), LARGEST_JSON_BYTES)
+    except ValueError as error:
+        raise InputError(f"{source.path}: {name} is damaged ({printable(error)}).") from error
     if not isinstance(data, dict):
         raise InputError(f"{source.path}: {name} is not a JSON object.")
     return data
