@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..anatomy.labels import Label
 from ..anatomy.masks import Mask, mask_on_grid
 from ..errors import InputError
 from ..intensity.protocols import USUAL_PROTOCOL, Protocol, Reading, find_protocol
@@ -72,7 +73,7 @@ class Given:
     file: File | None = None
 
     @classmethod
-    def of(cls, labels: Volume, grid: Geometry, name: str, label: int | None = None, file: File | None = None) -> Given:
+    def of(cls, labels: Volume, grid: Geometry, name: str, label: Label | Sequence[Label] | None = None, file: File | None = None) -> Given:
         """A label volume on any grid as a mask on `grid`; `InputError` as `mask_on_grid`."""
         array, flags = mask_on_grid(labels, grid, name, label)
         return cls(Mask.of(array), flags, file)

@@ -24,7 +24,7 @@ def run(
     image: Annotated[Path, typer.Argument(help="The scan: NRRD, NIfTI, MetaImage, or a folder with one DICOM series.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the result; must not exist.")],
     cavity: Annotated[
-        Optional[Path], typer.Option(help="Mask of the LA cavity, or a model that finds it.", show_default="the model that comes along")
+        Optional[Path], typer.Option(help="Mask of the LA cavity, a closed surface mesh of it, or a model that finds it.", show_default="the model that comes along")
     ] = None,
     wall: Annotated[Optional[Path], typer.Option(help="Mask of the wall; else it is 0–2.5 mm outside the cavity.")] = None,
     scar: Annotated[Optional[str], typer.Option(help=f"{RULES_HELP} on the wall's voxels, a scar mask file, or a model.", show_default="a protocol")] = None,
@@ -36,9 +36,9 @@ def run(
     label: Annotated[str, typer.Option(help="What the case is called in report, figures and scene.", show_default="none")] = "",
     native: NativeOption = False,
     staging: Annotated[str, typer.Option(help="Which Utah stages: utah (10/20/30 %) or utah2010 (5/20/35 %).")] = "utah",
-    cavity_label: Annotated[Optional[int], typer.Option(help="Which label of the cavity mask.")] = None,
-    wall_label: Annotated[Optional[int], typer.Option(help="Which label of the wall mask.")] = None,
-    scar_label: Annotated[Optional[int], typer.Option(help="Which label of the scar mask.")] = None,
+    cavity_label: Annotated[Optional[list[str]], typer.Option(help="Which label of the cavity mask: a number or a segment's name. Repeated: all of them together.", show_default="the only one")] = None,
+    wall_label: Annotated[Optional[list[str]], typer.Option(help="Which label of the wall mask: a number or a segment's name. Repeated: all of them together.", show_default="the only one")] = None,
+    scar_label: Annotated[Optional[list[str]], typer.Option(help="Which label of the scar mask: a number or a segment's name. Repeated: all of them together.", show_default="the only one")] = None,
     device: Annotated[str, typer.Option(help="What models compute on: auto, cpu, cuda, cuda:N or mps.")] = "auto",
     roi: Annotated[Optional[Path], typer.Option(help="Mask around the left atrium, for a model that can't find it.")] = None,
     whole_scan: Annotated[bool, typer.Option("--whole-scan", help="Models look at the whole scan, not at a region first.")] = False,
@@ -63,7 +63,7 @@ def run(
         request = Request(
             image=image, output=output, cavity=cavity, wall=wall, scar=None if isinstance(method, ByRule) else str(method),
             planes=tuple(planes or ()), force=force, settings=settings,
-            labels={name: label for name, label in labels.items() if label is not None},
+            labels={name: tuple(label) for name, label in labels.items() if label},
             device=device, region_first=not whole_scan, mirror=mirror, roi=roi, accept_terms=accept_terms,
         )  # fmt: skip
         # Before the bar, which would be drawn over the question.

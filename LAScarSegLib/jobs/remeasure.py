@@ -12,7 +12,7 @@ from ..intensity.rules import parse_threshold
 from ..output.reading import read_result
 from ..output.writing import check_output, write_results
 from ..support.progress import Progress
-from ..volumes.files import read_volume
+from .mask_files import read_mask_file
 from .request import choose_scar, read_plane_files
 
 
@@ -98,5 +98,5 @@ def _scar(stored: Stored, request: RemeasureRequest, output: Path | None) -> ByR
         return kept if request.dense is None else replace(kept, dense=parse_threshold(rule.rule, request.dense))
     method = choose_scar(request.scar, request.threshold, request.protocol, request.dense)
     if isinstance(method, Path):
-        return Given.of(read_volume(method), stored.volume.geometry, "scar", file=describe_file(method, output))
+        return Given.of(read_mask_file(method, "scar", (), stored.volume), stored.volume.geometry, "scar", file=describe_file(method, output))
     return method

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from ..analysis import Analysis, ByRule, ToRun, analyse
 from ..analysis.archive import check_analysis_folder, write_analysis_folder
 from ..analysis.provenance import describe_file
 from ..analysis.settings import Settings
+from ..anatomy.labels import Label, wanted_labels
 from ..anatomy.masks import mask_on_grid
 from ..errors import InputError
 from ..inference.options import InferenceOptions
@@ -27,7 +28,9 @@ from ..support.progress import Progress
 from ..surface.planes import CutPlane, read_planes
 from ..volumes.files import read_volume
 from ..volumes.volume import Box, Volume
+from .mask_files import read_mask_file, refuse_mesh_as_scan
 
+MASK_NAMES = {"roi": "region of interest"}
 MODELS_SHARE = 0.6
 """Where models end, when there are some: on a CPU they take most of the time."""
 READING_SHARE, ANALYSIS_SHARE = 0.1, 0.4
@@ -41,7 +44,7 @@ class Request:
 
     `cavity` is a mask file or a model's name (None: the model that comes with the project), `wall` a mask file, `scar` a mask
     file or the name of a rule or model (ARCHITECTURE, "Choosing methods"; None: the rule of `settings`); `labels` says by mask
-    name which label of a mask with several to take. `device` … `accept_terms` are for models: see `inference.options`; `roi` is
+    name which label of a mask with several to take, by value or segment's name, or which ones together. `device` … `accept_terms` are for models: see `inference.options`; `roi` is
     a mask of the region of interest, `accept_terms` accepts the terms they come with. `analysis`: the output folder gets the whole
     analysis (`analysis.archive`) for the program that asked, and none of a result's files.
     """
@@ -52,7 +55,7 @@ class Request:
     wall: Path | None = None
     scar: str | None = None
     planes: tuple[Path, ...] = ()
-    labels: dict[str, int] = field(default_factory=dict)
+    labels: dict[str, Label | Sequence[Label]] = field(default_factory=dict)
     settings: Settings = Settings()
     force: bool = False
     figures: bool = True
@@ -92,7 +95,10 @@ def _is_text_or_none(value: object) -> bool:
 
 
 def _is_labels(value: object) -> bool:
-    return isinstance(value, dict) and set(value) <= {"cavity", "wall", "scar"} and all(type(label) is int for label in value.values())
+    if not isinstance(value, dict) or not set(value) <= {"cavity", "wall", "scar"}:
+        return False
+    each = [label for labels in value.values() for label in (labels if isinstance(labels, list) else [labels])]
+    return all(type(label) is int or _is_text(label) for label in each)
 
 
 _JSON_TYPES: dict[str, tuple[Callable[[object], bool], str]] = {
@@ -104,7 +110,7 @@ _JSON_TYPES: dict[str, tuple[Callable[[object], bool], str]] = {
     "device": (_is_text, "a device's name"),
     "scar": (_is_text_or_none, "a path, the name of a rule or model, or null"),
     "planes": (lambda value: isinstance(value, list) and all(map(_is_text, value)), "a list of paths"),
-    "labels": (_is_labels, 'an object such as {"cavity": 2}'),
+    "labels": (_is_labels, 'an object such as {"cavity": 2} or {"cavity": ["Left atrium", 3]}'),
     "settings": (lambda value: isinstance(value, dict), "an object"),
     **{
         key: (lambda value: isinstance(value, bool), "true or false")
@@ -130,7 +136,7 @@ def run_request(request: Request, progress: Progress | None = None) -> Analysis:
     files = {"image": request.image, "wall": request.wall, "roi": request.roi, **chosen}
     files = {name: path for name, path in files.items() if isinstance(path, Path)}
     reading = READING_SHARE / 2 if bundles else READING_SHARE
-    volumes = _read_all(files, progress.part(0.0, reading))
+    volumes = _read_all(files, request.labels, progress.part(0.0, reading))
     options = InferenceOptions(request.device, request.region_first, _region_of_interest(volumes), request.mirror)
     sources = {name: ToRun(source, options) if isinstance(source, Bundle) else volumes.get(name) for name, source in chosen.items()}
     if chosen["scar"] is None:
@@ -139,7 +145,7 @@ def run_request(request: Request, progress: Progress | None = None) -> Analysis:
     end = start + (1.0 - start) * (ANALYSIS_SHARE - READING_SHARE) / (1.0 - READING_SHARE)
     analysis = analyse(
         volumes["image"], request.settings, cavity=sources["cavity"], wall=volumes.get("wall"), scar=sources["scar"],
-        planes=read_plane_files(request.planes), labels=request.labels, files={name: describe_file(path, request.output) for name, path in files.items()},
+        planes=read_plane_files(request.planes), files={name: describe_file(path, request.output) for name, path in files.items()},
         progress=progress.part(reading, end),
     )  # fmt: skip
     if request.analysis:
@@ -298,11 +304,15 @@ def _cavity_source(cavity: Path | None) -> Path | Bundle:
     return _find_model(str(cavity), f"The cavity '{cavity}' is not an existing file. {remedy}")
 
 
-def _read_all(files: dict[str, Path], progress: Progress) -> dict[str, Volume]:
-    volumes = {}
+def _read_all(files: dict[str, Path], labels: Mapping[str, Label | Sequence[Label]], progress: Progress) -> dict[str, Volume]:
+    """The scan, which comes first, and the masks, each with what is meant in its file."""
+    volumes: dict[str, Volume] = {}
     for step, (name, path) in enumerate(files.items()):
         progress.report("read", step / len(files), f"Reading {path.name}")
-        volumes[name] = read_volume(path)
         if name == "image":
+            refuse_mesh_as_scan(path)
+            volumes[name] = read_volume(path)
             check_is_scan(volumes[name], str(path))
+        else:
+            volumes[name] = read_mask_file(path, MASK_NAMES.get(name, name), wanted_labels(labels.get(name)), volumes["image"])
     return volumes

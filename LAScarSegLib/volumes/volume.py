@@ -16,8 +16,9 @@ import SimpleITK as sitk
 from ..errors import InputError
 from ..support.flags import QualityFlag
 
-SAME_GRID_TOLERANCE_MM = 1e-3
-"""Two grids are one when no corner differs by more than this (a thousandth of a millimetre, header rounding)."""
+SAME_GRID_VOXELS = 0.01
+"""Two grids are one when no corner differs by more than this share of the smallest spacing: origins in single precision and spacings of
+six digits differ by thousandths of a millimetre, and a mask drawn on voxels by nothing."""
 SHEAR_TOLERANCE = 1e-2
 """Cosine between two axes: up to this a grid counts as perpendicular (0.6°; 1 mm over 100 mm)."""
 HEADER_ROUNDING_MM = 0.01
@@ -96,11 +97,11 @@ class Geometry:
         return replace(self, size=box.shape[::-1], origin=tuple(origin))
 
     def same_grid(self, other: Geometry) -> bool:
-        """True when both have the same voxels at the same places (to `SAME_GRID_TOLERANCE_MM` at every corner)."""
+        """True when both have the same voxels at the same places (to `SAME_GRID_VOXELS` at every corner)."""
         if self.size != other.size:
             return False
         corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.size])).reshape(3, -1).T
-        return bool(np.abs(self.index_to_lps(corners) - other.index_to_lps(corners)).max() <= SAME_GRID_TOLERANCE_MM)
+        return bool(np.abs(self.index_to_lps(corners) - other.index_to_lps(corners)).max() <= SAME_GRID_VOXELS * min(*self.spacing, *other.spacing))
 
     def start_of(self, part: Geometry) -> tuple[int, int, int] | None:
         """The index (k, j, i) in this grid, which may lie outside it, of the first voxel of `part`; None when voxels don't coincide."""

@@ -149,7 +149,7 @@ MASKS: dict[str, tuple[Callable[[], str], str]] = {
         lambda: mask(MASK * np.where(np.arange(49) < 24, 3, 7)),
         "several labels, 3, 7. Say which is the cavity with --cavity-label",
     ),
-    "the scan itself": (lambda: "image.nrrd", "several labels"),
+    "the scan itself": (lambda: "image.nrrd", "image.nrrd is the scan itself, given as the cavity"),
     "probabilities": (lambda: save((MASK * np.linspace(0.1, 0.9, 49)).astype(np.float32), "mask.nrrd"), "probability map"),
     "a folder": (no_scan_folder, "no DICOM image"),
     "2-D": (lambda: write_itk(CAVITY.to_sitk()[:, :, 12], "mask.nrrd"), "2-D"),
@@ -317,7 +317,7 @@ ODD_MASKS: dict[str, tuple[Callable[[], str], set[str]]] = {
         ),
         {"cavity_resampled"},
     ),
-    "half outside the image": (lambda: mask(MASK, moved(22.0)), {"cavity_resampled", "cavity_touches_border"}),
+    "half outside the image": (lambda: mask(MASK[:-1], replace(moved(22.0), size=(49, 49, 24))), {"cavity_resampled", "cavity_touches_border"}),
 }
 
 

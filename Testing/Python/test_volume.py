@@ -94,7 +94,9 @@ def test_volume_of_a_voxel_and_extent():
 
 
 def test_grids_are_the_same_up_to_rounding_of_headers():
-    assert GRID.same_grid(replace(GRID, origin=(-17.0005, 23.0, 41.0)))
-    assert not GRID.same_grid(replace(GRID, origin=(-17.01, 23.0, 41.0)))
-    assert not GRID.same_grid(replace(GRID, spacing=(0.626, 0.7, 2.5)))
+    """A hundredth of the smallest spacing, 0.625 mm, at any corner."""
+    assert GRID.same_grid(replace(GRID, origin=(-17.006, 23.0, 41.0)))
+    assert not GRID.same_grid(replace(GRID, origin=(-17.007, 23.0, 41.0)))
+    assert GRID.same_grid(replace(GRID, spacing=(0.626, 0.7, 2.5)))
+    assert not GRID.same_grid(replace(GRID, spacing=(0.627, 0.7, 2.5)))
     assert not GRID.same_grid(replace(GRID, size=(7, 6, 4)))

@@ -1,0 +1,153 @@
+"""Which voxels of a label volume are meant: by value, by a segment's name, several together; and what is odd about the values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..errors import InputError
+from ..support.flags import QualityFlag
+from ..volumes.segmentations import SegmentedFile, Segment
+from ..volumes.volume import Volume
+
+Label = int | str
+"""A value of a label map, or the name of a segment."""
+EMPTY = "The {name} mask is empty: it has no voxel above 0. Give a mask that holds the {name}."
+MOST_ORGANS = 117
+"""Values of the largest label map of a body in use (TotalSegmentator, Wasserth et al., Radiology AI 2023); those of the heart have up to 8."""
+FEWEST_GREY_LEVELS = 16
+"""More different values than any label map of a heart (8, MM-WHS); the plainest of 80 scans of the 2018 challenge has 38."""
+LISTED = 8
+
+
+def label_option(name: str) -> str:
+    """How a person says which label of the mask `name` is meant; empty where there is no such option."""
+    return f"--{name}-label" if name in ("cavity", "wall", "scar") else ""
+
+
+def wanted_labels(label: Label | Sequence[Label] | None) -> tuple[Label, ...]:
+    """A label, several, or None, as a tuple without repeats."""
+    if label is None:
+        return ()
+    return tuple(dict.fromkeys([label] if isinstance(label, (int, str)) else label))
+
+
+def labelled_voxels(labels: Volume, name: str, wanted: Sequence[Label] = ()) -> tuple[np.ndarray, tuple[QualityFlag, ...]]:
+    """(k, j, i) bool: the voxels of any of the `wanted` values, else all above 0; and remarks.
+
+    Parameters
+    ----------
+    name
+        "cavity", "wall" or "scar", for the messages.
+
+    Raises
+    ------
+    InputError
+        no such value, several and none wanted, fractions (a probability map), grey levels (a scan), or empty (but for the scar).
+    """
+    values, wanted = positive_values(labels.array), _as_numbers(wanted, name)
+    if values.size == 0 and name != "scar":
+        raise InputError(EMPTY.format(name=name))
+    _check_is_label_map(values, name)
+    missing = [label for label in wanted if label not in values]
+    if missing:
+        raise InputError(_no_label(missing, values, name))
+    if not wanted and values.size > 1:
+        say = f"Say which is the {name} with {option}, repeated for several." if (option := label_option(name)) else f"Keep the {name} only."
+        raise InputError(f"The {name} mask has several labels, {listed_values(values)}. {say}")
+    flags = list(labels.flags)
+    if not wanted and values.size and values[0] != 1:
+        flags.append(QualityFlag(f"{name}_label_not_1", f"The {name} mask's value is {values[0]:g}, not 1; it was taken as the {name}."))
+    if len(wanted) > 1:
+        return np.isin(labels.array, wanted), tuple(flags)
+    # Compared with False, a bool array stays one: ten times as fast as with 0, and after every edit somebody waits for it.
+    return labels.array == wanted[0] if wanted else np.greater(labels.array, False), tuple(flags)
+
+
+def chosen_voxels(file: SegmentedFile, name: str, wanted: Sequence[Label] = (), option: str | None = None) -> Volume:
+    """What is meant in a label file, as a bool volume with the remarks on it; `wanted` are names of segments or values.
+
+    `option` is how a person chooses (None: as for a run; empty: not at all). Raises `InputError` as `labelled_voxels`, naming the segments.
+    """
+    if not file.segments:
+        (labels,) = file.layers
+        array, flags = labelled_voxels(labels, name, wanted)
+        return Volume(array, labels.geometry, flags)
+    option = label_option(name) if option is None else option
+    chosen = [segment for label in wanted for segment in _found(file, label, name)] if wanted else _only(file, name, option)
+    array = np.zeros(file.layers[0].array.shape, dtype=bool)
+    for segment in chosen:
+        array |= file.voxels(segment)
+    if not array.any() and name != "scar":
+        raise InputError(f"The segment {_named(chosen or file.segments)} is empty. Give a mask that holds the {name}.")
+    return Volume(array, file.layers[0].geometry, file.layers[0].flags)
+
+
+def _only(file: SegmentedFile, name: str, option: str) -> Sequence[Segment]:
+    filled = file.filled
+    if len(filled) <= 1:
+        return filled
+    say = f'Say which is the {name} with {option} "NAME"' if option else f"Save a file with the {name} only"
+    raise InputError(f"The {name} mask holds {len(filled)} segments, {_named(filled)}. {say}.")
+
+
+def _found(file: SegmentedFile, label: Label, name: str) -> tuple[Segment, ...]:
+    """The segment of that name, else the one of that value."""
+    text = str(label).strip().casefold()
+    found = [segment for segment in file.segments if segment.name.strip().casefold() == text]
+    found = found or [segment for segment in file.segments if str(segment.label) == text]
+    if not found:
+        raise InputError(f"The {name} mask has no segment '{label}'; it has {_named(file.segments)}.")
+    if len(found) > 1:
+        raise InputError(f"The {name} mask has {len(found)} segments that '{label}' stands for, {_named(found)}. Choose by a name that only one has.")
+    return tuple(found)
+
+
+def _named(segments: Sequence[Segment]) -> str:
+    return ", ".join(f"'{segment.name}' (label {segment.label})" for segment in segments)
+
+
+def _with(name: str) -> str:
+    return f", with {option} once for each" if (option := label_option(name)) else ""
+
+
+def _as_numbers(wanted: Sequence[Label], name: str) -> list[int]:
+    """Values from what a person typed; `InputError` for a name, which only a segmentation has."""
+    for label in wanted:
+        if isinstance(label, str) and not label.strip().lstrip("+-").isdigit():
+            raise InputError(f"The {name} mask names no segments, so '{label}' can't be found in it. Choose its labels by number{_with(name)}.")
+    return [int(label) for label in wanted]
+
+
+def _check_is_label_map(values: np.ndarray, name: str) -> None:
+    """`InputError` for what holds no labels: probabilities as fractions or as 0–255, or a scan."""
+    if values.size > 1 and not np.equal(np.mod(values, 1), 0).all():
+        raise InputError(
+            f"The {name} mask holds fractions such as {values[0]:.3g}, so it is a probability map. Cut it at a threshold (0.5) first."
+        )
+    if values.size > FEWEST_GREY_LEVELS and values[-1] > MOST_ORGANS:
+        middle = f"half of the largest value ({values[-1] / 2:g})"
+        raise InputError(
+            f"The {name} mask holds {values.size} different values up to {values[-1]:g}, which are grey levels, not labels: it is a scan, or a "
+            f"probability map scaled to {values[-1]:g}. Give a mask; cut a probability map at {middle} first."
+        )
+
+
+def _no_label(missing: Sequence[int], values: np.ndarray, name: str) -> str:
+    text = f"The {name} mask has no label {', '.join(map(str, missing))}; it has {listed_values(values)}."
+    if values.size != 1:
+        return text
+    odd = "" if float(values[0]).is_integer() else ", which is no whole number: it was scaled on the way"
+    return f"The {name} mask has no label {', '.join(map(str, missing))}: its only value above 0 is {values[0]:g}{odd}. Leave {label_option(name) or 'the label'} out."
+
+
+def positive_values(array: np.ndarray) -> np.ndarray:
+    """The different values above 0, ascending."""
+    if array.dtype == bool:
+        return np.ones(int(array.any()))
+    return np.unique(array[array > 0])
+
+
+def listed_values(values: np.ndarray, most: int = LISTED) -> str:
+    return ", ".join(f"{v:g}" for v in values[:most]) + (f" and {values.size - most} more" if values.size > most else "")
