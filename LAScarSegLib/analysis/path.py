@@ -9,7 +9,8 @@ import numpy as np
 from ..anatomy.anatomy import SDM_CLIP_MM, Anatomy
 from ..anatomy.distance import distance_to
 from ..anatomy.masks import Mask, check_cavity
-from ..anatomy.wall import measured_wall
+from ..anatomy.placement import check_placement
+from ..anatomy.wall import check_wall, measured_wall
 from ..intensity.curve import ThresholdCurve
 from ..measure import quality
 from ..measure.counting import measurements
@@ -121,6 +122,8 @@ def follow_path(volume: Volume, settings: Settings, sources: Sources, steps: Ste
     sources, progress = _run_networks(volume, sources, progress)
     sources = _without_undone_edits(sources, volume.geometry, settings)
     cavity_flags = steps(check_cavity, sources.cavity.mask, volume.geometry)
+    # Not after each stroke: what a person has drawn on, they have looked at.
+    cavity_flags += steps(check_placement, volume.array, volume.geometry, sources.cavity.mask) if isinstance(sources.cavity, Given) else ()
     source_flags = tuple(flag for name in MASKS for flag in sources[name].flags)
     require_no_stop((*scan_flags, *source_flags, *cavity_flags), settings.despite)
     box = _box(sources, settings, volume.geometry)
@@ -307,6 +310,7 @@ def _body_flags(
     area = sample.vertex_area_mm2.sum()
     excluded = 1.0 - float(sample.vertex_area_mm2[sample.is_wall].sum() / area)
     return (
+        *check_wall(anatomy.wall, anatomy.outside_mm, body.geometry.voxel_volume_ml),
         *check_grey_levels(body.array, sample, needs_true_zero),
         *quality.check_intensities(sample.blood, sample.wall_intensity),
         *quality.check_lge_like(body.array, anatomy.outside_mm, sample.blood),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
+from ..support.flags import QualityFlag
 from ..volumes.volume import HEADER_ROUNDING_MM
 
 WALL_OUTSIDE_MM = 2.5
@@ -13,6 +14,12 @@ TWO_STAGE_RADIUS_MM = 2.0
 """Radius of two_stage_sdm's dilation and erosion (Kundu & Linte 2026, eq 3)."""
 PROGRESSIVE_INSIDE_MM, PROGRESSIVE_OUTSIDE_MM = 3.0, 2.5
 """Reach of progressive's wall (Zhang J. et al. 2026, eq 6)."""
+FAR_MM = 10.0
+"""Nothing this far from the blood is this atrium's wall: it is 0.5–7 mm thick (Beinart et al., JACC 2011: 1.9 ± 0.9 mm, up to 7 mm by CT)."""
+MAX_FAR_PCT, MAX_FAR_ML = 1.0, 0.2
+"""Both walls at hand (CARMA's) have none so far away; specks are no other chamber's wall."""
+MAX_MEDIAN_MM = 3.5
+"""Half of a wall lies within half its thickness of the cavity: this is a wall 7 mm thick all around. CARMA's two have 1.4 mm."""
 UNCERTAINTY_MM = 3.0
 """Half-width of the boundary uncertainty band (Kundu & Linte 2026, eq 7: 0.25 of the map clipped at 12 mm)."""
 
@@ -24,6 +31,33 @@ def measured_wall(outside_distance_mm: np.ndarray, thickness_mm: float) -> np.nd
     """
     # Slices are often exactly one thickness apart (2.5 mm): without the tolerance, rounding decides on the whole roof and floor.
     return (outside_distance_mm > 0) & (outside_distance_mm <= thickness_mm + HEADER_ROUNDING_MM)
+
+
+def check_wall(wall: np.ndarray, outside_distance_mm: np.ndarray, voxel_volume_ml: float) -> tuple[QualityFlag, ...]:
+    """Flag a wall that lies far from the cavity, as that of another chamber does, or is thicker than any.
+
+    `wall` (k, j, i) bool, `outside_distance_mm` to the nearest cavity voxel in mm, known at least up to `FAR_MM`.
+    """
+    distances = outside_distance_mm[wall]
+    volume_ml, flags = distances.size * voxel_volume_ml, []
+    if not distances.size:
+        return ()
+    is_far = distances > FAR_MM
+    far_ml = np.count_nonzero(is_far) * voxel_volume_ml
+    if far_ml > max(MAX_FAR_ML, MAX_FAR_PCT / 100 * volume_ml):
+        message = (
+            f"{far_ml:.1f} of {volume_ml:.1f} mL of the wall mask lie more than {FAR_MM:g} mm from the cavity: it holds the wall of another chamber "
+            "(both atria?), or the cavity lacks a part. Wall and scar volumes count them; give the wall of the left atrium only."
+        )
+        flags.append(QualityFlag("wall_far_from_cavity", message))
+    middle = float(np.median(distances[~is_far])) if not is_far.all() else 0.0
+    if middle > MAX_MEDIAN_MM:
+        message = (
+            f"Half of the wall mask ({volume_ml:.0f} mL) lies more than {middle:.1f} mm from the cavity, so the wall is about {2 * middle:.0f} mm thick; "
+            "atrial walls have 1–7 mm. Is it a region around the atrium, or is the cavity too small?"
+        )
+        flags.append(QualityFlag("wall_too_thick", message))
+    return tuple(flags)
 
 
 def wall_between(sdm_cavity_mm: np.ndarray, outside_mm: float, inside_mm: float) -> np.ndarray:

@@ -1,5 +1,6 @@
 """A result folder read back: its masks, which a person may have corrected, and what it follows from."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,15 +8,22 @@ from ..analysis.description import DAMAGE, Stored, on_described_grid, read_descr
 from ..analysis.legacy import LegacyResult
 from ..analysis.provenance import NODE, describe_file, name_only
 from ..analysis.sources import CAVITY, MASKS, SCAR, Given, Probability
+from ..anatomy.labels import chosen_voxels
 from ..errors import InputError
+from ..support.flags import QualityFlag
 from ..support.json_text import parse_json
 from ..support.printable import printable
-from ..volumes.files import read_volume
-from ..volumes.volume import Volume
+from ..volumes.files import EXTENSIONS, read_volume
+from ..volumes.segmentations import read_labels
+from ..volumes.volume import Geometry, Volume
 from .writing import MARKER, SOURCES
 
 LARGEST_JSON_BYTES = 32 << 20
 """provenance.json holds the masks that were given, packed: some hundred kB each."""
+WRITTEN = ".nii.gz"
+"""The extension of every mask of a result."""
+CORRECTED = (".seg.nrrd", *(extension for extension in EXTENSIONS if extension != WRITTEN))
+"""Where else a program may have saved a correction; Slicer proposes the first."""
 
 
 def read_result(folder: str | Path, image: Path | None = None) -> Stored:
@@ -38,16 +46,15 @@ def read_result(folder: str | Path, image: Path | None = None) -> Stored:
         provenance, measured = _json(folder / MARKER), _json(folder / "measurements.json")
         made_from = provenance["inputs"]["image"]
         scan_path, sha256 = _where_it_was(folder, str(made_from["path"])), str(made_from["sha256"])
-        description = provenance.get(SOURCES)
+        description, digests = provenance.get(SOURCES), {name: str(provenance["masks"][name]) for name in MASKS}
     except OSError as error:
         name = Path(error.filename).name
         raise InputError(f"The result {folder} is damaged: {name} can't be read ({error.strerror}). Run the analysis again.") from error
     except DAMAGE as error:
         raise _damaged(folder, error) from error
-    masks = {name: read_volume(folder / f"{name}.nii.gz") for name in MASKS}
     scan = _read_same_scan(image or scan_path, sha256)
     probabilities = {name: _probability(folder / f"{name}_probability.nii.gz", scan) for name in (CAVITY, SCAR)}
-    held = {name: Given.of(mask, scan.geometry, name) for name, mask in masks.items()}
+    held = {name: _mask_now(folder, name, scan.geometry, digests[name]) for name in MASKS}
     now, remarks = ({name: getattr(given, part) for name, given in held.items()} for part in ("mask", "flags"))
     probabilities = {name: found for name, found in probabilities.items() if found is not None}
     try:
@@ -56,10 +63,41 @@ def read_result(folder: str | Path, image: Path | None = None) -> Stored:
             settings, sources = LegacyResult(provenance, measured, now, probabilities).sources()
         else:
             scan, settings, sources = read_description(description, scan, probabilities)
-        digests = {name: provenance["masks"][name] for name in MASKS}
     except DAMAGE as error:
         raise _damaged(folder, error) from error
     return Stored(scan, settings, sources, now, digests, provenance, remarks)
+
+
+def _mask_now(folder: Path, name: str, grid: Geometry, digest: str) -> Given:
+    """A mask of the result as its file holds it now, or a correction that was saved beside it under another extension.
+
+    `digest` is that of the mask that was measured. Raises `InputError` when nobody can say which file is meant.
+    """
+    written = folder / f"{name}{WRITTEN}"
+    beside = [path for extension in CORRECTED if (path := folder / f"{name}{extension}").is_file()]
+    found = {path: _given(path, name, grid) for path in ([written] if written.is_file() or not beside else []) + beside}
+    changed = {path: given for path, given in found.items() if given.mask.digest != digest}
+    if not changed:
+        return next(iter(found.values()))
+    first = next(iter(changed))
+    if len({given.mask.digest for given in changed.values()}) > 1 or _is_old(first, written):
+        names = " and ".join(path.name for path in (changed if len(changed) > 1 else (written, first)))
+        raise InputError(
+            f"{folder} holds {names}, and they differ: which one is the corrected {name}? Remove the other, or rename it, and measure again."
+        )
+    if first == written:
+        return changed[first]
+    message = f"{first.name} differs from the {name} that was measured before, so it was taken as the corrected {name}."
+    return replace(changed[first], flags=(*changed[first].flags, QualityFlag(f"{name}_corrected_file", message)))
+
+
+def _is_old(path: Path, written: Path) -> bool:
+    """Whether a file beside what was written is older than it: then it is no correction of that."""
+    return path != written and written.is_file() and path.stat().st_mtime < written.stat().st_mtime
+
+
+def _given(path: Path, name: str, grid: Geometry) -> Given:
+    return Given.of(chosen_voxels(read_labels(path), name, option=""), grid, name)
 
 
 def _json(path: Path) -> Any:
