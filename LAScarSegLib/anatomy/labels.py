@@ -74,33 +74,36 @@ def chosen_voxels(file: SegmentedFile, name: str, wanted: Sequence[Label] = (), 
         (labels,) = file.layers
         array, flags = labelled_voxels(labels, name, wanted)
         return Volume(array, labels.geometry, flags)
-    option = label_option(name) if option is None else option
-    chosen = [segment for label in wanted for segment in _found(file, label, name)] if wanted else _only(file, name, option)
-    array = np.zeros(file.layers[0].array.shape, dtype=bool)
-    for segment in chosen:
-        array |= file.voxels(segment)
-    if not array.any() and name != "scar":
+    chosen = chosen_segments(file, f"The {name} mask", f"is the {name}", wanted, label_option(name) if option is None else option)
+    volume = file.together(chosen)
+    if not volume.array.any() and name != "scar":
         raise InputError(f"The segment {_named(chosen or file.segments)} is empty. Give a mask that holds the {name}.")
-    return Volume(array, file.layers[0].geometry, file.layers[0].flags)
+    return volume
 
 
-def _only(file: SegmentedFile, name: str, option: str) -> Sequence[Segment]:
+def chosen_segments(file: SegmentedFile, mask: str, meant: str, wanted: Sequence[Label], option: str) -> Sequence[Segment]:
+    """The segments that are `wanted`, by name or value, else the only one; `InputError` names those there are.
+
+    `mask` and `meant` are words: "The cavity mask", "is the cavity"; `option` as for `chosen_voxels`.
+    """
+    if wanted:
+        return [segment for label in wanted for segment in _found(file, label, mask)]
     filled = file.filled
     if len(filled) <= 1:
         return filled
-    say = f'Say which is the {name} with {option} "NAME"' if option else f"Save a file with the {name} only"
-    raise InputError(f"The {name} mask holds {len(filled)} segments, {_named(filled)}. {say}.")
+    say = f"Say which {meant} with {option}" if option else "Save a file with that one only"
+    raise InputError(f"{mask} holds {len(filled)} segments, {_named(filled)}. {say}.")
 
 
-def _found(file: SegmentedFile, label: Label, name: str) -> tuple[Segment, ...]:
+def _found(file: SegmentedFile, label: Label, mask: str) -> tuple[Segment, ...]:
     """The segment of that name, else the one of that value."""
     text = str(label).strip().casefold()
     found = [segment for segment in file.segments if segment.name.strip().casefold() == text]
     found = found or [segment for segment in file.segments if str(segment.label) == text]
     if not found:
-        raise InputError(f"The {name} mask has no segment '{label}'; it has {_named(file.segments)}.")
+        raise InputError(f"{mask} has no segment '{label}'; it has {_named(file.segments)}.")
     if len(found) > 1:
-        raise InputError(f"The {name} mask has {len(found)} segments that '{label}' stands for, {_named(found)}. Choose by a name that only one has.")
+        raise InputError(f"{mask} has {len(found)} segments that '{label}' stands for, {_named(found)}. Choose by a name that only one has.")
     return tuple(found)
 
 

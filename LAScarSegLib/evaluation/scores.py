@@ -1,11 +1,13 @@
 """One comparison from files to numbers."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
+from ..anatomy.labels import chosen_segments, wanted_labels
 from ..anatomy.overlap import dice
 from ..datasets.layouts import SCAR
 from ..datasets.pairs import Pair
@@ -13,7 +15,7 @@ from ..errors import InputError
 from ..measure.quality import MAX_FIELD_OF_VIEW_MM
 from ..support.checks import require_number
 from ..support.progress import Progress
-from ..volumes.files import read_volume
+from ..volumes.segmentations import read_labels
 from ..volumes.volume import Box, Geometry, Volume
 from .metrics import DEFAULT_TOLERANCE_MM, SCAR_METRICS
 from .scar_agreement import anatomy_errors, challenge_agreement, mesh_agreement
@@ -71,19 +73,42 @@ def score_pair(pair: Pair, tolerance_mm: float, label: int | None) -> CaseScore:
     masks = {"prediction": read_mask(pair.prediction, label), "reference": reference}
     if pair.structure == SCAR and pair.cavity is not None:
         masks["cavity"] = read_mask(pair.cavity)
-    for name, mask in masks.items():
-        if not mask.geometry.same_grid(reference.geometry):
-            raise InputError(
-                f"Case {pair.case}: the {name} ({_grid(mask.geometry)}) is on another grid than the reference "
-                f"({_grid(reference.geometry)}). Scores of resampled masks would measure the resampling: bring it to that grid first."
-            )
-    values, notes = score_masks(**{name: mask.array for name, mask in masks.items()}, geometry=reference.geometry, tolerance_mm=tolerance_mm)
+    masks, geometry = _on_one_grid(masks, pair.case)
+    values, notes = score_masks(**masks, geometry=geometry, tolerance_mm=tolerance_mm)
     if pair.structure == SCAR and pair.cavity is None:
         notes += ("There is no reference cavity, so the metrics on the surface are missing. Give it with --cavity.",)
     header = [flag.message for flag in reference.flags]
     if max(reference.geometry.extent_mm) > MAX_FIELD_OF_VIEW_MM:
         header.append(f"The header claims {_grid(reference.geometry)}, wider than any heart scan: every distance in mm is wrong.")
     return CaseScore(pair.case, pair.structure, pair.simulated, values, (*header, *notes))
+
+
+def _on_one_grid(masks: Mapping[str, Volume], case: str) -> tuple[dict[str, np.ndarray], Geometry]:
+    """Masks whose voxels coincide, as bool arrays on the smallest grid that holds them all: some may have been cropped.
+
+    Headers that differ by rounding (`Geometry.same_grid`) are the reference's.
+
+    Raises
+    ------
+    InputError
+        voxels that don't coincide with the reference's.
+    """
+    grid, boxes = masks["reference"].geometry, {}
+    for name, mask in masks.items():
+        if (start := grid.start_of(mask.geometry)) is None:
+            size = mask.geometry.size == grid.size
+            raise InputError(
+                f"Case {case}: the {name} ({_grid(mask.geometry)}) is on another grid than the reference ({_grid(grid)}). "
+                + ("Both have as many voxels: where they are of one scan, copy the reference's header to it (SimpleITK: mask.CopyInformation(reference)). " if size else "")
+                + "Scores of resampled masks would measure the resampling: bring it to that grid first."
+            )
+        boxes[name] = Box(start, tuple(a + n for a, n in zip(start, mask.array.shape)))
+    whole = functools.reduce(Box.around_both, boxes.values())
+    if any(box != whole for box in boxes.values()):
+        # Cropped masks end where they end; what is scored around them doesn't.
+        margins = [int(np.ceil(CROP_MARGIN_MM / spacing)) for spacing in grid.spacing_kji]
+        whole = Box(tuple(a - m for a, m in zip(whole.start, margins)), tuple(b + m for b, m in zip(whole.stop, margins)))
+    return {name: boxes[name].of_values(mask.array, whole) for name, mask in masks.items()}, grid.crop(whole)
 
 
 def score_masks(
@@ -114,7 +139,11 @@ def read_mask(path: Path, label: int | None = None) -> Volume:
 
     Raises `InputError`: unreadable; fractions (a probability map); several labels and none chosen.
     """
-    volume = read_volume(path)
+    file = read_labels(path)
+    # Of a segmentation, too, a label that is not there is an empty mask.
+    if file.segments and (label is None or any(segment.label == label for segment in file.segments)):
+        return file.together(chosen_segments(file, str(path), "to compare", wanted_labels(label), "--label"))
+    volume = file.layers[0]
     if label is not None:
         return Volume(volume.array == label, volume.geometry, volume.flags)
     mask = volume.array > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +50,13 @@ class SegmentedFile:
     def voxels(self, segment: Segment) -> np.ndarray:
         """(k, j, i) bool: the segment's voxels; they may overlap another's."""
         return self.layers[segment.layer].array == segment.label
+
+    def together(self, segments: Sequence[Segment]) -> Volume:
+        """The voxels of any of the segments, as a bool volume with the file's remarks."""
+        array = np.zeros(self.layers[0].array.shape, dtype=bool)
+        for segment in segments:
+            array |= self.voxels(segment)
+        return Volume(array, self.layers[0].geometry, self.layers[0].flags)
 
 
 def read_labels(path: str | Path) -> SegmentedFile:
