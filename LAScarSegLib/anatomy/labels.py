@@ -74,7 +74,7 @@ def chosen_voxels(file: SegmentedFile, name: str, wanted: Sequence[Label] = (), 
         (labels,) = file.layers
         array, flags = labelled_voxels(labels, name, wanted)
         return Volume(array, labels.geometry, flags)
-    chosen = chosen_segments(file, f"The {name} mask", f"is the {name}", wanted, label_option(name) if option is None else option)
+    chosen = chosen_segments(file, f"The {name} mask", f"is the {name}", wanted, _by_name(name) if option is None else option)
     volume = file.together(chosen)
     if not volume.array.any() and name != "scar":
         raise InputError(f"The segment {_named(chosen or file.segments)} is empty. Give a mask that holds the {name}.")
@@ -109,6 +109,10 @@ def _found(file: SegmentedFile, label: Label, mask: str) -> tuple[Segment, ...]:
 
 def _named(segments: Sequence[Segment]) -> str:
     return ", ".join(f"'{segment.name}' (label {segment.label})" for segment in segments)
+
+
+def _by_name(name: str) -> str:
+    return f'{option} "NAME", repeated for several together' if (option := label_option(name)) else ""
 
 
 def _with(name: str) -> str:

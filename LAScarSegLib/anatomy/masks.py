@@ -23,6 +23,7 @@ FULL_SHARE = 0.9
 """A cavity that fills more of the image than this is an inverted or foreign label."""
 AXES = ("slice", "row", "column")
 """The array's axes (k, j, i), as people call them."""
+ORDINALS = {2: "second", 3: "third", 4: "fourth"}
 LEAST_GAPS = 2
 """One gap is an oversight; so many are a way of drawing."""
 LEAST_OVERLAP = 0.5
@@ -116,8 +117,7 @@ def _on_grid(mask: Volume, grid: Geometry, name: str) -> tuple[np.ndarray, tuple
     if turned.geometry.same_grid(grid):
         return turned.array, ()
     if mask.geometry.size == grid.size:
-        lost = _header_differs(mask.geometry, grid, name)
-        flags = (QualityFlag("mask_header_differs", f"{lost} If its header is right, go on with --despite mask_header_differs."),)
+        flags = (QualityFlag("mask_header_differs", _header_differs(mask.geometry, grid, name)),)
     start = grid.start_of(turned.geometry)
     array = mask.resample(grid, labels=True).array > 0 if start is None else Mask.of(turned.array, start, grid.shape).whole()
     # An empty scar is a finding; on the image or not, it is nowhere.
@@ -215,7 +215,7 @@ def _check_slices(cavity: Mask) -> list[QualityFlag]:
             empty, drawn = sum(b - a for a, b in gaps), cavity.inside.shape[axis]
             listed = ", ".join(numbers[:LISTED]) + (" …" if len(numbers) > LISTED else "")
             message = (
-                f"{_how_often(gaps)} {what} inside the cavity is empty ({empty} of {drawn}: {listed}): it was drawn on some {what}s only, and "
+                f"{_how_often(gaps, what)} ({empty} of {drawn}: {listed}): it was drawn on some {what}s only, and "
                 "was not filled between them. Fill between slices (in Slicer's Segment Editor the effect of this name), and measure again."
             )
             return [QualityFlag("cavity_slices_empty", message)]
@@ -243,13 +243,15 @@ def _overlap(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.count_nonzero(one & other) / min(np.count_nonzero(one), np.count_nonzero(other)))
 
 
-def _how_often(gaps: Sequence[tuple[int, int]]) -> str:
-    """"Every second", where that is so."""
+def _how_often(gaps: Sequence[tuple[int, int]], what: str) -> str:
+    """"Every second slice inside the cavity is empty", where that is so."""
     steps, lengths = {b[0] - a[0] for a, b in zip(gaps, gaps[1:])}, {b - a for a, b in gaps}
-    regular = len(steps) == 1 and lengths == {1}
-    names = {2: "second", 3: "third", 4: "fourth"}
-    step = min(steps)
-    return f"Every {names.get(step, f'{step}th')}" if regular else "More than one"
+    if len(steps) > 1 or len(lengths) > 1:
+        return f"Some {what}s inside the cavity are empty"
+    (step,), (length,) = steps, lengths
+    if length > 1:
+        return f"Of every {step} {what}s inside the cavity {length} are empty"
+    return f"Every {ORDINALS.get(step, f'{step}th')} {what} inside the cavity is empty"
 
 
 def _enclosed_voxels(mask: np.ndarray) -> int:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ..anatomy.labels import chosen_segments, wanted_labels
+from ..anatomy.labels import chosen_segments, positive_values, wanted_labels
 from ..anatomy.overlap import dice
 from ..datasets.layouts import SCAR
 from ..datasets.pairs import Pair
 from ..errors import InputError
 from ..measure.quality import MAX_FIELD_OF_VIEW_MM
 from ..support.checks import require_number
+from ..support.flags import QualityFlag
 from ..support.progress import Progress
 from ..volumes.segmentations import read_labels
 from ..volumes.volume import Box, Geometry, Volume
@@ -25,6 +26,7 @@ MAX_TOLERANCE_MM = 50.0
 CROP_MARGIN_MM = 12.0
 """Kept around the masks: more than any band or ray reaches (10 mm), so that the box changes no number."""
 LISTED_LABELS = 8
+OTHER_LABEL = "cavity_label_not_1"
 
 
 @dataclass(frozen=True)
@@ -69,15 +71,17 @@ def score_pairs(
 
 def score_pair(pair: Pair, tolerance_mm: float, label: int | None) -> CaseScore:
     """The scores of one pair of files (see `score_pairs`)."""
-    reference = read_mask(pair.reference, label)
-    masks = {"prediction": read_mask(pair.prediction, label), "reference": reference}
+    # A scar may be empty, a cavity is not.
+    read = functools.partial(read_mask, label=label, is_there=pair.structure != SCAR)
+    reference, prediction = read(pair.reference), read(pair.prediction)
+    masks = {"prediction": prediction, "reference": reference}
     if pair.structure == SCAR and pair.cavity is not None:
         masks["cavity"] = read_mask(pair.cavity)
     masks, geometry = _on_one_grid(masks, pair.case)
     values, notes = score_masks(**masks, geometry=geometry, tolerance_mm=tolerance_mm)
     if pair.structure == SCAR and pair.cavity is None:
         notes += ("There is no reference cavity, so the metrics on the surface are missing. Give it with --cavity.",)
-    header = [flag.message for flag in reference.flags]
+    header = [flag.message for flag in reference.flags + tuple(flag for flag in prediction.flags if flag.code == OTHER_LABEL)]
     if max(reference.geometry.extent_mm) > MAX_FIELD_OF_VIEW_MM:
         header.append(f"The header claims {_grid(reference.geometry)}, wider than any heart scan: every distance in mm is wrong.")
     return CaseScore(pair.case, pair.structure, pair.simulated, values, (*header, *notes))
@@ -134,18 +138,24 @@ def score_masks(
     return {key: None if value is None or np.isnan(value) else float(value) for key, value in values.items()}, notes
 
 
-def read_mask(path: Path, label: int | None = None) -> Volume:
+def read_mask(path: Path, label: int | None = None, is_there: bool = False) -> Volume:
     """A file's mask as a bool volume: the voxels of `label`, else those above 0. It may be empty.
+
+    `is_there`: what is looked for can't be absent, so a file without the label that holds one other value only is a mask of it.
 
     Raises `InputError`: unreadable; fractions (a probability map); several labels and none chosen.
     """
     file = read_labels(path)
     # Of a segmentation, too, a label that is not there is an empty mask.
     if file.segments and (label is None or any(segment.label == label for segment in file.segments)):
-        return file.together(chosen_segments(file, str(path), "to compare", wanted_labels(label), "--label"))
+        return file.together(chosen_segments(file, str(path), "to compare", wanted_labels(label), "--label NUMBER"))
     volume = file.layers[0]
     if label is not None:
-        return Volume(volume.array == label, volume.geometry, volume.flags)
+        found = volume.array == label
+        if is_there and not found.any() and (values := positive_values(volume.array)).size == 1:
+            message = f"{path.name} has no label {label}, only the value {values[0]:g}, which was taken."
+            return Volume(volume.array > 0, volume.geometry, (*volume.flags, QualityFlag(OTHER_LABEL, message)))
+        return Volume(found, volume.geometry, volume.flags)
     mask = volume.array > 0
     values = np.unique(volume.array[mask])
     if not np.equal(np.mod(values, 1), 0).all():

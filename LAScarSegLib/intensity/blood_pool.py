@@ -49,7 +49,7 @@ def measure_blood_pool(intensities: np.ndarray, cavity_depth_mm: np.ndarray, ero
     if values.size == 0:
         raise InputError(
             f"No cavity voxel is deeper than {erosion_mm:g} mm (the deepest is {cavity_depth_mm.max():.1f} mm), so there is "
-            "no blood pool to compare with. Check the cavity mask, or give a smaller blood-pool erosion."
+            "no blood pool to compare with. Give the filled blood pool of the atrium; a wall, a shell or single slices are none."
         )
     mean = float(values.mean(dtype=np.float64))
     if mean <= 0:
