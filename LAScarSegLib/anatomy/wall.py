@@ -39,25 +39,24 @@ def check_wall(wall: np.ndarray, outside_distance_mm: np.ndarray, voxel_volume_m
     `wall` (k, j, i) bool, `outside_distance_mm` to the nearest cavity voxel in mm, known at least up to `FAR_MM`.
     """
     distances = outside_distance_mm[wall]
-    volume_ml, flags = distances.size * voxel_volume_ml, []
     if not distances.size:
         return ()
-    is_far = distances > FAR_MM
-    far_ml = np.count_nonzero(is_far) * voxel_volume_ml
-    if far_ml > max(MAX_FAR_ML, MAX_FAR_PCT / 100 * volume_ml):
-        message = (
-            f"{far_ml:.1f} of {volume_ml:.1f} mL of the wall mask lie more than {FAR_MM:g} mm from the cavity: it holds the wall of another chamber "
-            "(both atria?), or the cavity lacks a part. Wall and scar volumes count them; give the wall of the left atrium only."
-        )
-        flags.append(QualityFlag("wall_far_from_cavity", message))
-    middle = float(np.median(distances[~is_far])) if not is_far.all() else 0.0
+    volume_ml, is_far = distances.size * voxel_volume_ml, distances > FAR_MM
+    middle = 0.0 if is_far.all() else float(np.median(distances[~is_far]))
     if middle > MAX_MEDIAN_MM:
         message = (
             f"Half of the wall mask ({volume_ml:.0f} mL) lies more than {middle:.1f} mm from the cavity, so the wall is about {2 * middle:.0f} mm thick; "
             "atrial walls have 1–7 mm. Is it a region around the atrium, or is the cavity too small?"
         )
-        flags.append(QualityFlag("wall_too_thick", message))
-    return tuple(flags)
+        return (QualityFlag("wall_too_thick", message),)
+    far_ml = np.count_nonzero(is_far) * voxel_volume_ml
+    if far_ml <= max(MAX_FAR_ML, MAX_FAR_PCT / 100 * volume_ml):
+        return ()
+    message = (
+        f"{far_ml:.1f} of {volume_ml:.1f} mL of the wall mask lie more than {FAR_MM:g} mm from the cavity: it holds the wall of another chamber "
+        "(both atria?), or the cavity lacks a part. Wall and scar volumes count them; give the wall of the left atrium only."
+    )
+    return (QualityFlag("wall_far_from_cavity", message),)
 
 
 def wall_between(sdm_cavity_mm: np.ndarray, outside_mm: float, inside_mm: float) -> np.ndarray:

@@ -99,11 +99,12 @@ def _on_one_grid(masks: Mapping[str, Volume], case: str) -> tuple[dict[str, np.n
     """
     grid, boxes = masks["reference"].geometry, {}
     for name, mask in masks.items():
-        if (start := grid.start_of(mask.geometry)) is None:
-            size = mask.geometry.size == grid.size
+        start, is_size_equal = grid.start_of(mask.geometry), mask.geometry.size == grid.size
+        # As many voxels under another header were not cropped: the header was lost.
+        if start is None or (is_size_equal and any(start)):
             raise InputError(
                 f"Case {case}: the {name} ({_grid(mask.geometry)}) is on another grid than the reference ({_grid(grid)}). "
-                + ("Both have as many voxels: where they are of one scan, copy the reference's header to it (SimpleITK: mask.CopyInformation(reference)). " if size else "")
+                + ("Both have as many voxels: where they are of one scan, copy the reference's header to it (SimpleITK: mask.CopyInformation(reference)). " if is_size_equal else "")
                 + "Scores of resampled masks would measure the resampling: bring it to that grid first."
             )
         boxes[name] = Box(start, tuple(a + n for a, n in zip(start, mask.array.shape)))

@@ -20,8 +20,10 @@ SEGMENT_KEY = re.compile(r"Segment(\d+)_(Name|LabelValue|Layer|ID)")
 """Slicer's keys in the header of a `.seg.nrrd` (vtkMRMLSegmentationStorageNode)."""
 DICOM_MAGIC_END = 132
 """A DICOM file begins with 128 bytes and `DICM` (PS3.10)."""
-SEG_CLASS = b"1.2.840.10008.5.1.4.1.1.66.4"
-"""Segmentation Storage (PS3.4)."""
+SEG_CLASS = re.compile(rb"(\x02\x00\x02\x00|\x08\x00\x16\x00)UI\x1c\x001\.2\.840\.10008\.5\.1\.4\.1\.1\.66\.4", re.DOTALL)
+"""Segmentation Storage (PS3.4) as the file's class: tags (0002,0002) and (0008,0016)."""
+HEAD_BYTES = 4096
+"""Both stand at the file's beginning."""
 SEGMENT_LABEL = re.compile(rb"\x62\x00\x05\x00LO(..)", re.DOTALL)
 """Tag (0062,0005) Segment Label in explicit little endian, the usual way to write it; its length follows."""
 
@@ -125,7 +127,7 @@ def _refuse_dicom_segmentation(path: Path) -> None:
     if len(files) != 1 or not _is_dicom(files[0]):
         return
     content = files[0].read_bytes()
-    if SEG_CLASS + b"\0" not in content[:4096]:
+    if not SEG_CLASS.search(content[:HEAD_BYTES]):
         return
     lengths = [(match.end(), int.from_bytes(match[1], "little")) for match in SEGMENT_LABEL.finditer(content)]
     names = ", ".join(f"'{content[start : start + length].decode('utf-8', 'replace').strip(chr(0) + ' ')}'" for start, length in lengths)
