@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..support.flags import QualityFlag
-from ..volumes.segmentations import SegmentedFile, Segment
+from ..volumes.segmentations import Segment, SegmentedFile
 from ..volumes.volume import Volume
 
 Label = int | str
@@ -54,7 +54,9 @@ def labelled_voxels(labels: Volume, name: str, wanted: Sequence[Label] = ()) -> 
     if missing:
         raise InputError(_no_label(missing, values, name))
     if not wanted and values.size > 1:
-        say = f"Say which is the {name} with {option}, repeated for several." if (option := label_option(name)) else f"Keep the {name} only."
+        say = (
+            f"Say which is the {name} with {option}, repeated for several." if (option := label_option(name)) else f"Keep the {name} only."
+        )
         raise InputError(f"The {name} mask has several labels, {listed_values(values)}. {say}")
     flags = list(labels.flags)
     if not wanted and values.size and values[0] != 1:
@@ -103,7 +105,9 @@ def _found(file: SegmentedFile, label: Label, mask: str) -> tuple[Segment, ...]:
     if not found:
         raise InputError(f"{mask} has no segment '{label}'; it has {_named(file.segments)}.")
     if len(found) > 1:
-        raise InputError(f"{mask} has {len(found)} segments that '{label}' stands for, {_named(found)}. Choose by a name that only one has.")
+        raise InputError(
+            f"{mask} has {len(found)} segments that '{label}' stands for, {_named(found)}. Choose by a name that only one has."
+        )
     return tuple(found)
 
 
@@ -123,7 +127,9 @@ def _as_numbers(wanted: Sequence[Label], name: str) -> list[int]:
     """Values from what a person typed; `InputError` for a name, which only a segmentation has."""
     for label in wanted:
         if isinstance(label, str) and not label.strip().lstrip("+-").isdigit():
-            raise InputError(f"The {name} mask names no segments, so '{label}' can't be found in it. Choose its labels by number{_with(name)}.")
+            raise InputError(
+                f"The {name} mask names no segments, so '{label}' can't be found in it. Choose its labels by number{_with(name)}."
+            )
     return [int(label) for label in wanted]
 
 

@@ -124,7 +124,11 @@ def _on_grid(mask: Volume, grid: Geometry, name: str) -> tuple[np.ndarray, tuple
     if not array.any() and mask.array.any():
         raise InputError(
             f"The {name} mask does not overlap the image. "
-            + (_header_differs(mask.geometry, grid, name) if flags else "Check that both are of the same scan and of the same coordinate system.")
+            + (
+                _header_differs(mask.geometry, grid, name)
+                if flags
+                else "Check that both are of the same scan and of the same coordinate system."
+            )
         )
     if start is None:
         message = (

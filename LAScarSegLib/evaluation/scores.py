@@ -104,7 +104,11 @@ def _on_one_grid(masks: Mapping[str, Volume], case: str) -> tuple[dict[str, np.n
         if start is None or (is_size_equal and any(start)):
             raise InputError(
                 f"Case {case}: the {name} ({_grid(mask.geometry)}) is on another grid than the reference ({_grid(grid)}). "
-                + ("Both have as many voxels: where they are of one scan, copy the reference's header to it (SimpleITK: mask.CopyInformation(reference)). " if is_size_equal else "")
+                + (
+                    "Both have as many voxels: where they are of one scan, copy the reference's header to it (SimpleITK: mask.CopyInformation(reference)). "
+                    if is_size_equal
+                    else ""
+                )
                 + "Scores of resampled masks would measure the resampling: bring it to that grid first."
             )
         boxes[name] = Box(start, tuple(a + n for a, n in zip(start, mask.array.shape)))

@@ -44,4 +44,6 @@ def read_mask_file(path: Path, name: str, wanted: Sequence[Label], scan: Volume)
 def refuse_mesh_as_scan(path: Path) -> None:
     """`InputError` for a surface mesh given as the scan."""
     if is_mesh_file(path) and path.is_file():
-        raise InputError(f"{path} is a surface mesh, not a scan. Give the LGE-MRI as the scan; a closed mesh may be given as the cavity (--cavity).")
+        raise InputError(
+            f"{path} is a surface mesh, not a scan. Give the LGE-MRI as the scan; a closed mesh may be given as the cavity (--cavity)."
+        )

@@ -45,7 +45,11 @@ def filled_mesh(path: Path, grid: Geometry) -> Volume:
     if (indices.max(axis=0) < 0).any() or (indices.min(axis=0) > np.array(grid.size) - 1).any():
         ras = grid.lps_to_index(points * RAS_TO_LPS)
         turned = (ras.max(axis=0) >= 0).all() and (ras.min(axis=0) <= np.array(grid.size) - 1).all()
-        hint = " It would if its coordinates were of the other kind (LPS, RAS): load it in Slicer so that it lies right, and save it again." if turned else ""
+        hint = (
+            " It would if its coordinates were of the other kind (LPS, RAS): load it in Slicer so that it lies right, and save it again."
+            if turned
+            else ""
+        )
         raise InputError(f"The mesh {path} does not overlap the image. Check that both are of the same patient and in mm.{hint}")
     return Volume(_fill(mesh, indices, grid), grid, flags)
 
@@ -72,7 +76,9 @@ def _read(path: Path) -> vtkPolyData:
     clean.Update()
     mesh = clean.GetOutput()
     if not mesh.GetNumberOfPolys():
-        raise InputError(f"{path} holds no surface mesh that can be read. Export the surface again (.vtp, .stl, .ply), or give a mask (volume).")
+        raise InputError(
+            f"{path} holds no surface mesh that can be read. Export the surface again (.vtp, .stl, .ply), or give a mask (volume)."
+        )
     return mesh
 
 

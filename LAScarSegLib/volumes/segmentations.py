@@ -115,7 +115,9 @@ def _read_layers(path: Path, segments: tuple[Segment, ...]) -> tuple[Volume, ...
             raise InputError(f"{path} can't be read. It may be truncated or damaged: copy it, or save it again in Slicer.") from error
     layers, wanted = image.GetNumberOfComponentsPerPixel(), 1 + max(segment.layer for segment in segments)
     if image.GetDimension() != 3 or layers < wanted:
-        raise InputError(f"{path}: its header names {wanted} layers of segments, the data has {layers}. Save the segmentation again in Slicer.")
+        raise InputError(
+            f"{path}: its header names {wanted} layers of segments, the data has {layers}. Save the segmentation again in Slicer."
+        )
     array = sitk.GetArrayFromImage(image)
     geometry = Geometry(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
     return tuple(Volume(np.ascontiguousarray(array[..., layer]), geometry) for layer in range(layers))

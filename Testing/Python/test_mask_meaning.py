@@ -49,7 +49,9 @@ def segment(name: str, value: int = 1, layer: int = 0) -> dict[str, object]:
 @pytest.mark.parametrize(("count", "grid"), [(2, GRID), (3, GRID), (2, TURNED)], ids=["two", "three", "oblique"])
 def test_a_segment_is_taken_by_its_name_though_others_overlap_it(tmp_path, count, grid):
     layers = [MASK, np.ones_like(MASK), LEFT][:count]
-    path = write_segments(tmp_path / "s.seg.nrrd", layers, grid, [segment(name, 1, n) for n, name in enumerate((ATRIUM, WALL, APPENDAGE)[:count])])
+    path = write_segments(
+        tmp_path / "s.seg.nrrd", layers, grid, [segment(name, 1, n) for n, name in enumerate((ATRIUM, WALL, APPENDAGE)[:count])]
+    )
 
     chosen = chosen_voxels(read_labels(path), "cavity", ["left ATRIUM"])
 
@@ -66,7 +68,9 @@ def test_several_segments_are_named_and_never_guessed(tmp_path):
     path = write_segments(tmp_path / "s.seg.nrrd", [MASK, LEFT], GRID, [segment(ATRIUM, 1, 0), segment(APPENDAGE, 1, 1)])
     file = read_labels(path)
 
-    with pytest.raises(InputError, match=r"'Left atrium' \(label 1\), 'Appendage' \(label 1\). Say which is the cavity with --cavity-label"):
+    with pytest.raises(
+        InputError, match=r"'Left atrium' \(label 1\), 'Appendage' \(label 1\). Say which is the cavity with --cavity-label"
+    ):
         chosen_voxels(file, "cavity")
     with pytest.raises(InputError, match="2 segments that '1' stands for"):
         chosen_voxels(file, "cavity", ["1"])
@@ -223,7 +227,9 @@ def test_meshes_that_cannot_be_filled(tmp_path):
         with pytest.raises(InputError, match="open surface .* Close it"):
             filled_mesh(write_ball_mesh(tmp_path / name, CENTRE, RADIUS_MM, is_open=True), GRID)
     with pytest.raises(InputError, match="does not overlap .* It would if its coordinates were of the other kind"):
-        filled_mesh(write_ball_mesh(tmp_path / "ras.stl", CENTRE * [-1, -1, 1] , 5.0), replace(GRID, origin=tuple(CENTRE - 6.0), size=(10, 10, 5)))
+        filled_mesh(
+            write_ball_mesh(tmp_path / "ras.stl", CENTRE * [-1, -1, 1], 5.0), replace(GRID, origin=tuple(CENTRE - 6.0), size=(10, 10, 5))
+        )
     (tmp_path / "text.vtk").write_text("no mesh")
     with pytest.raises(InputError, match="no surface mesh that can be read"):
         filled_mesh(tmp_path / "text.vtk", GRID)

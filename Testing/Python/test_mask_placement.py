@@ -37,7 +37,9 @@ LOST = {
     "origin 0": replace(GRID, origin=(0.0, 0.0, 0.0)),
     "spacing 1": replace(GRID, spacing=(1.0, 1.0, 1.0)),
     "one voxel off": replace(GRID, origin=tuple(GRID.index_to_lps(np.array([[1, 0, 0]]))[0])),
-    "mirrored": replace(GRID, origin=tuple(-GRID.index_to_lps(np.array([[40, 40, 0]]))[0] * [1, 1, -1]), direction=(-1, 0, 0, 0, -1, 0, 0, 0, 1)),
+    "mirrored": replace(
+        GRID, origin=tuple(-GRID.index_to_lps(np.array([[40, 40, 0]]))[0] * [1, 1, -1]), direction=(-1, 0, 0, 0, -1, 0, 0, 0, 1)
+    ),
 }
 
 
@@ -70,7 +72,8 @@ def test_headers_that_differ_by_rounding_are_one_grid(header):
 
 @pytest.mark.parametrize("grid", [GRID, OBLIQUE], ids=["straight", "oblique"])
 @pytest.mark.parametrize(
-    "turned", [Orientation((0, 1, 2), (True, True, False)), Orientation((2, 0, 1), (False, True, False)), Orientation((1, 0, 2), (True, True, True))]
+    "turned",
+    [Orientation((0, 1, 2), (True, True, False)), Orientation((2, 0, 1), (False, True, False)), Orientation((1, 0, 2), (True, True, True))],
 )
 def test_a_mask_whose_axes_were_turned_is_the_same_mask(grid, turned):
     """As nibabel's `as_closest_canonical` and SimpleITK's `DICOMOrient` turn them: every voxel stays where it is."""
