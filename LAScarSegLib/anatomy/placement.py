@@ -50,7 +50,7 @@ def check_placement(array: np.ndarray, geometry: Geometry, cavity: Mask) -> tupl
     """Flag a cavity that fits the scan clearly better moved by 6 to 12 mm, or mirrored.
 
     A place fits as well as its blood is even and differs from what surrounds it: the score is half the difference of the means of
-    inside and shell over the SD of both together, less the logarithm of the SD inside.
+    inside and shell over the SD of both together, less the logarithm of the SD inside. A better place has more of both.
 
     Parameters
     ----------
@@ -62,11 +62,12 @@ def check_placement(array: np.ndarray, geometry: Geometry, cavity: Mask) -> tupl
     inside, shell = _points(cavity, geometry.spacing_kji)
     if min(len(inside), len(shell)) < LEAST_POINTS:
         return ()
-    (own,), (seen,) = _scores(array, geometry, inside, shell, _Place("", (), np.zeros(3), np.zeros((1, 3))))
+    (own,), (separation,), (seen,) = _scores(array, geometry, inside, shell, _Place("", (), np.zeros(3), np.zeros((1, 3))))
     best, where = own, ""
     for place in _places(cavity, geometry):
-        scores, coverage = _scores(array, geometry, inside, shell, place)
-        scores[coverage < LEAST_SEEN * seen] = -np.inf
+        scores, separations, coverage = _scores(array, geometry, inside, shell, place)
+        # Nothing is as even as what a resampled scan is padded with; it differs from nothing, too.
+        scores[(coverage < LEAST_SEEN * seen) | (separations < separation)] = -np.inf
         if scores.max() > best:
             best = scores.max()
             where = place.words or _moved(place.offsets[scores.argmax()], geometry)
@@ -113,8 +114,8 @@ def _places(cavity: Mask, geometry: Geometry) -> list[_Place]:
     return places
 
 
-def _scores(array: np.ndarray, geometry: Geometry, inside: np.ndarray, shell: np.ndarray, place: _Place) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) how well each offset of a place fits, and (N,) the share of the points that lie on the image there."""
+def _scores(array: np.ndarray, geometry: Geometry, inside: np.ndarray, shell: np.ndarray, place: _Place) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(N,) how well each offset of a place fits, (N,) how far inside and shell differ there, (N,) the share of the points on the image."""
     offsets, found = np.rint(place.offsets / np.array(geometry.spacing_kji)).astype(int), []
     for points in (inside, shell):
         points = points.astype(float)
@@ -124,12 +125,12 @@ def _scores(array: np.ndarray, geometry: Geometry, inside: np.ndarray, shell: np
     both = np.concatenate(found, axis=1)
     seen = 1.0 - np.isnan(both).mean(axis=1)
     usable = np.minimum(*[(~np.isnan(values)).sum(axis=1) for values in found]) >= LEAST_POINTS
-    scores = np.full(len(offsets), -np.inf)
+    scores, separation = np.full((2, len(offsets)), -np.inf)
     within, around, both = (values[usable] for values in (*found, both))
     spread = np.maximum(np.nanstd(both, axis=1), np.finfo(np.float32).tiny)
-    separation = (np.nanmean(within, axis=1) - np.nanmean(around, axis=1)) / 2 / spread
-    scores[usable] = separation - np.log(np.maximum(np.nanstd(within, axis=1), SMALLEST_SD * spread))
-    return scores, seen
+    separation[usable] = (np.nanmean(within, axis=1) - np.nanmean(around, axis=1)) / 2 / spread
+    scores[usable] = separation[usable] - np.log(np.maximum(np.nanstd(within, axis=1), SMALLEST_SD * spread))
+    return scores, separation, seen
 
 
 def _values(array: np.ndarray, indices: np.ndarray, outside: float) -> np.ndarray:

@@ -71,9 +71,11 @@ def score_pairs(
 
 def score_pair(pair: Pair, tolerance_mm: float, label: int | None) -> CaseScore:
     """The scores of one pair of files (see `score_pairs`)."""
-    # A scar may be empty, a cavity is not.
-    read = functools.partial(read_mask, label=label, is_there=pair.structure != SCAR)
-    reference, prediction = read(pair.reference), read(pair.prediction)
+    paths = (pair.reference, pair.prediction)
+    reference, prediction = (read_mask(path, label) for path in paths)
+    # A scar may be empty, a cavity is not: where one file has the label, the other one has it under another value.
+    if pair.structure != SCAR and reference.array.any() != prediction.array.any():
+        reference, prediction = (read_mask(path, label, is_there=True) for path in paths)
     masks = {"prediction": prediction, "reference": reference}
     if pair.structure == SCAR and pair.cavity is not None:
         masks["cavity"] = read_mask(pair.cavity)

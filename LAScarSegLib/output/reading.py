@@ -88,7 +88,7 @@ def _mask_now(folder: Path, name: str, grid: Geometry, digest: str) -> Given:
     if first == written:
         return changed[first]
     message = f"{first.name} differs from the {name} that was measured before, so it was taken as the corrected {name}."
-    return replace(changed[first], flags=(*changed[first].flags, QualityFlag(f"{name}_corrected_file", message)))
+    return replace(changed[first], flags=(*changed[first].flags, QualityFlag("corrected_mask_taken", message)))
 
 
 def _is_old(path: Path, written: Path) -> bool:

@@ -33,7 +33,7 @@ FLAGS: dict[str, FlagKind] = {
     **{f"{mask}_label_not_1": FlagKind(f"Unusual {mask} label", NOTE, (FILE,)) for mask in MASKS_OF_FILES},
     **{f"{mask}_resampled": FlagKind(f"{mask.capitalize()} from another grid", WARNING, (FILE,)) for mask in MASKS_OF_FILES},
     "computed_map": FlagKind("A map, not a scan", NOTE, (FILE,)),
-    **{f"{mask}_corrected_file": FlagKind(f"Corrected {mask} beside the old one", NOTE, (FILE,)) for mask in MASKS_OF_FILES[:3]},
+    "corrected_mask_taken": FlagKind("Corrected mask beside the old one", NOTE, (FILE,)),
     "mask_header_differs": FlagKind("A mask lost its header", STOP, (FILE,)),
     "mesh_without_space": FlagKind("Mesh without coordinate system", WARNING, (FILE,)),
     "nifti_qform_sform_disagree": FlagKind("Header contradicts itself (position)", WARNING, (FILE,)),

@@ -161,6 +161,16 @@ def test_a_place_where_the_image_ends_is_no_place(monkeypatch):
     assert check_placement(part.array, part.geometry, Mask.of(cavity.within(box))) == ()
 
 
+@pytest.mark.parametrize("value", [0.0, -30.0, 1000.0])
+def test_padding_is_no_better_place(value):
+    """Mirrored with the whole image, the cavity would lie in what is as even as nothing else."""
+    scan, cavity = lopsided_scan()
+    size = scan.array.shape[2]
+    wide = np.pad(scan.array, ((0, 0), (0, 0), (0, size)), constant_values=value)
+    geometry = replace(scan.geometry, size=wide.shape[::-1])
+    assert check_placement(wide, geometry, Mask.of(cavity.inside, cavity.box.start, wide.shape)) == ()
+
+
 def test_a_tiny_cavity_says_nothing():
     scan, cavity = lopsided_scan()
     tiny = np.zeros(cavity.shape, bool)

@@ -130,7 +130,7 @@ def test_a_request_that_is_no_json_is_named(folder):
         ({"planes": "planes.json"}, "'planes' is 'planes.json'; it must be a list of paths"),
         ({"planes": [1]}, "'planes' is"),
         ({"labels": [2]}, "'labels' is"),
-        ({"labels": {"cavity": "2"}}, "'labels' is"),
+        ({"labels": {"cavity": 2.5}}, "'labels' is"),
         ({"labels": {"aorta": 2}}, "'labels' is"),
         ({"settings": 5}, "'settings' is 5"),
         ({"settings": {"rule": 5}}, "rule is 5"),
