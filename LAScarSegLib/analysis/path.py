@@ -18,7 +18,7 @@ from ..measure.plausibility import check_grey_levels, check_scar_share
 from ..measure.sample import CavityCounts
 from ..support.flags import QualityFlag, require_no_stop
 from ..support.progress import Progress
-from ..surface.planes import CutPlane, reach_beyond_mitral_mm
+from ..surface.planes import CutPlane, reach_beyond_mitral_mm, remarks_on_planes
 from ..surface.projection import VoxelsAlongNormals, project_intensity
 from ..surface.surface import Surface
 from ..volumes.files import check_finite
@@ -318,6 +318,7 @@ def _body_flags(
         *quality.check_slices(body.geometry, surface),
         *quality.check_unmeasured(CavityCounts(sample).unmeasured_pct, reach_mm),
         *quality.check_planes(bool(planes), excluded),
+        *remarks_on_planes(planes),
         *quality.check_mitral_leak(reach_beyond_mitral_mm(surface, planes)),
     )
 

@@ -90,7 +90,8 @@ def test_a_cavity_that_goes_on_beyond_the_mitral_plane_is_flagged(grid, depth_mm
     stump = (np.linalg.norm(points[..., :2], axis=-1) < 10.0) & (points[..., 2] < 0) & (points[..., 2] > -height - depth_mm)
     cavity = grid.ball(15.0).array & (points[..., 2] > -height) | stump
     planes = [plane("MV", grid, (0, 0, -height), (0, 0, 1)), plane("LSPV", grid, (0, 0, 12.0), (0, 0, 1))]
-    image = Volume(np.where(cavity, 200, 100).astype(np.int16) + (points[..., 0] > 0), grid.geometry)
+    noise = np.random.default_rng(0).normal(0, 15, cavity.shape)
+    image = Volume(np.where(cavity, 200, 100) * (points[..., 0] < 20) + np.abs(noise), grid.geometry)
     result = analyse(image, Settings(perturbation=False), cavity=Volume(cavity, grid.geometry), planes=planes)
     messages = [flag.message for flag in result.flags if flag.code == "leak_through_mitral_plane"]
     assert bool(messages) == leaks
