@@ -11,21 +11,26 @@ HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 surrogates, private and unassigned code points, separators of lines and paragraphs."""
 HARMLESS = frozenset({"\u200c", "\u200d"})
 """The joiners, without which words of Persian and Hindi are spelt wrongly."""
+LONGEST = 2000
+"""No message of ours is longer; a header's text can be."""
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """What makes a spreadsheet take a cell for a formula (OWASP, "CSV Injection")."""
 _PATH = re.compile(r"(?:(?<=[\s'\"(\[:=,])|^)(?:[A-Za-z]:)?[\\/]+(?:[^\\/\s'\"<>|:;,()]+[\\/]+)+")
 """The folders of an absolute path inside a text, up to the last separator."""
 
 
-def printable(text: object, lines: bool = False) -> str:
-    """`text` with every character that isn't one to read replaced by a visible escape (`\\x1b`, `\\udcff`, `\\u202e`).
+def printable(text: object, lines: bool = False, longest: int | None = None) -> str:
+    """`text` with every character that isn't one to read replaced by a visible escape (`\\x1b`, `\\u202e`).
 
     Parameters
     ----------
     lines
         keep the ends of lines: terms, messages of several lines.
+    longest
+        what is longer ends with "…" there.
     """
-    return "".join(_visible(character, lines) for character in str(text))
+    shown = "".join(_visible(character, lines) for character in str(text))
+    return shown if longest is None or len(shown) <= longest else shown[: longest - 1] + "…"
 
 
 def _visible(character: str, lines: bool) -> str:
@@ -34,6 +39,9 @@ def _visible(character: str, lines: bool) -> str:
     if character in HARMLESS or unicodedata.category(character) not in HIDDEN_CATEGORIES:
         return character
     number = ord(character)
+    if 0xDC80 <= number <= 0xDCFF:
+        # A byte of a file name that is not UTF-8 (PEP 383).
+        number -= 0xDC00
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 

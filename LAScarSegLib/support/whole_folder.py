@@ -187,7 +187,8 @@ def _check_parent(folder: Path) -> None:
     if not parent.is_dir():
         raise InputError(f"{parent}, where the result's folder should go, does not exist. Create it, or give another output folder.")
     # os.access says yes on read-only network shares and for root; only writing tells.
-    trial = parent / f".{PROGRAM}-trial-{secrets.token_hex(8)}"
+    # With the name, which may be too long for the disk.
+    trial = parent / f".{folder.name}.trial-{secrets.token_hex(8)}"
     try:
         trial.mkdir()
         trial.rmdir()

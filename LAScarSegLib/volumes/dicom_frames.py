@@ -11,7 +11,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from ..errors import InputError
-from ..support.text import LONGEST
+from ..support.printable import LONGEST
 from .dicom_headers import UNREADABLE, word_of
 
 PIXEL_SPACING = ("PixelMeasuresSequence", "PixelSpacing", "Pixel Spacing (0028,0030)", 2)

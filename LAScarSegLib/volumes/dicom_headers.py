@@ -14,7 +14,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, UID_dictionary
 
 from ..errors import InputError
-from ..support.text import printable
+from ..support.printable import printable
 from .expansion import LARGE_BYTES, inflated, require_plausible_size
 
 DIRECTORY = "DICOMDIR"
@@ -80,7 +80,7 @@ def word_of(data: Dataset, keyword: str, longest: int = LONGEST_WORD) -> str:
     if value is None:
         return ""
     joined = "\\".join(map(str, value)) if isinstance(value, (list, tuple)) or hasattr(value, "append") else str(value)
-    return printable(joined.strip(" \0"), longest)
+    return printable(joined.strip(" \0"), longest=longest)
 
 
 def find_series(folder: Path) -> list[Header]:

@@ -38,14 +38,6 @@ def require_file(path: Path) -> None:
             raise InputError(f"{path} is {called}, not a file. Give the file itself.")
 
 
-def require_utf8(path: Path) -> None:
-    """`InputError` for a name that ITK can't be told and no result can hold."""
-    try:
-        os.fspath(path).encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise InputError(f"{path}: the name is not valid UTF-8, so the image libraries can't open it. Rename it.") from error
-
-
 def check_file(path: Path) -> tuple[QualityFlag, ...]:
     """Remarks on the header of a NIfTI, NRRD or MetaImage file.
 

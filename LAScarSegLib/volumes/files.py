@@ -8,8 +8,8 @@ import SimpleITK as sitk
 
 from ..errors import InputError
 from ..support.flags import NOTE, QualityFlag
-from ..support.text import printable
-from .file_checks import check_file, is_folder, quiet_itk, require_file, require_utf8
+from ..support.printable import LONGEST, printable, require_encodable
+from .file_checks import check_file, is_folder, quiet_itk, require_file
 from .nifti_checks import with_perpendicular_axes
 from .volume import SHEAR_TOLERANCE, Geometry, Volume
 
@@ -49,11 +49,11 @@ def read_volume(path: str | Path) -> Volume:
         # File names and headers are others' words: nothing in them may steer a terminal.
         if printable(error) == str(error):
             raise
-        raise InputError(printable(error)) from None
+        raise InputError(printable(error, longest=LONGEST)) from None
 
 
 def _read(path: Path) -> Volume:
-    require_utf8(path)
+    require_encodable(path, "file")
     if is_folder(path):
         from .dicom_series import read_dicom_series
 
@@ -75,7 +75,7 @@ def write_volume(volume: Volume, path: str | Path) -> None:
     Raises `InputError` for an unknown format and a name that is not UTF-8, `OSError` when the disk doesn't take it.
     """
     path = Path(path)
-    require_utf8(path)
+    require_encodable(path, "file")
     if not path.name.lower().endswith(EXTENSIONS):
         raise InputError(f"{path.name}: unknown image format; use one of {', '.join(EXTENSIONS)}.")
     compress = not path.name.lower().endswith(".nii")

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import InputError
-from ..support.text import printable
+from ..support.printable import printable
 from .expansion import check_stream, gunzipped, inflated, require_bytes, require_plausible_size
 
+NRRD_LINE = r"(?!#)([^:]+): *(?!=)(.*)"
+"""A field; a comment begins with #."""
 HEADER_LIMIT = 1 << 22
 """The longest text header of an image: Slicer's segmentations have about 2 kB a segment."""
 LONGEST_VALUE = 80
@@ -23,6 +25,19 @@ NRRD_BYTES = {
     **dict.fromkeys(("longlong", "long long", "long long int", "signed long long", "signed long long int", "int64", "int64_t"), 8),
     **dict.fromkeys(("ulonglong", "unsigned long long", "unsigned long long int", "uint64", "uint64_t", "double"), 8),
 }
+NRRD_FIELDS = frozenset(
+    name
+    for names in (
+        "content number type dimension sizes spacings thicknesses centerings centers labels units kinds min max endian encoding space".split(),
+        ("block size", "axis mins", "axis maxs", "old min", "old max", "data file", "line skip", "byte skip", "sample units"),
+        ("space dimension", "space units", "space origin", "space directions", "measurement frame"),
+    )
+    for field in names
+    for name in (field, field.replace(" ", "") if not field.startswith(("space ", "measurement")) else field)
+)
+"""The basic fields of NRRD's definition (section 4 to 7), with their second spellings; names of keys (`key:=value`) are free."""
+LONGEST_FIELD = 1000
+"""The reader's own messages about a field have no room for more, and end the process."""
 META_BYTES = {
     **dict.fromkeys(("MET_CHAR", "MET_UCHAR"), 1), **dict.fromkeys(("MET_SHORT", "MET_USHORT"), 2),
     **dict.fromkeys(("MET_INT", "MET_UINT", "MET_FLOAT"), 4),
@@ -37,7 +52,8 @@ def check_nrrd(path: Path) -> None:
         if not file.readline(HEADER_LIMIT).startswith(b"NRRD"):
             raise InputError(f"{path} is damaged, or no NRRD: its content is something else. Copy or export it again.")
         # NRRD's field names don't mind their case; `key:=value` is no field.
-        fields = {name.lower(): value for name, value in _fields(file, path, r"([^:]+): *(?!=)(.*)").items()}
+        fields = {name.lower(): value for name, value in _fields(file, path, NRRD_LINE).items()}
+        _check_names(path, fields, NRRD_FIELDS)
         if "sizes" not in fields:
             raise InputError(f"{path} is damaged: its header gives no sizes. Copy or export it again.")
         _check_nrrd_spacing(path, fields)
@@ -53,6 +69,9 @@ def check_metaimage(path: Path) -> None:
     """`InputError` for a MetaImage without spacing, or whose data is cut short, damaged, or elsewhere."""
     with open(path, "rb") as file:
         fields = _fields(file, path, r"\s*(\w+)\s*[=:]\s*(.*)", last="ElementDataFile")
+        _check_names(path, fields)
+        if not re.fullmatch(r"[1-9]", fields.get("NDims", "3")):
+            raise InputError(f"{path} is damaged: it has {_short(fields['NDims'])} dimensions. Copy or export it again.")
         if "ElementDataFile" not in fields:
             raise InputError(f"{path} is truncated or damaged, or no MetaImage: its header names no data. Copy or export it again.")
         if "ElementSpacing" not in fields and "ElementSize" not in fields:
@@ -67,6 +86,12 @@ def check_metaimage(path: Path) -> None:
         binary, skips = fields.get("BinaryData", "True").lower() != "false", fields.get("HeaderSize", "0") not in ("0", "")
         compressed = fields.get("CompressedData", "").lower() == "true"
         _check_data(data, file.tell() if local else 0, wanted, inflated if compressed else None, binary and not compressed, skips)
+
+
+def _check_names(path: Path, fields: dict[str, str], known: frozenset[str] | None = None) -> None:
+    for name, value in fields.items():
+        if (known is not None and name not in known) or len(name) > LONGEST_VALUE or len(value) > LONGEST_FIELD:
+            raise InputError(f"{path} is damaged: '{_short(name)}' in its header is no field of such a file, or too long. Copy or export it again.")
 
 
 def _check_nrrd_spacing(path: Path, fields: dict[str, str]) -> None:
@@ -122,12 +147,20 @@ def _beside(path: Path, name: str) -> Path:
             "beside the header and correct the name, or save the image as one file (.nrrd, .mha, .nii.gz)."
         )
     data = path.parent / name
-    if not data.is_file():
+    if not _is_file(data):
         raise InputError(
             f"{path}: its data file '{_short(name)}' is missing, or is no file. The header (.nhdr, .mhd) and its data belong together: "
             "copy both."
         )
     return data
+
+
+def _is_file(path: Path) -> bool:
+    """Whether it is a file; a name that can't be one isn't."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _check_data(
@@ -154,4 +187,4 @@ def _voxels(numbers: str) -> int:
 
 
 def _short(text: str) -> str:
-    return printable(text, LONGEST_VALUE)
+    return printable(text, longest=LONGEST_VALUE)

@@ -24,7 +24,7 @@ from test_volume_files import CODES, DIM, OBLIQUE, PIXDIM, STRAIGHT, same_place,
 from LAScarSegLib.errors import InputError
 from LAScarSegLib.measure.quality import check_header
 from LAScarSegLib.support.flags import NOTE, STOP
-from LAScarSegLib.support.text import printable
+from LAScarSegLib.support.printable import printable
 from LAScarSegLib.volumes.files import read_volume, write_volume
 from LAScarSegLib.volumes.volume import Geometry, Volume
 
@@ -384,17 +384,18 @@ def test_printable_keeps_letters_and_writes_out_the_rest(text, shown):
 
 
 def test_printable_ends():
-    assert printable("a" * 100, 10) == "a" * 9 + "…"
+    assert printable("a" * 100, longest=10) == "a" * 9 + "…"
 
 
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
         ("a.nii.gz", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", "Git LFS"),
-        ("a.nii", gzip.compress(b"x" * 400), "is compressed"),
+        ("a.nii", gzip.compress(b"x" * 400, mtime=0), "is compressed"),
         ("a.nrrd", b"\x89PNG\r\n\x1a\n" + bytes(500), "no NRRD"),
         ("a.mha", b"PK\x03\x04" + bytes(500), "another kind of file"),
     ],
+    ids=["Git LFS", "gzip", "PNG", "zip"],
 )
 def test_a_file_of_another_kind_has_its_own_words(tmp_path, name, content, says):
     (tmp_path / name).write_bytes(content)

@@ -100,7 +100,7 @@ def test_veins_on_the_wrong_sides_are_noticed(tmp_path):
 
 def test_nothing_that_steers_a_terminal_survives():
     assert printable(ESCAPE) == "\\x1b]0;owned\\x07\\x1b[2J"
-    assert printable("\x9b31m\u202eexe.nrrd\udcff\r\n") == "\\x9b31m\\u202eexe.nrrd\\udcff\\x0d\\x0a"
+    assert printable("\x9b31m\u202eexe.nrrd\udcff\r\n") == "\\x9b31m\\u202eexe.nrrd\\xff\\x0d\\x0a"
     assert printable("one\ntwo\x08", lines=True) == "one\ntwo\\x08"
     assert printable("Müller [β] – étude 左心房 💓 ±1") == "Müller [β] – étude 左心房 💓 ±1"
 
@@ -234,7 +234,7 @@ def test_a_file_name_that_is_not_utf8_is_refused_in_words(scan_folder, capfd):
     for arguments in ((name, "--cavity", "cavity.nrrd", "-o", "out"), ("cavity.nrrd", "--cavity", name, "-o", "out"),
                       ("cavity.nrrd", "--cavity", "cavity.nrrd", "-o", name)):  # fmt: skip
         outcome = lascarseg(capfd, "run", *arguments)
-        assert outcome.code == 2 and "im\\udcffage.nrrd, is not valid UTF-8" in outcome.err and "Rename it" in outcome.err
+        assert outcome.code == 2 and "im\\xffage.nrrd, is not valid UTF-8" in outcome.err and "Rename it" in outcome.err
 
 
 def test_a_file_name_cannot_steer_the_terminal(scan_folder, capfd):
