@@ -13,6 +13,8 @@ from ..volumes.volume import Volume
 
 Label = int | str
 """A value of a label map, or the name of a segment."""
+SEGMENT_NAMES = {"cavity": "Left atrium", "wall": "LA wall", "scar": "LA scar"}
+"""What a result's segments are called in our scenes, and in what is saved from them."""
 EMPTY = "The {name} mask is empty: it has no voxel above 0. Give a mask that holds the {name}."
 MOST_ORGANS = 117
 """Values of the largest label map of a body in use (TotalSegmentator, Wasserth et al., Radiology AI 2023); those of the heart have up to 8."""

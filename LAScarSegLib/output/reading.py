@@ -8,7 +8,7 @@ from ..analysis.description import DAMAGE, Stored, on_described_grid, read_descr
 from ..analysis.legacy import LegacyResult
 from ..analysis.provenance import NODE, describe_file, name_only
 from ..analysis.sources import CAVITY, MASKS, SCAR, Given, Probability
-from ..anatomy.labels import chosen_voxels
+from ..anatomy.labels import SEGMENT_NAMES, chosen_voxels
 from ..errors import InputError
 from ..support.flags import QualityFlag
 from ..support.json_text import parse_json
@@ -97,7 +97,10 @@ def _is_old(path: Path, written: Path) -> bool:
 
 
 def _given(path: Path, name: str, grid: Geometry) -> Given:
-    return Given.of(chosen_voxels(read_labels(path), name, option=""), grid, name)
+    file = read_labels(path)
+    ours = [segment.name for segment in file.filled if segment.name == SEGMENT_NAMES[name]]
+    # Who saves the segmentation of our scene saves all of it.
+    return Given.of(chosen_voxels(file, name, ours, option=""), grid, name)
 
 
 def _json(path: Path) -> Any:

@@ -9,6 +9,7 @@ from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
 from ..analysis import MASKS, Analysis
+from ..anatomy.labels import SEGMENT_NAMES
 from ..anatomy.masks import Mask
 from ..errors import InputError
 from ..volumes.volume import Geometry, Volume
@@ -51,9 +52,9 @@ class SegmentKind:
         return "~".join([CATEGORY_LIST, self.category, self.kind, "^^", region_list, self.region or "^^", "^^"])
 
 
-CAVITY = SegmentKind("LA_cavity", "Left atrium", ANATOMICAL_STRUCTURE, LEFT_ATRIUM, "", colours.LEFT_ATRIUM, 1.0, 0.0)
-WALL = SegmentKind("LA_wall", "LA wall", TISSUE, MYOCARDIUM, LEFT_ATRIUM, colours.WALL, 0.6, 0.0)
-SCAR = SegmentKind("LA_scar", "LA scar", TISSUE, SCAR_TISSUE, LEFT_ATRIUM, colours.SCAR, 1.0, 0.5)
+CAVITY = SegmentKind("LA_cavity", SEGMENT_NAMES["cavity"], ANATOMICAL_STRUCTURE, LEFT_ATRIUM, "", colours.LEFT_ATRIUM, 1.0, 0.0)
+WALL = SegmentKind("LA_wall", SEGMENT_NAMES["wall"], TISSUE, MYOCARDIUM, LEFT_ATRIUM, colours.WALL, 0.6, 0.0)
+SCAR = SegmentKind("LA_scar", SEGMENT_NAMES["scar"], TISSUE, SCAR_TISSUE, LEFT_ATRIUM, colours.SCAR, 1.0, 0.5)
 SEGMENTS = (CAVITY, WALL, SCAR)
 KINDS = dict(zip(MASKS, SEGMENTS))
 """The segment of each mask."""

@@ -285,13 +285,13 @@ def whole_result(tmp_path_factory) -> Path:
     home = tmp_path_factory.mktemp("whole")
     image, cavity = write_scan(home)
     run_request(Request(image=image, cavity=cavity, output=home / "out", figures=False, report=False, scene=False))
-    return home / "out"
+    return home
 
 
 @pytest.fixture
 def result(whole_result, tmp_path) -> Path:
-    shutil.copytree(whole_result, tmp_path / "out")
-    return tmp_path / "out"
+    shutil.copytree(whole_result, tmp_path / "home")
+    return tmp_path / "home" / "out"
 
 
 @pytest.mark.parametrize("name", ["cavity", "wall", "scar"])
