@@ -47,7 +47,20 @@ class _Place:
 
 
 def check_placement(array: np.ndarray, geometry: Geometry, cavity: Mask) -> tuple[QualityFlag, ...]:
-    """Flag a cavity that fits the scan clearly better moved by 6 to 12 mm, or mirrored.
+    """Flag a cavity that fits the scan clearly better moved by 6 to 12 mm, or mirrored; arguments as `placement_gain`."""
+    gain, where = placement_gain(array, geometry, cavity)
+    if gain < CLEARLY_BETTER:
+        return ()
+    message = (
+        f"The cavity fits the image clearly better {where} (its fit grows by {gain:.2f}; {CLEARLY_BETTER:g} and more is unusual): the mask may "
+        "lie in the wrong place, be mirrored, be of another scan, or be drawn far too small. Look at it on the image; copy the image's header "
+        "to it, or move it."
+    )
+    return (QualityFlag("mask_misplaced", message),)
+
+
+def placement_gain(array: np.ndarray, geometry: Geometry, cavity: Mask) -> tuple[float, str]:
+    """How much better the cavity fits elsewhere, and where that is, in words; 0 where its own place is the best.
 
     A place fits as well as its blood is even and differs from what surrounds it: the score is half the difference of the means of
     inside and shell over the SD of both together, less the logarithm of the SD inside. A better place has more of both.
@@ -61,23 +74,17 @@ def check_placement(array: np.ndarray, geometry: Geometry, cavity: Mask) -> tupl
     """
     inside, shell = _points(cavity, geometry.spacing_kji)
     if min(len(inside), len(shell)) < LEAST_POINTS:
-        return ()
+        return 0.0, ""
     (own,), (separation,), (seen,) = _scores(array, geometry, inside, shell, _Place("", (), np.zeros(3), np.zeros((1, 3))))
-    best, where = own, ""
+    best, where = float(own), ""
     for place in _places(cavity, geometry):
         scores, separations, coverage = _scores(array, geometry, inside, shell, place)
         # Nothing is as even as what a resampled scan is padded with; it differs from nothing, too.
         scores[(coverage < LEAST_SEEN * seen) | (separations < separation)] = -np.inf
         if scores.max() > best:
-            best = scores.max()
+            best = float(scores.max())
             where = place.words or _moved(place.offsets[scores.argmax()], geometry)
-    if best - own < CLEARLY_BETTER:
-        return ()
-    message = (
-        f"The cavity fits the image clearly better {where} (its fit grows by {best - own:.2f}; {CLEARLY_BETTER:g} and more is unusual): the mask may "
-        "lie in the wrong place, be mirrored, or be of another scan. Look at it on the image; copy the image's header to it, or move it."
-    )
-    return (QualityFlag("mask_misplaced", message),)
+    return best - float(own), where
 
 
 def _points(cavity: Mask, spacing_kji: tuple[float, float, float]) -> tuple[np.ndarray, np.ndarray]:

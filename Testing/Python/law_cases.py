@@ -90,7 +90,8 @@ def through_folder(analysis: Analysis, number: int, folder: Path) -> Analysis:
     """Written to a result folder and read back."""
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         write_results(analysis, Path(temporary) / "out", figures=False, report=False, scene=False)
-        return read_result(Path(temporary) / "out").analyse(ranges=analysis.has_ranges)
+        scan = folder / Path(analysis.provenance["inputs"]["image"]["path"]).name
+        return read_result(Path(temporary) / "out", scan).analyse(ranges=analysis.has_ranges)
 
 
 def through_archive(analysis: Analysis, number: int, folder: Path) -> Analysis:

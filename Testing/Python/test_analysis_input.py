@@ -26,7 +26,7 @@ def ball() -> Volume:
 @pytest.mark.parametrize("wall_given", [False, True])
 def test_both_distance_maps_are_those_of_the_whole_grid(ball: Volume, wall_given: bool) -> None:
     sampling = ball.geometry.spacing_kji
-    image = ball.like(np.where(ball.array, 200.0, 100.0).astype(np.float32) + np.indices(ball.array.shape).sum(axis=0))
+    image = ball.like(np.where(ball.array, 200.0, 10.0).astype(np.float32) + np.indices(ball.array.shape).sum(axis=0))
     outside = distance_transform_edt(~ball.array, sampling=sampling)
     drawn = ball.like((outside > 0) & (outside < 6.0)) if wall_given else None
     analysis = analyse(image, Settings(perturbation=False), cavity=ball, wall=drawn)
@@ -44,13 +44,13 @@ def test_both_distance_maps_are_those_of_the_whole_grid(ball: Volume, wall_given
     ],
 )
 def test_a_source_that_can_not_be_is_refused(ball: Volume, sources: dict, says: str) -> None:
-    image = ball.like(np.where(ball.array, 200.0, 100.0) + np.indices(ball.array.shape).sum(axis=0))
+    image = ball.like(np.where(ball.array, 200.0, 10.0) + np.indices(ball.array.shape).sum(axis=0))
     with pytest.raises(InputError, match=says):
         analyse(image, **{"cavity": ball} | sources)
 
 
 def test_a_change_that_can_not_be_is_refused_and_leaves_the_result_as_it_was(ball: Volume) -> None:
-    image = ball.like(np.where(ball.array, 200.0, 100.0) + np.indices(ball.array.shape).sum(axis=0))
+    image = ball.like(np.where(ball.array, 200.0, 10.0) + np.indices(ball.array.shape).sum(axis=0))
     analysis = analyse(image, Settings(perturbation=False), cavity=ball)
     before = dict(analysis.measurements)
     nothing = Mask.of(np.zeros_like(ball.array))
