@@ -2,8 +2,9 @@
 
     python Benchmarks/fuzz.py [--seconds 60] [--seed 1] [TARGET …]
 
-Each target (planes, card, request, result, nrrd, nifti, mha) is a valid file and what reads it. A child process for each damages the
-file again and again; what goes wrong is told with its seed, and the file is kept:
+Each target (planes, markups, card, request, result, nrrd, compressed NRRD, .seg.nrrd, nifti, gzipped NIfTI, mha, a DICOM series and an
+Enhanced MR file) is a valid file and what reads it. A child process for each damages the file again and again; what goes wrong is told with
+its seed, and the file is kept:
 
 - another exception than a LAScarSegError (a traceback, for a user), or a crash of the process,
 - more than 2 GB of memory, or more than 20 s for one file.
@@ -29,6 +30,11 @@ if str(ROOT) not in sys.path:
 
 import numpy as np  # noqa: E402
 
+sys.path.insert(0, str(ROOT / "Testing" / "Python"))
+
+from dicom_files import frames_of, write_enhanced, write_series  # noqa: E402
+
+from LAScarSegLib.anatomy.labels import chosen_voxels  # noqa: E402
 from LAScarSegLib.errors import LAScarSegError  # noqa: E402
 from LAScarSegLib.jobs.request import Request  # noqa: E402
 from LAScarSegLib.jobs.worker import _read_request  # noqa: E402
@@ -37,6 +43,7 @@ from LAScarSegLib.output.reading import read_result  # noqa: E402
 from LAScarSegLib.support.json_text import parse_json  # noqa: E402
 from LAScarSegLib.surface.planes import read_planes, remarks_on_planes  # noqa: E402
 from LAScarSegLib.volumes.files import read_volume, write_volume  # noqa: E402
+from LAScarSegLib.volumes.segmentations import read_labels  # noqa: E402
 from LAScarSegLib.volumes.volume import Geometry, Volume  # noqa: E402
 
 MOST_MEMORY_MB, MOST_SECONDS = 2000.0, 20.0
@@ -127,14 +134,53 @@ def _result(folder: Path) -> Path:
     return path
 
 
+def _scan(grey: type[np.integer] = np.int16) -> Volume:
+    grid = Geometry((9, 8, 7), (1.25, 1.25, 2.5), (10.0, -20.0, 30.0), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
+    return Volume(np.arange(504, dtype=grey).reshape(7, 8, 9), grid)
+
+
 def _volume(extension: str) -> Callable[[Path], Path]:
     def make(folder: Path) -> Path:
-        grid = Geometry((9, 8, 7), (1.25, 1.25, 2.5), (10.0, -20.0, 30.0), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
         path = folder / f"scan{extension}"
-        write_volume(Volume(np.arange(504, dtype=np.int16).reshape(7, 8, 9), grid), path)
+        write_volume(_scan(), path)
         return path
 
     return make
+
+
+def _raw_nrrd(folder: Path) -> Path:
+    """What most programs write: without compression, so that a change of the data is no change of a checksum."""
+    path, grid = folder / "scan.nrrd", _scan().geometry
+    directions = " ".join(f"({','.join(map(str, column))})" for column in (grid.rotation * grid.spacing).T)
+    header = (
+        f"NRRD0004\n# made by a test\ntype: short\ndimension: 3\nspace: left-posterior-superior\nsizes: 9 8 7\nspace directions: {directions}\n"
+        f"kinds: domain domain domain\nendian: little\nencoding: raw\nspace origin: ({','.join(map(str, grid.origin))})\n\n"
+    )
+    path.write_bytes(header.encode() + _scan().array.tobytes())
+    return path
+
+
+def _segmentation(folder: Path) -> Path:
+    """A .seg.nrrd as Slicer writes it: two segments in one layer."""
+    path = _raw_nrrd(folder)
+    header, _, _ = path.read_bytes().partition(b"\n\n")
+    segments = (("Left atrium", 1), ("LA wall", 2))
+    fields = [f"Segment{n}_{key}:={value}" for n, (name, label) in enumerate(segments)
+              for key, value in (("ID", name), ("Name", name), ("LabelValue", label), ("Layer", 0), ("Extent", "0 8 0 7 0 6"))]  # fmt: skip
+    voxels = (_scan().array % 3).astype(np.int16)
+    path = path.rename(folder / "masks.seg.nrrd")
+    path.write_bytes(header + b"\n" + "\n".join(fields).encode() + b"\n\n" + voxels.tobytes())
+    return path
+
+
+def _series(folder: Path) -> Path:
+    """One slice of seven is damaged."""
+    return write_series(folder, _scan(np.uint16)) / "003.dcm"
+
+
+def _enhanced(folder: Path) -> Path:
+    scan = _scan(np.uint16)
+    return write_enhanced(folder / "all.dcm", scan, frames_of(scan)) / "all.dcm"
 
 
 TARGETS = {
@@ -143,9 +189,14 @@ TARGETS = {
     "card": Target(_card, lambda path: _card_of(path)),
     "request": Target(_request, lambda path: Request.from_json(_read_request(path))),
     "result": Target(_result, lambda path: read_result(path.parent)),
-    "nrrd": Target(_volume(".nrrd"), read_volume),
+    "nrrd": Target(_raw_nrrd, read_volume),
+    "nrrd-gzip": Target(_volume(".nrrd"), read_volume),
+    "segmentation": Target(_segmentation, lambda path: chosen_voxels(read_labels(path), "cavity", ["Left atrium"])),
     "nifti": Target(_volume(".nii"), read_volume),
+    "nifti-gzip": Target(_volume(".nii.gz"), read_volume),
     "mha": Target(_volume(".mha"), read_volume),
+    "dicom": Target(_series, lambda path: read_volume(path.parent)),
+    "enhanced": Target(_enhanced, lambda path: read_volume(path.parent)),
 }
 
 

@@ -74,6 +74,8 @@ def read_labels(path: str | Path) -> SegmentedFile:
         _refuse_dicom_segmentation(path)
     if not path.is_file() or not path.name.lower().endswith(NRRD) or path.stat().st_size == 0:
         return SegmentedFile((read_volume(path),))
+    # Before ITK sees the header: some damage to it ends the process.
+    check_file(path)
     segments = _segments(path)
     if not segments or max(segment.layer for segment in segments) == 0:
         return SegmentedFile((read_volume(path),), segments)
@@ -107,7 +109,6 @@ def _segment(number: int, fields: dict[str, str]) -> Segment:
 
 def _read_layers(path: Path, segments: tuple[Segment, ...]) -> tuple[Volume, ...]:
     """The layers of a segmentation whose segments overlap: ITK reads them as the components of a vector image."""
-    check_file(path)
     with quiet_itk():
         try:
             image = sitk.ReadImage(str(path))
