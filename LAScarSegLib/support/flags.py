@@ -51,7 +51,7 @@ FLAGS: dict[str, FlagKind] = {
     "cavity_uncertain": FlagKind("Model unsure of the cavity", WARNING, (NETWORK,)),
     "cavity_uncertainty": FlagKind("How sure the model is of the cavity", NOTE, (NETWORK,)),
     "device_changed": FlagKind("Ran on the processor instead", NOTE, (NETWORK,)),
-    "smaller_tiles": FlagKind("Ran in smaller tiles", NOTE, (NETWORK,)),
+    "smaller_tiles": FlagKind("Ran in smaller tiles", STOP, (NETWORK,)),
     # about a result
     "blood_pool_even": FlagKind("Blood without noise", WARNING, ("scan", "cavity")),
     "blood_pool_uneven": FlagKind("Uneven blood pool", WARNING, ("scan", "cavity")),

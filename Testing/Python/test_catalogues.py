@@ -18,8 +18,10 @@ from LAScarSegLib.intensity.rules import RULES, PublishedThreshold, Rule
 from LAScarSegLib.measure import quality
 from LAScarSegLib.measure.numbers import NUMBERS, VOLUME, Coding, Number
 from LAScarSegLib.output.writing import write_results
-from LAScarSegLib.support.flags import FLAGS, NOTE, FlagKind, QualityFlag
+from LAScarSegLib.support.flags import FLAGS, MASKS_OF_FILES, NOTE, FlagKind, QualityFlag
 from LAScarSegLib.systems import SYSTEMS
+
+ROOT = Path(__file__).resolve().parents[2]
 
 MADE_UP_RULE = Rule(
     "twice_blood", "Twice the blood", "Nobody, Nowhere 2026", lambda on, factor: factor * 2.0 * on.blood.mean, mark="twice × {:g}",
@@ -142,3 +144,11 @@ def literal_codes(path: Path) -> set[str]:
             elif isinstance(code, ast.JoinedStr):
                 codes |= {f"{mask}{code.values[-1].value}" for mask in ("cavity", "wall", "scar", "region of interest")}
     return codes
+
+
+def test_every_flag_is_explained():
+    """Docs/quality.md says of each what it looks at and when it is raised; the flags of the four kinds of mask file share a line."""
+    told = (ROOT / "Docs" / "quality.md").read_text(encoding="utf-8")
+    per_mask = tuple(f"{mask}_{what}" for mask in MASKS_OF_FILES for what in ("label_not_1", "resampled"))
+
+    assert [code for code in FLAGS if f"`{code}`" not in told and code not in per_mask] == []

@@ -31,13 +31,13 @@ class Greedy(Contrast):
         return super().forward(x)
 
 
-def test_a_network_that_runs_out_of_memory_gets_smaller_tiles_and_the_result_says_so():
+def test_a_network_that_runs_out_of_memory_gets_smaller_tiles_and_that_is_a_stop():
     volume, _ = ball((2.0, 2.0, 2.0), (48, 48, 48))
     card = small_card(patch=(64, 64, 64))
     greedy = BundleCavityModel(card, lambda spec, fold: Greedy(32)).predict(volume)
     plain = BundleCavityModel(card, lambda spec, fold: Contrast(gain=4.0)).predict(volume)
     assert np.allclose(greedy.array, plain.array, atol=1e-5)
-    assert [flag.code for flag in greedy.flags] == ["smaller_tiles"]
+    assert [(flag.code, flag.severity) for flag in greedy.flags] == [("smaller_tiles", "stop")]
     assert "64×64×64" in greedy.flags[0].message and "32×32×32" in greedy.flags[0].message
     assert plain.flags == ()
 
@@ -59,9 +59,8 @@ def test_a_full_graphics_card_gives_way_to_the_processor():
 
     result, notes = with_less_memory(work, CARD, (64, 64, 64), (4, 4, 4))
     assert result == "done"
-    assert [kind for kind, _ in asked] == ["cuda"] * 4 + ["cpu"]
-    # On the processor the full tile again: it has more memory.
-    assert asked[-1] == ("cpu", (64, 64, 64))
+    # In full tiles, so that it finds what the card would have found.
+    assert asked == [("cuda", (64, 64, 64)), ("cpu", (64, 64, 64))]
     assert notes[0].code == "device_changed" and "Some graphics card ran out of memory" in notes[0].message
 
 
