@@ -23,7 +23,7 @@ MEMORY_NEEDED_GB = 3.0
 DISK_NEEDED_GB = 1.0
 """Room for the result of the largest usual scan, its temporary copy while it is written, and pictures."""
 
-REQUIRED_PACKAGES = ("numpy", "scipy", "SimpleITK", "vtk", "typer", "rich", "jinja2", "matplotlib")
+REQUIRED_PACKAGES = ("numpy", "scipy", "SimpleITK", "pydicom", "vtk", "typer", "rich", "jinja2", "matplotlib")
 """Import names of what the analysis itself needs (these come with Slicer), then the command line, its figures and its report."""
 
 DISTRIBUTIONS = {"SimpleITK": "simpleitk", "slicer": "slicer-core", "trame_slicer": "trame-slicer"}
