@@ -1,5 +1,6 @@
 """A result folder read back: its masks, which a person may have corrected, and what it follows from."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from ..support.flags import QualityFlag
 from ..support.json_text import parse_json
 from ..support.printable import printable
 from ..volumes.files import EXTENSIONS, read_volume
-from ..volumes.segmentations import read_labels
+from ..volumes.segmentations import SegmentedFile, read_labels
 from ..volumes.volume import Geometry, Volume
 from .writing import MARKER, SOURCES
 
@@ -24,6 +25,8 @@ WRITTEN = ".nii.gz"
 """The extension of every mask of a result."""
 CORRECTED = (".seg.nrrd", *(extension for extension in EXTENSIONS if extension != WRITTEN))
 """Where else a program may have saved a correction; Slicer proposes the first."""
+MAPS_BEGIN, MAPS_END = "sdm_", ("_probability", "_entropy")
+"""How the maps of a result are called, which say "cavity", "wall" and "scar", too (ARCHITECTURE, "Results on disk")."""
 
 
 def read_result(folder: str | Path, image: Path | None = None) -> Stored:
@@ -55,6 +58,7 @@ def read_result(folder: str | Path, image: Path | None = None) -> Stored:
     scan = _read_same_scan(image or scan_path, sha256)
     probabilities = {name: _probability(folder / f"{name}_probability.nii.gz", scan) for name in (CAVITY, SCAR)}
     held = {name: _mask_now(folder, name, scan.geometry, digests[name]) for name in MASKS}
+    _refuse_unknown_masks(folder, scan.geometry, set(digests.values()))
     now, remarks = ({name: getattr(given, part) for name, given in held.items()} for part in ("mask", "flags"))
     probabilities = {name: found for name, found in probabilities.items() if found is not None}
     try:
@@ -75,6 +79,11 @@ def _mask_now(folder: Path, name: str, grid: Geometry, digest: str) -> Given:
     """
     written = folder / f"{name}{WRITTEN}"
     beside = [path for extension in CORRECTED if (path := folder / f"{name}{extension}").is_file()]
+    if not beside and not written.is_file():
+        raise InputError(
+            f"The result {folder} lacks {written.name}, and holds no corrected {name} instead ({name}{CORRECTED[0]}, {name}{CORRECTED[1]}). "
+            "Put the mask there, or run the analysis again."
+        )
     found = {path: _given(path, name, grid) for path in ([written] if written.is_file() or not beside else []) + beside}
     changed = {path: given for path, given in found.items() if given.mask.digest != digest}
     if not changed:
@@ -91,13 +100,48 @@ def _mask_now(folder: Path, name: str, grid: Geometry, digest: str) -> Given:
     return replace(changed[first], flags=(*changed[first].flags, QualityFlag("corrected_mask_taken", message)))
 
 
+def _refuse_unknown_masks(folder: Path, grid: Geometry, digests: Collection[str]) -> None:
+    """`InputError` for what may be a correction under a name that means nothing here: the old numbers would come out as if measured again.
+
+    A result is written whole, so whatever else lies in its folder came later. Copies of masks with one of the `digests` are none.
+    """
+    called = [path for path in sorted(folder.iterdir()) if _may_be_mask(path.name) and path.is_file()]
+    unknown = [path.name for path in called if not _is_copy(path, grid, digests)]
+    if unknown:
+        raise InputError(
+            f"{folder} holds {', '.join(map(printable, unknown))}, which is not read under this name. If it is a corrected mask, call it "
+            f"{' or '.join(f'{name}{CORRECTED[0]}' for name in MASKS)} (or .nrrd, .nii.gz); if it is not, put it elsewhere. Then measure again."
+        )
+
+
+def _may_be_mask(file: str) -> bool:
+    lower = file.lower()
+    stem = next((lower.removesuffix(extension) for extension in (*CORRECTED, WRITTEN) if lower.endswith(extension)), "")
+    if not stem or stem.startswith(".") or stem in MASKS or stem.startswith(MAPS_BEGIN) or stem.endswith(MAPS_END):
+        return False
+    return lower.endswith(CORRECTED[0]) or any(name in stem for name in MASKS)
+
+
+def _is_copy(path: Path, grid: Geometry, digests: Collection[str]) -> bool:
+    """Whether a file holds what was measured, as a copy from before a correction does: all of it, where it names our segments."""
+    try:
+        file = read_labels(path)
+        named = [name for name in MASKS if any(segment.name == SEGMENT_NAMES[name] for segment in file.filled)]
+        return (all if named else any)(_chosen(file, name, grid).mask.digest in digests for name in named or MASKS)
+    except InputError:
+        return False
+
+
 def _is_old(path: Path, written: Path) -> bool:
     """Whether a file beside what was written is older than it: then it is no correction of that."""
     return path != written and written.is_file() and path.stat().st_mtime < written.stat().st_mtime
 
 
 def _given(path: Path, name: str, grid: Geometry) -> Given:
-    file = read_labels(path)
+    return _chosen(read_labels(path), name, grid)
+
+
+def _chosen(file: SegmentedFile, name: str, grid: Geometry) -> Given:
     ours = [segment.name for segment in file.filled if segment.name == SEGMENT_NAMES[name]]
     # Who saves the segmentation of our scene saves all of it.
     return Given.of(chosen_voxels(file, name, ours, option=""), grid, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from small_scan import RADIUS_MM, flag_codes, lascarseg, only_data_files, small_
 from LAScarSegLib.analysis import analyse
 from LAScarSegLib.analysis.settings import Settings
 from LAScarSegLib.anatomy.distance import distance_to
-from LAScarSegLib.anatomy.labels import chosen_voxels, labelled_voxels
+from LAScarSegLib.anatomy.labels import SEGMENT_NAMES, chosen_voxels, labelled_voxels
 from LAScarSegLib.anatomy.masks import Mask, check_cavity, mask_on_grid
 from LAScarSegLib.anatomy.wall import check_wall
 from LAScarSegLib.datasets.pairs import Pair
@@ -326,6 +327,41 @@ def test_an_older_file_beside_the_mask_is_refused(result):
     os.utime(result / "wall.mha", (0, 0))
     with pytest.raises(InputError, match=r"wall.nii.gz and wall.mha, and they differ"):
         read_result(result)
+
+
+@pytest.mark.parametrize("name", ["cavity", "wall", "scar"])
+def test_a_mask_that_was_taken_away_is_named_with_the_remedy(result, name):
+    (result / f"{name}.nii.gz").unlink()
+    with pytest.raises(InputError, match=rf"lacks {name}.nii.gz, and holds no corrected {name} instead .* run the analysis again"):
+        read_result(result)
+
+
+@pytest.mark.parametrize("name", ["Segmentation.seg.nrrd", "cavity_edited.nii.gz", "LA Wall.nrrd"])
+def test_a_correction_under_an_unknown_name_is_refused(result, name):
+    if name.endswith(".seg.nrrd"):
+        write_segments(result / name, [LEFT], GRID, [segment(ATRIUM)])
+    else:
+        write_volume(Volume(LEFT.astype(np.uint8), GRID), result / name)
+    with pytest.raises(InputError, match=rf"holds {name}, which is not read under this name. .*call it cavity.seg.nrrd"):
+        read_result(result)
+
+
+@pytest.mark.parametrize("name", ["cavity_before.nii.gz", "scar copy.nrrd", "sdm_cavity.nrrd", "scar_probability.mha", "scan.nrrd"])
+def test_copies_and_maps_beside_the_masks_are_no_corrections(result, name):
+    content = SCAN if name == "scan.nrrd" else read_volume(result / f"{name.partition('_')[0].partition(' ')[0].replace('sdm', 'cavity')}.nii.gz")
+    write_volume(content, result / name)
+    assert read_result(result).drawn == set()
+
+
+@pytest.mark.parametrize("is_corrected", [True, False])
+def test_a_whole_segmentation_under_an_unknown_name_counts_by_all_of_its_segments(result, is_corrected):
+    masks = {name: read_volume(result / f"{name}.nii.gz").array > 0 for name in ("cavity", "wall", "scar")}
+    if is_corrected:
+        masks["cavity"] = LEFT
+    segments = [segment(SEGMENT_NAMES[name], 1, layer) for layer, name in enumerate(masks)]
+    write_segments(result / "Segmentation.seg.nrrd", list(masks.values()), GRID, segments)
+    with pytest.raises(InputError, match="not read under this name") if is_corrected else nullcontext():
+        assert read_result(result).drawn == set()
 
 
 def test_measure_gives_the_corrected_volume(result, capfd, monkeypatch):
