@@ -26,7 +26,7 @@ from ..output.writing import check_output, write_results
 from ..support.printable import require_encodable
 from ..support.progress import Progress
 from ..surface.planes import CutPlane, read_planes
-from ..volumes.files import read_volume
+from ..volumes.files import read_volume, require_readable
 from ..volumes.volume import Box, Volume
 from .mask_files import read_mask_file, refuse_mesh_as_scan
 
@@ -170,6 +170,9 @@ def terms_to_accept(request: Request) -> tuple[Bundle, ...]:
 def _checked_sources(request: Request) -> dict[str, Path | Bundle | None]:
     """Where `cavity` and `scar` come from: a mask file, a model that finds it, or (scar) None for a rule; and the output is free."""
     check_analysis_folder(request.output, request.force) if request.analysis else check_output(request.output, request.force)
+    # Before anybody accepts a model's terms for what is no scan.
+    refuse_mesh_as_scan(request.image)
+    require_readable(request.image)
     sources = {"cavity": _cavity_source(request.cavity), "scar": _checked_scar(request)}
     for name, source in sources.items():
         if isinstance(source, Bundle):
@@ -310,7 +313,6 @@ def _read_all(files: dict[str, Path], labels: Mapping[str, Label | Sequence[Labe
     for step, (name, path) in enumerate(files.items()):
         progress.report("read", step / len(files), f"Reading {path.name}")
         if name == "image":
-            refuse_mesh_as_scan(path)
             volumes[name] = read_volume(path)
             check_is_scan(volumes[name], str(path))
         else:

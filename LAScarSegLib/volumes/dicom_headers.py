@@ -16,6 +16,7 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, UID_dictionary
 from ..errors import InputError
 from ..support.printable import printable
 from .expansion import LARGE_BYTES, inflated, require_plausible_size
+from .files import EXTENSIONS
 
 DIRECTORY = "DICOMDIR"
 """The index of a DICOM medium; no image."""
@@ -110,6 +111,14 @@ def find_series(folder: Path) -> list[Header]:
     return next(iter(series.values()))
 
 
+def require_some_dicom(folder: Path) -> None:
+    """`InputError` for a folder without a DICOM file, told without reading one."""
+    with os.scandir(folder) as entries:
+        files = sorted(Path(entry.path) for entry in entries if entry.is_file())
+    if not any(map(_looks_like_dicom, files)):
+        raise InputError(_nothing_found(folder, []))
+
+
 def _read_headers(folder: Path) -> tuple[list[Header], list[str]]:
     """The headers of every DICOM file, and the names of those that are damaged."""
     headers, damaged = [], []
@@ -186,7 +195,12 @@ def _nothing_found(folder: Path, headers: list[Header]) -> str:
     kinds = sorted({UID(header.word("SOPClassUID")).name for header in headers})
     if kinds:
         hint = f" ({len(headers)} DICOM files without pixels: {', '.join(kinds[:5])}){hint}"
-    return f"{folder} holds no DICOM image{hint}. Give the folder with one series' files, or a volume file."
+    many = " To measure a folder of scans, use Examples/slicer_batch.py." if inside or _holds_volumes(folder) else ""
+    return f"{folder} holds no DICOM image{hint}. Give the folder with one series' files, or a volume file.{many}"
+
+
+def _holds_volumes(folder: Path) -> bool:
+    return any(entry.name.lower().endswith(EXTENSIONS) and not entry.name.startswith(".") for entry in folder.iterdir())
 
 
 def _choice(folder: Path, series: list[list[Header]]) -> str:

@@ -14,6 +14,7 @@ from .nifti_checks import with_perpendicular_axes
 from .volume import SHEAR_TOLERANCE, Geometry, Volume
 
 EXTENSIONS = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
+SCENES = (".mrb", ".mrml")
 COMPRESSION_LEVEL = 1
 """zlib's fastest level: a fraction of the default's time for files a few percent larger."""
 NOTE_KEY = "ITK_FileNotes"
@@ -50,6 +51,17 @@ def read_volume(path: str | Path) -> Volume:
         if printable(error) == str(error):
             raise
         raise InputError(printable(error, longest=LONGEST)) from None
+
+
+def require_readable(path: Path) -> None:
+    """`InputError`, as `read_volume` would raise it, for what is seen to be no volume without reading it."""
+    if is_folder(path):
+        from .dicom_headers import require_some_dicom
+
+        require_some_dicom(path)
+    else:
+        require_file(path)
+        _check_name(path)
 
 
 def _read(path: Path) -> Volume:
@@ -126,11 +138,17 @@ def check_finite(volume: Volume, name: str | Path) -> Volume:
 def _check_name(path: Path) -> None:
     if not path.name.lower().endswith(EXTENSIONS):
         raise InputError(
-            f"{path}: not a volume file that can be read. Give one of {', '.join(EXTENSIONS)}, or for DICOM the folder with "
+            f"{path}: not a volume file that can be read{_what_else(path)}. Give one of {', '.join(EXTENSIONS)}, or for DICOM the folder with "
             "the files of one series."
         )
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty (0 bytes). Copy or export it again.")
+
+
+def _what_else(path: Path) -> str:
+    if path.name.lower().endswith(SCENES):
+        return "; it is a scene of Slicer, which holds several things: open it there, and save the scan from it"
+    return ""
 
 
 def _read_with_itk(path: Path) -> tuple[sitk.Image, tuple[QualityFlag, ...]]:
