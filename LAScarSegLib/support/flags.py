@@ -35,6 +35,7 @@ FLAGS: dict[str, FlagKind] = {
     "computed_map": FlagKind("A map, not a scan", NOTE, (FILE,)),
     "corrected_mask_taken": FlagKind("Corrected mask beside the old one", NOTE, (FILE,)),
     "mask_header_differs": FlagKind("A mask lost its header", STOP, (FILE,)),
+    "mask_header_rounded": FlagKind("Headers of scan and mask differ slightly", NOTE, (FILE,)),
     "mesh_without_space": FlagKind("Mesh without coordinate system", WARNING, (FILE,)),
     "nifti_qform_sform_disagree": FlagKind("Header contradicts itself (position)", WARNING, (FILE,)),
     "nifti_spacing_disagrees": FlagKind("Header contradicts itself (spacing)", WARNING, (FILE,)),

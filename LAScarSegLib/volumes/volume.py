@@ -103,6 +103,11 @@ class Geometry:
         corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.size])).reshape(3, -1).T
         return bool(np.abs(self.index_to_lps(corners) - other.index_to_lps(corners)).max() <= SAME_GRID_VOXELS * min(*self.spacing, *other.spacing))
 
+    def voxels_apart(self, other: Geometry) -> float:
+        """How far the voxels of two grids of one size lie apart at the worst, along any of this grid's axes, in voxels."""
+        corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.size])).reshape(3, -1).T
+        return float(np.abs(self.lps_to_index(other.index_to_lps(corners)) - corners).max())
+
     def start_of(self, part: Geometry) -> tuple[int, int, int] | None:
         """The index (k, j, i) in this grid, which may lie outside it, of the first voxel of `part`; None when voxels don't coincide."""
         start = np.rint(self.lps_to_index(np.array([part.origin]))[0])

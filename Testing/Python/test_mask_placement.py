@@ -17,7 +17,7 @@ from LAScarSegLib.analysis import Change, Settings, analyse, revise
 from LAScarSegLib.anatomy.masks import Mask, mask_on_grid
 from LAScarSegLib.anatomy.placement import check_placement
 from LAScarSegLib.errors import InputError
-from LAScarSegLib.support.flags import STOP
+from LAScarSegLib.support.flags import NOTE, STOP
 from LAScarSegLib.volumes.files import read_volume, write_volume
 from LAScarSegLib.volumes.orientation import Orientation
 from LAScarSegLib.volumes.volume import Geometry, Volume
@@ -25,6 +25,11 @@ from LAScarSegLib.volumes.volume import Geometry, Volume
 SCAN, CAVITY = small_scan()
 MASK, GRID = CAVITY.array > 0, CAVITY.geometry
 OBLIQUE = replace(GRID, direction=oblique(flip=True))
+
+
+def turned_by(degrees: float) -> tuple[float, ...]:
+    c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    return (c, -s, 0.0, s, c, 0.0, 0.0, 0.0, 1.0)
 
 
 def codes(flags) -> list[str]:
@@ -68,6 +73,21 @@ def test_as_many_voxels_under_another_header_is_a_stop(kind):
 def test_headers_that_differ_by_rounding_are_one_grid(header):
     array, flags = mask_on_grid(Volume(CAVITY.array, header), GRID, "cavity")
     assert np.array_equal(array, MASK) and flags == ()
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        replace(GRID, origin=tuple(np.add(GRID.origin, (0.4, -0.3, 0.2)))), replace(GRID, spacing=(1.255, 1.25, 2.5)),
+        replace(GRID, direction=turned_by(0.3)),
+    ],
+    ids=["origin", "spacing", "direction"],
+)  # fmt: skip
+def test_headers_that_differ_by_less_than_half_a_voxel_get_a_note(header):
+    array, (flag,) = mask_on_grid(Volume(CAVITY.array, header), GRID, "cavity")
+    resampled = Volume(CAVITY.array, header).resample(GRID, labels=True).array > 0
+    assert np.array_equal(array, MASK) and np.array_equal(array, resampled)
+    assert flag.code == "mask_header_rounded" and flag.severity == NOTE
 
 
 @pytest.mark.parametrize("grid", [GRID, OBLIQUE], ids=["straight", "oblique"])
