@@ -10,6 +10,7 @@ from ..errors import InputError
 from ..support.flags import QualityFlag
 from ..volumes.segmentations import Segment, SegmentedFile
 from ..volumes.volume import Volume
+from .neighbours import check_neighbours
 
 Label = int | str
 """A value of a label map, or the name of a segment."""
@@ -63,6 +64,9 @@ def labelled_voxels(labels: Volume, name: str, wanted: Sequence[Label] = ()) -> 
     flags = list(labels.flags)
     if not wanted and values.size and values[0] != 1:
         flags.append(QualityFlag(f"{name}_label_not_1", f"The {name} mask's value is {values[0]:g}, not 1; it was taken as the {name}."))
+    if name == "cavity" and wanted and values.size > len(wanted):
+        others = ((f"label {value:g}", labels.array == value) for value in values if value not in wanted)
+        flags += check_neighbours(np.isin(labels.array, wanted), others, labels.geometry)
     if len(wanted) > 1:
         return np.isin(labels.array, wanted), tuple(flags)
     # Compared with False, a bool array stays one: ten times as fast as with 0, and after every edit somebody waits for it.
@@ -82,7 +86,10 @@ def chosen_voxels(file: SegmentedFile, name: str, wanted: Sequence[Label] = (), 
     volume = file.together(chosen)
     if not volume.array.any() and name != "scar":
         raise InputError(f"The segment {_named(chosen or file.segments)} is empty. Give a mask that holds the {name}.")
-    return volume
+    if name != "cavity" or not wanted:
+        return volume
+    others = ((f"'{segment.name}'", file.voxels(segment)) for segment in file.segments if segment not in chosen)
+    return Volume(volume.array, volume.geometry, (*volume.flags, *check_neighbours(volume.array, others, volume.geometry)))
 
 
 def chosen_segments(file: SegmentedFile, mask: str, meant: str, wanted: Sequence[Label], option: str) -> Sequence[Segment]:

@@ -32,6 +32,7 @@ FLAGS: dict[str, FlagKind] = {
     # about a file, as it was read
     **{f"{mask}_label_not_1": FlagKind(f"Unusual {mask} label", NOTE, (FILE,)) for mask in MASKS_OF_FILES},
     **{f"{mask}_resampled": FlagKind(f"{mask.capitalize()} from another grid", WARNING, (FILE,)) for mask in MASKS_OF_FILES},
+    "cavity_goes_on": FlagKind("Cavity goes on in other labels", WARNING, (FILE,)),
     "computed_map": FlagKind("A map, not a scan", NOTE, (FILE,)),
     "corrected_mask_taken": FlagKind("Corrected mask beside the old one", NOTE, (FILE,)),
     "mask_header_differs": FlagKind("A mask lost its header", STOP, (FILE,)),

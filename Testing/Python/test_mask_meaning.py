@@ -154,6 +154,43 @@ def test_the_scan_as_its_own_cavity(folder, name):
         read_mask_file(Path(name), "cavity", (), SCAN)
 
 
+# ---- parts of an atrium
+
+
+def atrium_with_parts() -> tuple[np.ndarray, Geometry]:
+    """Labels: 1 wall, 2 a chamber beside the atrium, 3 its body, 4 a vein, 5 scar in the wall, 6 a vein apart from the body."""
+    grid = Grid.around((1.25, 1.25, 2.5), 60.0)
+    k, j, i = np.indices(grid.geometry.shape)
+    body = grid.ball(20.0).array > 0
+    x, y, z = ((n - (size - 1) / 2) * mm for n, size, mm in zip((i, j, k), grid.geometry.size, grid.geometry.spacing))
+    outside = distance_to(body, grid.geometry.spacing_kji, 12.0)
+    wall = (outside > 0) & (outside <= 3.0)
+    labels = np.where(wall, 1, 0) + np.where(body, 3, 0)
+    labels[wall & (y > 15.0)] = 5
+    labels[(np.hypot(y, z) < 6.0) & (x > 0) & (x < 29.0) & ~body] = 4
+    labels[(np.hypot(y, z) < 6.0) & (x < -23.5) & ~body] = 6
+    labels[(z > 8.0) & ~body & ~wall & (labels == 0)] = 2
+    return labels.astype(np.uint8), grid.geometry
+
+
+LABELS, LABELS_GRID = atrium_with_parts()
+
+
+@pytest.mark.parametrize(("wanted", "says"), [([3], "label 4 ("), ([3, 4], None), ([4, 3], None)])
+def test_a_body_that_opens_into_a_vein_of_the_same_file_is_said(wanted, says):
+    _, flags = labelled_voxels(Volume(LABELS, LABELS_GRID), "cavity", wanted)
+    assert [flag.code for flag in flags] == (["cavity_goes_on"] if says else [])
+    assert all(says in flag.message and "label 1" not in flag.message and "label 6" not in flag.message for flag in flags)
+
+
+def test_a_vein_that_is_another_segment_is_named(tmp_path):
+    path = write_segments(tmp_path / "s.seg.nrrd", [LABELS], LABELS_GRID, [segment(ATRIUM, 3), segment("LSPV", 4), segment(WALL, 1)])
+    (flag,) = chosen_voxels(read_labels(path), "cavity", [ATRIUM]).flags
+    assert flag.code == "cavity_goes_on" and "'LSPV'" in flag.message and WALL not in flag.message
+    assert chosen_voxels(read_labels(path), "cavity", [ATRIUM, "LSPV"]).flags == ()
+    assert chosen_voxels(read_labels(path), "wall", [WALL]).flags == ()
+
+
 # ---- walls
 
 
