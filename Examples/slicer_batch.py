@@ -10,9 +10,9 @@ file names in each; the names default to those of the LAScarQS challenge, others
 cavities; `--cavity MODEL` names another. Models need PyTorch (Slicer's PyTorch extension); --accept-terms accepts their terms.
 
 Every case gets the folder `results/CASE` (volumes, surface, tables, scene.mrb; figures and report where Slicer has
-matplotlib and jinja2), and a line in `results/status.csv`: how it went, the headline, the codes of the flags, how many of them are
-warnings and stops. Files that belong to no case are told, none is left out without a word. A scan that fails does not stop the others: the exit code is 1 at the end. A second run skips what is finished, unless it was made with
-another method, model or planes: that fails.
+matplotlib and jinja2), and a line in `results/status.csv`: how it went, the headline, the codes of the flags (stops and
+warnings first), how many of them are warnings and stops. Files that belong to no case are told, none is left out without a word. A scan that fails does not stop the others: the exit code is 1 at the end. A second run skips what is finished, unless it was made
+from another scan or mask, or with another method, model or planes: that fails.
 
 The same `main(scene, argv)` runs in any Python with slicer-core: `main(LAScarSegLib.scene.new_scene(), ["cohort", "-o", "results"])`.
 """
@@ -37,6 +37,7 @@ if importlib.util.find_spec("LAScarSegLib") is None:
 
 from LAScarSegLib import scene as mrml
 from LAScarSegLib.analysis import ByRule
+from LAScarSegLib.analysis.provenance import describe_file
 from LAScarSegLib.analysis.settings import Settings
 from LAScarSegLib.datasets.layouts import LASCARQS_CAVITY, LASCARQS_IMAGE, case_name, listed, volume_stem
 from LAScarSegLib.datasets.pairs import CohortScan, find_cohort, unused
@@ -48,7 +49,7 @@ from LAScarSegLib.measure.numbers import ON_SURFACE, Quantity, find_number
 from LAScarSegLib.models.bundle import check_use
 from LAScarSegLib.models.store import ModelStore
 from LAScarSegLib.output.writing import MARKER, SOURCES
-from LAScarSegLib.support.flags import STOP, WARNING
+from LAScarSegLib.support.flags import STOP, WARNING, QualityFlag, gravest_first
 from LAScarSegLib.support.printable import PrintableFormatter, csv_text
 from LAScarSegLib.support.progress import Progress, ProgressEvent
 from LAScarSegLib.surface.planes import CutPlane, same_planes
@@ -100,7 +101,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     cavity_help = f"for one scan, the mask file; for a folder, the mask's file name in each case ({LASCARQS_CAVITY}); or a model"
     parser.add_argument("--cavity", help=cavity_help)
     parser.add_argument("--image", default=LASCARQS_IMAGE, help="for a folder, the scan's file name in each case (%(default)s)")
-    parser.add_argument("--cavity-label", type=int, help="which label of a mask with several is the left atrium")
+    label_help = "which label of a mask is the left atrium: a number or a segment's name; repeated: all of them together"
+    parser.add_argument("--cavity-label", action="append", default=[], help=label_help)
     parser.add_argument("--protocol", help=f"a published way of measuring: {', '.join(PROTOCOLS)} ({USUAL_PROTOCOL}, unless --scar is given)")
     parser.add_argument("--scar", "--rule", help="how scar is found otherwise: a rule on the wall's voxels, or a model")
     parser.add_argument("--threshold", help="the rule's number, or a preset of it; its usual number when left out")
@@ -156,7 +158,7 @@ def common_request(options: argparse.Namespace, cases: Sequence[CohortScan]) -> 
     common = Request(
         image=options.input, output=options.output, cavity=cases[0].cavity, planes=tuple(options.planes), settings=settings,
         scar=None if by_rule else ModelStore().find(method).card.reference, device=options.device, force=options.force,
-        labels={} if options.cavity_label is None else {"cavity": options.cavity_label}, accept_terms=options.accept_terms,
+        labels={"cavity": tuple(options.cavity_label)} if options.cavity_label else {}, accept_terms=options.accept_terms,
         figures=_has("matplotlib"), report=_has("jinja2"),
     )  # fmt: skip
     read_plane_files(common.planes)
@@ -213,7 +215,7 @@ def _told(name: str) -> Callable[[ProgressEvent], None]:
 
 
 def check_same_method(request: Request) -> None:
-    """`InputError` when the result in the request's folder was made in another way: a cohort has one method."""
+    """`InputError` when the result in the request's folder was made in another way, since a cohort has one method, or from other files."""
     record = json.loads((request.output / MARKER).read_text(encoding="utf-8"))
     settings, origins = Settings.from_json(record["settings"]), record.get("origins", {})
     models = {mask: origin["reference"] for mask, origin in origins.items() if origin["kind"] == "network"}
@@ -225,13 +227,19 @@ def check_same_method(request: Request) -> None:
             f"{request.output} was finished in another way (scar: {scar}; cavity: {models.get('cavity', 'a mask')}; perhaps with other "
             "planes or settings). Give --force to replace it, or another folder."
         )
+    for what, path in (("image", request.image), ("cavity", request.cavity)):
+        made_from = record.get("inputs", {}).get(what, {}).get("sha256")
+        if made_from and path.exists() and describe_file(path)["sha256"] != made_from:
+            raise InputError(
+                f"{request.output} was finished before, but {path.name} is not what it was then. Give --force to replace the result, or another folder."
+            )
 
 
 def _summary(folder: Path) -> tuple[str, str, str, str, str]:
-    """The share of scar, the headline, the flags' codes of a result, and how many of them are warnings and stops."""
+    """The share of scar, the headline, the flags' codes of a result, the gravest first, and how many of them are warnings and stops."""
     numbers = json.loads((folder / "measurements.json").read_text(encoding="utf-8"))
-    flags = numbers["quality_flags"]
-    codes, counts = " ".join(flag["code"] for flag in flags), Counter(flag["severity"] for flag in flags)
+    flags = gravest_first(QualityFlag(**flag) for flag in numbers["quality_flags"])
+    codes, counts = " ".join(flag.code for flag in flags), Counter(flag.severity for flag in flags)
     headline = Headline.of_measurements({key: Quantity(**value) for key, value in numbers.items() if isinstance(value, dict) and "unit" in value})
     return find_number(ON_SURFACE).text(numbers[ON_SURFACE]["value"]), headline.sentence, codes, str(counts[WARNING]), str(counts[STOP])
 

@@ -1,5 +1,6 @@
 """The DICOM files of a folder: which are images, of which series, and which are no images at all. Every file's header is read once."""
 
+import itertools
 import os
 import struct
 import zlib
@@ -21,6 +22,8 @@ from .files import EXTENSIONS
 DIRECTORY = "DICOMDIR"
 """The index of a DICOM medium; no image."""
 SUFFIXES = (".dcm", ".ima")
+FOLDERS_LOOKED_AT = 100
+"""For a hint: cases lie a few folders deep."""
 PREAMBLE = 132
 """128 free bytes and the letters DICM (PS3.10, section 7.1)."""
 IDENTIFYING_GROUP = struct.pack("<H", 0x0008)
@@ -195,12 +198,13 @@ def _nothing_found(folder: Path, headers: list[Header]) -> str:
     kinds = sorted({UID(header.word("SOPClassUID")).name for header in headers})
     if kinds:
         hint = f" ({len(headers)} DICOM files without pixels: {', '.join(kinds[:5])}){hint}"
-    many = " To measure a folder of scans, use Examples/slicer_batch.py." if inside or _holds_volumes(folder) else ""
+    many = " To measure a folder of scans, use Examples/slicer_batch.py." if _holds_volumes(folder) else ""
     return f"{folder} holds no DICOM image{hint}. Give the folder with one series' files, or a volume file.{many}"
 
 
 def _holds_volumes(folder: Path) -> bool:
-    return any(entry.name.lower().endswith(EXTENSIONS) and not entry.name.startswith(".") for entry in folder.iterdir())
+    files = (name for _, _, names in itertools.islice(os.walk(folder), FOLDERS_LOOKED_AT) for name in names)
+    return any(name.lower().endswith(EXTENSIONS) and not name.startswith(".") for name in files)
 
 
 def _choice(folder: Path, series: list[list[Header]]) -> str:

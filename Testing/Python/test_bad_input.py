@@ -102,12 +102,19 @@ def no_scan_folder() -> str:
     return "scan"
 
 
+def folder_of_cases() -> str:
+    Path("cohort/A").mkdir(parents=True)
+    return str(Path(save(SCAN.array, "cohort/A/image.nrrd")).parents[1])
+
+
 IMAGES: dict[str, tuple[Callable[[], str], str]] = {
     "missing": (lambda: "gone.nrrd", "gone.nrrd does not exist"),
     "empty": (lambda: text_file("empty.nii.gz", ""), "empty"),
     "truncated": (truncated, "truncated"),
     "wrong extension": (lambda: text_file("scan.jpg"), "Give one of .nrrd"),
     "folder without DICOM": (no_scan_folder, "no DICOM image"),
+    "a folder of scans": (folder_of_cases, "cohort holds no DICOM image (its subfolders are not searched: A). Give"),
+    "a Slicer scene": (lambda: text_file("scene.mrb"), "it is a scene of Slicer, which holds several things"),
     "2-D": (lambda: write_itk(SCAN.to_sitk()[:, :, 9], "flat.nrrd"), "2-D with size 49 × 49"),
     "4-D": (lambda: write_itk(sitk.JoinSeries([SCAN.to_sitk()] * 2), "time.nii.gz"), "4-D"),
     "colour": (lambda: write_itk(sitk.Compose([SCAN.to_sitk()] * 3), "rgb.nrrd"), "3 components"),
@@ -136,6 +143,18 @@ def test_an_image_that_cannot_be_used(folder, capfd, kind):
     # A header that is wrong in the scan is wrong in the mask drawn on it.
     cavity = mask(MASK, read_volume(image).geometry) if kind.startswith("in ") else "cavity.nrrd"
     assert says in refused(folder, capfd, *run(image, cavity))
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: text_file("case.h5"), "not a volume file"), (lambda: "gone.nrrd", "does not exist"),
+        (folder_of_cases, "To measure a folder of scans, use Examples/slicer_batch.py."), (no_scan_folder, "no DICOM image"),
+    ],
+)  # fmt: skip
+def test_what_is_no_scan_is_refused_before_a_model_is_spoken_of(folder, capfd, make, says):
+    line = refused(folder, capfd, "run", make(), "-o", "out")
+    assert says in line and "model" not in line and ("slicer_batch" in line) == ("slicer_batch" in says)
 
 
 MASKS: dict[str, tuple[Callable[[], str], str]] = {

@@ -152,7 +152,30 @@ def test_the_status_file_has_the_headline_and_the_flags(batch, scene, tmp_path):
     found = json.loads((tmp_path / "out" / "a" / "measurements.json").read_text())
     share = found["scar_area_pct"]
     assert f"{share['value']:.1f} %" in row["headline"] and f"{share['low']:.1f} – {share['high']:.1f}" in row["headline"]
-    assert row["flags"].split() == [flag["code"] for flag in found["quality_flags"]] != []
+    flags = sorted(found["quality_flags"], key=lambda flag: ("stop", "warning", "note").index(flag["severity"]))
+    assert row["flags"].split() == [flag["code"] for flag in flags] != []
+
+
+def test_several_labels_are_the_cavity_together(batch, scene, tmp_path):
+    write_case(tmp_path / "a.nrrd", tmp_path / "a-cavity.nrrd")
+    cavity = read_volume(tmp_path / "a-cavity.nrrd")
+    parts = np.where(np.arange(cavity.array.shape[2]) < cavity.array.shape[2] // 2, 3, 7) * (cavity.array > 0)
+    write_volume(Volume(parts.astype(np.uint8), cavity.geometry), tmp_path / "a-cavity.nrrd")
+    assert batch.main(scene, [str(tmp_path), "--cavity-label", "3", "--cavity-label", "7", "-o", str(tmp_path / "out")]) == 0
+    assert np.array_equal(read_volume(tmp_path / "out" / "a" / "cavity.nii.gz").array > 0, cavity.array > 0)
+
+
+def test_a_mask_that_was_corrected_since_is_not_taken_for_finished(batch, scene, tmp_path):
+    write_case(tmp_path / "a.nrrd", tmp_path / "a-cavity.nrrd")
+    arguments = [str(tmp_path), "-o", str(tmp_path / "out")]
+    assert batch.main(scene, arguments) == 0
+    cavity = read_volume(tmp_path / "a-cavity.nrrd")
+    smaller = cavity.array * (np.arange(cavity.array.shape[2]) < np.argwhere(cavity.array)[:, 2].max())
+    write_volume(Volume(smaller, cavity.geometry), tmp_path / "a-cavity.nrrd")
+    assert batch.main(scene, arguments) == 1
+    assert "a-cavity.nrrd is not what it was" in status(tmp_path / "out")["a"]["message"]
+    assert batch.main(scene, [*arguments, "--force"]) == 0
+    assert batch.main(scene, arguments) == 0
 
 
 def test_case_folders_of_the_challenge_are_found_by_their_file_names(batch, tmp_path):
