@@ -16,7 +16,7 @@ from ..measure import quality
 from ..measure.counting import measurements
 from ..measure.plausibility import check_grey_levels, check_scar_share
 from ..measure.sample import CavityCounts
-from ..support.flags import QualityFlag, require_no_stop
+from ..support.flags import NOTE, QualityFlag, require_no_stop
 from ..support.progress import Progress
 from ..surface.planes import CutPlane, reach_beyond_mitral_mm, remarks_on_planes
 from ..surface.projection import VoxelsAlongNormals, project_intensity
@@ -42,6 +42,9 @@ BOX_MARGIN_MM = SDM_CLIP_MM
 NETWORKS_SHARE, CAVITY_SHARE = 0.8, 0.7
 """Where networks end in an analysis's progress, when there are some: on a CPU they take most of the time; and where, of their part,
 the first of two ends: it looks at more."""
+
+NO_ZERO = frozenset({"negative_values", "zero_is_not_no_signal"})
+"""Flags that say that grey level 0 does not mean "no signal": then no ratio of grey levels tells anything."""
 
 
 def analyse(
@@ -115,7 +118,7 @@ def revise(analysis: Analysis, change: Change, *, ranges: bool = True, progress:
 
 def follow_path(volume: Volume, settings: Settings, sources: Sources, steps: StepCache, ranges: bool, progress: Progress) -> Analysis:
     """The path itself, from sources on the scan's grid; `steps` knows what needn't be computed again."""
-    scan_flags = steps(check_scan, volume)
+    scan_flags = _harmless_flags_as_notes(steps(check_scan, volume), sources)
     check_sources(sources, volume.array.shape)
     # Before any network runs, which takes minutes.
     require_no_stop(scan_flags, settings.despite)
@@ -302,17 +305,26 @@ def _needs_true_zero(sources: Sources) -> bool:
     return isinstance(rule, ByRule) and rule.rule.needs_true_zero
 
 
+def _harmless_flags_as_notes(flags: tuple[QualityFlag, ...], sources: Sources) -> tuple[QualityFlag, ...]:
+    """A zero that does not mean "no signal" is only worth a note where the scar was given, or its rule compares no ratios."""
+    scar = base_of(sources.scar)
+    if _needs_true_zero(sources) or not isinstance(scar, ByRule | Given):
+        return flags
+    return tuple(replace(flag, severity=NOTE) if flag.code == "psir" else flag for flag in flags)
+
+
 def _body_flags(
     body: Volume, anatomy: Anatomy, cavity: MeasuredCavity, planes: tuple[CutPlane, ...], reach_mm: float, needs_true_zero: bool
 ) -> tuple[QualityFlag, ...]:
     """What is odd about scan, cavity, wall and planes, whatever the scar is."""
     sample, surface = cavity.sample, cavity.surface
     area = sample.vertex_area_mm2.sum()
+    grey_levels = check_grey_levels(body.array, sample, needs_true_zero)
     excluded = 1.0 - float(sample.vertex_area_mm2[sample.is_wall].sum() / area)
     return (
         *check_wall(anatomy.wall, anatomy.outside_mm, body.geometry.voxel_volume_ml),
-        *check_grey_levels(body.array, sample, needs_true_zero),
-        *quality.check_intensities(sample.blood, sample.wall_intensity),
+        *grey_levels,
+        *quality.check_intensities(sample.blood, sample.wall_intensity, not NO_ZERO.intersection(flag.code for flag in grey_levels)),
         *quality.check_lge_like(body.array, anatomy.outside_mm, sample.blood),
         *quality.check_volume(sample.la_volume_ml),
         *quality.check_slices(body.geometry, surface),

@@ -157,10 +157,10 @@ def check_lge_like(box_intensity: np.ndarray, outside_mm: np.ndarray, blood: Blo
     return (QualityFlag("not_lge_like", message),)
 
 
-def check_intensities(blood: BloodPool, wall_intensity: np.ndarray) -> tuple[QualityFlag, ...]:
-    """Flag an uneven blood pool and a wall that looks like blood."""
+def check_intensities(blood: BloodPool, wall_intensity: np.ndarray, has_zero: bool = True) -> tuple[QualityFlag, ...]:
+    """Flag an uneven blood pool, which only a scan whose zero means "no signal" tells, and a wall that looks like blood."""
     flags = []
-    if blood.coefficient_of_variation > MAX_BLOOD_CV:
+    if has_zero and blood.coefficient_of_variation > MAX_BLOOD_CV:
         message = (
             f"The blood pool is uneven (coefficient of variation {blood.coefficient_of_variation:.2f}, usual is up to {MAX_BLOOD_CV:g}): "
             "noise, inflow, or the cavity mask covers other tissue."

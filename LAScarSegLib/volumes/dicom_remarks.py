@@ -21,7 +21,7 @@ DISTANCE_TOLERANCE = 0.1
 """Slice distances that agree to this share are the same: scanners round them to 0.1 mm."""
 FAR_OFF = 2.0
 """Slices overlap by half at most (zero filling by 2): a header whose two numbers are further from the positions is not about them."""
-MEASURE_WITH_NSD = "A rule that doesn't need zero still holds (nsd); to measure with it, say --despite psir."
+OTHER_RULES = "Or take a rule that doesn't need it (--scar nsd, --protocol kcl or hopman)."
 
 
 def remarks_on(frames: Sequence[Frame], gap: float, modality: str, description: str) -> tuple[QualityFlag, ...]:
@@ -64,7 +64,7 @@ def _zero_flags(frames: Sequence[Frame], description: str) -> Iterator[QualityFl
         return
     message = (
         f"The series is not a plain magnitude image: {why}, as in phase-sensitive reconstructions (PSIR). A ratio to blood (iir) needs "
-        f'zero to mean "no signal". Give the magnitude series. {MEASURE_WITH_NSD}'
+        f'zero to mean "no signal". Give the magnitude series. {OTHER_RULES}'
     )
     yield QualityFlag("psir", message, severity)
 

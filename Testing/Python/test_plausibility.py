@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import ndimage
+from small_scan import small_scan
 
-from LAScarSegLib.analysis import Analysis, analyse
+from LAScarSegLib.analysis import Analysis, ByRule, analyse
 from LAScarSegLib.analysis.settings import Settings
 from LAScarSegLib.errors import Stopped
 from LAScarSegLib.phantom.phantom import Phantom, make_phantom
 from LAScarSegLib.phantom.settings import PhantomSettings
-from LAScarSegLib.support.flags import NOTE, STOP, WARNING
+from LAScarSegLib.support.flags import NOTE, STOP, WARNING, QualityFlag
 from LAScarSegLib.volumes.files import read_volume
 
 Change = Callable[[np.ndarray, np.ndarray, float], np.ndarray]
@@ -153,6 +156,24 @@ def test_what_keeps_zero_is_measured(phantom, blood, change):
     grey = phantom.image.array.astype(float)
     changed = measured(phantom, change(grey, phantom.cavity.array > 0, blood), "iir")
     assert not {flag.code for flag in changed.flags if flag.severity == STOP}
+
+
+@pytest.mark.parametrize(("scar", "severity"), [("iir", STOP), ("fwhm", STOP), ("nsd", NOTE), ("mask", NOTE)])
+def test_a_phase_sensitive_series_stops_ratios_only(scar, severity):
+    scan, cavity = small_scan()
+    psir = replace(scan, flags=(QualityFlag("psir", "It is phase-sensitive."),))
+    given = cavity if scar == "mask" else ByRule(scar)
+    with pytest.raises(Stopped, match="phase-sensitive") if severity == STOP else nullcontext():
+        result = analyse(psir, cavity=cavity, scar=given, ranges=False)
+        assert {flag.severity for flag in result.flags if flag.code == "psir"} == {NOTE}
+
+
+def test_an_uneven_blood_pool_is_told_only_where_zero_means_no_signal(phantom, blood):
+    grey, cavity = phantom.image.array.astype(float), phantom.cavity.array > 0
+    found = {flag.code for flag in measured(phantom, z_scored(grey, cavity, blood), "nsd").flags}
+    assert "negative_values" in found and "blood_pool_uneven" not in found
+    uneven = {flag.code for flag in measured(phantom, grey + cavity * np.random.default_rng(2).normal(0, 0.3 * blood, grey.shape), "nsd").flags}
+    assert "blood_pool_uneven" in uneven
 
 
 @pytest.mark.parametrize("offset", [1000, 1024, 1124])

@@ -292,7 +292,7 @@ def test_a_phase_sensitive_series_is_told_from_a_magnitude(tmp_path, elements, s
             setattr(data, keyword, value)
 
     (flag,) = read_volume(edit(write_series(tmp_path / "scan", grey()), change)).flags
-    assert (flag.code, flag.severity) == ("psir", severity) and "nsd" in flag.message and "--despite psir" in flag.message
+    assert (flag.code, flag.severity) == ("psir", severity) and "--scar nsd" in flag.message
 
 
 @pytest.mark.parametrize(
