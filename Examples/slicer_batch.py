@@ -4,15 +4,17 @@
     Slicer --no-splash --no-main-window --python-script Examples/slicer_batch.py -- cohort -o results
     Slicer --no-splash --no-main-window --python-script Examples/slicer_batch.py -- scans --accept-terms -o results
 
-A folder holds either pairs, `X.nrrd` beside `X-cavity.nrrd` (any volume format), or one folder a case with the same two
-file names in each; the names default to those of the LAScarQS challenge, others are given with --image and --cavity
-(`--image .` where a case's folder is a DICOM series). Where no scan has a mask, the model that comes with LAScarSeg finds the
-cavities; `--cavity MODEL` names another. Models need PyTorch (Slicer's PyTorch extension); --accept-terms accepts their terms.
+A folder holds either pairs, `X.nrrd` beside `X-cavity.nrrd` (any volume format), or one folder a case with the same two file
+names in each; the names default to those of the LAScarQS challenge, others are given with --image and --cavity (`--image .` where
+a case's folder is a DICOM series), and the challenge's `task1/train_data` may be given from any level. Where no scan has a mask,
+the model that comes with LAScarSeg finds the cavities; `--cavity MODEL` names another. Models need PyTorch (Slicer's PyTorch
+extension); --accept-terms accepts their terms.
 
-Every case gets the folder `results/CASE` (volumes, surface, tables, scene.mrb; figures and report where Slicer has
-matplotlib and jinja2), and a line in `results/status.csv`: how it went, the headline, the codes of the flags (stops and
-warnings first), how many of them are warnings and stops. Files that belong to no case are told, none is left out without a word. A scan that fails does not stop the others: the exit code is 1 at the end. A second run skips what is finished, unless it was made
-from another scan or mask, or with another method, model or planes: that fails.
+Every case gets the folder `results/CASE` (volumes, surface, tables, scene.mrb; figures and report where Slicer has matplotlib and
+jinja2), and a line in `results/status.csv`: how it went, the headline, the codes of the flags (stops and warnings first), how
+many of them are warnings and stops. Files that belong to no case are told, none is left out without a word. A scan that fails
+does not stop the others: the exit code is 1 at the end. A second run skips what is finished, unless it was made from another scan
+or mask, or with another method, model or planes: that fails.
 
 The same `main(scene, argv)` runs in any Python with slicer-core: `main(LAScarSegLib.scene.new_scene(), ["cohort", "-o", "results"])`.
 """
@@ -238,7 +240,7 @@ def check_same_method(request: Request) -> None:
 def _summary(folder: Path) -> tuple[str, str, str, str, str]:
     """The share of scar, the headline, the flags' codes of a result, the gravest first, and how many of them are warnings and stops."""
     numbers = json.loads((folder / "measurements.json").read_text(encoding="utf-8"))
-    flags = gravest_first(QualityFlag(**flag) for flag in numbers["quality_flags"])
+    flags = gravest_first(QualityFlag(flag["code"], "", flag["severity"]) for flag in numbers["quality_flags"])
     codes, counts = " ".join(flag.code for flag in flags), Counter(flag.severity for flag in flags)
     headline = Headline.of_measurements({key: Quantity(**value) for key, value in numbers.items() if isinstance(value, dict) and "unit" in value})
     return find_number(ON_SURFACE).text(numbers[ON_SURFACE]["value"]), headline.sentence, codes, str(counts[WARNING]), str(counts[STOP])

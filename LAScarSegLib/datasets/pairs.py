@@ -1,16 +1,19 @@
 """What belongs together in files and folders: predictions and references of an evaluation, scans and cavities of a cohort."""
 
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
 from ..volumes.files import EXTENSIONS
 from .layouts import (
-    CAVITY, KNOWN_NAMES, LASCARQS_CAVITY, LASCARQS_IMAGE, MASK, SCAR, STRUCTURES, case_folders, inside_task, is_simulated,
+    CAVITY, KNOWN_NAMES, LASCARQS_CAVITY, LASCARQS_IMAGE, MASK, SCAR, STRUCTURES, case_folders, case_name, inside_task, is_simulated,
     labelled_files, lascarqs_tasks, listed, require_distinct, volume_files, volume_stem,
 )  # fmt: skip
 
+NNUNET_IMAGES = ("imagesTr", "imagesTs")
+"""nnU-Net's folders of scans; their labels lie beside, in labelsTr and labelsTs."""
 COHORT_CAVITY = "-cavity"
 """A cohort's mask is called after its scan and this."""
 
@@ -198,10 +201,11 @@ class CohortScan:
 def find_cohort(folder: Path, image: str = LASCARQS_IMAGE, cavity: str = LASCARQS_CAVITY) -> list[CohortScan]:
     """The scans in a folder: pairs `X.nrrd` beside `X-cavity.nrrd`, and folders that hold the file (or DICOM folder) `image`.
 
-    Raises `InputError` when there is none, or two have one name.
+    LAScarQS's `task1/train_data` may be given from any level. Raises `InputError` when there is none, or two have one name.
     """
+    folder = _task_folder(folder)
     found = volume_files(folder)
-    require_distinct(map(volume_stem, found), folder, "Files differ in their extension alone. Take one of each out.")
+    _require_distinct_files(found, volume_stem, folder, "differ in their extension alone. Take one of each out.")
     files = {volume_stem(file): file for file in found}
     scans = [CohortScan(name, file, files.get(name + COHORT_CAVITY)) for name, file in files.items() if not name.endswith(COHORT_CAVITY)]
     for sub in case_folders(folder):
@@ -210,15 +214,36 @@ def find_cohort(folder: Path, image: str = LASCARQS_IMAGE, cavity: str = LASCARQ
     if not scans:
         raise InputError(
             f"{folder} holds neither pairs X.nrrd, X{COHORT_CAVITY}.nrrd nor folders with a file {image}. "
-            "Give the file names with --image and --cavity."
+            f"{_as_nnunet(folder) or 'Give the file names with --image and --cavity.'}"
         )
     # Names that differ in capitals alone are one folder on Windows and macOS.
-    require_distinct((scan.name.casefold() for scan in scans), folder, "Results would overwrite each other. Rename one.")
+    cases = [scan.image if scan.image.parent == folder else folder / scan.name for scan in scans]
+    _require_distinct_files(cases, lambda path: case_name(path).casefold(), folder, "would overwrite each other's results. Rename one.")
     return scans
+
+
+def _require_distinct_files(files: Iterable[Path], called: Callable[[Path], str], folder: Path, remedy: str) -> None:
+    """`InputError` when two files, or folders of cases, are called alike: it names them."""
+    groups: dict[str, list[str]] = {}
+    for file in files:
+        groups.setdefault(called(file), []).append(file.name)
+    doubled = [names for names in groups.values() if len(names) > 1]
+    require_distinct((name for name, names in groups.items() for _ in names), folder, f"{listed(' and '.join(names) for names in doubled)} {remedy}")
+
+
+def _as_nnunet(folder: Path) -> str:
+    """What to do with nnU-Net's layout; empty for another folder."""
+    images = [sub.name for sub in case_folders(folder) if sub.name in NNUNET_IMAGES]
+    if not images:
+        return ""
+    return (
+        f"{' and '.join(images)} is nnU-Net's layout: put each scan (X_0000.nii.gz) as X.nii.gz and its label as X{COHORT_CAVITY}.nii.gz into one "
+        "folder, and give that; scans without labels as they are, and a model finds the cavities."
+    )
 
 
 def unused(folder: Path, scans: list[CohortScan]) -> list[str]:
     """The names of volumes and folders in a cohort's folder that are part of none of its scans: a mask without its scan, another layout."""
-    used = {path for scan in scans for path in (scan.image, scan.cavity) if path is not None}
+    folder, used = _task_folder(folder), {path for scan in scans for path in (scan.image, scan.cavity) if path is not None}
     loose = [path for path in volume_files(folder) if path not in used]
     return [path.name for path in (*loose, *case_folders(folder)) if not any(path == file or path in file.parents for file in used)]

@@ -250,10 +250,10 @@ def test_a_log_line_cannot_steer_the_terminal():
 def test_of_two_files_of_one_name_none_is_dropped_without_a_word(tmp_path):
     for name in ("P1.nrrd", "P1-cavity.nrrd", "P2.nii.gz", "P2.nrrd"):
         (tmp_path / name).touch()
-    with pytest.raises(InputError, match="more than one case called P2"):
+    with pytest.raises(InputError, match="more than one case called P2. P2.nii.gz and P2.nrrd differ in their extension alone"):
         find_cohort(tmp_path)
     (tmp_path / "P2.nrrd").rename(tmp_path / "p1.nrrd")
-    with pytest.raises(InputError, match="more than one case called p1"):
+    with pytest.raises(InputError, match="more than one case called p1. P1.nrrd and p1.nrrd would overwrite each other"):
         find_cohort(tmp_path)
 
 

@@ -178,6 +178,19 @@ def test_a_mask_that_was_corrected_since_is_not_taken_for_finished(batch, scene,
     assert batch.main(scene, arguments) == 0
 
 
+@pytest.mark.parametrize("level", [".", "task1", "task1/train_data"])
+def test_the_challenges_layout_may_be_given_from_any_level(batch, tmp_path, level):
+    write_case(tmp_path / "task1/train_data/train_1/enhanced.nii.gz", tmp_path / "task1/train_data/train_1/atriumSegImgMO.nii.gz")
+    (tmp_path / "truth.json").write_text("{}")
+    assert [case.name for case in batch.find_cases(batch.parse([str(tmp_path / level), "-o", "out"]))] == ["train_1"]
+
+
+def test_nnunets_layout_is_told_what_to_do(batch, scene, tmp_path, caplog):
+    write_case(tmp_path / "imagesTr" / "LA_1_0000.nii.gz", tmp_path / "imagesTr" / "LA_1.nii.gz")
+    assert batch.main(scene, [str(tmp_path), "-o", str(tmp_path / "out")]) == 2
+    assert "imagesTr is nnU-Net's layout: put each scan (X_0000.nii.gz) as X.nii.gz and its label as X-cavity.nii.gz" in caplog.text
+
+
 def test_case_folders_of_the_challenge_are_found_by_their_file_names(batch, tmp_path):
     for name in ("train_1", "train_2"):
         write_case(tmp_path / name / "enhanced.nii.gz", tmp_path / name / "atriumSegImgMO.nii.gz")
