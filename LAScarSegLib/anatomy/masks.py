@@ -30,6 +30,8 @@ LEAST_OVERLAP = 0.5
 """Slices of one atrium share more of the smaller one: 99.9 % of those 2.5 mm apart and 98.6 % of those 5 mm apart in the 80 masks of the 2018 challenge."""
 SAME_VOXEL = 0.45
 """Voxels that lie nearer than half of one to those of the same number: resampling would give the same mask, but for what rounding decides."""
+ANOTHER_PLACE_MM = 1.0
+"""Less moves a mask by no more than the perturbation range tries: the numbers stay within it."""
 PARALLEL_COSINE = 1.0 - 1e-6
 """Axes this parallel (0.08°) drift by less than a voxel over an image; what is left is measured at the corners (`Geometry.same_grid`)."""
 
@@ -118,15 +120,17 @@ def _on_grid(mask: Volume, grid: Geometry, name: str) -> tuple[np.ndarray, tuple
     turned, flags = _turned_to(mask, grid), ()
     if turned.geometry.same_grid(grid):
         return turned.array, ()
-    if turned.geometry.size == grid.size and (apart := grid.voxels_apart(turned.geometry)) < SAME_VOXEL:
+    apart, apart_mm = grid.apart(turned.geometry) if turned.geometry.size == grid.size else (np.inf, np.inf)
+    if apart < SAME_VOXEL:
         message = (
             f"The headers of the {name} mask and the image differ by up to {apart:.2g} voxels, as rounded numbers do; each voxel of the mask "
             "was taken for the image's voxel of the same number, which is the nearest one."
         )
         return turned.array, (QualityFlag("mask_header_rounded", message),)
-    if mask.geometry.size == grid.size:
-        flags = (QualityFlag("mask_header_differs", _header_differs(mask.geometry, grid, name)),)
     start = grid.start_of(turned.geometry)
+    # Whole voxels are no rounding, however few.
+    if mask.geometry.size == grid.size and (apart_mm >= ANOTHER_PLACE_MM or start is not None):
+        flags = (QualityFlag("mask_header_differs", _header_differs(mask.geometry, grid, name)),)
     array = mask.resample(grid, labels=True).array > 0 if start is None else Mask.of(turned.array, start, grid.shape).whole()
     # An empty scar is a finding; on the image or not, it is nowhere.
     if not array.any() and mask.array.any():

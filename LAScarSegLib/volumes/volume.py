@@ -103,10 +103,12 @@ class Geometry:
         corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.size])).reshape(3, -1).T
         return bool(np.abs(self.index_to_lps(corners) - other.index_to_lps(corners)).max() <= SAME_GRID_VOXELS * min(*self.spacing, *other.spacing))
 
-    def voxels_apart(self, other: Geometry) -> float:
-        """How far the voxels of two grids of one size lie apart at the worst, along any of this grid's axes, in voxels."""
+    def apart(self, other: Geometry) -> tuple[float, float]:
+        """How far the voxels of two grids of one size lie apart at the worst: in voxels along any of this grid's axes, and in mm."""
         corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.size])).reshape(3, -1).T
-        return float(np.abs(self.lps_to_index(other.index_to_lps(corners)) - corners).max())
+        theirs = other.index_to_lps(corners)
+        in_mm = np.linalg.norm(theirs - self.index_to_lps(corners), axis=1)
+        return float(np.abs(self.lps_to_index(theirs) - corners).max()), float(in_mm.max())
 
     def start_of(self, part: Geometry) -> tuple[int, int, int] | None:
         """The index (k, j, i) in this grid, which may lie outside it, of the first voxel of `part`; None when voxels don't coincide."""

@@ -90,6 +90,20 @@ def test_headers_that_differ_by_less_than_half_a_voxel_get_a_note(header):
     assert flag.code == "mask_header_rounded" and flag.severity == NOTE
 
 
+@pytest.mark.parametrize(
+    ("spacing", "shift", "code"),
+    [
+        ((1.25, 1.25, 2.5), (0.6, 0.6, 0.0), "cavity_resampled"), ((0.625, 0.625, 2.5), (0.4, -0.4, 0.4), "cavity_resampled"),
+        ((0.625, 0.625, 2.5), (0.625, 0.0, 0.0), "mask_header_differs"), ((1.25, 1.25, 2.5), (0.0, 0.0, 1.25), "mask_header_differs"),
+    ],
+)  # fmt: skip
+def test_headers_that_differ_by_less_than_a_millimetre_get_a_warning(spacing, shift, code):
+    """Half a degree of shear in the scan's header moves its corners by as much; a whole voxel is no rounding."""
+    grid = replace(GRID, spacing=spacing)
+    _, flags = mask_on_grid(Volume(CAVITY.array, replace(grid, origin=tuple(np.add(grid.origin, shift)))), grid, "cavity")
+    assert codes(flags)[0] == code
+
+
 @pytest.mark.parametrize("grid", [GRID, OBLIQUE], ids=["straight", "oblique"])
 @pytest.mark.parametrize(
     "turned",

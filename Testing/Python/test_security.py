@@ -285,7 +285,7 @@ def test_the_status_of_a_cohort_counts_warnings_and_stops_and_computes_nothing(t
     with open(tmp_path / "out" / "status.csv", newline="", encoding="utf-8") as file:
         rows = {row["case"]: row for row in csv.DictReader(file)}
     assert set(rows) == {"'=1+1", "'-2", "P3"}
-    assert (rows["'-2"]["flags"], rows["'-2"]["warnings"], rows["'-2"]["stops"]) == ("a b c d", "2", "1")
+    assert (rows["'-2"]["flags"], rows["'-2"]["warnings"], rows["'-2"]["stops"]) == ("c a b d", "2", "1")
     assert (rows["P3"]["status"], rows["P3"]["flags"], rows["P3"]["stops"]) == ("failed", "field_of_view ct_like_values", "2")
 
 
