@@ -15,7 +15,7 @@ from .layouts import (
 NNUNET_IMAGES = ("imagesTr", "imagesTs")
 """nnU-Net's folders of scans; their labels lie beside, in labelsTr and labelsTs."""
 COHORT_CAVITY = "-cavity"
-"""A cohort's mask is called after its scan and this."""
+"""A cohort's mask is called after its scan and this, in whatever capitals."""
 
 
 @dataclass(frozen=True)
@@ -206,8 +206,10 @@ def find_cohort(folder: Path, image: str = LASCARQS_IMAGE, cavity: str = LASCARQ
     folder = _task_folder(folder)
     found = volume_files(folder)
     _require_distinct_files(found, volume_stem, folder, "differ in their extension alone. Take one of each out.")
-    files = {volume_stem(file): file for file in found}
-    scans = [CohortScan(name, file, files.get(name + COHORT_CAVITY)) for name, file in files.items() if not name.endswith(COHORT_CAVITY)]
+    masks = [file for file in found if volume_stem(file).casefold().endswith(COHORT_CAVITY)]
+    _require_distinct_files(masks, lambda path: volume_stem(path).casefold(), folder, "differ in capitals alone. Take one of each out.")
+    of_scan = {volume_stem(file).casefold().removesuffix(COHORT_CAVITY): file for file in masks}
+    scans = [CohortScan(name := volume_stem(file), file, of_scan.get(name.casefold())) for file in found if file not in masks]
     for sub in case_folders(folder):
         if (sub / image).exists():
             scans.append(CohortScan(sub.name, sub / image, sub / cavity if (sub / cavity).is_file() else None))

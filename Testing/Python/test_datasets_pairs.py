@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from LAScarSegLib.datasets.pairs import find_cases, pair_cases
+from LAScarSegLib.datasets.pairs import find_cases, find_cohort, pair_cases
 from LAScarSegLib.errors import InputError
 from LAScarSegLib.evaluation.request import EvaluationRequest, run_evaluation
 from LAScarSegLib.evaluation.scores import read_mask, score_masks
@@ -180,3 +180,12 @@ def test_the_box_around_the_masks_changes_no_number():
     padded = [np.pad(mask > 0, 30) for mask in (block(14, 15), block(13, 15), block())]
     wide = Geometry(padded[0].shape[::-1], GRID.spacing, (-30.0, -30.0, -60.0))
     assert score_masks(padded[0], padded[1], wide, padded[2])[0] == pytest.approx(small, nan_ok=True)
+
+
+def test_a_cohorts_masks_are_found_in_whatever_capitals(tmp_path):
+    for name in ("A.nii.gz", "A-Cavity.nii.gz", "b.nrrd", "B-CAVITY.nrrd", "c.nrrd"):
+        (tmp_path / name).touch()
+    assert {scan.name: scan.cavity and scan.cavity.name for scan in find_cohort(tmp_path)} == {"A": "A-Cavity.nii.gz", "b": "B-CAVITY.nrrd", "c": None}
+    (tmp_path / "A-cavity.nii.gz").touch()
+    with pytest.raises(InputError, match="A-Cavity.nii.gz and A-cavity.nii.gz differ in capitals alone"):
+        find_cohort(tmp_path)
