@@ -207,7 +207,7 @@ def test_drawing_leaves_the_callers_matplotlib_alone(tmp_path):
         assert matplotlib.rcParams["font.size"] == 31.0
 
 
-@pytest.mark.parametrize("change", ["no_scar", "given_mask", "no_spread"])
+@pytest.mark.parametrize("change", ["no_scar", "given_mask", "no_spread", "beyond_the_curve"])
 def test_unusual_results_are_drawn_too(tmp_path, change):
     from dataclasses import replace
 
@@ -218,6 +218,9 @@ def test_unusual_results_are_drawn_too(tmp_path, change):
         analysis = replace(analysis, method=ScarMethod("mask", "Scar mask that was given", "Scar mask that was given"))
     if change == "no_spread":
         analysis = replace(analysis, lge_box=np.full_like(analysis.lge_box, 100.0))
+    if change == "beyond_the_curve":
+        # In dark-blood images the wall's own rules find thresholds of many times the blood's mean.
+        analysis = replace(analysis, method=replace(analysis.method, threshold_intensity=6.0 * analysis.blood_pool.mean))
     for kind in FIGURES:
         if not kind.needs_rendering:
             assert kind.draw(analysis, tmp_path / kind.file_name).stat().st_size > 10_000

@@ -147,7 +147,7 @@ def _mark_result(axes: Axes, analysis: Analysis) -> None:
     width = LABEL_SHARE * (right - left)
     on_left = ratio + width > right
     beside = (analysis.curve.iir >= ratio - width * on_left) & (analysis.curve.iir <= ratio + width * (not on_left))
-    above = max([value, *(float(curve[beside].max()) for curve in _curves(analysis))])
+    above = max([value, *(float(curve[beside].max(initial=value)) for curve in _curves(analysis))])
     axes.annotate(
         f"this result: {value:.1f} % at {ratio:.2f}{name}", (ratio, above), xytext=(-9 if on_left else 9, 7), textcoords="offset points",
         ha="right" if on_left else "left", va="bottom", fontsize=9.5, fontweight="bold", path_effects=style.outlined("white", 3),
