@@ -11,7 +11,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..errors import InputError
-from ..support.flags import QualityFlag
+from ..support.flags import NOTE, WARNING, QualityFlag
 from ..volumes.volume import Box, Geometry, Volume
 from .labels import EMPTY, LISTED, Label, labelled_voxels, wanted_labels
 
@@ -19,6 +19,8 @@ MINIMUM_CAVITY_ML = 0.5
 """Smaller than any part of an atrium that could be measured: a click by mistake."""
 MAXIMUM_CAVITY_ML = 2000.0
 """Larger than any giant left atrium: the spacing in the header is wrong, and a surface of it would take hours."""
+SPECKS_ML = 0.1
+"""Pieces and holes of less together have less than 1 % of an atrium's surface (100 cm² and more) as long as they are compact."""
 FULL_SHARE = 0.9
 """A cavity that fills more of the image than this is an inverted or foreign label."""
 AXES = ("slice", "row", "column")
@@ -211,14 +213,14 @@ def check_cavity(cavity: Mask, grid: Geometry) -> tuple[QualityFlag, ...]:
             f"The cavity is in {count} pieces; the largest has {sizes[0]:.1f} mL, the others {sizes[1:].sum():.2f} mL together. "
             "All were measured."
         )
-        flags.append(QualityFlag("cavity_in_pieces", message))
+        flags.append(QualityFlag("cavity_in_pieces", message, WARNING if sizes[1:].sum() > SPECKS_ML else NOTE))
     enclosed = _enclosed_voxels(cavity.inside)
     if enclosed:
         message = (
             f"The cavity has holes of {enclosed * grid.voxel_volume_ml:.2g} mL together, and blood inside them was measured as wall. "
             "Fill them, and measure again."
         )
-        flags.append(QualityFlag("cavity_has_holes", message))
+        flags.append(QualityFlag("cavity_has_holes", message, WARNING if enclosed * grid.voxel_volume_ml > SPECKS_ML else NOTE))
     return tuple(flags)
 
 

@@ -27,7 +27,7 @@ from LAScarSegLib.evaluation.scores import score_pair
 from LAScarSegLib.jobs.mask_files import read_mask_file, refuse_mesh_as_scan
 from LAScarSegLib.jobs.request import Request, run_request
 from LAScarSegLib.output.reading import read_result
-from LAScarSegLib.support.flags import STOP
+from LAScarSegLib.support.flags import NOTE, STOP, WARNING
 from LAScarSegLib.surface.filled_mesh import filled_mesh
 from LAScarSegLib.volumes.files import read_volume, write_volume
 from LAScarSegLib.volumes.segmentations import read_labels
@@ -313,6 +313,15 @@ def test_a_piece_beside_the_cavity_is_no_forgotten_slice():
     array = np.zeros_like(MASK)
     array[2:10, 10:20, 10:20], array[12:20, 30:40, 30:40] = True, True
     assert {flag.code for flag in check_cavity(Mask.of(array), GRID)} == {"cavity_in_pieces"}
+
+
+@pytest.mark.parametrize(("size", "severity"), [(1, NOTE), (2, NOTE), (6, WARNING)])
+def test_specks_and_pinholes_are_notes(size, severity):
+    array, centre = MASK.copy(), [n // 2 for n in MASK.shape]
+    array[tuple(slice(c, c + size) for c in centre)] = False
+    array[tuple(slice(0, size) for _ in centre)] = True
+    flags = {flag.code: flag.severity for flag in check_cavity(Mask.of(array), GRID)}
+    assert (flags["cavity_has_holes"], flags["cavity_in_pieces"]) == (severity, severity)
 
 
 # ---- corrections beside the old masks
