@@ -213,7 +213,7 @@ def test_another_scan_is_noticed(folder, capfd):
         (lambda: Path("out/provenance.json").write_text("{}"), "damaged"),
         (lambda: Path("out/provenance.json").write_text("[]"), "damaged"),
         (lambda: Path("out/measurements.json").unlink(), "damaged"),
-        (lambda: Path("out/scar.nii.gz").unlink(), "scar.nii.gz does not exist"),
+        (lambda: Path("out/scar.nii.gz").unlink(), "lacks scar.nii.gz"),
         (lambda: Path("out/wall.nii.gz").write_bytes(b"x"), "wall.nii.gz is not"),
     ],
 )
