@@ -111,6 +111,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--planes", type=Path, action="append", default=[], help="for one scan: mitral and vein planes; may be repeated")
     parser.add_argument("--device", default="auto", help="what models compute on: auto, cpu, cuda, cuda:N or mps (%(default)s)")
     parser.add_argument("--accept-terms", action="store_true", help="accept the terms that the models come with")
+    parser.add_argument("--despite", action="append", default=[], help="go on despite a stop, by its code; the result keeps it; may be repeated")
     parser.add_argument("--force", action="store_true", help="analyse finished cases again and replace their results")
     return parser.parse_args([argument for argument in argv if argument != "--"])
 
@@ -154,9 +155,9 @@ def common_request(options: argparse.Namespace, cases: Sequence[CohortScan]) -> 
         raise InputError(f"--scar is the mask {method}; a batch finds scar by a rule or a model.")
     if options.planes and len(cases) > 1:
         raise InputError(f"Planes (--planes) belong to one scan, and {options.input} holds {len(cases)}.")
-    by_rule, settings = isinstance(method, ByRule), Settings()
+    by_rule, settings = isinstance(method, ByRule), Settings(despite=tuple(options.despite))
     if by_rule:
-        settings = Settings(rule=method.name, threshold=method.parameter, protocol=method.protocol, dense_threshold=method.dense)
+        settings = replace(settings, rule=method.name, threshold=method.parameter, protocol=method.protocol, dense_threshold=method.dense)
     common = Request(
         image=options.input, output=options.output, cavity=cases[0].cavity, planes=tuple(options.planes), settings=settings,
         scar=None if by_rule else ModelStore().find(method).card.reference, device=options.device, force=options.force,

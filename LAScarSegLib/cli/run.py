@@ -18,6 +18,8 @@ from .models import ask_for_terms
 if TYPE_CHECKING:
     from ..jobs.request import Request
 
+LABEL_HELP = "Which label of the {} mask: a number or a segment's name. Repeated: all of them together."
+
 
 def run(
     context: typer.Context,
@@ -36,9 +38,9 @@ def run(
     label: Annotated[str, typer.Option(help="What the case is called in report, figures and scene.", show_default="none")] = "",
     native: NativeOption = False,
     staging: Annotated[str, typer.Option(help="Which Utah stages: utah (10/20/30 %) or utah2010 (5/20/35 %).")] = "utah",
-    cavity_label: Annotated[Optional[list[str]], typer.Option(help="Which label of the cavity mask: a number or a segment's name. Repeated: all of them together.", show_default="the only one")] = None,
-    wall_label: Annotated[Optional[list[str]], typer.Option(help="Which label of the wall mask: a number or a segment's name. Repeated: all of them together.", show_default="the only one")] = None,
-    scar_label: Annotated[Optional[list[str]], typer.Option(help="Which label of the scar mask: a number or a segment's name. Repeated: all of them together.", show_default="the only one")] = None,
+    cavity_label: Annotated[Optional[list[str]], typer.Option(help=LABEL_HELP.format("cavity"), show_default="the only one")] = None,
+    wall_label: Annotated[Optional[list[str]], typer.Option(help=LABEL_HELP.format("wall"), show_default="the only one")] = None,
+    scar_label: Annotated[Optional[list[str]], typer.Option(help=LABEL_HELP.format("scar"), show_default="the only one")] = None,
     device: Annotated[str, typer.Option(help="What models compute on: auto, cpu, cuda, cuda:N or mps.")] = "auto",
     roi: Annotated[Optional[Path], typer.Option(help="Mask around the left atrium, for a model that can't find it.")] = None,
     whole_scan: Annotated[bool, typer.Option("--whole-scan", help="Models look at the whole scan, not at a region first.")] = False,

@@ -121,6 +121,19 @@ def test_a_bad_scan_does_not_stop_the_others_and_a_second_run_skips_what_is_fini
     assert (out / "a" / "measurements.json").stat().st_mtime_ns == before
 
 
+def test_a_stop_is_in_the_table_and_the_script_goes_on_despite_it(batch, scene, tmp_path):
+    image, cavity = scan(AXIAL)
+    write_volume(Volume(((image.array - 100) / 50.0).astype(np.float32), AXIAL), tmp_path / "a.nrrd")
+    write_volume(cavity, tmp_path / "a-cavity.nrrd")
+    arguments = [str(tmp_path), "-o", str(tmp_path / "out")]
+    assert batch.main(scene, arguments) == 1
+    row = status(tmp_path / "out")["a"]
+    assert (row["status"], row["flags"], row["stops"]) == ("failed", "negative_values", "1")
+    assert batch.main(scene, [*arguments, "--despite", "negative_values"]) == 0
+    row = status(tmp_path / "out")["a"]
+    assert row["status"] == "done" and row["flags"].startswith("negative_values") and row["stops"] == "1"
+
+
 def test_what_was_finished_with_another_threshold_is_not_taken_for_this_cohorts(batch, scene, tmp_path):
     write_case(tmp_path / "a.nrrd", tmp_path / "a-cavity.nrrd")
     arguments = [str(tmp_path), "-o", str(tmp_path / "out")]
