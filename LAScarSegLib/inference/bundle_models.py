@@ -16,6 +16,7 @@ from ..models.bundle import Bundle, check_use
 from ..models.card import ModelCard, NetworkSpec, Preprocessing
 from ..networks import NetworkPlan
 from ..networks.weights import check_finite_weights, unpack_tensors
+from ..support.doubt import Doubt
 from ..support.flags import QualityFlag, simulated_model
 from ..support.progress import Progress
 from ..systems import SYSTEMS, Stage
@@ -23,6 +24,7 @@ from ..systems.uncertainty import UncertaintyReference, threshold_for, uncertain
 from ..volumes.orientation import Orientation
 from ..volumes.volume import Box, Volume
 from .device import Device, choose_device, deterministic
+from .doubt import DOUBT_SHARE, measures_of
 from .memory import with_less_memory
 from .options import InferenceOptions
 from .preparation import Normalisation, anatomy_at, channels_at
@@ -53,7 +55,7 @@ DEEP_SUPERVISION_PREFIX = "deep_supervision_heads."
 
 
 @dataclass(frozen=True, eq=False)
-class _Scan:
+class OrientedScan:
     """A scan in the network's axes: `array` (k, j, i) with voxels of `spacing` mm, and its z-score as a whole."""
 
     volume: Volume
@@ -153,11 +155,11 @@ class _BundleModel:
         self._notes += tuple(note for note in notes if note.code not in {known.code for known in self._notes})
         return logits
 
-    def _with_room(self, box: Box, scan: _Scan) -> Box:
+    def _with_room(self, box: Box, scan: OrientedScan) -> Box:
         """`box` as large as a patch, where the scan has room."""
         return widened(box, scan.array.shape, shape_at(self.card.fine.patch, self.card.fine.spacing_mm, scan.spacing))
 
-    def _all_of(self, box: Box, scan: _Scan, cavity: np.ndarray | None = None) -> _Seen:
+    def _all_of(self, box: Box, scan: OrientedScan, cavity: np.ndarray | None = None) -> _Seen:
         """A box of the scan: what a network that was trained on boxes wants."""
         how, spec = self.card.preprocessing, self.card.fine
         normalisation = Normalisation.of(scan.array, "region", box) if how.statistics == "region" else scan.normalisation
@@ -179,7 +181,7 @@ class _BundleModel:
         total /= folds
         return total if by_probability else sigmoid(seen.back(total))
 
-    def _volume(self, part: np.ndarray, box: Box, scan: _Scan) -> Volume:
+    def _volume(self, part: np.ndarray, box: Box, scan: OrientedScan) -> Volume:
         """The network's array inside `box` as a volume on the scan's grid, with what the user should know about it."""
         whole = part
         if part.shape != scan.array.shape:
@@ -216,7 +218,7 @@ class BundleCavityModel(_BundleModel):
         Cancelled
             from `progress`.
         """
-        return self._predict(volume)[0]
+        return self._predict(volume, self._progress)[0]
 
     def predict_mask(self, volume: Volume) -> Volume:
         """The cavity as a mask (0/1, uint8) on the grid of `volume`, with the flags of `predict`, which says what is raised.
@@ -227,19 +229,45 @@ class BundleCavityModel(_BundleModel):
 
     def predict_with_mask(self, volume: Volume) -> tuple[Volume, Volume]:
         """Both `predict` and `predict_mask`, from one run of the networks."""
-        probability, threshold = self._predict(volume)
+        return self._probability_and_mask(volume, self._progress)
+
+    def predict_with_doubt(self, volume: Volume) -> tuple[Volume, Volume, Doubt | None]:
+        """Probability and mask, and how far they can be trusted.
+
+        The third is None where the options leave it out, or the card doesn't say how to tell. What doubt takes beyond the mask never
+        fails a run: what could not be measured is said.
+        """
+        calibration = self.card.doubt if self._options.doubt else None
+        if calibration is None:
+            return *self.predict_with_mask(volume), None
+        probability, mask = self._probability_and_mask(volume, self._progress.part(0.0, 1.0 - DOUBT_SHARE))
+        progress = self._progress.part(1.0 - DOUBT_SHARE, 1.0)
+        scan = OrientedScan.of(volume, self.card.preprocessing)
+        return probability, mask, calibration.doubt(measures_of(self, scan, probability, mask, calibration.names, progress))
+
+    def network(self, spec: NetworkSpec) -> nn.Module:
+        """The first fold's network, on the device."""
+        return self._networks(spec, 0).to(self.device.key)
+
+    def seen_around(self, box: Box, scan: OrientedScan) -> tuple[np.ndarray, Box]:
+        """The scan as the fine network would see it in `box`, made as large as a patch: its first channel, and that box."""
+        seen = self._all_of(self._with_room(box, scan), scan)
+        return seen.channels[0], seen.box
+
+    def _probability_and_mask(self, volume: Volume, progress: Progress) -> tuple[Volume, Volume]:
+        probability, threshold = self._predict(volume, progress)
         found = probability.array > threshold
         box = Box.around(found, 0.0, (1.0, 1.0, 1.0)).slices
         mask = np.zeros(found.shape, dtype=np.uint8)
         mask[box] = binary_fill_holes(largest_component(found[box]))
         return probability, Volume(mask, volume.geometry, probability.flags)
 
-    def _predict(self, volume: Volume) -> tuple[Volume, float]:
+    def _predict(self, volume: Volume, progress: Progress) -> tuple[Volume, float]:
         """The probability and the threshold to read it with."""
         self._notes = ()
-        scan = _Scan.of(volume, self.card.preprocessing)
-        seen, progress = self._look(scan)
-        probability = self._probability(seen, "cavity", progress)
+        scan = OrientedScan.of(volume, self.card.preprocessing)
+        seen, left = self._look(scan, progress)
+        probability = self._probability(seen, "cavity", left)
         threshold = self._threshold(probability, scan.spacing)
         check_found(largest_component(probability > threshold), scan.spacing, "model")
         return self._volume(probability, seen.box, scan), threshold
@@ -253,16 +281,16 @@ class BundleCavityModel(_BundleModel):
         self._notes += (uncertainty_flag(value, self._reference, threshold),)
         return threshold
 
-    def _look(self, scan: _Scan) -> tuple[_Seen, Progress]:
+    def _look(self, scan: OrientedScan, progress: Progress) -> tuple[_Seen, Progress]:
         """What the fine pass sees, and the progress that is left for it."""
         if self._options.roi is not None:
-            return self._all_of(self._with_room(scan.box(self._options.roi), scan), scan), self._progress
+            return self._all_of(self._with_room(scan.box(self._options.roi), scan), scan), progress
         coarse, normalisation, shape = self.card.coarse, scan.normalisation, scan.array.shape
         if coarse is None or not self._options.region_first or is_cropped(shape, scan.spacing):
-            return self._all_of(normalisation.box, scan), self._progress
+            return self._all_of(normalisation.box, scan), progress
         rough_shape = shape_at(shape, scan.spacing, coarse.spacing_mm)
         rough = normalisation.apply(resample_scan(scan.array, rough_shape, scan.spacing, coarse.spacing_mm, COARSE_RESAMPLING))
-        finding, left = self._progress.part(0.0, FINDING_SHARE), self._progress.part(FINDING_SHARE, 1.0)
+        finding, left = progress.part(0.0, FINDING_SHARE), progress.part(FINDING_SHARE, 1.0)
         rough_mm = true_spacing(shape, scan.spacing, rough_shape)
         atrium = atrium_in(sigmoid(self._logits(coarse, rough[None], (0.0,), 0, "find", finding)), rough_mm, self.card.threshold)
         box = region_of(atrium, rough_mm, shape, scan.spacing)
@@ -271,7 +299,7 @@ class BundleCavityModel(_BundleModel):
             return self._tiles_at(atrium, box, scan), left
         return self._all_of(self._with_room(box, scan), scan), left
 
-    def _tiles_at(self, atrium: np.ndarray, box: Box, scan: _Scan) -> _Seen:
+    def _tiles_at(self, atrium: np.ndarray, box: Box, scan: OrientedScan) -> _Seen:
         """Some of the whole scan's tiles, those that decide what comes out in the atrium: for a network that was trained on whole scans.
 
         Their voxels and weights are the whole scan's, so what comes out is what comes out there.
@@ -328,7 +356,7 @@ class BundleScarModel(_BundleModel):
             raise InputError("The cavity lies on another grid than the scan. Resample it to the scan's grid first.")
         if not (cavity.array > 0).any():
             raise InputError("The cavity is empty, so there is no wall to look for scar in. Correct the mask.")
-        scan = _Scan.of(volume, self.card.preprocessing)
+        scan = OrientedScan.of(volume, self.card.preprocessing)
         mask = scan.orientation.apply(cavity.array) > 0
         box = self._box(mask, scan)
         probability = self._probability(self._all_of(box, scan, mask), "scar", self._progress)
@@ -337,7 +365,7 @@ class BundleScarModel(_BundleModel):
             probability = probability * self._region(mask[box.slices], scan.spacing)
         return self._volume(probability, box, scan)
 
-    def _box(self, mask: np.ndarray, scan: _Scan) -> Box:
+    def _box(self, mask: np.ndarray, scan: OrientedScan) -> Box:
         if self._options.roi is not None:
             return scan.box(self._options.roi)
         if not self._options.region_first:

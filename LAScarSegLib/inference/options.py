@@ -33,6 +33,8 @@ class InferenceOptions:
     """Distance between tiles as a part of the patch."""
     mask_prediction: bool | None = None
     """Nothing outside the system's region around the wall; None: as the system has it."""
+    doubt: bool = True
+    """Say how far the cavity can be trusted, where the bundle's card knows how: a third of the time more."""
 
     def __post_init__(self) -> None:
         require_number("step", self.step, 0.1, 1.0)

@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import InputError
 from ..networks import NetworkPlan
 from ..support.printable import printable
+from .doubt_calibration import DoubtCalibration
 
 FORMAT = 1
 """The version of `model.json`; a reader refuses newer ones."""
@@ -35,9 +36,11 @@ _TEXT = re.compile(r"\s*\S.*", re.DOTALL)
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _KEYS = (
     "format", "name", "version", "system", "stage", "variant", "threshold", "training", "scores", "intended_use", "licence", "terms",
-    "simulated", "inputs", "preprocessing", "coarse", "fine", "files",
+    "simulated", "inputs", "preprocessing", "coarse", "fine", "files", "doubt",
 )  # fmt: skip
 """Of `model.json`, in its order."""
+_LEFT_OUT = ("doubt",)
+"""Keys that are not written where there is nothing to say: a card from before them keeps its SHA-256."""
 LARGEST_PATCH = 1024
 LARGEST_ACTIVATIONS = 1 << 29
 """2 GiB in 32 bits, of which a pass needs a few: nnU-Net's largest preset (ResEnc XL, 192³ voxels, 32 channels) has half."""
@@ -168,6 +171,8 @@ class ModelCard:
     """Trained on simulated scans: for tests and demonstrations only."""
     files: dict[str, FileEntry] = field(default_factory=dict)
     """Every file of the bundle but `model.json`; `write_bundle` fills it in."""
+    doubt: DoubtCalibration | None = None
+    """How far a cavity that it finds can be trusted, told from what can be measured without the true one."""
 
     def __post_init__(self) -> None:
         for key, fits, wanted in (
@@ -183,6 +188,7 @@ class ModelCard:
             ("terms", self.terms is None or _matches(_TEXT, self.terms), "a text or null"),
             ("training", isinstance(self.training, dict), "an object"),
             ("scores", isinstance(self.scores, dict), "an object"),
+            ("doubt", self.doubt is None or self.stage == "cavity", "left out for this stage"),
         ):
             _require(fits, key, getattr(self, key), wanted)
         self._check_networks()
@@ -231,7 +237,7 @@ class ModelCard:
     def _content(self) -> dict[str, Any]:
         values = dataclasses.asdict(self)
         values |= {"format": FORMAT, "inputs": values["channels"], "files": dict(sorted(values["files"].items()))}
-        return {key: values[key] for key in _KEYS}
+        return {key: values[key] for key in _KEYS if key not in _LEFT_OUT or values[key] is not None}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ModelCard:
@@ -248,6 +254,7 @@ class ModelCard:
             values["preprocessing"] = Preprocessing.from_json(values.get("preprocessing", {}))
             values["fine"] = NetworkSpec.from_json(values["fine"])
             values["coarse"] = NetworkSpec.from_json(values["coarse"]) if values.get("coarse") else None
+            values["doubt"] = None if values.get("doubt") is None else DoubtCalibration.from_json(values["doubt"])
             values["files"] = {name: FileEntry(**_fields(FileEntry, entry, "file")) for name, entry in values["files"].items()}
             card = cls(**_fields(cls, values, "model.json"))
         except (KeyError, TypeError, AttributeError, OverflowError) as error:

@@ -1,0 +1,139 @@
+"""A network asked again about one atrium, a little differently each time: a sound answer does not depend on how it is asked.
+
+Each look is one tile, smaller than the network's own, around the atrium that was found: the scan moved, turned, mirrored or in other
+grey levels before the network sees it, and the answer moved back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+Triple = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Look:
+    """How the scan is changed before the network sees it; axes are the network's, (k, j, i) = (S, P, L).
+
+    zoom
+        voxels of the tile in the network's own; the training scaled by 0.7…1.4.
+    turn_deg
+        about k and about i; the training turned by up to 30°.
+    move_mm
+        along k, j, i.
+    mirror
+        axes that are mirrored.
+    darker
+        SDs by which the grey levels around the blood's are lowered, as in the training's `RandomDarkBlood`.
+    """
+
+    zoom: float = 4.0 / 3.0
+    turn_deg: tuple[float, float] = (0.0, 0.0)
+    move_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    mirror: tuple[int, ...] = ()
+    darker: float = 0.0
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """3×3, from places in the tile (mm from its middle) to places in the scan (mm from the atrium's middle)."""
+        about_k, about_i = np.radians(self.turn_deg)
+        first = np.array([[1, 0, 0], [0, np.cos(about_k), -np.sin(about_k)], [0, np.sin(about_k), np.cos(about_k)]])
+        second = np.array([[np.cos(about_i), -np.sin(about_i), 0], [np.sin(about_i), np.cos(about_i), 0], [0, 0, 1]])
+        return second @ first @ np.diag([-1.0 if axis in self.mirror else 1.0 for axis in range(3)])
+
+
+DARK_WIDTH = 0.5
+"""SD of the range of grey levels that `Look.darker` lowers, in SDs of the scan (training.augmentation.DARK_BLOOD_WIDTH)."""
+
+
+def look_again(
+    run: Callable[[torch.Tensor], torch.Tensor],
+    grey: np.ndarray,
+    spacing_mm: Sequence[float],
+    centre_mm: np.ndarray,
+    look: Look,
+    tile_mm: Sequence[float],
+    tile: Triple,
+    blood: float = 0.0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """What the network finds when it sees `grey` as `look` says.
+
+    Parameters
+    ----------
+    run
+        a tile (1, 1, k, j, i) to logits of the foreground less the background (k, j, i).
+    grey
+        (k, j, i) normalised grey levels with voxels of `spacing_mm`.
+    centre_mm
+        (3,) the atrium's middle, from the array's first voxel's centre.
+    tile_mm, tile
+        the network's own voxel, which `look.zoom` multiplies, and how many of them the tile has.
+    blood
+        grey level of the blood, for `look.darker`.
+
+    Returns
+    -------
+    probability (k, j, i) float32 on the voxels of `grey`, and a bool mask of those that the tile covers.
+    """
+    import torch
+
+    voxel = np.asarray(tile_mm, dtype=float) * look.zoom
+    spacing, shape = np.asarray(spacing_mm, dtype=float), np.array(grey.shape)
+    middle = np.asarray(centre_mm, dtype=float) + look.move_mm
+    matrix = look.matrix
+    # Tile index t to scan index: (middle + M (t − half) voxel) / spacing.
+    forward = matrix * voxel / spacing[:, None]
+    half = (np.array(tile) - 1) / 2.0
+    tile_grey = _sample(torch.from_numpy(grey)[None, None], forward, middle / spacing - forward @ half, tile)
+    if look.darker:
+        tile_grey = tile_grey - look.darker * torch.exp(-0.5 * ((tile_grey - blood) / DARK_WIDTH) ** 2)
+    logits = run(tile_grey)
+    backward = np.linalg.inv(forward)
+    start = half - backward @ (middle / spacing)
+    found = _sample(logits[None, None], backward, start, tuple(shape))[0, 0]
+    return torch.sigmoid(found).numpy(), _covered(backward, start, shape, tile)
+
+
+def network_runner(network: nn.Module, device: str) -> Callable[[torch.Tensor], torch.Tensor]:
+    """`run` of `look_again` for a network of two classes that is on `device` already."""
+    import torch
+
+    def run(tile: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode(), torch.autocast("cuda", enabled=tile.device.type == "cuda"):
+            both = network(tile.to(device)).float().to("cpu")
+        return both[0, 1] - both[0, 0]
+
+    return run
+
+
+def _sample(values: torch.Tensor, matrix: np.ndarray, start: np.ndarray, shape: Triple) -> torch.Tensor:
+    """(1, 1, *shape) linear interpolation of `values` at the indices `start + matrix · index`; 0 beyond."""
+    import torch
+
+    size = np.maximum(np.array(values.shape[2:]) - 1, 1)
+    # grid_sample's coordinates run from −1 to 1 over the voxels' centres, last axis first.
+    scaled, origin = matrix * (2.0 / size[:, None]), start * 2.0 / size - 1.0
+    axes = [torch.arange(n, dtype=torch.float32) for n in shape]
+    rows = []
+    for row, first in zip(scaled[::-1], origin[::-1]):
+        k, j, i = (float(step) * axis for step, axis in zip(row, axes))
+        rows.append(k[:, None, None] + j[:, None] + i + float(first))
+    grid = torch.stack(rows, dim=-1)[None]
+    return torch.nn.functional.grid_sample(values.float(), grid, mode="bilinear", padding_mode="zeros", align_corners=True)
+
+
+def _covered(matrix: np.ndarray, start: np.ndarray, shape: np.ndarray, tile: Triple) -> np.ndarray:
+    covered = np.ones(tuple(shape), dtype=bool)
+    for row, first, n in zip(matrix, start, tile):
+        k, j, i = (step * np.arange(m) for step, m in zip(row, shape))
+        place = k[:, None, None] + j[:, None] + i + first
+        covered &= (place >= 0) & (place <= n - 1)
+    return covered
