@@ -30,6 +30,7 @@ class EditSection(Section):
         self._connect(self.ui.editCavityButton, lambda: self._openResult("cavity"))
         self._connect(self.ui.editScarButton, lambda: self._openResult("scar"))
         self.ui.updateButton.connect("clicked()", self.onUpdate)
+        self.ui.confirmCavityButton.connect("clicked()", self.onConfirm)
         self.resultChanged()
         say(self.ui.editLabel, "")
 
@@ -37,6 +38,7 @@ class EditSection(Section):
         session = self.widget.session
         for button in (self.ui.editCavityButton, self.ui.editScarButton, self.ui.updateButton):
             button.enabled = session is not None
+        self.ui.confirmCavityButton.setVisible(session is not None and session.analysis.withheld)
         if session is not self._session:
             self._follow(session)
 
@@ -162,6 +164,13 @@ class EditSection(Section):
 
     def onUpdate(self) -> None:
         attempt(_("The result can't be updated."), self._live.update_now)
+
+    def onConfirm(self) -> None:
+        """The cavity that must not be used is right after all: a person says so."""
+        worked, analysis = attempt(_("The cavity can't be confirmed."), self._session.confirm_cavity)
+        if worked:
+            self.rebase(analysis)
+            self.widget.resultChanged()
 
     def onPoll(self) -> None:
         self._timer.stop()  # else it would fail again while its message is shown, and the messages pile up

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..anatomy.masks import Mask
+from ..support.doubt import Doubt
 from ..support.flags import QualityFlag
 from ..support.progress import Progress
 from ..surface.planes import CutPlane
@@ -58,7 +59,7 @@ class Stored:
         settings = self.settings if change.settings is None else change.settings
         sources = change.of(replace(self.sources, **drawn))
         found = follow_path(self.volume, settings, sources, StepCache(), ranges, progress or Progress())
-        another = self.drawn or any(value is not None for value in vars(change).values())
+        another = self.drawn or any(value is not None and value is not False for value in vars(change).values())
         return found if another else with_first_provenance(found, self.provenance)
 
 
@@ -138,7 +139,8 @@ def _describe_source(source: Source) -> dict[str, Any]:
     content |= {"mask": _packed(source.mask), "flags": [flag.to_json() for flag in source.flags]}
     if isinstance(source, Network):
         content |= {"model": dict(source.model), "threshold": source.threshold, "seen_cavity": source.seen_cavity}
-        return content | {"probability": source.probability is not None}
+        doubt = None if source.doubt is None else source.doubt.to_json()
+        return content | {"probability": source.probability is not None, "doubt": doubt, "confirmed": source.confirmed}
     return content | {"file": None if source.file is None else dict(source.file)}
 
 
@@ -160,7 +162,10 @@ def _base(content: Mapping[str, Any], shape: tuple[int, int, int], probability: 
     if content["probability"] and probability is None:
         flags += (PROBABILITY_MISSING,)
     model = content["model"] | {name: str(content["model"][name]) for name in ("name", "version")}
-    return Network(model, float(content["threshold"]), mask, probability, str(content["seen_cavity"]), flags)
+    # Earlier versions knew no doubt.
+    doubt = None if content.get("doubt") is None else Doubt.from_json(content["doubt"])
+    confirmed = content.get("confirmed", False) is True
+    return Network(model, float(content["threshold"]), mask, probability, str(content["seen_cavity"]), flags, doubt, confirmed)
 
 
 def _file(content: Mapping[str, str]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..intensity.protocols import Reading
+from ..support.doubt import GOOD
 from ..systems import SYSTEMS
 from .provenance import NODE
 from .settings import Settings
@@ -133,7 +134,8 @@ def describe_cavity(source: Source) -> str:
         name = path if path.startswith(NODE) else Path(path).name
         given = f"The cavity was given ({name})" if name else "The cavity was given"
         return f"{given} and then edited by hand." if edited else f"{given}; no model found it."
-    model = base.model
+    model, doubt = base.model, None if edited else base.doubt
     found = f"The cavity was found by the model {model['name']} {model['version']}"
     simulated = " The model was trained on simulated scans, so it says nothing about a patient." if model["simulated"] else ""
-    return f"{found}{' and then edited by hand' if edited else ''}.{simulated} Its card says: {model['intended_use']}"
+    looks = f" It looks good (expected overlap with a careful drawing, Dice: {doubt.expected_dice:.2f})." if doubt and doubt.word == GOOD else ""
+    return f"{found}{' and then edited by hand' if edited else ''}.{looks}{simulated} Its card says: {model['intended_use']}"

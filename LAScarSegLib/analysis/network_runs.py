@@ -18,15 +18,14 @@ def find_cavity(scan: Volume, bundle: Bundle, options: InferenceOptions, progres
     Raises
     ------
     InputError, ProcessingError, Cancelled
-        as `BundleCavityModel.predict_with_mask`.
+        as `BundleCavityModel.predict_with_doubt`.
     """
     from ..inference.bundle_models import BundleCavityModel
 
     model = BundleCavityModel.from_bundle(bundle, options, progress)
-    probability, mask = model.predict_with_mask(scan)
-    return Network(
-        _described(bundle, options), bundle.card.threshold, Mask.of(mask.array), Probability.of(probability.array), "", mask.flags
-    )
+    probability, mask, doubt = model.predict_with_doubt(scan)
+    found, said = Mask.of(mask.array), Probability.of(probability.array)
+    return Network(_described(bundle, options), bundle.card.threshold, found, said, flags=mask.flags, doubt=doubt)
 
 
 def find_scar(scan: Volume, cavity: Mask, bundle: Bundle, options: InferenceOptions, progress: Progress | None = None) -> Network:

@@ -14,8 +14,10 @@ from ..anatomy.wall import check_wall, measured_wall
 from ..intensity.curve import ThresholdCurve
 from ..measure import quality
 from ..measure.counting import measurements
+from ..measure.numbers import withhold_scar
 from ..measure.plausibility import check_grey_levels, check_scar_share
 from ..measure.sample import CavityCounts
+from ..support.doubt import GOOD
 from ..support.flags import NOTE, QualityFlag, require_no_stop
 from ..support.progress import Progress
 from ..surface.planes import CutPlane, reach_beyond_mitral_mm, remarks_on_planes
@@ -156,7 +158,7 @@ def follow_path(volume: Volume, settings: Settings, sources: Sources, steps: Ste
     if has_ranges:
         others = other_protocols(steps, body, anatomy, surface, box, how, base_of(sources.scar))
         perturbed, left_out = perturb(steps, body, anatomy, mesh, cavity, sources, how, settings.mesh_edge_mm, progress.part(0.5, 0.95))
-    odd = (*scan_flags, *source_flags, *cavity_flags, *body_flags, *scar_flags(sources, anatomy, box), *left_out)
+    odd = (*scan_flags, *source_flags, *cavity_flags, *_confirmed(sources), *body_flags, *scar_flags(sources, anatomy, box), *left_out)
     progress.report("measure", 1.0, "Measured")
     return _result(volume, sources.in_settings(settings), sources, steps, body, anatomy, mesh, cavity, perturbed, scar, odd, has_ranges, others)
 
@@ -186,6 +188,8 @@ def _result(
         *quality.check_scar_area(numbers["scar_area_pct"].value),
         *check_scar_share(numbers["scar_area_pct"].value),
     )
+    if sources.withheld:
+        numbers, curve, others, of_level = withhold_scar(numbers), curve.withheld(), (), ()
     return Analysis(
         volume=volume,
         settings=settings,
@@ -222,6 +226,14 @@ def _result(
 def check_scan(volume: Volume) -> tuple[QualityFlag, ...]:
     check_finite(volume, "The image")
     return (*volume.flags, *quality.check_image(volume.array, volume.geometry))
+
+
+def _confirmed(sources: Sources) -> tuple[QualityFlag, ...]:
+    """That a person takes a cavity for good which the model itself is unsure of."""
+    if not sources.cavity_confirmed or sources.doubt is None or sources.doubt.word == GOOD:
+        return ()
+    message = f"A person has confirmed the cavity of the model, whose own measure of doubt says '{sources.doubt.word}'. {sources.doubt.message}"
+    return (QualityFlag("cavity_confirmed", message),)
 
 
 def _run_networks(volume: Volume, sources: Sources, progress: Progress) -> tuple[Sources, Progress]:

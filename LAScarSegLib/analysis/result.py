@@ -16,7 +16,8 @@ from ..intensity.protocols import Reading
 from ..measure.headline import Headline, others_text
 from ..measure.numbers import Quantity
 from ..measure.sample import Sample
-from ..support.flags import QualityFlag
+from ..support.doubt import GOOD, Doubt
+from ..support.flags import QualityFlag, gravest_first
 from ..surface.layers import nearest_vertices
 from ..surface.planes import CutPlane
 from ..surface.surface import Surface
@@ -78,9 +79,25 @@ class Analysis:
     """How it was computed, for `revise`."""
 
     @property
+    def doubt(self) -> Doubt | None:
+        """How far the cavity that a network found can be trusted."""
+        return self.sources.doubt
+
+    @property
+    def withheld(self) -> bool:
+        """Whether there is no number of scar, since the cavity is not to be used before a person confirms or corrects it."""
+        return self.sources.withheld
+
+    @property
+    def remarks(self) -> list[Doubt | QualityFlag]:
+        """What to know before trusting it, in the order in which people read it: the cavity's doubt, then the flags, the gravest first."""
+        speaks = self.doubt is not None and self.doubt.word != GOOD and not self.sources.cavity_confirmed
+        return [*([self.doubt] if speaks else []), *gravest_first(self.flags)]
+
+    @property
     def headline(self) -> Headline:
         """The number that stands first everywhere."""
-        return Headline.of_measurements(self.measurements)
+        return Headline.of_measurements(self.measurements, self.withheld)
 
     @property
     def reading(self) -> Reading:
@@ -175,6 +192,8 @@ class Analysis:
         content["protocol"] = self.method.protocol
         content["method"] = self.method.to_json()
         content["other_protocols"] = [other.to_json() for other in self.other_protocols]
+        content["doubt"] = None if self.doubt is None else self.doubt.to_json()
+        content["withheld"] = self.withheld
         content["quality_flags"] = [flag.to_json() for flag in self.flags]
         return content
 

@@ -15,6 +15,7 @@ from ..anatomy.masks import Mask, mask_on_grid
 from ..errors import InputError
 from ..intensity.protocols import USUAL_PROTOCOL, Protocol, Reading, find_protocol
 from ..intensity.rules import Rule, find_rule
+from ..support.doubt import Doubt
 from ..support.flags import QualityFlag
 from ..surface.planes import CutPlane
 from ..volumes.volume import Box, Geometry, Volume
@@ -202,7 +203,8 @@ class Network:
 
     `model` is what its bundle says of itself (`Bundle.describe`) and how it was run; `mask` the cavity, or all voxels whose scar
     probability is above `threshold`; `seen_cavity` the digest of the cavity that a scar network looked at. `probability` and
-    `mask` are None where an older version did not keep them.
+    `mask` are None where an older version did not keep them. `doubt` is how far a cavity can be trusted, None where nobody knows, and
+    `confirmed` that a person looked at it and says so.
     """
 
     model: Mapping[str, Any]
@@ -211,6 +213,8 @@ class Network:
     probability: Probability | None = None
     seen_cavity: str = ""
     flags: tuple[QualityFlag, ...] = ()
+    doubt: Doubt | None = None
+    confirmed: bool = False
 
     @property
     def reference(self) -> str:
@@ -263,6 +267,21 @@ class Sources:
     def __getitem__(self, name: str) -> Source:
         """One of `MASKS`."""
         return getattr(self, name)
+
+    @property
+    def doubt(self) -> Doubt | None:
+        """How far the cavity can be trusted; None where nobody can tell, and where a person gave it or drew on it."""
+        return self.cavity.doubt if isinstance(self.cavity, Network) else None
+
+    @property
+    def cavity_confirmed(self) -> bool:
+        """Whether a person looked at a network's cavity and confirmed it."""
+        return isinstance(self.cavity, Network) and self.cavity.confirmed
+
+    @property
+    def withheld(self) -> bool:
+        """Whether the cavity is not to be used, so that no number of scar may be taken from it before a person confirms or corrects it."""
+        return self.doubt is not None and not self.doubt.usable and not self.cavity_confirmed
 
     @cached_property
     def networks(self) -> dict[str, Network]:

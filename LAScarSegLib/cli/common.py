@@ -147,12 +147,21 @@ def told_below(analysis: Analysis) -> list[str]:
     return [line for line in lines if line]
 
 
+def what_next(output: Path | None) -> str:
+    """What to do with a result whose numbers are withheld."""
+    if output is None:
+        return "Look at the cavity on the scan. If it is right, add --confirm-cavity; else correct it in Slicer and measure again."
+    return (
+        f"Look at the cavity on the scan ({output / 'report.html'}, {output / 'scene.mrb'}). If it is right: lascarseg measure {output} --confirm-cavity "
+        "-o NEW; else correct it in Slicer, save it in the result, and measure it."
+    )
+
+
 def print_numbers(analysis: Analysis, output: Path | None, file: TextIO) -> None:
     """The measurements as a table, the flags, and where the result is."""
     from rich.table import Table
 
     from ..measure.numbers import NUMBERS
-    from ..support.flags import gravest_first
 
     headline, label = analysis.headline, analysis.settings.label
     title = f"{f'{label}. ' if label else ''}{analysis.method.label}. For research use only."
@@ -165,12 +174,17 @@ def print_numbers(analysis: Analysis, output: Path | None, file: TextIO) -> None
             unit = number.unit_for_people(analysis.method.parameter_name)
             table.add_row(number.label, number.text(quantity.value), unit, number.range_text(quantity))
     terminal = console(file)
-    terminal.print(f"{headline.sentence}, {headline.area_text}", style="bold")
+    if analysis.withheld:
+        # Before anything else, and in one line each, however wide the terminal: scripts read them, too.
+        say(analysis.doubt.line, file)
+    terminal.print(", ".join(filter(None, (headline.sentence, headline.area_text))), style="bold")
     terminal.print(table)
     for line in told_below(analysis):
         say(line, file)
-    for flag in gravest_first(analysis.flags):
-        # One line each, however wide the terminal: scripts read them, too.
-        say(flag.line, file)
+    for remark in analysis.remarks:
+        if not (analysis.withheld and remark is analysis.doubt):
+            say(remark.line, file)
+    if analysis.withheld:
+        say(what_next(output), file)
     if output is not None:
         say(f"Result: {output}", file)

@@ -23,6 +23,9 @@ def measure(
     threshold: ThresholdOption = None,
     dense_threshold: DenseOption = None,
     planes: PlanesOption = None,
+    confirm_cavity: Annotated[
+        bool, typer.Option("--confirm-cavity", help="You looked at the cavity that a model found, and take it for good though it says 'do not use'.")
+    ] = False,
     native: NativeOption = False,
     staging: Annotated[Optional[str], typer.Option(help="Which Utah stages, when not those of the result: utah or utah2010.")] = None,
     despite: DespiteOption = None,
@@ -34,8 +37,8 @@ def measure(
         from ..jobs.remeasure import RemeasureRequest, remeasure
 
         request = RemeasureRequest(
-            image=image, scar=scar, threshold=threshold, protocol=protocol, dense=dense_threshold, planes=tuple(planes or ()), native=native,
-            staging=staging, despite=tuple(despite or ()),
+            image=image, scar=scar, threshold=threshold, protocol=protocol, dense=dense_threshold, planes=tuple(planes or ()),
+            confirm_cavity=confirm_cavity, native=native, staging=staging, despite=tuple(despite or ()),
         )  # fmt: skip
         analysis = remeasure(result, request, output, force, shown)
     print_numbers(analysis, output, out(progress))

@@ -1,6 +1,6 @@
 """How much is scar at every threshold: the curve every result shows (SCIENCE section 4)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,6 +23,11 @@ class ThresholdCurve:
     scar_pct_of_wall_volume: np.ndarray
     lge_area_pct: np.ndarray
     scar_pct_of_wall_volume_wall: np.ndarray
+
+    def withheld(self) -> "ThresholdCurve":
+        """The same thresholds without the shares."""
+        shares = [name for name in self.__dict__ if name not in ("threshold_intensity", "iir", "sd")]
+        return replace(self, **dict.fromkeys(shares, np.full(self.iir.shape, np.nan)))
 
     def columns(self) -> dict[str, np.ndarray]:
         """Column name -> values, in the order of threshold_curve.csv."""

@@ -21,7 +21,8 @@ class RemeasureRequest:
     """What shall be different: None or empty keeps what the result was made with.
 
     `scar` is a rule's name or a mask file; `threshold` a number or a preset's key, for that rule or else for the rule the
-    result was made with, in the reading it was made with; `protocol` another reading; `dense` the number of dense scar; `native` may only be added.
+    result was made with, in the reading it was made with; `protocol` another reading; `dense` the number of dense scar; `native` may only be added; `confirm_cavity`: a person looked at a model's
+    cavity and takes it for good.
     """
 
     image: Path | None = None
@@ -31,6 +32,7 @@ class RemeasureRequest:
     dense: str | None = None
     planes: tuple[Path, ...] = ()
     despite: tuple[str, ...] = ()
+    confirm_cavity: bool = False
     native: bool = False
     staging: str | None = None
 
@@ -53,6 +55,7 @@ def remeasure(folder: Path, request: RemeasureRequest, output: Path | None, forc
     change = Change(
         planes=read_plane_files(request.planes) or None,
         scar=_scar(stored, request, output),
+        confirm_cavity=request.confirm_cavity,
         settings=replace(before, native=before.native or request.native, staging=request.staging or before.staging,
                          despite=(*before.despite, *request.despite)),
     )

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from .numbers import DASH, ON_WALL, Number, Quantity, find_number, headline_key
 
 
+WITHHELD = "No number of scar: the cavity is not to be used before a person has confirmed or corrected it"
+
+
 @dataclass(frozen=True)
 class Headline:
     """A share of scar with what it is a share of, and the area that is scar there."""
@@ -16,13 +19,15 @@ class Headline:
     quantity: Quantity
     of: str
     area: Quantity
+    withheld: bool = False
+    """Whether the cavity is not to be used, so that there is no number."""
 
     @classmethod
-    def of_measurements(cls, measurements: Mapping[str, Quantity]) -> Headline:
+    def of_measurements(cls, measurements: Mapping[str, Quantity], withheld: bool = False) -> Headline:
         key = headline_key(measurements)
         of, area = ("LA wall", "scar_area_cm2_wall") if key == ON_WALL else ("LA surface", "scar_area_cm2")
         # A result of an earlier version has no area of the wall proper.
-        return cls(find_number(key), measurements[key], of, measurements.get(area, Quantity(None, "cm2")))
+        return cls(find_number(key), measurements[key], of, measurements.get(area, Quantity(None, "cm2")), withheld)
 
     @property
     def share(self) -> str:
@@ -37,7 +42,9 @@ class Headline:
 
     @property
     def sentence(self) -> str:
-        """"Scar on 14.3 % of the LA wall (10.0 – 14.3 %)"."""
+        """"Scar on 14.3 % of the LA wall (10.0 – 14.3 %)"; why there is no number when it is withheld."""
+        if self.withheld:
+            return WITHHELD
         return f"Scar on {self.share} of the {self.of}" + (f" ({self.range})" if self.range else "")
 
     @property

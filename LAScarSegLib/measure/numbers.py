@@ -74,6 +74,11 @@ class Number:
     comparable: bool = True
 
     @property
+    def tells_scar(self) -> bool:
+        """Whether it says how much scar there is: a share, an area, a volume or a stage of it."""
+        return self.roman or (self.coding is not None and self.coding.mask == "scar")
+
+    @property
     def unit_text(self) -> str:
         """The unit as it is printed: "cm²" for "cm2"."""
         return UNIT_TEXT.get(self.unit, self.unit)
@@ -210,6 +215,12 @@ NUMBERS: list[Number] = [
 ]  # fmt: skip
 """Every number in the order in which it is shown. Add one here: every front end reads this list, and nothing else."""
 ON_WALL, ON_SURFACE = "scar_area_pct_wall", "scar_area_pct"
+
+
+def withhold_scar(measurements: Mapping[str, Quantity]) -> dict[str, Quantity]:
+    """The same without a value for anything that says how much scar there is: the cavity it was measured on is not to be used."""
+    withheld = {number.key for number in NUMBERS if number.tells_scar}
+    return {key: Quantity(None, quantity.unit) if key in withheld else quantity for key, quantity in measurements.items()}
 
 
 def find_number(key: str) -> Number:

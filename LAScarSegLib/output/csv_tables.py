@@ -40,6 +40,7 @@ def about(analysis: Analysis) -> list[tuple[str, str, str]]:
         ("protocol", "Protocol", analysis.method.protocol or ""),
         ("method", "Method", analysis.method.label),
         ("cavity", "Cavity", analysis.origins["cavity"].words),
+        ("doubt", "Can the cavity be trusted", "" if analysis.doubt is None else analysis.doubt.word),
         ("headline", "Key of the first number", analysis.headline.number.key),
         ("simulated", "Simulated, not a patient", "yes" if analysis.provenance["simulated"] else "no"),
     ]

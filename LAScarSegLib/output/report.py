@@ -11,7 +11,8 @@ from ..analysis.method import describe_cavity
 from ..measure.numbers import DASH, NUMBERS, Number, Quantity
 from ..intensity.protocols import PROTOCOLS
 from ..measure.published import published_scars
-from ..support.flags import QualityFlag, gravest_first
+from ..support.doubt import Doubt
+from ..support.flags import QualityFlag
 from ..support.resources import require_package, resource_path
 from .figures import FIGURES
 
@@ -43,7 +44,8 @@ def render_report(analysis: Analysis, figures: Path, notes: Sequence[QualityFlag
         headline=_headline(analysis),
         cavity=describe_cavity(analysis.sources.cavity),
         method=_method(analysis),
-        flags=gravest_first(flag for flag in (*analysis.flags, *notes) if flag.code != SAID_ELSEWHERE),
+        withheld=analysis.doubt.message if analysis.withheld else "",
+        remarks=_remarks(analysis, notes),
         planes=analysis.planes,
         simulated=bool(analysis.provenance.get("simulated")),
         measurements=_rows(analysis),
@@ -75,6 +77,12 @@ def _value(content: Any) -> str:
     if isinstance(content, (list, tuple)):
         return ", ".join(_value(item) for item in content)
     return f"{content:.6g}" if isinstance(content, float) else str(content)
+
+
+def _remarks(analysis: Analysis, notes: Sequence[QualityFlag]) -> list[Doubt | QualityFlag]:
+    """What to know before trusting it; what stands in a box of its own isn't said twice."""
+    said = [remark for remark in analysis.remarks if not (isinstance(remark, Doubt) and analysis.withheld)]
+    return [remark for remark in (*said, *notes) if getattr(remark, "code", "") != SAID_ELSEWHERE]
 
 
 def _title(analysis: Analysis) -> str:
@@ -149,6 +157,8 @@ def _pictures(analysis: Analysis, folder: Path) -> list[dict[str, str]]:
 
 def _presets(analysis: Analysis) -> list[dict[str, str | bool]]:
     """What every published threshold would say about this scan, by the ratio it means there."""
+    if analysis.withheld:
+        return []
     method, blood = analysis.method, analysis.blood_pool
     level, rows = method.threshold_intensity, []
     for scar in published_scars(analysis.samples[0]):

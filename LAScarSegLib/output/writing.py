@@ -145,7 +145,8 @@ class _Writer:
         problem = rendering.check_rendering()
         if problem is not None:
             self._note("surface_figures_missing", f"The surface maps are missing: {self._without_place(problem)}")
-        drawable = [kind for kind in FIGURES if problem is None or not kind.needs_rendering]
+        wanted = [kind for kind in FIGURES if not (self._analysis.withheld and kind.tells_scar)]
+        drawable = [kind for kind in wanted if problem is None or not kind.needs_rendering]
         return [_Job(f"figures/{kind.file_name}", lambda path, kind=kind: kind.draw(self._analysis, path), 1.0) for kind in drawable]
 
     def _maps(self) -> dict[str, Callable[[], Volume]]:

@@ -21,6 +21,8 @@ SOURCES = "LAScarSeg.sources"
 LABEL = "LAScarSeg.label"
 PROTOCOL = "LAScarSeg.protocol"
 HEADLINE = "LAScarSeg.headline"
+DOUBT = "LAScarSeg.doubt"
+"""What is said of a network's cavity: good, look at it, do not use."""
 
 
 def attributes(analysis: Analysis) -> dict[str, str | None]:
@@ -35,6 +37,7 @@ def attributes(analysis: Analysis) -> dict[str, str | None]:
         SETTINGS: json.dumps(analysis.settings.to_json(), ensure_ascii=False),
         LABEL: analysis.settings.label or None,
         PROTOCOL: method.protocol,
+        DOUBT: None if analysis.doubt is None else analysis.doubt.word,
         HEADLINE: analysis.headline.number.key,
     } | {name: None if share is None else f"{share:.6g}" for name, share in shares.items()}
 

@@ -16,7 +16,7 @@ from .hierarchy import arrange, remove_items
 from .maps import add_distance_maps, add_probability
 from .model import add_cover, add_surface
 from .mrml import ROLE, all_or_nothing, mark, nodes_of_class, remove_node, results_of
-from .segmentation import SEGMENTS, SegmentKind, add_segmentation, set_segment
+from .segmentation import SEGMENTS, SegmentKind, add_segmentation, set_segment, show_or_withhold_scar
 from .tables import add_curve, add_measurements
 from .volumes import node_geometry, volume_from_node, volume_to_node
 
@@ -148,6 +148,7 @@ def _add_results(
 ) -> SceneNodes:
     """Everything beside the segmentation; `maps` and `probabilities` are nodes that hold the right voxels already."""
     surface, left_out = add_surface(scene, analysis, source), add_cover(scene, analysis, source)
+    show_or_withhold_scar(segmentation, analysis)
     progress.report("scene", 0.5, "Building the scene: distance maps")
     sdm_cavity, sdm_wall = maps or add_distance_maps(scene, analysis, source)
     probabilities = probabilities or tuple(add_probability(scene, analysis, source, name) for name in ("cavity", "scar"))

@@ -18,6 +18,8 @@ HEALTHY: RGB = (174 / 255, 203 / 255, 224 / 255)
 SCAR: RGB = (207 / 255, 58 / 255, 18 / 255)
 BORDER_SCAR: RGB = (242 / 255, 176 / 255, 78 / 255)
 NOT_MEASURED: RGB = (63 / 255, 74 / 255, 80 / 255)
+WITHHELD: RGB = (214 / 255, 205 / 255, 160 / 255)
+"""A surface that must not be read: neither healthy nor scar nor left out."""
 LEFT_OUT: RGB = (141 / 255, 141 / 255, 141 / 255)
 WALL: RGB = (255 / 255, 209 / 255, 102 / 255)
 

@@ -8,13 +8,14 @@ from vtkmodules.util.numpy_support import vtk_to_numpy
 from ..analysis import Analysis
 from ..surface.polydata import mesh_polydata, surface_polydata
 from ..surface.surface import CLASS_BORDER, CLASS_DENSE, CLASS_NONE, CLASS_NOT_MEASURED, Surface
-from .colours import LEFT_OUT, class_table, region_table, scar_table
-from .mrml import find_or_add, remove_result, slicer_classes
+from .colours import LEFT_OUT, WITHHELD, class_table, region_table, scar_table
+from .mrml import WITHHELD_HERE, find_or_add, remove_result, slicer_classes
 from .volumes import LPS_TO_RAS, vtk_array
 
 COVER_LIFT_MM = 0.1
 """The cover lies this far outside the surface: enough that the two never fight for a pixel, too little to be seen."""
 
+LEGEND = "vtkMRMLColorLegendDisplayNode"
 LEGEND_WIDTH = 0.2
 NUMBERS_HEIGHT = 0.4
 HEIGHT_OF_A_NAME = 0.07
@@ -42,6 +43,10 @@ def add_surface(scene: Any, analysis: Analysis, source: Any) -> Any:
     )
     if new:
         node.CreateDefaultDisplayNodes()
+    if analysis.withheld:
+        _show_withheld(node)
+    elif new or node.GetAttribute(WITHHELD_HERE) is not None:
+        node.RemoveAttribute(WITHHELD_HERE)
         _show_scar(scene, node, analysis)
     elif node.GetDisplayNode() and node.GetDisplayNode().GetActiveScalarName() == "Region":
         # Planes come and go: the legend lists the regions that there are now.
@@ -51,6 +56,18 @@ def add_surface(scene: Any, analysis: Analysis, source: Any) -> Any:
         if legend is not None:
             style_legend(legend, legend.GetTitleText(), len(present))
     return node
+
+
+def _show_withheld(node: Any) -> None:
+    """The shape alone: which part of it would be scar is not to be read from a cavity that is not to be used."""
+    node.SetAttribute(WITHHELD_HERE, "true")
+    display = node.GetDisplayNode()
+    display.SetScalarVisibility(False)
+    display.SetColor(*WITHHELD)
+    display.SetVisibility2D(False)
+    legend = slicer_classes().vtkSlicerColorLogic.GetColorLegendDisplayNode(node) if node.GetScene().IsNodeClassRegistered(LEGEND) else None
+    if legend is not None:
+        legend.SetVisibility(False)
 
 
 def has_classes(analysis: Analysis) -> bool:
@@ -75,7 +92,7 @@ def _show_scar(scene: Any, node: Any, analysis: Analysis) -> None:
         colour_by(node.GetDisplayNode(), "Scar", scar_table(scene), 0, 1)
     # the segments already draw their outlines in the slices
     node.GetDisplayNode().SetVisibility2D(False)
-    if scene.IsNodeClassRegistered("vtkMRMLColorLegendDisplayNode"):
+    if scene.IsNodeClassRegistered(LEGEND):
         style_legend(add_legend(node), "LA wall", names)
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from ..errors import ProcessingError
 
+WITHHELD_HERE = "LAScarSeg.withheld"
+"""Attribute of what is drawn without scar, until a person has confirmed or corrected the cavity."""
 ROLE = "LAScarSeg.role"
 """Node attribute: what the node is in a result (`"surface"`, `"sdm_cavity"` …)."""
 SOURCE = "LAScarSeg.source"

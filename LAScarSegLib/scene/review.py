@@ -11,11 +11,12 @@ from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from ..analysis import Analysis
 from ..errors import InputError
+from ..measure.headline import WITHHELD
 from ..surface.surface import CLASS_NOT_MEASURED
 from . import colours
 from .build import SceneNodes, require_in_scene, update_scene
 from .maps import PROBABILITY_COLOURS, show_distances
-from .model import add_legend, add_surface, classes_of, colour_by, has_classes, legend_of, style_legend
+from .model import LEGEND, add_legend, add_surface, classes_of, colour_by, has_classes, legend_of, style_legend
 from .mrml import SOURCE, nodes_of_class
 from .segmentation import SCAR
 from .tables import add_measurements, mark_chosen
@@ -74,6 +75,8 @@ def show_scalar(nodes: SceneNodes, analysis: Analysis, name: str) -> None:
     InputError
         when this result has no such array, or the surface was deleted.
     """
+    if analysis.withheld:
+        raise InputError(f"{WITHHELD}.")
     chosen = next((scalar for scalar in scalars(analysis) if scalar.name == name), None)
     if chosen is None:
         known = ", ".join(scalar.name for scalar in scalars(analysis))
@@ -95,7 +98,8 @@ def set_legend(nodes: SceneNodes, analysis: Analysis, visible: bool) -> None:
     """Show or hide the surface's colour legend; made when there is none and the scene knows legends."""
     scene, _ = _surface_display(nodes)
     legend = legend_of(nodes.surface)
-    if legend is None and visible and scene.IsNodeClassRegistered("vtkMRMLColorLegendDisplayNode"):
+    visible = visible and not analysis.withheld
+    if legend is None and visible and scene.IsNodeClassRegistered(LEGEND):
         legend = add_legend(nodes.surface)
         shown = nodes.surface.GetDisplayNode().GetActiveScalarName()
         scalar = next((scalar for scalar in scalars(analysis) if scalar.name == shown), None)

@@ -14,7 +14,7 @@ from ..anatomy.masks import Mask
 from ..errors import InputError
 from ..volumes.volume import Geometry, Volume
 from . import colours
-from .mrml import find_result, mark, slicer_classes
+from .mrml import WITHHELD_HERE, find_result, mark, slicer_classes
 from .volumes import LPS_TO_RAS, geometry_from_ras_matrix, matrix_from_vtk, matrix_to_vtk, vtk_array
 
 CATEGORY_LIST = "Segmentation category and type - DICOM master list"
@@ -146,6 +146,16 @@ def show_segment(node: Any | None, segment_id: str, visible: bool) -> None:
         return
     node.CreateDefaultDisplayNodes()
     node.GetDisplayNode().SetSegmentVisibility(segment_id, visible)
+
+
+def show_or_withhold_scar(node: Any, analysis: Analysis) -> None:
+    """Hide the scar of a cavity that is not to be used; show it again once a person has confirmed or corrected the cavity."""
+    if analysis.withheld:
+        node.SetAttribute(WITHHELD_HERE, "true")
+        show_segment(node, SCAR.segment_id, False)
+    elif node.GetAttribute(WITHHELD_HERE) is not None:
+        node.RemoveAttribute(WITHHELD_HERE)
+        show_segment(node, SCAR.segment_id, True)
 
 
 def segment_from_node(node: Any | None, segment: str, reference: Volume) -> Volume:

@@ -62,7 +62,8 @@ def add_curve(scene: Any, analysis: Analysis, source: Any) -> tuple[Any, Any]:
     chart.RemoveAllPlotSeriesNodeIDs()
     drawn = WALL_SERIES if analysis.planes else WHOLE_SERIES
     lines = [_line(scene, table, name, colour, source) for name, colour in drawn if name in columns]
-    for series in filter(None, (*lines, *_preset_marks(scene, analysis, source), mark_chosen(scene, analysis, source))):
+    presets = [] if analysis.withheld else _preset_marks(scene, analysis, source)
+    for series in filter(None, (*lines, *presets, mark_chosen(scene, analysis, source))):
         chart.AddAndObservePlotSeriesNodeID(series.GetID())
     return table, chart
 

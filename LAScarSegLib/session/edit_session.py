@@ -57,6 +57,12 @@ class EditSession:
         """Whether the table still holds these numbers: Slicer's own undo of a scene, where it is switched on, puts earlier ones there."""
         return shows(self._scene, self.nodes.measurements, self.analysis)
 
+    def confirm_cavity(self) -> Analysis:
+        """The analysis with the network's cavity taken for good by a person, shown in the nodes; `rebase` on it, or `LiveUpdate.rebase`."""
+        analysis = revise(self.analysis, Change(confirm_cavity=True), ranges=self.analysis.has_ranges)
+        self.nodes = update_scene(self._scene, analysis, self.nodes, (), same_anatomy=True, same_networks=True)
+        return analysis
+
     def prepare_editor(self, what: str) -> EditorSetup:
         """What Segment Editor needs to correct the `"cavity"` or the `"scar"`.
 

@@ -7,7 +7,6 @@ from ..analysis.method import describe_cavity
 from ..anatomy.overlap import dice
 from ..errors import InputError
 from ..measure.numbers import DASH, NUMBERS
-from ..support.flags import gravest_first
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,8 @@ class NumberRow:
 
 @dataclass(frozen=True)
 class FlagRow:
-    """One remark: `heading` "Warning" (the numbers may be off) or "Note" (good to know), a title, and the whole sentence."""
+    """One remark: `heading` "Do not use", "Look at it" (the cavity), "Warning" (the numbers may be off) or "Note" (good to know), a title, and
+    the whole sentence."""
 
     heading: str
     title: str
@@ -74,8 +74,8 @@ def rows(analysis: Analysis) -> tuple[NumberRow, ...]:
 
 
 def flags(analysis: Analysis) -> tuple[FlagRow, ...]:
-    """The quality flags, the gravest first."""
-    return tuple(FlagRow(flag.heading, flag.title, flag.message) for flag in gravest_first(analysis.flags))
+    """What is said of the cavity, then the quality flags, the gravest first."""
+    return tuple(FlagRow(remark.heading, remark.title, remark.message) for remark in analysis.remarks)
 
 
 def compare(first: Analysis, second: Analysis) -> ResultComparison:

@@ -47,12 +47,29 @@ class Doubt:
         return self.word != DO_NOT_USE
 
     @property
+    def severity(self) -> str:
+        """For what sorts remarks by weight and gives them colours."""
+        return self.word.replace(" ", "_")
+
+    @property
+    def heading(self) -> str:
+        """"Do not use", "Look at it", "Good"."""
+        return self.word.capitalize()
+
+    @property
+    def title(self) -> str:
+        return "The cavity that the model found"
+
+    @property
+    def message(self) -> str:
+        """What to expect of the cavity, and what speaks against it."""
+        expected = f"The cavity's expected overlap with a careful drawing (Dice) is {self.expected_dice:.2f}."
+        return " ".join((expected, *self.reasons))
+
+    @property
     def line(self) -> str:
-        """One line for people."""
-        expected = f"expected overlap with a careful drawing (Dice) {self.expected_dice:.2f}"
-        if self.word == GOOD:
-            return f"The cavity looks good ({expected})."
-        return " ".join((f"{self.word.capitalize()}: {expected}.", *self.reasons))
+        """One line for people: "Do not use: The cavity's expected overlap …"."""
+        return f"{self.heading}: {self.message}"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"reasons": list(self.reasons)}

@@ -57,6 +57,7 @@ FLAGS: dict[str, FlagKind] = {
     # about a result
     "blood_pool_even": FlagKind("Blood without noise", WARNING, ("scan", "cavity")),
     "blood_pool_uneven": FlagKind("Uneven blood pool", WARNING, ("scan", "cavity")),
+    "cavity_confirmed": FlagKind("Cavity confirmed by a person", NOTE, ("cavity",)),
     "cavity_has_holes": FlagKind("Holes in the cavity", WARNING, ("cavity",)),
     "cavity_in_pieces": FlagKind("Cavity in pieces", WARNING, ("cavity",)),
     "cavity_touches_border": FlagKind("Atrium cut off by the image border", WARNING, ("cavity",)),

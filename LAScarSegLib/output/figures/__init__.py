@@ -25,6 +25,8 @@ class FigureKind:
     caption: Callable[[Analysis], str]
     """What the report says under the figure."""
     needs_rendering: bool = False
+    tells_scar: bool = True
+    """Whether it is about scar, and so not drawn where that is withheld."""
 
     def draw(self, analysis: Analysis, path: Path) -> Path:
         """Draw the figure of `analysis` to the PNG file `path`; returns it."""
@@ -41,7 +43,7 @@ class FigureKind:
 
 FIGURES = (
     FigureKind("scar_map.png", scar_map.compose, scar_map.describe, scar_map.caption, needs_rendering=True),
-    FigureKind("montage.png", montage.compose, montage.describe, montage.caption),
+    FigureKind("montage.png", montage.compose, montage.describe, montage.caption, tells_scar=False),
     FigureKind("threshold_curve.png", threshold_curve.compose, threshold_curve.describe, threshold_curve.caption),
     FigureKind("histogram.png", histogram.compose, histogram.describe, histogram.caption),
     FigureKind("iir_map.png", iir_map.compose, iir_map.describe, iir_map.caption, needs_rendering=True),

@@ -27,11 +27,11 @@ FILL_OPACITY = 0.55
 
 def compose(analysis: Analysis) -> Figure:
     layout, box, slices = _choose(analysis)
-    beyond = analysis.beyond_planes_box
-    left_out = analysis.scar_box & beyond
+    beyond, found = analysis.beyond_planes_box, analysis.scar_box & (not analysis.withheld)
+    left_out = found & beyond
     scar, hidden = (
         Volume(part.astype(np.uint8), analysis.box_geometry).expand(analysis.box, analysis.geometry).array
-        for part in (analysis.scar_box & ~beyond, left_out)
+        for part in (found & ~beyond, left_out)
     )
     arrays = [analysis.volume.array, analysis.cavity.array, analysis.wall.array, scar, hidden]
     crops = [array[box.slices] for array in arrays]
@@ -48,13 +48,14 @@ def compose(analysis: Analysis) -> Figure:
         axes = figure.add_axes((left / WIDTH_IN, bottom / height_in, panel_in / WIDTH_IN, panel_height_in / height_in))
         _panel(axes, [layout.picture(crop[k - box.start[0]]) for crop in crops], layout, analysis.blood_pool.mean)
         _marks(axes, layout, f"{k + 1} / {analysis.geometry.size[2]}", first=number == 0)
-    _legend(figure, bool(left_out.any()))
+    _legend(figure, bool(left_out.any()), analysis.withheld)
     return figure
 
 
 def describe(analysis: Analysis) -> str:
     layout, _, slices = _choose(analysis)
-    return f"{len(slices)} {_plane(layout)} slices through the left atrium with the outlines of cavity and wall and the scar filled in."
+    filled = "" if analysis.withheld else " and the scar filled in"
+    return f"{len(slices)} {_plane(layout)} slices through the left atrium with the outlines of cavity and wall{filled}."
 
 
 def caption(analysis: Analysis) -> str:
@@ -117,15 +118,16 @@ def _marks(axes: Axes, layout: SliceLayout, number: str, *, first: bool) -> None
         axes.text(x0 + 4, y1 - 6, f"{SCALE_BAR_MM:g} mm", color="white", fontsize=7.5, ha="left", va="bottom", path_effects=effects)
 
 
-def _legend(figure: Figure, has_left_out: bool) -> None:
+def _legend(figure: Figure, has_left_out: bool, withheld: bool) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     handles = [
         Line2D([], [], color=style.CAVITY_LINE, linewidth=2, label="cavity"),
         Line2D([], [], color=style.WALL_LINE, linewidth=2, label="outer wall"),
-        Patch(facecolor=style.SCAR, alpha=FILL_OPACITY, edgecolor=style.SCAR, label="scar"),
     ]
+    if not withheld:
+        handles.append(Patch(facecolor=style.SCAR, alpha=FILL_OPACITY, edgecolor=style.SCAR, label="scar"))
     if has_left_out:
         handles.append(Patch(facecolor=style.EXCLUDED, alpha=FILL_OPACITY, edgecolor=style.EXCLUDED, label="left out (beyond the planes)"))
     figure.legend(handles=handles, loc="lower left", ncols=len(handles), bbox_to_anchor=(0.005, 0.0), handlelength=1.5)
