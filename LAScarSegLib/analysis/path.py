@@ -8,6 +8,7 @@ import numpy as np
 
 from ..anatomy.anatomy import SDM_CLIP_MM, Anatomy
 from ..anatomy.distance import distance_to
+from ..anatomy.likeness import check_shape
 from ..anatomy.masks import Mask, check_cavity
 from ..anatomy.placement import check_placement
 from ..anatomy.wall import check_wall, measured_wall
@@ -129,6 +130,8 @@ def follow_path(volume: Volume, settings: Settings, sources: Sources, steps: Ste
     cavity_flags = steps(check_cavity, sources.cavity.mask, volume.geometry)
     # Not after each stroke: what a person has drawn on, they have looked at.
     cavity_flags += steps(check_placement, volume.array, volume.geometry, sources.cavity.mask) if isinstance(sources.cavity, Given) else ()
+    # A network's own doubt says it better.
+    cavity_flags += steps(check_shape, sources.cavity.mask, volume.geometry) if sources.doubt is None else ()
     source_flags = tuple(flag for name in MASKS for flag in sources[name].flags)
     require_no_stop((*scan_flags, *source_flags, *cavity_flags), settings.despite)
     box = _box(sources, settings, volume.geometry)

@@ -61,6 +61,7 @@ FLAGS: dict[str, FlagKind] = {
     "cavity_has_holes": FlagKind("Holes in the cavity", WARNING, ("cavity",)),
     "cavity_in_pieces": FlagKind("Cavity in pieces", WARNING, ("cavity",)),
     "cavity_touches_border": FlagKind("Atrium cut off by the image border", WARNING, ("cavity",)),
+    "cavity_shape_unusual": FlagKind("Not the shape of a left atrium", WARNING, ("cavity",)),
     "cavity_slice_forgotten": FlagKind("A slice of the cavity is empty", WARNING, ("cavity",)),
     "cavity_slices_empty": FlagKind("Cavity drawn on some slices only", STOP, ("cavity",)),
     "ct_like_values": FlagKind("Looks like CT", WARNING, ("scan",)),
