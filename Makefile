@@ -1,5 +1,6 @@
 # make demo     set up, make a sample (a simulated scan), find its atrium, measure it, say where the result is
 # make test     set up and run the tests
+# make model-release  pack the models for a release, and note their SHA-256 in Resources/models_to_fetch.json
 # make clean    remove the environment and everything that was made
 #
 # PYTHON=python3.12 chooses another interpreter (3.11, 3.12 or 3.13).
@@ -12,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # What decides the packages and their versions; a change in any of them installs again.
 INPUTS := pyproject.toml constraints.txt LAScarSegLib/__init__.py
 
-.PHONY: demo test benchmarks clean check-python
+.PHONY: demo test benchmarks model-release clean check-python
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed
@@ -36,6 +37,9 @@ test: $(VENV)/installed-test
 
 benchmarks: $(VENV)/installed-test
 	@for script in Benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+
+model-release: $(VENV)/installed
+	@$(BIN)/python Testing/make_model_release.py dist
 
 clean:
 	rm -rf $(VENV) demo .pytest_cache .hypothesis

@@ -22,7 +22,8 @@ HEADER_LENGTH_BYTES = 8
 LONGEST_LIST = 8
 """Of longer ones (the hashes of the scans a model was trained on) only the length is told; model.json has them."""
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
-"""The same bundle gives the same zip, byte for byte."""
+_ZIP_UNIX, _ZIP_PERMISSIONS = 3, 0o100644 << 16
+"""The same bundle gives the same zip, byte for byte, on every system; unpacked by hand, its files can be read by everybody."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,7 +201,9 @@ def _write(files: Mapping[str, bytes], target: Path, force: bool) -> None:
         # Stored: weights don't compress.
         with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             for name in sorted(files):
-                archive.writestr(zipfile.ZipInfo(name, _ZIP_TIME), files[name])
+                entry = zipfile.ZipInfo(name, _ZIP_TIME)
+                entry.create_system, entry.external_attr = _ZIP_UNIX, _ZIP_PERMISSIONS
+                archive.writestr(entry, files[name])
         os.replace(scratch, target)
     except OSError as error:
         raise disk_error(error, target) from error

@@ -7,6 +7,7 @@ import shutil
 import stat
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from ..support.resources import RESOURCE_FOLDERS
 from .bundle import Bundle, read_bundle, with_files, write_bundle
 from .bundle_files import CARD
 from .card import ModelCard
+from .fetchable import FetchableModel, read_fetchable
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +35,8 @@ ADMINISTRATOR = 0
 """The user number of root, who may change everything anyway."""
 SHIPPED_FOLDER = "Models"
 """Below Resources/."""
+ABANDONED_S = 3600.0
+"""A scratch file that was left alone for so long belongs to nobody any more: its program was killed."""
 
 
 @dataclass(frozen=True)
@@ -74,15 +78,16 @@ class ModelStore:
     def find(self, reference: str) -> Bundle:
         """The model called `NAME` (its newest version) or `NAME@VERSION`.
 
-        A name that came with the project means what came with it: a model of the user's with that name is found by its version only.
+        A name of the project's means the project's model, which came along or was fetched: another of the user's with that name is found
+        by its version only.
         Raises `InputError` naming those that are here, or the reason why this one can't be used.
         """
         name, _, version = reference.partition("@")
         matching = [m for m in self.models() if m.bundle and m.bundle.card.name == name and version in ("", m.bundle.card.version)]
         if matching:
-            own = [model for model in matching if model.shipped]
+            own = [model for model in matching if model.shipped or self._was_fetched(model)]
             if own and len(own) < len(matching):
-                others = sorted({m.bundle.card.reference for m in matching if not m.shipped} - {m.bundle.card.reference for m in own})
+                others = sorted({m.bundle.card.reference for m in matching if m not in own} - {m.bundle.card.reference for m in own})
                 logger.info("%s is the project's own; in %s there is %s", name, self.folder, ", ".join(others) or "another of that version")
             # 1.10 is newer than 1.9.
             return max(own or matching, key=lambda m: [int(n) for n in m.bundle.card.version.split(".")]).bundle
@@ -92,22 +97,41 @@ class ModelStore:
             if model.problem and reference in (model.folder.name, model.folder.name.rpartition("-")[0]):
                 raise InputError(f"The model '{reference}' can't be used: {model.problem}")
         here = ", ".join(sorted({m.bundle.card.name for m in self.models() if m.bundle})) or "none"
-        raise InputError(f"There is no model '{reference}' in {self.folder}; installed: {here}. `lascarseg models add FILE` adds one.")
+        offered = next((model for model in self.fetchable() if model.is_called(reference)), None)
+        remedy = f"`{offered.command}` fetches it" if offered else "`lascarseg models add FILE` adds one"
+        raise InputError(f"There is no model '{reference}' in {self.folder}; installed: {here}. {remedy}.")
 
     def open(self, reference: str) -> Bundle:
         """A bundle by its folder or zip, or the model of that name (`find`)."""
         return read_bundle(reference) if Path(reference).expanduser().exists() else self.find(reference)
 
     def default_cavity(self) -> Bundle | None:
-        """The cavity model that comes with the project, whatever the user's store holds; None when there is none.
+        """The project's cavity model, which came along or was fetched, whatever else the user's store holds; None when it isn't here.
 
         Raises `InputError` with the reason when it is there and can't be used.
         """
-        shipped = [model for model in self.models() if model.shipped]
-        names = sorted(m.bundle.card.name for m in shipped if m.bundle and m.bundle.card.stage == "cavity")
+        found = self.models()
+        shipped = [model for model in found if model.shipped]
+        own = [*shipped, *(model for model in found if self._was_fetched(model))]
+        names = [m.bundle.card.name for m in own if m.bundle and m.bundle.card.stage == "cavity"]
         if not names and (broken := next((model for model in shipped if model.problem), None)):
             raise InputError(f"The model {broken.folder.name}, which comes with the project, can't be used: {broken.problem}")
-        return self.find(names[0]) if names else None
+        return self.find(min(names)) if names else None
+
+    def fetchable(self) -> tuple[FetchableModel, ...]:
+        """The project's models that can be fetched, whether they are here or not."""
+        return read_fetchable(RESOURCE_FOLDERS)
+
+    def missing(self) -> tuple[FetchableModel, ...]:
+        """The project's models that can be fetched and are not here."""
+        found = [model for model in self.models() if model.bundle]
+        # What came along is newer than the list or as old: whoever trains changes it first.
+        here = {m.bundle.card.sha256 for m in found} | {m.bundle.card.reference for m in found if m.shipped}
+        return tuple(model for model in self.fetchable() if not here & {model.bundle_sha256, model.reference})
+
+    def missing_cavity(self) -> FetchableModel | None:
+        """The project's cavity model to be fetched, where there is none to take when none is named; else None."""
+        return next((model for model in self.missing() if model.stage == "cavity"), None) if self.default_cavity() is None else None
 
     def add(self, path: str | Path, force: bool = False) -> Bundle:
         """Check every byte of a bundle and copy it into the store, whole or not at all.
@@ -128,12 +152,19 @@ class ModelStore:
         folder = self.folder / f"{card.name}-{card.version}"
         if self.distrusted:
             raise InputError(self.distrusted)
-        shipped = [m.bundle.card for m in self.models() if m.shipped and m.bundle and m.bundle.card.reference == card.reference]
-        if any(own.sha256 != with_files(card, files).sha256 for own in shipped):
+        shipped = [m.bundle.card.sha256 for m in self.models() if m.shipped and m.bundle and m.bundle.card.reference == card.reference]
+        digest = with_files(card, files).sha256
+        if any(own != digest for own in shipped):
             raise InputError(f"{card.reference} is the name of a model that comes with the project. Give yours another name or version.")
+        known = next((model for model in self.fetchable() if model.reference == card.reference and not shipped), None)
+        if known and known.bundle_sha256 != digest:
+            raise InputError(
+                f"This is not the {card.reference} that this version of LAScarSeg knows, and that name is the project's. Get it with "
+                f"`{known.command}`, or give yours another name or version."
+            )
         if folder.exists() and not force:
             there = self._look(folder, False).bundle
-            if there is not None and there.card.sha256 == with_files(card, files).sha256:
+            if there is not None and there.card.sha256 == digest:
                 return there
             raise InputError(f"The store has another {card.reference}. Remove it first, or give --force to replace it.")
         with self._writable():
@@ -151,6 +182,27 @@ class ModelStore:
             os.replace(chosen.folder, scratch / "bundle")
         shutil.rmtree(scratch, ignore_errors=True)
         return chosen.folder
+
+    @contextmanager
+    def scratch_file(self, name: str) -> Iterator[Path]:
+        """An empty file beside the models, to be filled and then added; afterwards it is gone, and so are those that killed programs left.
+
+        Raises `InputError` when the store is `distrusted`, `ProcessingError` when it can't be written to.
+        """
+        if self.distrusted:
+            raise InputError(self.distrusted)
+        prefix = f".{name}.partial-"
+        with self._writable():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for left in self.folder.glob(f"{prefix}*"):
+                if time.time() - left.stat().st_mtime > ABANDONED_S:
+                    left.unlink(missing_ok=True)
+            handle, scratch = tempfile.mkstemp(prefix=prefix, dir=self.folder)
+            os.close(handle)
+        try:
+            yield Path(scratch)
+        finally:
+            Path(scratch).unlink(missing_ok=True)
 
     def export(self, reference: str, target: str | Path, force: bool = False) -> Bundle:
         """Write a model to a folder, or to a zip when `target` ends with .zip, to be added elsewhere."""
@@ -198,6 +250,12 @@ class ModelStore:
         mine = () if self.distrusted else ((self.folder, False),)
         for place, shipped in (*mine, *((resources / SHIPPED_FOLDER, True) for resources in RESOURCE_FOLDERS)):
             yield from ((card.parent, shipped) for card in sorted(place.glob(f"[!.]*/{CARD}")))
+
+    def _was_fetched(self, model: StoredModel) -> bool:
+        """Whether a model of the user's store is one that the project offers to fetch, to the last byte of its card."""
+        if model.shipped or model.bundle is None:
+            return False
+        return model.bundle.card.sha256 in {known.bundle_sha256 for known in self.fetchable()}
 
     def _look(self, folder: Path, shipped: bool) -> StoredModel:
         if not shipped and (problem := _writable_by_others(folder)):
@@ -264,7 +322,11 @@ def _writable_by_others(place: Path) -> str:
     if sys.platform == "win32" or not place.exists():
         return ""
     for path in (place, *sorted(place.iterdir())):
-        status = path.stat() if path.exists() else path.lstat()
+        try:
+            status = path.stat() if path.exists() else path.lstat()
+        except FileNotFoundError:
+            # A scratch file of another thread or program, just removed.
+            continue
         if status.st_uid not in (os.getuid(), ADMINISTRATOR):
             reason = "belongs to another user"
         elif status.st_mode & stat.S_IWOTH:

@@ -65,9 +65,11 @@ def files_below(folder: Path, root: Path) -> set[str]:
 
 def test_everything_a_user_needs_is_installed_and_nothing_else(installed: Path, source_copy: Path) -> None:
     library = files_below(source_copy / "LAScarSegLib", source_copy) - {"LAScarSegLib/CMakeLists.txt"}
-    resources = files_below(source_copy / "Resources", source_copy)
+    models = files_below(source_copy / "Resources" / "Models", source_copy)
+    resources = files_below(source_copy / "Resources", source_copy) - models
     module = files_below(source_copy / "LAScarSeg", source_copy / "LAScarSeg") - {"CMakeLists.txt"}
     assert {"LAScarSegLib/volumes/volume.py", "LAScarSegLib/surface/surface.py"} <= library
+    assert "Resources/models_to_fetch.json" in resources and models
     assert files_below(installed, installed) == library | resources | module
 
 
@@ -124,18 +126,35 @@ def test_every_test_for_slicer_is_registered(cmake: str, source_copy: Path, tmp_
     assert len(tests) >= 5
 
 
-def test_a_model_that_comes_with_the_project_is_installed(cmake: str, source_copy: Path, tmp_path: Path) -> None:
-    source = tmp_path / "source"
+def test_weights_for_research_only_are_installed_only_when_the_builder_asks_for_them(cmake: str, source_copy: Path, tmp_path: Path) -> None:
+    source, build = tmp_path / "source", tmp_path / "build"
     shutil.copytree(source_copy, source)
     model = source / "Resources" / "Models" / "a-model-1.0"
     model.mkdir(parents=True)
     names = {"card.json", "network.safetensors", "LICENSE.txt", "README.md"}
     for name in names:
         (model / name).write_text("x")
-    configure(cmake, source, tmp_path / "build", source / "Testing" / "Python" / "fake_slicer")
-    run(cmake, "--build", str(tmp_path / "build"))
-    run(cmake, "--install", str(tmp_path / "build"), "--prefix", str(tmp_path / "prefix"))
-    assert {path.name for path in (tmp_path / "prefix" / MODULES / "Resources" / "Models" / "a-model-1.0").iterdir()} == names
+    # The second build begins with what the first has left.
+    for setting in ("ON", "OFF"):
+        configure(cmake, source, build, source / "Testing" / "Python" / "fake_slicer", f"-DLAScarSeg_WITH_RESEARCH_WEIGHTS={setting}")
+        run(cmake, "--build", str(build))
+        run(cmake, "--install", str(build), "--prefix", str(tmp_path / setting))
+    assert {path.name for path in (tmp_path / "ON" / MODULES / "Resources" / "Models" / "a-model-1.0").iterdir()} == names
+    without = tmp_path / "OFF" / MODULES / "Resources"
+    assert (without / "models_to_fetch.json").is_file() and not files_below(without / "Models", without)
+
+
+def test_an_installation_without_weights_says_how_they_are_got_and_works_without(installed: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.path.insert(1, sys.argv[1]); import LAScarSegLib; from pathlib import Path;"
+        "from LAScarSegLib.models.store import ModelStore; from LAScarSegLib.session.choices import cavity_sources, methods;"
+        "print(Path(LAScarSegLib.__file__).parents[1] == Path(sys.argv[1]), ModelStore().default_cavity(), len(cavity_sources()), len(methods()) > 5);"
+        "print(ModelStore().missing_cavity().command)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(installed), "PYTHONDONTWRITEBYTECODE": "1", "LASCARSEG_MODELS": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-P", "-c", code, str(installed)], env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["True None 1 True", "lascarseg models get la-cavity"]
 
 
 def test_the_tests_for_slicer_can_be_read(repository: Path) -> None:
