@@ -45,7 +45,7 @@ from LAScarSegLib.datasets.layouts import LASCARQS_CAVITY, LASCARQS_IMAGE, case_
 from LAScarSegLib.datasets.pairs import CohortScan, find_cohort, unused
 from LAScarSegLib.errors import InputError, LAScarSegError, Stopped
 from LAScarSegLib.intensity.protocols import PROTOCOLS, USUAL_PROTOCOL
-from LAScarSegLib.jobs.request import Request, choose_scar, read_plane_files, run_request
+from LAScarSegLib.jobs.request import Request, choose_scar, read_plane_files, run_request, without_cavity_model
 from LAScarSegLib.measure.headline import Headline
 from LAScarSegLib.measure.numbers import ON_SURFACE, Quantity, find_number
 from LAScarSegLib.models.bundle import check_use
@@ -144,7 +144,7 @@ def find_cases(options: argparse.Namespace) -> list[CohortScan]:
 def _default_model() -> str:
     bundle = ModelStore().default_cavity()
     if bundle is None:
-        raise InputError("There is no cavity mask, and no model that finds it comes with this installation. Give one with --cavity.")
+        raise InputError(f"There is no cavity mask, and {without_cavity_model(ModelStore())}")
     return bundle.card.reference
 
 

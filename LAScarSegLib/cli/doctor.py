@@ -119,7 +119,10 @@ def check_cavity_model() -> Check:
     try:
         from ..models.store import ModelStore
 
-        bundle = ModelStore().default_cavity()
+        bundle, model = ModelStore().default_cavity(), ModelStore().missing_cavity()
+        if model is not None:
+            get = f"Fetch it ({model.size}; its terms are asked first): {model.command}. Or give a mask of the cavity (--cavity FILE)."
+            return Check(title, False, f"{model.reference} is not on this computer", get, required=False)
         if bundle is None:
             return Check(title, False, "none comes with this installation", remedy, required=False)
         bundle.verify()

@@ -10,13 +10,14 @@ import typer
 
 from ..errors import InputError
 from ..support.printable import printable
-from .common import ForceOption, console, reported_errors, say
+from .common import ForceOption, ProgressOption, console, out, reported_errors, say, shown_progress
 
 if TYPE_CHECKING:
     from ..models.bundle import Bundle
+    from ..models.fetchable import FetchableModel
     from ..models.store import ModelStore
 
-models = typer.Typer(name="models", help="The trained models on this computer: list, check, add, remove, import.", no_args_is_help=True)
+models = typer.Typer(name="models", help="The trained models on this computer: list, get, check, add, remove, import.", no_args_is_help=True)
 
 NameArgument = Annotated[str, typer.Argument(help="NAME, or NAME@VERSION.")]
 ModelArgument = Annotated[str, typer.Argument(help="NAME, NAME@VERSION, or a bundle's folder or zip.")]
@@ -34,6 +35,7 @@ def list_models(context: typer.Context, store: StoreOption = None, simulated: Si
             say(chosen.distrusted, sys.stderr)
         if not found:
             say(f"No models in {chosen.folder}. Intensity rules need none; `lascarseg models add FILE` adds one.")
+            _mention_missing(chosen)
             return
         from rich.table import Table
 
@@ -55,6 +57,7 @@ def list_models(context: typer.Context, store: StoreOption = None, simulated: Si
         for model in found:
             if model.problem:
                 terminal.print(printable(f"{model.folder.name}: {model.problem}"))
+        _mention_missing(chosen)
 
 
 @models.command()
@@ -80,6 +83,33 @@ def add(
         added = chosen.add(bundle, force)
         say(f"Added {added.card.reference}: {added.path}")
         _mention_terms(chosen, added)
+
+
+@models.command()
+def get(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="A model of the project, such as la-cavity.")],
+    store: StoreOption = None,
+    accept_terms: Annotated[bool, typer.Option("--accept-terms", help="Don't ask: the terms are known and accepted.")] = False,
+    force: ForceOption = False,
+    progress: ProgressOption = None,
+) -> None:
+    """Fetch a model of the project's from its release, once its terms are accepted. No other command opens a connection."""
+    with reported_errors(context.obj):
+        from ..models.fetch import fetch_model, model_here
+
+        chosen = _open_store(store)
+        model = _find_fetchable(chosen, name)
+        here = model_here(model, chosen)
+        if here is not None:
+            say(f"{model.reference} is here already, and whole: {here.path}", out(progress))
+            _mention_terms(chosen, here, out(progress))
+            return
+        if model.terms is not None:
+            _ask_before_fetching(model, accept_terms, out(progress))
+        with shown_progress(progress, context.obj) as shown:
+            added = fetch_model(model, chosen, True, shown, force)
+        say(f"Added {added.card.reference}: {added.path}", out(progress))
 
 
 @models.command()
@@ -201,9 +231,32 @@ def _open_store(folder: Path | None, simulated: bool | None = None) -> ModelStor
     return ModelStore(folder, simulated)
 
 
+def _find_fetchable(store: ModelStore, name: str) -> FetchableModel:
+    offered = store.fetchable()
+    found = next((model for model in offered if model.is_called(name)), None)
+    if found is None:
+        names = ", ".join(model.name for model in offered) or "none"
+        raise InputError(f"'{name}' is no model that can be fetched; there is {names}. `lascarseg models add FILE` adds one from a file.")
+    return found
+
+
+def _ask_before_fetching(model: FetchableModel, accepted: bool, file: TextIO) -> None:
+    """Show what is to be fetched, its terms and licence, and ask; `InputError` unless the answer is yes."""
+    say(f"{model.reference}, {model.size}, from {model.address}", file)
+    say(f"Intended use: {model.intended_use}\n\n{model.licence_text.strip()}\n", file, lines=True)
+    if accepted:
+        say(model.terms.strip(), file, lines=True)
+    else:
+        _ask(model.reference, model.terms, "nothing was fetched", file)
+
+
 def ask_for_terms(bundle: Bundle, file: TextIO) -> None:
     """Show a model's terms in `file` (standard output or error) and ask; `InputError` unless the answer is yes."""
-    say(f"The model {bundle.card.reference} may be used under these terms only:\n\n{bundle.card.terms.strip()}\n", file, lines=True)
+    _ask(bundle.card.reference, bundle.card.terms, "the model can't be used", file)
+
+
+def _ask(reference: str, terms: str, consequence: str, file: TextIO) -> None:
+    say(f"The model {reference} may be used under these terms only:\n\n{terms.strip()}\n", file, lines=True)
     try:
         agreed = typer.confirm("Accept these terms?", err=file is sys.stderr)
     except typer.Abort:
@@ -211,9 +264,14 @@ def ask_for_terms(bundle: Bundle, file: TextIO) -> None:
         print(file=file)
         agreed = False
     if not agreed:
-        raise InputError(f"The terms of {bundle.card.reference} were not accepted; the model can't be used.")
+        raise InputError(f"The terms of {reference} were not accepted; {consequence}.")
 
 
-def _mention_terms(store: ModelStore, bundle: Bundle) -> None:
+def _mention_missing(store: ModelStore) -> None:
+    for model in store.missing():
+        say(f"{model.reference}, which finds the {model.stage}, is not here: `{model.command}` fetches it ({model.size}).")
+
+
+def _mention_terms(store: ModelStore, bundle: Bundle, file: TextIO | None = None) -> None:
     if not store.accepted(bundle):
-        print(f"It has terms, to be accepted before first use: lascarseg models accept {bundle.card.reference}")
+        print(f"It has terms, to be accepted before first use: lascarseg models accept {bundle.card.reference}", file=file)

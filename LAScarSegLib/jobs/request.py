@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..analysis import Analysis, ByRule, ToRun, analyse
 from ..analysis.archive import check_analysis_folder, write_analysis_folder
@@ -29,6 +29,9 @@ from ..surface.planes import CutPlane, read_planes
 from ..volumes.files import read_volume, require_readable
 from ..volumes.volume import Box, Volume
 from .mask_files import read_mask_file, refuse_mesh_as_scan
+
+if TYPE_CHECKING:
+    from ..models.store import ModelStore
 
 MASK_NAMES = {"roi": "region of interest"}
 MODELS_SHARE = 0.6
@@ -287,6 +290,18 @@ def read_plane_files(paths: tuple[Path, ...]) -> tuple[CutPlane, ...]:
     return planes
 
 
+def without_cavity_model(store: ModelStore) -> str:
+    """What to do where no mask is given and the project's cavity model is not here: the end of a sentence, and the ways."""
+    ways = "a mask of the left atrial cavity with --cavity FILE, or a model's name (`lascarseg models list`)."
+    model = store.missing_cavity()
+    if model is None:
+        return f"no model that finds it comes with this installation. Give {ways}"
+    return (
+        f"the model that finds it, {model.reference}, is not on this computer. `{model.command}` fetches it once ({model.size}; for "
+        f"research only, the terms are asked first). Or give {ways}"
+    )
+
+
 def _cavity_source(cavity: Path | None) -> Path | Bundle:
     """A mask file, or a model; without either the one that comes with the project."""
     if cavity is None:
@@ -294,10 +309,7 @@ def _cavity_source(cavity: Path | None) -> Path | Bundle:
 
         bundle = ModelStore().default_cavity()
         if bundle is None:
-            raise InputError(
-                "No cavity was given, and no model that finds it comes with this installation. Give a mask of the left atrial cavity "
-                "with --cavity FILE, or a model's name (`lascarseg models list`)."
-            )
+            raise InputError(f"No cavity was given, and {without_cavity_model(ModelStore())}")
         return bundle
     _refuse_bundle(cavity)
     if cavity.exists():

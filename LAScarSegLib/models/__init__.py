@@ -1,1 +1,1 @@
-"""Model bundles: the card, the checks, the store."""
+"""Model bundles: the card, the checks, the store, and fetching what a package left out."""

@@ -11,6 +11,9 @@ import pytest
 BROUGHT_BY_SLICER = {"numpy", "scipy", "simpleitk", "vtk", "requests", "pydicom", "packaging", "torch"}
 """What Slicer or the PyTorch extension installs: pip must never replace it."""
 NETWORK_MODULES = {"http", "urllib", "urllib3", "requests", "ftplib", "smtplib", "xmlrpc", "aiohttp", "httpx"}
+FETCHING = "LAScarSegLib/models/fetch.py"
+ASKED = {"LAScarSegLib/cli/models.py", "LAScarSegLib/session/model_fetch.py"}
+"""The command `lascarseg models get`, and the panel's button."""
 NETWORK_CALLS = ("socket.socket", "create_connection", "QNetworkAccessManager")
 """`socket` itself is imported for the machine's name."""
 
@@ -83,8 +86,10 @@ def test_no_requirement_is_a_package_that_slicer_brings(repository: Path) -> Non
         assert all(">=" in line and "==" not in line for line in lines), "lower bounds only: a pin would replace what others installed"
 
 
-def test_no_code_of_the_module_or_the_library_opens_a_connection(repository: Path) -> None:
+def test_one_file_opens_connections_and_it_is_loaded_by_those_who_were_asked_to_fetch(repository: Path) -> None:
     code = [path for folder in ("LAScarSeg", "LAScarSegLib") for path in (repository / folder).rglob("*.py")]
     found = {str(path.relative_to(repository)): sorted(imports_of(path) & NETWORK_MODULES) for path in code}
-    assert {path: names for path, names in found.items() if names} == {}
-    assert [path.name for path in code if any(call in path.read_text(encoding="utf-8") for call in NETWORK_CALLS)] == []
+    assert {path: names for path, names in found.items() if names} == {FETCHING: ["http", "urllib"]}
+    texts = {str(path.relative_to(repository)): path.read_text(encoding="utf-8") for path in code}
+    assert [path for path, text in texts.items() if any(call in text for call in NETWORK_CALLS)] == []
+    assert {path for path, text in texts.items() if re.search(r"models\.fetch import|models import fetch\b", text)} == ASKED
