@@ -158,6 +158,7 @@ class LAScarSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from LAScarSegPanel.choices_section import ChoicesSection
         from LAScarSegPanel.edit_section import EditSection
         from LAScarSegPanel.export_section import ExportSection
+        from LAScarSegPanel.get_model_section import GetModelSection
         from LAScarSegPanel.measurements_section import MeasurementsSection
         from LAScarSegPanel.models_section import ModelsSection
         from LAScarSegPanel.planes_section import PlanesSection
@@ -170,9 +171,10 @@ class LAScarSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.editSection = EditSection(self)
         self.planesSection = PlanesSection(self)
         self.modelsSection = ModelsSection(self)
+        self.getModelSection = GetModelSection(self)
         self.sections = [
             self.choicesSection, self.runSection, ThresholdSection(self), ReviewSection(self), self.editSection, self.planesSection,
-            MeasurementsSection(self), ExportSection(self), self.modelsSection,
+            MeasurementsSection(self), ExportSection(self), self.modelsSection, self.getModelSection,
         ]  # fmt: skip
 
     @property

@@ -59,7 +59,7 @@ class ModelsSection(Section):
         """Check a bundle and install it."""
         worked, bundle = attempt(_("The model was not added."), ModelStore().add, path)
         if worked:
-            self._changed(_("Added {name}.").format(name=bundle.card.reference))
+            self.changed(_("Added {name}.").format(name=bundle.card.reference))
 
     def onVerify(self) -> None:
         bundle = self._selected().bundle
@@ -73,11 +73,13 @@ class ModelsSection(Section):
         if slicer.util.confirmOkCancelDisplay(_("Delete the model {name} from this computer?").format(name=name)):
             worked, _none = attempt(_("The model was not removed."), ModelStore().remove, name)
             if worked:
-                self._changed(_("Removed {name}.").format(name=name))
+                self.changed(_("Removed {name}.").format(name=name))
 
-    def _changed(self, words: str) -> None:
+    def changed(self, words: str) -> None:
+        """A model was added or removed: every list is read again."""
         self.fill()
         say(self.ui.modelsLabel, words)
+        self.widget.getModelSection.look()
         self.widget.choicesSection.fillLists()
 
     def onOpenFolder(self) -> None:

@@ -172,8 +172,8 @@ def declinedTerms(references) -> str:
     return ""
 
 
-def confirmTerms(card) -> bool:
-    """Show a model's terms; True when the user accepts them."""
+def confirmTerms(card, about="", licence="") -> bool:
+    """Show a model's terms, with what else there is to say `about` it and its whole licence; True when the user accepts them."""
     if slicer.app.testingEnabled():
         # As Slicer's own questions: nobody is there to answer.
         return True
@@ -181,6 +181,8 @@ def confirmTerms(card) -> bool:
     box.setWindowTitle(_("Terms of use"))
     box.setIcon(qt.QMessageBox.Question)
     box.setText(_("{name} may be used under these terms only:\n\n{terms}").format(name=card.name, terms=card.terms.strip()))
+    box.setInformativeText(about)
+    box.setDetailedText(licence)
     box.setStandardButtons(qt.QMessageBox.Yes | qt.QMessageBox.No)
     box.button(qt.QMessageBox.Yes).setText(_("Accept"))
     box.button(qt.QMessageBox.No).setText(_("Decline"))

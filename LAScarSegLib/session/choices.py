@@ -199,6 +199,11 @@ def _check_method(choices: Choices) -> None:
 
 def _check_models(choices: Choices) -> None:
     if choices.cavity_source == MODEL and not choices.cavity_model:
+        from ..models.store import ModelStore
+
+        missing = None if _installed("cavity") else ModelStore().missing_cavity()
+        if missing is not None:
+            raise InputError(f"No model that finds the left atrium is here. Press Get {missing.name}, which fetches it, or choose a segment.")
         raise InputError("Choose the model that finds the left atrium. Add one under Models if there is none, or choose a segment.")
     choices.bundles()
 
