@@ -11,8 +11,9 @@ the model that comes with LAScarSeg finds the cavities; `--cavity MODEL` names a
 extension); --accept-terms accepts their terms.
 
 Every case gets the folder `results/CASE` (volumes, surface, tables, scene.mrb; figures and report where Slicer has matplotlib and
-jinja2), and a line in `results/status.csv`: how it went, the headline, the codes of the flags (stops and warnings first), how
-many of them are warnings and stops. Files that belong to no case are told, none is left out without a word. A scan that fails
+jinja2), and a line in `results/status.csv`: how it went, the headline, whether a model's cavity can be trusted (good, look
+at it, do not use: then there is no number) with its expected Dice, the codes of the flags (stops and warnings first), how many of
+them are warnings and stops. Files that belong to no case are told, none is left out without a word. A scan that fails
 does not stop the others: the exit code is 1 at the end. A second run skips what is finished, unless it was made from another scan
 or mask, or with another method, model or planes: that fails.
 
@@ -59,7 +60,9 @@ from LAScarSegLib.surface.planes import CutPlane, same_planes
 logger = logging.getLogger("LAScarSeg.batch")
 
 STATUS_FILE = "status.csv"
-STATUS_COLUMNS = ("case", "status", "seconds", "message", "scar_area_pct", "headline", "flags", "warnings", "stops")
+STATUS_COLUMNS = ("case", "status", "seconds", "message", "scar_area_pct", "headline", "cavity", "expected_dice", "flags", "warnings", "stops")
+NOTHING = ("",) * 7
+"""What stands behind the message of a case without a result."""
 DONE, SKIPPED, FAILED = "done", "skipped", "failed"
 
 
@@ -196,12 +199,12 @@ def process(scene: object, name: str, request: Request, keep: bool) -> tuple[str
         if keep:
             mrml.show(scene, mrml.build_scene(scene, analysis, name=name), analysis)
     except Stopped as error:
-        return (name, FAILED, _seconds_since(start), str(error), "", "", " ".join(error.codes), "", str(len(error.codes)))
+        return (name, FAILED, _seconds_since(start), str(error), "", "", "", "", " ".join(error.codes), "", str(len(error.codes)))
     except LAScarSegError as error:
-        return (name, FAILED, _seconds_since(start), str(error), "", "", "", "", "")
+        return (name, FAILED, _seconds_since(start), str(error), *NOTHING)
     except Exception as error:  # a scan that trips a bug must not cost the rest of a night's batch
         logger.exception("%s failed", name)
-        return (name, FAILED, _seconds_since(start), f"unexpected {type(error).__name__}: {error}", "", "", "", "", "")
+        return (name, FAILED, _seconds_since(start), f"unexpected {type(error).__name__}: {error}", *NOTHING)
     return (name, DONE, _seconds_since(start), "", *_summary(request.output))
 
 
@@ -238,13 +241,17 @@ def check_same_method(request: Request) -> None:
             )
 
 
-def _summary(folder: Path) -> tuple[str, str, str, str, str]:
-    """The share of scar, the headline, the flags' codes of a result, the gravest first, and how many of them are warnings and stops."""
+def _summary(folder: Path) -> tuple[str, ...]:
+    """The share of scar, the headline, whether a model's cavity can be trusted, the flags' codes of a result, the gravest first, and how many
+    of them are warnings and stops."""
     numbers = json.loads((folder / "measurements.json").read_text(encoding="utf-8"))
     flags = gravest_first(QualityFlag(flag["code"], "", flag["severity"]) for flag in numbers["quality_flags"])
     codes, counts = " ".join(flag.code for flag in flags), Counter(flag.severity for flag in flags)
-    headline = Headline.of_measurements({key: Quantity(**value) for key, value in numbers.items() if isinstance(value, dict) and "unit" in value})
-    return find_number(ON_SURFACE).text(numbers[ON_SURFACE]["value"]), headline.sentence, codes, str(counts[WARNING]), str(counts[STOP])
+    quantities = {key: Quantity(**value) for key, value in numbers.items() if isinstance(value, dict) and "unit" in value}
+    headline, doubt = Headline.of_measurements(quantities, numbers.get("withheld", False)), numbers.get("doubt")
+    trust = (doubt["word"], f"{doubt['expected_dice']:.2f}") if doubt else ("", "")
+    share = find_number(ON_SURFACE).text(numbers[ON_SURFACE]["value"])
+    return share, headline.sentence, *trust, codes, str(counts[WARNING]), str(counts[STOP])
 
 
 def _has(package: str) -> bool:

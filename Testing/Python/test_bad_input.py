@@ -306,12 +306,12 @@ def test_an_existing_result_needs_force(folder, capfd):
 def carried_on(capfd, *arguments: object) -> set[str]:
     outcome = lascarseg(capfd, *arguments)
     assert outcome.code == 0, outcome
-    return flag_codes(Path("out")) - {"no_planes", "roof_and_floor"}  # of every scan here
+    return flag_codes(Path("out")) - {"no_planes", "roof_and_floor", "cavity_shape_unusual"}  # of every ball without planes here
 
 
 def in_pieces() -> str:
     array = MASK.copy()
-    array[2:4, 2:4, 2:4] = True
+    array[2:6, 2:6, 2:6] = True
     return mask(array)
 
 
