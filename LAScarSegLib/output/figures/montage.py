@@ -27,7 +27,7 @@ FILL_OPACITY = 0.55
 
 def compose(analysis: Analysis) -> Figure:
     layout, box, slices = _choose(analysis)
-    beyond, found = analysis.beyond_planes_box, analysis.scar_box & (not analysis.withheld)
+    beyond, found = analysis.beyond_planes_box, _shown_scar(analysis)
     left_out = found & beyond
     scar, hidden = (
         Volume(part.astype(np.uint8), analysis.box_geometry).expand(analysis.box, analysis.geometry).array
@@ -60,9 +60,10 @@ def describe(analysis: Analysis) -> str:
 
 def caption(analysis: Analysis) -> str:
     layout, _, slices = _choose(analysis)
+    preferred = "" if analysis.withheld else " with those richest in scar preferred"
     lies = "posterior on the right" if layout.plane == "sagittal" else "patient’s left on the right"
     return (
-        f"{len(slices)} {_plane(layout)} slices as acquired, {lies}, evenly spread over the LA with those richest in scar preferred; "
+        f"{len(slices)} {_plane(layout)} slices as acquired, {lies}, evenly spread over the LA{preferred}; "
         f"slice numbers count from 1. Grey levels from 0 to twice the blood pool’s mean."
     )
 
@@ -70,9 +71,14 @@ def caption(analysis: Analysis) -> str:
 def _choose(analysis: Analysis) -> tuple[SliceLayout, Box, list[int]]:
     layout = SliceLayout.of(analysis.geometry)
     structure = (analysis.cavity_box | analysis.wall_box).sum(axis=(1, 2))
-    slices = choose_slices(structure, analysis.scar_box.sum(axis=(1, 2)), SLICES)
+    slices = choose_slices(structure, _shown_scar(analysis).sum(axis=(1, 2)), SLICES)
     slices = sorted((k + analysis.box.start[0] for k in slices), reverse=layout.descending)
     return layout, widen(analysis.box, CONTEXT_MM, analysis.geometry), slices
+
+
+def _shown_scar(analysis: Analysis) -> np.ndarray:
+    """(k, j, i) bool in the box: none where it is withheld."""
+    return analysis.scar_box & (not analysis.withheld)
 
 
 def _plane(layout: SliceLayout) -> str:

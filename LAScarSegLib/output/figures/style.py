@@ -86,7 +86,8 @@ def headline(analysis: Analysis) -> str:
     """The result in a line: which case, by which method, what share is scar."""
     headline = analysis.headline
     case = f"{analysis.settings.label} · " if analysis.settings.label else ""
-    return f"{case}{analysis.method.label} · scar on {headline.share} of the {headline.of}"
+    found = "no number of scar" if analysis.withheld else f"scar on {headline.share} of the {headline.of}"
+    return f"{case}{analysis.method.label} · {found}"
 
 
 def save(figure: Figure, analysis: Analysis, path: Path) -> None:
