@@ -218,7 +218,7 @@ class BundleCavityModel(_BundleModel):
         Cancelled
             from `progress`.
         """
-        return self._predict(volume, self._progress)[0]
+        return self._predict(OrientedScan.of(volume, self.card.preprocessing), self._progress)[0]
 
     def predict_mask(self, volume: Volume) -> Volume:
         """The cavity as a mask (0/1, uint8) on the grid of `volume`, with the flags of `predict`, which says what is raised.
@@ -229,7 +229,7 @@ class BundleCavityModel(_BundleModel):
 
     def predict_with_mask(self, volume: Volume) -> tuple[Volume, Volume]:
         """Both `predict` and `predict_mask`, from one run of the networks."""
-        return self._probability_and_mask(volume, self._progress)
+        return self._probability_and_mask(OrientedScan.of(volume, self.card.preprocessing), self._progress)
 
     def predict_with_doubt(self, volume: Volume) -> tuple[Volume, Volume, Doubt | None]:
         """Probability and mask, and how far they can be trusted.
@@ -240,9 +240,9 @@ class BundleCavityModel(_BundleModel):
         calibration = self.card.doubt if self._options.doubt else None
         if calibration is None:
             return *self.predict_with_mask(volume), None
-        probability, mask = self._probability_and_mask(volume, self._progress.part(0.0, 1.0 - DOUBT_SHARE))
-        progress = self._progress.part(1.0 - DOUBT_SHARE, 1.0)
         scan = OrientedScan.of(volume, self.card.preprocessing)
+        probability, mask = self._probability_and_mask(scan, self._progress.part(0.0, 1.0 - DOUBT_SHARE))
+        progress = self._progress.part(1.0 - DOUBT_SHARE, 1.0)
         return probability, mask, calibration.doubt(measures_of(self, scan, probability, mask, calibration.names, progress))
 
     def network(self, spec: NetworkSpec) -> nn.Module:
@@ -254,18 +254,17 @@ class BundleCavityModel(_BundleModel):
         seen = self._all_of(self._with_room(box, scan), scan)
         return seen.channels[0], seen.box
 
-    def _probability_and_mask(self, volume: Volume, progress: Progress) -> tuple[Volume, Volume]:
-        probability, threshold = self._predict(volume, progress)
+    def _probability_and_mask(self, scan: OrientedScan, progress: Progress) -> tuple[Volume, Volume]:
+        probability, threshold = self._predict(scan, progress)
         found = probability.array > threshold
         box = Box.around(found, 0.0, (1.0, 1.0, 1.0)).slices
         mask = np.zeros(found.shape, dtype=np.uint8)
         mask[box] = binary_fill_holes(largest_component(found[box]))
-        return probability, Volume(mask, volume.geometry, probability.flags)
+        return probability, Volume(mask, scan.volume.geometry, probability.flags)
 
-    def _predict(self, volume: Volume, progress: Progress) -> tuple[Volume, float]:
+    def _predict(self, scan: OrientedScan, progress: Progress) -> tuple[Volume, float]:
         """The probability and the threshold to read it with."""
         self._notes = ()
-        scan = OrientedScan.of(volume, self.card.preprocessing)
         seen, left = self._look(scan, progress)
         probability = self._probability(seen, "cavity", left)
         threshold = self._threshold(probability, scan.spacing)

@@ -15,13 +15,12 @@ from ..anatomy.likeness import more_like_turned, unlikeness
 from ..anatomy.masks import Mask
 from ..anatomy.shape import border_share, shape_of
 from ..errors import LAScarSegError
-from ..models.card import NetworkSpec
 from ..models.doubt_calibration import MEASURES
 from ..support.progress import Progress
 from ..volumes.volume import Box, Geometry, Volume
 from .device import deterministic
 from .own_measures import Found, edge_measures, overlap, shell_mm, sureness_measures
-from .resampling import resample_mask, resample_scan, shape_at, true_spacing
+from .resampling import resample_mask, resample_scan, true_spacing
 from .second_looks import Look, look_again, network_runner
 
 if TYPE_CHECKING:
@@ -31,22 +30,13 @@ DOUBT_SHARE = 0.3
 """Of the progress of a run with doubt."""
 MARGIN_MM = 12.0
 """Around the cavity: what the edge's surroundings and a move of the tile need."""
-COARSE_MARGIN_MM = 45.0
-"""The coarse network wants to see more of what lies around."""
-LOOKS: dict[str, Look] = {
-    "scaled": Look(zoom=4 / 3),
-    "moved": Look(zoom=4 / 3, turn_deg=(15.0, 10.0), move_mm=(3.0, -4.0, 4.0)),
-    "mirrored": Look(zoom=4 / 3, mirror=(2,)),
-}
-"""Other ways to ask the fine network; a tile of a third of the voxels, seen 4/3 times as coarsely, holds an atrium."""
+LOOKS: dict[str, Look] = {"scaled": Look(), "moved": Look(turn_deg=(15.0, 10.0), move_mm=(3.0, -4.0, 4.0))}
+"""How the fine network is asked again. Mirrored looks, and the coarse network's, told no more (Docs/cavity_model.md)."""
 TILE_SHARE = 0.75
-"""Of the fine network's patch."""
-COARSE_TILE_MM = (128.0, 128.0, 160.0)
-"""The atrium and what lies around it."""
+"""Of the fine network's patch along each axis: a third of the voxels, and seen in larger ones an atrium still has room."""
 _NEEDS = {
-    "scaled": ("scaled_overlap", "scaled_unsure_mm"), "moved": ("moved_overlap",), "mirrored": ("mirrored_overlap",),
-    "coarse": ("coarse_overlap",), "edge": ("edge_agreement", "contrast", "uneven_blood"), "sure": ("unsure_mm", "sureness", "elsewhere"),
-    "shape": ("unlikeness", "better_turned", "at_border"),
+    "scaled": ("scaled_overlap", "scaled_unsure_mm"), "moved": ("moved_overlap",), "edge": ("edge_agreement", "uneven_blood"),
+    "sure": ("unsure_mm", "sureness"), "shape": ("unlikeness", "better_turned", "at_border"),
 }  # fmt: skip
 """Which measures come from which piece of work."""
 assert {name for names in _NEEDS.values() for name in names} == set(MEASURES)
@@ -71,17 +61,15 @@ def measures_of(
     """
     values: dict[str, float] = {}
     work = {name: names for name, names in _NEEDS.items() if set(names) & set(wanted)}
-    views: dict[str, Found] = {}
+    found: Found | None = None
     for number, name in enumerate(work):
         progress.report("doubt", number / len(work), "How far the cavity can be trusted")
         try:
             if name == "shape":
                 values |= shape_measures(Mask.of(mask.array), mask.geometry)
                 continue
-            role = "coarse" if name == "coarse" else "fine"
-            if role not in views:
-                views[role] = _around(model, scan, probability, mask, role)
-            values |= _measured(model, name, views[role])
+            found = found or _around(model, scan, probability, mask)
+            values |= _measured(model, name, found)
         except LAScarSegError:
             raise
         except Exception:  # noqa: BLE001
@@ -106,33 +94,19 @@ def _measured(model: BundleCavityModel, name: str, found: Found) -> dict[str, fl
         return sureness_measures(found)
     if name == "edge":
         return edge_measures(found)
-    spec = model.card.coarse if name == "coarse" else model.card.fine
-    if spec is None:
-        return {}
-    look = Look(zoom=1.0) if name == "coarse" else LOOKS[name]
+    spec = model.card.fine
+    tile = tuple(max(d, int(TILE_SHARE * n) // d * d) for n, d in zip(spec.patch, spec.plan.divisor))
     with deterministic():
         run = network_runner(model.network(spec), model.device.key)
-        other, covered = look_again(run, found.grey, found.spacing_mm, found.middle_mm, look, spec.spacing_mm, _tile(spec, name))
+        other, covered = look_again(run, found.grey, found.spacing_mm, found.middle_mm, LOOKS[name], spec.spacing_mm, tile)
     values = {f"{name}_overlap": overlap(found, other, covered)}
     return values | ({"scaled_unsure_mm": shell_mm(np.where(covered, other, 0), found.spacing_mm)} if name == "scaled" else {})
 
 
-def _tile(spec: NetworkSpec, name: str) -> tuple[int, int, int]:
-    """How many voxels a look's tile has: a multiple of the network's strides."""
-    wanted = [mm / s for mm, s in zip(COARSE_TILE_MM, spec.spacing_mm)] if name == "coarse" else [TILE_SHARE * n for n in spec.patch]
-    return tuple(max(d, int(n) // d * d) for n, d in zip(wanted, spec.plan.divisor))
-
-
-def _around(model: BundleCavityModel, scan: OrientedScan, probability: Volume, mask: Volume, role: str) -> Found:
-    """The scan and what was found in it, on a network's grid, around the cavity."""
+def _around(model: BundleCavityModel, scan: OrientedScan, probability: Volume, mask: Volume) -> Found:
+    """The scan and what was found in it, on the fine network's grid, around the cavity."""
     inside, chance = scan.orientation.apply(mask.array) > 0, scan.orientation.apply(probability.array)
-    if role == "coarse":
-        spec, box = model.card.coarse, Box.around(inside, COARSE_MARGIN_MM, scan.spacing)
-        shape = shape_at(box.shape, scan.spacing, (spec or model.card.fine).spacing_mm)
-        part = scan.array[box.slices]
-        grey = scan.normalisation.apply(resample_scan(part, shape, scan.spacing, true_spacing(box.shape, scan.spacing, shape), "linear"))
-    else:
-        grey, box = model.seen_around(Box.around(inside, MARGIN_MM, scan.spacing), scan)
+    grey, box = model.seen_around(Box.around(inside, MARGIN_MM, scan.spacing), scan)
     spacing = true_spacing(box.shape, scan.spacing, grey.shape)
     return Found(
         np.ascontiguousarray(grey), resample_scan(chance[box.slices], grey.shape, scan.spacing, spacing, "linear"),

@@ -11,9 +11,6 @@ from ..systems.uncertainty import uncertainty_mm
 from ..volumes.volume import Volume
 from .resampling import working_geometry
 
-FOUND = 0.5
-SHELL_MM = (3.0, 8.0)
-"""Beyond the wall, before the next organs' far side (anatomy.placement)."""
 DEEPER_MM = 3.0
 """Blood well inside: no partial volume, no edge drawn a voxel off."""
 LEAST_VOXELS = 50
@@ -60,17 +57,14 @@ def shell_mm(probability: np.ndarray, spacing_mm: tuple[float, ...]) -> float:
 
 def sureness_measures(found: Found) -> dict[str, float]:
     """How sure the network was."""
-    labels, count = ndimage.label(found.probability > FOUND)
-    sizes = np.bincount(labels.ravel())[1:] if count else np.ones(1)
     return {
         "unsure_mm": shell_mm(found.probability, found.spacing_mm),
         "sureness": float(found.probability[found.mask].mean()) if found.mask.any() else 0.0,
-        "elsewhere": float(1.0 - sizes.max() / sizes.sum()),
     }
 
 
 def edge_measures(found: Found) -> dict[str, float]:
-    """Whether the cavity is where the picture has a bright, even body with an edge around it.
+    """Whether the cavity is where the picture has a even body with an edge around it.
 
     The edge agrees as far as grey levels change across it rather than along it, in whichever sense: 0.5 where they change at random.
     """
@@ -79,10 +73,8 @@ def edge_measures(found: Found) -> dict[str, float]:
     outside = ndimage.distance_transform_edt(~mask, sampling=spacing)
     deep = inside > DEEPER_MM
     core = deep if np.count_nonzero(deep) >= LEAST_VOXELS else mask
-    shell = (outside > SHELL_MM[0]) & (outside <= SHELL_MM[1])
-    if not shell.any() or not core.any() or min(grey.shape) < 2:
+    if not core.any() or min(grey.shape) < 2:
         return {}
-    blood, around = grey[core], grey[shell]
     sigma = [SMOOTH_MM / s for s in spacing]
     smooth, signed = ndimage.gaussian_filter(grey, sigma), ndimage.gaussian_filter(np.where(mask, inside, -outside), sigma)
     slope, normal = (np.stack(np.gradient(values, *spacing)) for values in (smooth, signed))
@@ -91,6 +83,5 @@ def edge_measures(found: Found) -> dict[str, float]:
     along, size = (slope * normal).sum(axis=0)[edge], np.linalg.norm(slope, axis=0)[edge]
     return {
         "edge_agreement": float(np.abs(along).sum() / (size.sum() + TINY)),
-        "contrast": float((blood.mean() - around.mean()) / (np.sqrt((blood.var() + around.var()) / 2) + TINY)),
         "uneven_blood": float(smooth[core].std()),
     }

@@ -1,7 +1,7 @@
 """A network asked again about one atrium, a little differently each time: a sound answer does not depend on how it is asked.
 
-Each look is one tile, smaller than the network's own, around the atrium that was found: the scan moved, turned, mirrored or in other
-grey levels before the network sees it, and the answer moved back.
+Each look is one tile, smaller than the network's own, around the atrium that was found: the scan scaled, moved or turned before the network
+sees it, and the answer brought back.
 """
 
 from __future__ import annotations
@@ -29,17 +29,11 @@ class Look:
         about k and about i; the training turned by up to 30°.
     move_mm
         along k, j, i.
-    mirror
-        axes that are mirrored.
-    darker
-        SDs by which the grey levels around the blood's are lowered, as in the training's `RandomDarkBlood`.
     """
 
     zoom: float = 4.0 / 3.0
     turn_deg: tuple[float, float] = (0.0, 0.0)
     move_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    mirror: tuple[int, ...] = ()
-    darker: float = 0.0
 
     @property
     def matrix(self) -> np.ndarray:
@@ -47,11 +41,7 @@ class Look:
         about_k, about_i = np.radians(self.turn_deg)
         first = np.array([[1, 0, 0], [0, np.cos(about_k), -np.sin(about_k)], [0, np.sin(about_k), np.cos(about_k)]])
         second = np.array([[np.cos(about_i), -np.sin(about_i), 0], [np.sin(about_i), np.cos(about_i), 0], [0, 0, 1]])
-        return second @ first @ np.diag([-1.0 if axis in self.mirror else 1.0 for axis in range(3)])
-
-
-DARK_WIDTH = 0.5
-"""SD of the range of grey levels that `Look.darker` lowers, in SDs of the scan (training.augmentation.DARK_BLOOD_WIDTH)."""
+        return second @ first
 
 
 def look_again(
@@ -62,7 +52,6 @@ def look_again(
     look: Look,
     tile_mm: Sequence[float],
     tile: Triple,
-    blood: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """What the network finds when it sees `grey` as `look` says.
 
@@ -76,8 +65,6 @@ def look_again(
         (3,) the atrium's middle, from the array's first voxel's centre.
     tile_mm, tile
         the network's own voxel, which `look.zoom` multiplies, and how many of them the tile has.
-    blood
-        grey level of the blood, for `look.darker`.
 
     Returns
     -------
@@ -93,8 +80,6 @@ def look_again(
     forward = matrix * voxel / spacing[:, None]
     half = (np.array(tile) - 1) / 2.0
     tile_grey = _sample(torch.from_numpy(grey)[None, None], forward, middle / spacing - forward @ half, tile)
-    if look.darker:
-        tile_grey = tile_grey - look.darker * torch.exp(-0.5 * ((tile_grey - blood) / DARK_WIDTH) ** 2)
     logits = run(tile_grey)
     backward = np.linalg.inv(forward)
     start = half - backward @ (middle / spacing)

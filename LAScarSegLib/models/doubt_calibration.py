@@ -17,18 +17,14 @@ from ..support.checks import require_number
 from ..support.doubt import DO_NOT_USE, GOOD, LOOK, MOST_REASONS, Doubt
 
 MEASURES: dict[str, str] = {
-    "moved_overlap": "The model's answer changes when the scan is shifted and turned a little (overlap {value:.2f}; usually above {usual:.2f}).",
     "scaled_overlap": "The model's answer changes when the scan is seen a little smaller (overlap {value:.2f}; usually above {usual:.2f}).",
-    "mirrored_overlap": "The model finds something else when left and right are exchanged (overlap {value:.2f}; usually above {usual:.2f}).",
-    "coarse_overlap": "The model that finds the atrium in the whole scan sees something else (overlap {value:.2f}; usually above {usual:.2f}).",
+    "moved_overlap": "The model's answer changes when the scan is shifted and turned a little (overlap {value:.2f}; usually above {usual:.2f}).",
     "unsure_mm": "The model is unsure where the edge lies (a shell of {value:.1f} mm; usually below {usual:.1f}).",
     "scaled_unsure_mm": "Asked again, the model is unsure where the edge lies (a shell of {value:.1f} mm; usually below {usual:.1f}).",
     "sureness": "The model is not sure of the atrium itself (probability {value:.2f} inside; usually above {usual:.2f}).",
-    "elsewhere": "The model found parts of an atrium in other places too ({value:.0%} of all; usually below {usual:.0%}).",
     "unlikeness": "The shape is not that of a left atrium (distance from usual ones {value:.1f}; usually below {usual:.1f}).",
     "better_turned": "The shape would be more like a left atrium's turned or mirrored (by {value:.1f}; usually below {usual:.1f}): check the orientation.",
     "edge_agreement": "The edge of the cavity does not follow the picture (agreement {value:.2f}; usually above {usual:.2f}).",
-    "contrast": "Blood and what lies around it hardly differ (contrast {value:.1f} SD; usually above {usual:.1f}).",
     "uneven_blood": "Grey levels inside are uneven (SD {value:.2f}; usually below {usual:.2f}).",
     "at_border": "The atrium reaches the edge of the scan ({value:.0%} of its surface; usually below {usual:.0%}).",
 }

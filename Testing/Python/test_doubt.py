@@ -10,6 +10,7 @@ import pytest
 
 from LAScarSegLib.anatomy.likeness import check_shape, more_like_turned, unlikeness
 from LAScarSegLib.anatomy.masks import Mask
+from LAScarSegLib.anatomy.overlap import dice
 from LAScarSegLib.anatomy.shape import DIRECTIONS, border_share, shape_of
 from LAScarSegLib.errors import Cancelled, InputError
 from LAScarSegLib.inference import doubt as measuring
@@ -43,7 +44,7 @@ def shape(array: np.ndarray, spacing_kji: tuple[float, float, float] = (1.0, 1.0
 def calibration(**changes) -> DoubtCalibration:
     """Overlap counts from 0.9 down to 0.5, at most 2; the unsure shell from 1 mm to 3, at most 1."""
     made = DoubtCalibration(
-        (Measure("moved_overlap", 0.9, 0.5, 2.0), Measure("unsure_mm", 1.0, 3.0, 1.0)), (0.5, 1.5, 2.5), (0.95, 0.75, 0.15), 0.7, 0.85
+        (Measure("scaled_overlap", 0.9, 0.5, 2.0), Measure("unsure_mm", 1.0, 3.0, 1.0)), (0.5, 1.5, 2.5), (0.95, 0.75, 0.15), 0.7, 0.85
     )
     return replace(made, **changes)
 
@@ -80,7 +81,7 @@ def test_what_is_no_doubt_is_refused(wrong):
 
 
 def test_the_score_and_the_expected_dice_by_hand():
-    values = {"moved_overlap": 0.7, "unsure_mm": 1.5}
+    values = {"scaled_overlap": 0.7, "unsure_mm": 1.5}
 
     # Half of 2, and a quarter of 1; then three quarters of the way from (0.5, 0.95) to (1.5, 0.75).
     assert calibration().score(values) == pytest.approx(1.25)
@@ -94,12 +95,12 @@ def test_beyond_the_knots_nothing_changes(score, expected):
 
 
 def test_nothing_speaks_in_favour():
-    assert calibration().score({"moved_overlap": 1.0, "unsure_mm": 0.0}) == 0.0
+    assert calibration().score({"scaled_overlap": 1.0, "unsure_mm": 0.0}) == 0.0
 
 
 def test_worse_values_never_make_it_better():
     found = [
-        calibration().doubt({"moved_overlap": overlap, "unsure_mm": 4.0 - 3.0 * overlap}) for overlap in np.linspace(1.0, 0.3, 30)
+        calibration().doubt({"scaled_overlap": overlap, "unsure_mm": 4.0 - 3.0 * overlap}) for overlap in np.linspace(1.0, 0.3, 30)
     ]
     expected, words = [d.expected_dice for d in found], [WORDS.index(d.word) for d in found]
 
@@ -108,15 +109,15 @@ def test_worse_values_never_make_it_better():
 
 
 def test_reasons_are_those_that_speak_against_it_the_weightiest_first():
-    doubt = calibration().doubt({"moved_overlap": 0.55, "unsure_mm": 2.4})
+    doubt = calibration().doubt({"scaled_overlap": 0.55, "unsure_mm": 2.4})
 
     assert len(doubt.reasons) == 2 and "0.55" in doubt.reasons[0] and "2.4 mm" in doubt.reasons[1]
     assert all(reason.endswith(".") for reason in doubt.reasons)
-    assert len(calibration().doubt({"moved_overlap": 0.5, "unsure_mm": 1.0}).reasons) == 1
-    assert calibration().doubt({"moved_overlap": 0.95, "unsure_mm": 1.0}).reasons == ()
+    assert len(calibration().doubt({"scaled_overlap": 0.5, "unsure_mm": 1.0}).reasons) == 1
+    assert calibration().doubt({"scaled_overlap": 0.95, "unsure_mm": 1.0}).reasons == ()
 
 
-@pytest.mark.parametrize("values", [{"unsure_mm": 0.5}, {"unsure_mm": 0.5, "moved_overlap": float("nan")}])
+@pytest.mark.parametrize("values", [{"unsure_mm": 0.5}, {"unsure_mm": 0.5, "scaled_overlap": float("nan")}])
 def test_what_could_not_be_measured_is_said_and_never_good(values):
     doubt = calibration().doubt(values)
 
@@ -287,11 +288,13 @@ def measured(bundle: Bundle, phantom, found, progress: Progress = Progress()) ->
     return measuring.measures_of(model, scan, *found[:2], bundle.card.doubt.names, progress)
 
 
-def test_a_whole_atrium_is_trusted_more_than_one_upside_down(bundle, phantom, found):
-    upside_down = model_of(bundle).predict_with_doubt(phantom.image.like(np.ascontiguousarray(phantom.image.array[::-1])))[2]
+def test_a_whole_atrium_is_trusted_and_one_on_its_side_is_not(bundle, phantom, found):
+    on_its_side = Volume(np.ascontiguousarray(np.rot90(phantom.image.array, 1, (1, 2))), Geometry((112, 128, 40), phantom.image.geometry.spacing))
+    _, mask, doubt = model_of(bundle).predict_with_doubt(on_its_side)
 
-    assert found[2].word == "good" and found[2].reasons == ()
-    assert upside_down.expected_dice < found[2].expected_dice and upside_down.word != "good" and upside_down.reasons
+    assert dice(found[1].array > 0, phantom.cavity.array > 0) > 0.85 and found[2].word == "good" and found[2].reasons == ()
+    assert dice(mask.array > 0, np.rot90(phantom.cavity.array > 0, 1, (1, 2))) < 0.7
+    assert doubt.word == "do not use" and doubt.reasons and doubt.expected_dice < found[2].expected_dice
 
 
 def test_the_same_scan_gives_the_same_words(bundle, phantom, found):
