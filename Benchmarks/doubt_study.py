@@ -289,7 +289,8 @@ def draw(out: Path, which: str, names: Sequence[str], calibration: DoubtCalibrat
                 if part.any():
                     panel.contour(part, levels=[0.5], colors=colour, linewidths=0.9)
             panel.axis("off")
-        panels[0].set_title(f"{name}: Dice {row['dice']:.2f}; {doubt.word}, expected {doubt.expected_dice:.2f}. {' '.join(doubt.reasons)}", fontsize=7, loc="left")
-    figure.tight_layout()
+        said = f"{name}: Dice {row['dice']:.2f}; {doubt.word}, expected {doubt.expected_dice:.2f}. {' '.join(doubt.reasons)}"
+        panels[0].set_title("\n".join(textwrap.wrap(said, 190)), fontsize=7, loc="left")
+    figure.subplots_adjust(0.01, 0.0, 0.99, 0.98, wspace=0.02, hspace=0.25)
     figure.savefig(picture, dpi=80)
     plt.close(figure)

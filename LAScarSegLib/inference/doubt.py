@@ -14,7 +14,6 @@ import numpy as np
 from ..anatomy.likeness import more_like_turned, unlikeness
 from ..anatomy.masks import Mask
 from ..anatomy.shape import border_share, shape_of
-from ..errors import LAScarSegError
 from ..models.doubt_calibration import MEASURES
 from ..support.progress import Progress
 from ..volumes.volume import Box, Geometry, Volume
@@ -70,8 +69,6 @@ def measures_of(
                 continue
             found = found or _around(model, scan, probability, mask)
             values |= _measured(model, name, found)
-        except LAScarSegError:
-            raise
         except Exception:  # noqa: BLE001
             # Out of memory, a card that vanished: the cavity is there, and that it is unchecked will be said.
             logging.getLogger(__name__).warning("The cavity was not checked by %s", name, exc_info=True)

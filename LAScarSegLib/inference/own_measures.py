@@ -19,6 +19,8 @@ EDGE_MM = 2.5
 """Half the thickness of what counts as edge: a voxel of the network on either side."""
 SMOOTH_MM = 1.5
 """Noise is no edge."""
+MOST_SHELL_MM = 20.0
+"""Of a shell that is no shell any more."""
 TINY = 1e-6
 
 
@@ -51,8 +53,8 @@ def overlap(found: Found, other: np.ndarray, covered: np.ndarray) -> float:
 
 
 def shell_mm(probability: np.ndarray, spacing_mm: tuple[float, ...]) -> float:
-    """`uncertainty_mm` of an array."""
-    return uncertainty_mm(Volume(probability.astype(np.float32), working_geometry(probability.shape, spacing_mm)))
+    """`uncertainty_mm` of an array, `MOST_SHELL_MM` where nothing was found."""
+    return min(uncertainty_mm(Volume(probability.astype(np.float32), working_geometry(probability.shape, spacing_mm))), MOST_SHELL_MM)
 
 
 def sureness_measures(found: Found) -> dict[str, float]:
@@ -64,7 +66,7 @@ def sureness_measures(found: Found) -> dict[str, float]:
 
 
 def edge_measures(found: Found) -> dict[str, float]:
-    """Whether the cavity is where the picture has a even body with an edge around it.
+    """Whether the cavity is where the picture has an even body with an edge around it.
 
     The edge agrees as far as grey levels change across it rather than along it, in whichever sense: 0.5 where they change at random.
     """

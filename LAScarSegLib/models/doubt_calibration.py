@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from itertools import pairwise
-from math import isfinite
+from math import isnan
 from typing import Any
 
 from ..errors import InputError
@@ -26,11 +26,11 @@ MEASURES: dict[str, str] = {
     "better_turned": "The shape would be more like a left atrium's turned or mirrored (by {value:.1f}; usually below {usual:.1f}): check the orientation.",
     "edge_agreement": "The edge of the cavity does not follow the picture (agreement {value:.2f}; usually above {usual:.2f}).",
     "uneven_blood": "Grey levels inside are uneven (SD {value:.2f}; usually below {usual:.2f}).",
-    "at_border": "The atrium reaches the edge of the scan ({value:.0%} of its surface; usually below {usual:.0%}).",
+    "at_border": "The atrium reaches the edge of the scan ({value_pct:.0f} % of its surface; usually below {usual_pct:.0f} %).",
 }
-"""What can be measured, and what a person is told when it speaks against the cavity; {value} and {usual} are filled in."""
-LEAST_REASON = 0.15
-"""Of the score: what contributes less is no reason."""
+"""What can be measured, and what a person is told when it speaks against the cavity; {value}, {usual} are filled in, or {value_pct}, {usual_pct}."""
+LEAST_REASON = 0.3
+"""Of what the weightiest measure adds to the score: what adds less is no reason."""
 UNCHECKED = "The model could not be asked again (memory or device failed), so its answer is not checked."
 
 
@@ -58,7 +58,7 @@ class Measure:
 
     def reason(self, value: float) -> str:
         """What a person is told."""
-        return MEASURES[self.name].format(value=value, usual=self.usual)
+        return MEASURES[self.name].format(value=value, usual=self.usual, value_pct=100.0 * value, usual_pct=100.0 * self.usual)
 
 
 @dataclass(frozen=True)
@@ -136,12 +136,12 @@ class DoubtCalibration:
             word = LOOK if word == GOOD else word
             reasons = [UNCHECKED]
         if word != GOOD:
-            weighty = sorted(known, key=lambda measure: -measure.against(values[measure.name]))
-            reasons = [m.reason(values[m.name]) for m in weighty if m.against(values[m.name]) > LEAST_REASON * score] + reasons
+            parts = sorted(((m.against(values[m.name]), m) for m in known), key=lambda part: -part[0])
+            reasons = [m.reason(values[m.name]) for part, m in parts if part > LEAST_REASON * parts[0][0]] + reasons
         return Doubt(word, round(expected, 3), tuple(dict.fromkeys(reasons))[:MOST_REASONS])
 
     def _known(self, values: Mapping[str, float]) -> list[Measure]:
-        return [m for m in self.measures if m.name in values and isfinite(values[m.name])]
+        return [m for m in self.measures if m.name in values and not isnan(values[m.name])]
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -15,7 +15,9 @@ from LAScarSegLib.anatomy.shape import DIRECTIONS, border_share, shape_of
 from LAScarSegLib.errors import Cancelled, InputError
 from LAScarSegLib.inference import doubt as measuring
 from LAScarSegLib.inference.bundle_models import BundleCavityModel, OrientedScan
+from LAScarSegLib.inference.doubt import LOOKS
 from LAScarSegLib.inference.options import InferenceOptions
+from LAScarSegLib.inference.second_looks import Look, look_again
 from LAScarSegLib.models.bundle import Bundle, read_bundle
 from LAScarSegLib.models.card import ModelCard
 from LAScarSegLib.models.doubt_calibration import MEASURES, UNCHECKED, DoubtCalibration, Measure
@@ -115,6 +117,13 @@ def test_reasons_are_those_that_speak_against_it_the_weightiest_first():
     assert all(reason.endswith(".") for reason in doubt.reasons)
     assert len(calibration().doubt({"scaled_overlap": 0.5, "unsure_mm": 1.0}).reasons) == 1
     assert calibration().doubt({"scaled_overlap": 0.95, "unsure_mm": 1.0}).reasons == ()
+
+
+def test_many_equal_reasons_are_reasons_too():
+    measures = tuple(Measure(name, 0.0, 1.0, 1.0) for name in MEASURES)
+    doubt = calibration(measures=measures, scores=(0.0, len(measures)), dice=(0.9, 0.1)).doubt(dict.fromkeys(MEASURES, 1.0))
+
+    assert doubt.word == "do not use" and len(doubt.reasons) == 3
 
 
 @pytest.mark.parametrize("values", [{"unsure_mm": 0.5}, {"unsure_mm": 0.5, "scaled_overlap": float("nan")}])
@@ -268,6 +277,31 @@ def test_no_mask_is_too_strange(which):
         array[6, 5, :] = True
 
     assert len(check_shape(Mask.of(array), Geometry((8, 10, 12), (0.6, 0.6, 2.5)))) == 1
+
+
+# --- second looks -------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("look", [*LOOKS.values(), Look(zoom=1.0, turn_deg=(30.0, -20.0))])
+def test_a_look_brings_the_answer_back_to_where_it_was_found(look):
+    """A network that takes what is bright for the atrium, and a bright ellipsoid off the middle."""
+    spacing, middle = (2.0, 1.5, 2.5), np.array([44.0, 52.0, 60.0])
+    axes = [np.arange(n) * s - m for n, s, m in zip((48, 60, 44), spacing, middle)]
+    z, y, x = np.meshgrid(*axes, indexing="ij")
+    bright = ((z / 15) ** 2 + (y / 18) ** 2 + (x / 25) ** 2 <= 1).astype(np.float32)
+
+    probability, covered = look_again(lambda tile: 20.0 * (tile[0, 0] - 0.5), bright, spacing, middle, look, (2.0, 2.0, 2.0), (40, 40, 48))
+
+    assert covered[bright > 0].all()
+    assert dice(probability > 0.5, bright > 0) > 0.95
+
+
+def test_what_lies_beyond_the_tile_is_not_covered():
+    grey = np.zeros((40, 40, 40), dtype=np.float32)
+
+    _, covered = look_again(lambda tile: tile[0, 0], grey, (2.0,) * 3, np.full(3, 39.0), Look(zoom=1.0), (2.0,) * 3, (16, 16, 16))
+
+    assert np.count_nonzero(covered) == 16**3
 
 
 # --- the model at work --------------------------------------------------------------------------------------------------------------------
