@@ -7,7 +7,6 @@ atrium (any more). Everything is drawn from the scan's name and the kind, so tha
 from __future__ import annotations
 
 import csv
-import sys
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,13 +16,11 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-sys.path.insert(0, str(Path(__file__).resolve().parent / "cavity_model"))
+from split import SAME_AS_CARMA, divide
 
-from split import SAME_AS_CARMA, divide  # noqa: E402
-
-from LAScarSegLib.phantom import HEART_FIELD_OF_VIEW, PhantomSettings, make_phantom  # noqa: E402
-from LAScarSegLib.volumes.files import read_volume  # noqa: E402
-from LAScarSegLib.volumes.volume import Box, Geometry, Volume  # noqa: E402
+from LAScarSegLib.phantom import HEART_FIELD_OF_VIEW, PhantomSettings, make_phantom
+from LAScarSegLib.volumes.files import read_volume
+from LAScarSegLib.volumes.volume import Box, Geometry, Volume
 
 CROP_MM = (10.0, 25.0)
 """Left around the atrium of a whole field of view, where a kind is tried on a cropped scan: as the challenge's scans are cropped."""

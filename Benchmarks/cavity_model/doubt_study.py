@@ -153,7 +153,7 @@ def _made(rows: Sequence[Row]) -> dict[str, object]:
     return {
         "scans": "16 scans of the 2018 challenge that were left out of the training, CARMA's example, 7 scans of msd_heart (King's College London), 4 phantoms, each also damaged",
         "counts": {"scans": len(rows), "found": len(found(rows)), "bad": int((dice_of(found(rows)) < BAD).sum()), "patients": len({row["group"] for row in rows})},
-        "program": "Benchmarks/doubt.py", "date": date.today().isoformat(),
+        "program": "Benchmarks/cavity_model/doubt.py", "date": date.today().isoformat(),
     }  # fmt: skip
 
 
@@ -207,7 +207,7 @@ def _as_module(mean: np.ndarray, whitening: np.ndarray) -> str:
     rows = "\n".join(f"    (\n{numbers(row, 8)}\n    )," for row in whitening)
     about = (
         '"""What left atria look like: the mean of `CavityShape.vector` over the 63 cavities that la-cavity 1.0 learned from, and how they vary.\n\n'
-        f"Made by `python Benchmarks/doubt.py shapes`; the covariance is shrunk to its diagonal by {SHRINKING}, its inverse is WHITENING' · WHITENING.\n"
+        f"Made by `python Benchmarks/cavity_model/doubt.py shapes`; the covariance is shrunk to its diagonal by {SHRINKING}, its inverse is WHITENING' · WHITENING.\n"
         '"""\n'
     )
     return f"{about}\nMEAN = (\n{numbers(mean, 4)}\n)  # fmt: skip\nWHITENING = (\n{rows}\n)  # fmt: skip\n"

@@ -1,11 +1,11 @@
 """How far the doubt of a cavity model can be trusted: measured, calibrated, tried on scans that chose nothing (Docs/cavity_model.md).
 
-    python Benchmarks/doubt.py shapes                        what the training's cavities look like: LAScarSegLib/anatomy/left_atria.py
-    python Benchmarks/doubt.py collect calibration OUT       runs the model on each scan and its damaged copies; goes on after a kill
-    python Benchmarks/doubt.py fit OUT [--write]             from OUT/calibration.csv; --write: into the bundle's model.json
-    python Benchmarks/doubt.py collect test OUT              the same for the scans that chose nothing. Once, after everything is decided
-    python Benchmarks/doubt.py tables OUT test               what the bundle's calibration says of what was collected, and how often it is right
-    python Benchmarks/doubt.py views OUT test PNG NAME ...   pictures of some of them, with the word
+    python Benchmarks/cavity_model/doubt.py shapes                        what the training's cavities look like: LAScarSegLib/anatomy/left_atria.py
+    python Benchmarks/cavity_model/doubt.py collect calibration OUT       runs the model on each scan and its damaged copies; goes on after a kill
+    python Benchmarks/cavity_model/doubt.py fit OUT [--write]             from OUT/calibration.csv; --write: into the bundle's model.json
+    python Benchmarks/cavity_model/doubt.py collect test OUT              the same for the scans that chose nothing. Once, after everything is decided
+    python Benchmarks/cavity_model/doubt.py tables OUT test               what the bundle's calibration says of what was collected, and how often it is right
+    python Benchmarks/cavity_model/doubt.py views OUT test PNG NAME ...   pictures of some of them, with the word
 
 Options: --data FOLDER (default: LASCARSEG_TEST_DATA, else ../shared/data), --each N kinds of damage a scan, --bundle FOLDER. OUT holds
 measures and small pictures of patients' scans: never commit it.
@@ -23,8 +23,8 @@ from time import perf_counter
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "Benchmarks")]
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
 
 import doubt_scans as scans  # noqa: E402
 import doubt_study as study  # noqa: E402
