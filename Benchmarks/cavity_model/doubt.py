@@ -1,11 +1,14 @@
 """How far the doubt of a cavity model can be trusted: measured, calibrated, tried on scans that chose nothing (Docs/cavity_model.md).
 
-    python Benchmarks/cavity_model/doubt.py shapes                        what the training's cavities look like: LAScarSegLib/anatomy/left_atria.py
-    python Benchmarks/cavity_model/doubt.py collect calibration OUT       runs the model on each scan and its damaged copies; goes on after a kill
-    python Benchmarks/cavity_model/doubt.py fit OUT [--write]             from OUT/calibration.csv; --write: into the bundle's model.json
-    python Benchmarks/cavity_model/doubt.py collect test OUT              the same for the scans that chose nothing. Once, after everything is decided
-    python Benchmarks/cavity_model/doubt.py tables OUT test               what the bundle's calibration says of what was collected, and how often it is right
-    python Benchmarks/cavity_model/doubt.py views OUT test PNG NAME ...   pictures of some of them, with the word
+    python Benchmarks/cavity_model/doubt.py WORK
+
+WORK is one of
+    shapes                        what the training's cavities look like: LAScarSegLib/anatomy/left_atria.py
+    collect calibration OUT       runs the model on each scan and its damaged copies; goes on after a kill
+    fit OUT [--write]             from OUT/calibration.csv; --write: into the bundle's model.json
+    collect test OUT              the same for the scans that chose nothing. Once, after everything is decided
+    tables OUT test               what the bundle's calibration says of what was collected, and how often it is right
+    views OUT test PNG NAME ...   pictures of some of them, with the word
 
 Options: --data FOLDER (default: LASCARSEG_TEST_DATA, else ../shared/data), --each N kinds of damage a scan, --bundle FOLDER. OUT holds
 measures and small pictures of patients' scans: never commit it.
@@ -31,9 +34,10 @@ import doubt_study as study  # noqa: E402
 
 from LAScarSegLib.anatomy.overlap import dice  # noqa: E402
 from LAScarSegLib.errors import InputError  # noqa: E402
-from LAScarSegLib.inference.bundle_models import BundleCavityModel, OrientedScan  # noqa: E402
+from LAScarSegLib.inference.bundle_models import BundleCavityModel  # noqa: E402
 from LAScarSegLib.inference.doubt import measures_of  # noqa: E402
 from LAScarSegLib.inference.options import InferenceOptions  # noqa: E402
+from LAScarSegLib.inference.preparation import OrientedScan  # noqa: E402
 from LAScarSegLib.models.bundle import read_bundle  # noqa: E402
 from LAScarSegLib.models.doubt_calibration import MEASURES  # noqa: E402
 from LAScarSegLib.support.progress import Progress  # noqa: E402

@@ -1,6 +1,7 @@
 """What left atria look like: the mean of `CavityShape.vector` over the 63 cavities that la-cavity 1.0 learned from, and how they vary.
 
-Made by `python Benchmarks/cavity_model/doubt.py shapes`; the covariance is shrunk to its diagonal by 0.4, its inverse is WHITENING' · WHITENING.
+Made by `python Benchmarks/cavity_model/doubt.py shapes`; the covariance is shrunk to its diagonal by 0.4,
+its inverse is WHITENING' · WHITENING.
 """
 
 MEAN = (

@@ -39,7 +39,8 @@ def unlikeness(shape: CavityShape) -> float:
 
 def more_like_turned(shape: CavityShape) -> Turned:
     """How the shape would be most like a left atrium, of the 47 other ways to name and direct its axes."""
-    return min((Turned(_unlikeness(_turned(shape.vector, order, signs)), _words(order, signs)) for order, signs in _TURNS), key=lambda t: t.unlikeness)
+    ways = (Turned(_unlikeness(_turned(shape.vector, order, signs)), _words(order, signs)) for order, signs in _TURNS)
+    return min(ways, key=lambda way: way.unlikeness)
 
 
 def check_shape(cavity: Mask, geometry: Geometry) -> tuple[QualityFlag, ...]:
@@ -64,9 +65,8 @@ def _unlikeness(vector: np.ndarray) -> float:
     return float(np.linalg.norm(np.array(WHITENING) @ (vector - MEAN)) / np.sqrt(len(vector)))
 
 
-_TURNS = [
-    (order, signs) for order in itertools.permutations(range(3)) for signs in itertools.product((1, -1), repeat=3) if (order, signs) != ((0, 1, 2), (1, 1, 1))
-]
+_TURNS = list(itertools.product(itertools.permutations(range(3)), itertools.product((1, -1), repeat=3)))[1:]
+"""Every order of the axes and every sense of each, but the one that changes nothing."""
 
 
 def _turned(vector: np.ndarray, order: tuple[int, ...], signs: tuple[int, ...]) -> np.ndarray:

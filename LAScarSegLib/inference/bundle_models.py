@@ -13,7 +13,7 @@ from scipy.special import expit
 
 from ..errors import InputError, ProcessingError
 from ..models.bundle import Bundle, check_use
-from ..models.card import ModelCard, NetworkSpec, Preprocessing
+from ..models.card import ModelCard, NetworkSpec
 from ..networks import NetworkPlan
 from ..networks.weights import check_finite_weights, unpack_tensors
 from ..support.doubt import Doubt
@@ -21,13 +21,12 @@ from ..support.flags import QualityFlag, simulated_model
 from ..support.progress import Progress
 from ..systems import SYSTEMS, Stage
 from ..systems.uncertainty import UncertaintyReference, threshold_for, uncertainty_flag, uncertainty_mm
-from ..volumes.orientation import Orientation
 from ..volumes.volume import Box, Volume
 from .device import Device, choose_device, deterministic
 from .doubt import DOUBT_SHARE, measures_of
 from .memory import with_less_memory
 from .options import InferenceOptions
-from .preparation import Normalisation, anatomy_at, channels_at
+from .preparation import Normalisation, OrientedScan, anatomy_at, channels_at
 from .region import REGION_MARGIN_MM, atrium_in, check_found, is_cropped, largest_component, region_of, voxels_around, widened
 from .resampling import (
     resample_logits, resample_logits_part, resample_mask, resample_scan, resample_scan_part, shape_at, true_spacing,
@@ -52,34 +51,6 @@ KEPT_NETWORKS = 4
 
 DEEP_SUPERVISION_PREFIX = "deep_supervision_heads."
 """Weights used in training only; a bundle may hold them."""
-
-
-@dataclass(frozen=True, eq=False)
-class OrientedScan:
-    """A scan in the network's axes: `array` (k, j, i) with voxels of `spacing` mm, and its z-score as a whole."""
-
-    volume: Volume
-    orientation: Orientation
-    array: np.ndarray
-    spacing: tuple[float, ...]
-    normalisation: Normalisation
-
-    @classmethod
-    def of(cls, volume: Volume, how: Preprocessing) -> Self:
-        turned = Orientation.towards_lps(volume.geometry) if how.orientation == "lps" else Orientation()
-        orientation = turned.then(how.axes)
-        array = orientation.apply(volume.array)
-        return cls(volume, orientation, array, orientation.of_axes(volume.geometry.spacing_kji), Normalisation.of(array, how.statistics))
-
-    def box(self, roi: Box) -> Box:
-        """A region of interest on the stored scan's grid, as far as it lies in the scan; `InputError` when nothing of it does."""
-        shape = self.volume.array.shape
-        part = roi.within(Box((0, 0, 0), shape))
-        if min(part.shape) < 1:
-            raise InputError(
-                f"The region of interest {roi.start}–{roi.stop} lies outside the scan of {shape} voxels. Draw it around the left atrium."
-            )
-        return self.orientation.box(part, shape)
 
 
 @dataclass(frozen=True, eq=False)

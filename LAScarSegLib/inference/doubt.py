@@ -19,11 +19,12 @@ from ..support.progress import Progress
 from ..volumes.volume import Box, Geometry, Volume
 from .device import deterministic
 from .own_measures import Found, edge_measures, overlap, shell_mm, sureness_measures
+from .preparation import OrientedScan
 from .resampling import resample_mask, resample_scan, true_spacing
 from .second_looks import Look, look_again, network_runner
 
 if TYPE_CHECKING:
-    from .bundle_models import BundleCavityModel, OrientedScan
+    from .bundle_models import BundleCavityModel
 
 DOUBT_SHARE = 0.3
 """Of the progress of a run with doubt."""

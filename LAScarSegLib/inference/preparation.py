@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from scipy.ndimage import binary_fill_holes
@@ -11,10 +12,11 @@ from scipy.ndimage import binary_fill_holes
 from ..anatomy.anatomy import Anatomy, build_anatomy
 from ..anatomy.wall import WALL_OUTSIDE_MM
 from ..errors import InputError
-from ..models.card import ModelCard
+from ..models.card import ModelCard, Preprocessing
 from ..systems import Stage
 from ..systems.base import MINIMUM_SD, z_score
-from ..volumes.volume import Box
+from ..volumes.orientation import Orientation
+from ..volumes.volume import Box, Volume
 from .resampling import resample_mask, resample_scan, shape_at, true_spacing, working_geometry
 
 
@@ -59,6 +61,34 @@ class Normalisation:
             outside = ~self.inside[box.slices]
             scaled[outside] = part[outside]
         return scaled
+
+
+@dataclass(frozen=True, eq=False)
+class OrientedScan:
+    """A scan in the network's axes: `array` (k, j, i) with voxels of `spacing` mm, and its z-score as a whole."""
+
+    volume: Volume
+    orientation: Orientation
+    array: np.ndarray
+    spacing: tuple[float, ...]
+    normalisation: Normalisation
+
+    @classmethod
+    def of(cls, volume: Volume, how: Preprocessing) -> Self:
+        turned = Orientation.towards_lps(volume.geometry) if how.orientation == "lps" else Orientation()
+        orientation = turned.then(how.axes)
+        array = orientation.apply(volume.array)
+        return cls(volume, orientation, array, orientation.of_axes(volume.geometry.spacing_kji), Normalisation.of(array, how.statistics))
+
+    def box(self, roi: Box) -> Box:
+        """A region of interest on the stored scan's grid, as far as it lies in the scan; `InputError` when nothing of it does."""
+        shape = self.volume.array.shape
+        part = roi.within(Box((0, 0, 0), shape))
+        if min(part.shape) < 1:
+            raise InputError(
+                f"The region of interest {roi.start}–{roi.stop} lies outside the scan of {shape} voxels. Draw it around the left atrium."
+            )
+        return self.orientation.box(part, shape)
 
 
 def channels_at(

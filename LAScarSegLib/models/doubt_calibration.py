@@ -18,17 +18,17 @@ from ..support.doubt import DO_NOT_USE, GOOD, LOOK, MOST_REASONS, Doubt
 
 MEASURES: dict[str, str] = {
     "scaled_overlap": "The model's answer changes when the scan is seen a little smaller (overlap {value:.2f}; usually above {usual:.2f}).",
-    "moved_overlap": "The model's answer changes when the scan is shifted and turned a little (overlap {value:.2f}; usually above {usual:.2f}).",
+    "moved_overlap": "The model's answer changes when the scan is shifted and turned (overlap {value:.2f}; usually above {usual:.2f}).",
     "unsure_mm": "The model is unsure where the edge lies (a shell of {value:.1f} mm; usually below {usual:.1f}).",
     "scaled_unsure_mm": "Asked again, the model is unsure where the edge lies (a shell of {value:.1f} mm; usually below {usual:.1f}).",
     "sureness": "The model is not sure of the atrium itself (probability {value:.2f} inside; usually above {usual:.2f}).",
     "unlikeness": "The shape is not that of a left atrium (distance from usual ones {value:.1f}; usually below {usual:.1f}).",
-    "better_turned": "The shape would be more like a left atrium's turned or mirrored (by {value:.1f}; usually below {usual:.1f}): check the orientation.",
+    "better_turned": "Turned or mirrored it would be more like a left atrium (by {value:.1f}; usually below {usual:.1f}): check the header.",
     "edge_agreement": "The edge of the cavity does not follow the picture (agreement {value:.2f}; usually above {usual:.2f}).",
     "uneven_blood": "Grey levels inside are uneven (SD {value:.2f}; usually below {usual:.2f}).",
     "at_border": "The atrium reaches the edge of the scan ({value_pct:.0f} % of its surface; usually below {usual_pct:.0f} %).",
 }
-"""What can be measured, and what a person is told when it speaks against the cavity; {value}, {usual} are filled in, or {value_pct}, {usual_pct}."""
+"""What can be measured, and what a person is told when it speaks against the cavity, with its value and what is usual."""
 LEAST_REASON = 0.3
 """Of what the weightiest measure adds to the score: what adds less is no reason."""
 UNCHECKED = "The model could not be asked again (memory or device failed), so its answer is not checked."

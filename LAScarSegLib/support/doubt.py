@@ -38,7 +38,8 @@ class Doubt:
         number = isinstance(self.expected_dice, (int, float)) and not isinstance(self.expected_dice, bool)
         if not number or not 0.0 <= self.expected_dice <= 1.0:
             raise InputError(f"expected_dice is {self.expected_dice!r}; it must be a number from 0 to 1.")
-        if not isinstance(self.reasons, tuple) or len(self.reasons) > MOST_REASONS or not all(isinstance(r, str) and r for r in self.reasons):
+        sentences = isinstance(self.reasons, tuple) and all(isinstance(reason, str) and reason for reason in self.reasons)
+        if not sentences or len(self.reasons) > MOST_REASONS:
             raise InputError(f"reasons is {self.reasons!r}; it must hold at most {MOST_REASONS} sentences.")
 
     @property

@@ -14,9 +14,10 @@ from LAScarSegLib.anatomy.overlap import dice
 from LAScarSegLib.anatomy.shape import DIRECTIONS, border_share, shape_of
 from LAScarSegLib.errors import Cancelled, InputError
 from LAScarSegLib.inference import doubt as measuring
-from LAScarSegLib.inference.bundle_models import BundleCavityModel, OrientedScan
+from LAScarSegLib.inference.bundle_models import BundleCavityModel
 from LAScarSegLib.inference.doubt import LOOKS
 from LAScarSegLib.inference.options import InferenceOptions
+from LAScarSegLib.inference.preparation import OrientedScan
 from LAScarSegLib.inference.second_looks import Look, look_again
 from LAScarSegLib.models.bundle import Bundle, read_bundle
 from LAScarSegLib.models.card import ModelCard
@@ -73,7 +74,9 @@ def test_good_is_short():
     assert len(Doubt("good", 0.92).line) < 100 and "0.92" in Doubt("good", 0.92).line
 
 
-@pytest.mark.parametrize("wrong", [("bad", 0.5, ()), ("good", float("nan"), ()), ("good", 1.5, ()), ("good", True, ()), ("good", 0.9, ("a",) * 4)])
+@pytest.mark.parametrize(
+    "wrong", [("bad", 0.5, ()), ("good", float("nan"), ()), ("good", 1.5, ()), ("good", True, ()), ("good", 0.9, ("a",) * 4)]
+)
 def test_what_is_no_doubt_is_refused(wrong):
     with pytest.raises(InputError):
         Doubt(*wrong)
@@ -150,7 +153,12 @@ def test_a_calibration_that_can_not_be_is_refused_in_words(changes, words):
         calibration(**changes)
 
 
-@pytest.mark.parametrize("wrong", [("unknown", 0, 1, 1), ("unsure_mm", 1, 1, 1), ("unsure_mm", 0, 1, -1), ("unsure_mm", 0, float("inf"), 1), ("unsure_mm", "0", 1, 1)])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("unknown", 0, 1, 1), ("unsure_mm", 1, 1, 1), ("unsure_mm", 0, 1, -1), ("unsure_mm", 0, float("inf"), 1), ("unsure_mm", "0", 1, 1),
+    ],
+)  # fmt: skip
 def test_a_measure_that_can_not_be_is_refused_in_words(wrong):
     with pytest.raises(InputError, match="model.json: doubt"):
         Measure(*wrong)
@@ -187,8 +195,8 @@ def test_a_card_with_doubt_goes_through_json_and_back(bundle):
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"extra": 1}, {"scores": None}, {"scores": "abc"}, {"measures": [{"name": "unsure_mm"}]}, {"measures": [3]}, {"dice": ["a", "b", "c"]},
-        {"look_below": float("nan")}, {"made": []},
+        {"extra": 1}, {"scores": None}, {"scores": "abc"}, {"measures": [{"name": "unsure_mm"}]}, {"measures": [3]},
+        {"dice": ["a", "b", "c"]}, {"look_below": float("nan")}, {"made": []},
     ],
 )  # fmt: skip
 def test_a_card_with_a_broken_doubt_is_refused_in_words(bundle, wrong):
@@ -323,7 +331,8 @@ def measured(bundle: Bundle, phantom, found, progress: Progress = Progress()) ->
 
 
 def test_a_whole_atrium_is_trusted_and_one_on_its_side_is_not(bundle, phantom, found):
-    on_its_side = Volume(np.ascontiguousarray(np.rot90(phantom.image.array, 1, (1, 2))), Geometry((112, 128, 40), phantom.image.geometry.spacing))
+    turned = np.ascontiguousarray(np.rot90(phantom.image.array, 1, (1, 2)))
+    on_its_side = Volume(turned, Geometry(turned.shape[::-1], phantom.image.geometry.spacing))
     _, mask, doubt = model_of(bundle).predict_with_doubt(on_its_side)
 
     assert dice(found[1].array > 0, phantom.cavity.array > 0) > 0.85 and found[2].word == "good" and found[2].reasons == ()
