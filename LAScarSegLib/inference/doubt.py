@@ -35,7 +35,7 @@ LOOKS: dict[str, Look] = {"scaled": Look(), "moved": Look(turn_deg=(15.0, 10.0),
 TILE_SHARE = 0.75
 """Of the fine network's patch along each axis: a third of the voxels, and seen in larger ones an atrium still has room."""
 _NEEDS = {
-    "scaled": ("scaled_overlap", "scaled_unsure_mm"), "moved": ("moved_overlap",), "edge": ("edge_agreement", "uneven_blood"),
+    "looks": ("scaled_overlap", "scaled_unsure_mm", "moved_overlap"), "edge": ("edge_agreement", "uneven_blood"),
     "sure": ("unsure_mm", "sureness"), "shape": ("unlikeness", "better_turned", "at_border"),
 }  # fmt: skip
 """Which measures come from which piece of work."""
@@ -96,9 +96,10 @@ def _measured(model: BundleCavityModel, name: str, found: Found) -> dict[str, fl
     tile = tuple(max(d, int(TILE_SHARE * n) // d * d) for n, d in zip(spec.patch, spec.plan.divisor))
     with deterministic():
         run = network_runner(model.network(spec), model.device.key)
-        other, covered = look_again(run, found.grey, found.spacing_mm, found.middle_mm, LOOKS[name], spec.spacing_mm, tile)
-    values = {f"{name}_overlap": overlap(found, other, covered)}
-    return values | ({"scaled_unsure_mm": shell_mm(np.where(covered, other, 0), found.spacing_mm)} if name == "scaled" else {})
+        answers = look_again(run, found.grey, found.spacing_mm, found.middle_mm, list(LOOKS.values()), spec.spacing_mm, tile)
+    values = {f"{look}_overlap": overlap(found, *answer) for look, answer in zip(LOOKS, answers)}
+    other, covered = answers[list(LOOKS).index("scaled")]
+    return values | {"scaled_unsure_mm": shell_mm(np.where(covered, other, 0), found.spacing_mm)}
 
 
 def _around(model: BundleCavityModel, scan: OrientedScan, probability: Volume, mask: Volume) -> Found:

@@ -49,16 +49,16 @@ def look_again(
     grey: np.ndarray,
     spacing_mm: Sequence[float],
     centre_mm: np.ndarray,
-    look: Look,
+    looks: Sequence[Look],
     tile_mm: Sequence[float],
     tile: Triple,
-) -> tuple[np.ndarray, np.ndarray]:
-    """What the network finds when it sees `grey` as `look` says.
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """What the network finds when it sees `grey` as each of `looks` says; all at once, which is faster than one by one.
 
     Parameters
     ----------
     run
-        a tile (1, 1, k, j, i) to logits of the foreground less the background (k, j, i).
+        tiles (N, 1, k, j, i) to logits of the foreground less the background (N, k, j, i).
     grey
         (k, j, i) normalised grey levels with voxels of `spacing_mm`.
     centre_mm
@@ -68,33 +68,34 @@ def look_again(
 
     Returns
     -------
-    probability (k, j, i) float32 on the voxels of `grey`, and a bool mask of those that the tile covers.
+    for each look the probability (k, j, i) float32 on the voxels of `grey`, and a bool mask of those that the tile covers.
     """
     import torch
 
-    voxel = np.asarray(tile_mm, dtype=float) * look.zoom
-    spacing, shape = np.asarray(spacing_mm, dtype=float), np.array(grey.shape)
-    middle = np.asarray(centre_mm, dtype=float) + look.move_mm
-    matrix = look.matrix
-    # Tile index t to scan index: (middle + M (t − half) voxel) / spacing.
-    forward = matrix * voxel / spacing[:, None]
-    half = (np.array(tile) - 1) / 2.0
-    tile_grey = _sample(torch.from_numpy(grey)[None, None], forward, middle / spacing - forward @ half, tile)
-    logits = run(tile_grey)
-    backward = np.linalg.inv(forward)
-    start = half - backward @ (middle / spacing)
-    found = _sample(logits[None, None], backward, start, tuple(shape))[0, 0]
-    return torch.sigmoid(found).numpy(), _covered(backward, start, shape, tile)
+    spacing, half = np.asarray(spacing_mm, dtype=float), (np.array(tile) - 1) / 2.0
+    whole, tiles, ways_back = torch.from_numpy(grey)[None, None], [], []
+    for look in looks:
+        # Tile index t to scan index: (middle + M (t − half) voxel) / spacing.
+        forward = look.matrix * (np.asarray(tile_mm, dtype=float) * look.zoom) / spacing[:, None]
+        middle = (np.asarray(centre_mm, dtype=float) + look.move_mm) / spacing
+        tiles.append(_sample(whole, forward, middle - forward @ half, tile))
+        backward = np.linalg.inv(forward)
+        ways_back.append((backward, half - backward @ middle))
+    answers = []
+    for logits, (backward, start) in zip(run(torch.cat(tiles)), ways_back):
+        found = _sample(logits[None, None], backward, start, grey.shape)[0, 0]
+        answers.append((torch.sigmoid(found).numpy(), _covered(backward, start, np.array(grey.shape), tile)))
+    return answers
 
 
 def network_runner(network: nn.Module, device: str) -> Callable[[torch.Tensor], torch.Tensor]:
     """`run` of `look_again` for a network of two classes that is on `device` already."""
     import torch
 
-    def run(tile: torch.Tensor) -> torch.Tensor:
-        with torch.inference_mode(), torch.autocast("cuda", enabled=tile.device.type == "cuda"):
-            both = network(tile.to(device)).float().to("cpu")
-        return both[0, 1] - both[0, 0]
+    def run(tiles: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode(), torch.autocast("cuda", enabled=device.startswith("cuda")):
+            both = network(tiles.to(device)).float().to("cpu")
+        return both[:, 1] - both[:, 0]
 
     return run
 

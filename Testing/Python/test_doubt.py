@@ -298,7 +298,7 @@ def test_a_look_brings_the_answer_back_to_where_it_was_found(look):
     z, y, x = np.meshgrid(*axes, indexing="ij")
     bright = ((z / 15) ** 2 + (y / 18) ** 2 + (x / 25) ** 2 <= 1).astype(np.float32)
 
-    probability, covered = look_again(lambda tile: 20.0 * (tile[0, 0] - 0.5), bright, spacing, middle, look, (2.0, 2.0, 2.0), (40, 40, 48))
+    ((probability, covered),) = look_again(lambda tiles: 20.0 * (tiles[:, 0] - 0.5), bright, spacing, middle, [look], (2.0, 2.0, 2.0), (40, 40, 48))
 
     assert covered[bright > 0].all()
     assert dice(probability > 0.5, bright > 0) > 0.95
@@ -307,7 +307,7 @@ def test_a_look_brings_the_answer_back_to_where_it_was_found(look):
 def test_what_lies_beyond_the_tile_is_not_covered():
     grey = np.zeros((40, 40, 40), dtype=np.float32)
 
-    _, covered = look_again(lambda tile: tile[0, 0], grey, (2.0,) * 3, np.full(3, 39.0), Look(zoom=1.0), (2.0,) * 3, (16, 16, 16))
+    ((_, covered),) = look_again(lambda tiles: tiles[:, 0], grey, (2.0,) * 3, np.full(3, 39.0), [Look(zoom=1.0)], (2.0,) * 3, (16, 16, 16))
 
     assert np.count_nonzero(covered) == 16**3
 
