@@ -53,7 +53,7 @@ from LAScarSegLib.models.bundle import check_use
 from LAScarSegLib.models.store import ModelStore
 from LAScarSegLib.output.writing import MARKER, SOURCES
 from LAScarSegLib.support.flags import STOP, WARNING, QualityFlag, gravest_first
-from LAScarSegLib.support.printable import PrintableFormatter, csv_text
+from LAScarSegLib.support.printable import PrintableFormatter, csv_text, printable
 from LAScarSegLib.support.progress import Progress, ProgressEvent
 from LAScarSegLib.surface.planes import CutPlane, same_planes
 
@@ -92,7 +92,7 @@ def main(scene: object, argv: Sequence[str]) -> int:
             request = replace(common, image=case.image, cavity=case.cavity, output=options.output / case.name)
             row = process(scene, case.name, request, keep=len(cases) == 1)
             failed += row[1] == FAILED
-            status.writerow([csv_text(cell) for cell in row])
+            status.writerow([csv_text(printable(cell)) for cell in row])
             file.flush()  # the lines so far survive whatever happens to the next scan
             logger.info("%d of %d: %s", number, len(cases), " | ".join(filter(None, row)))
     return 1 if failed else 0

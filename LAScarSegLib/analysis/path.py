@@ -341,6 +341,7 @@ def _body_flags(
         *grey_levels,
         *quality.check_intensities(sample.blood, sample.wall_intensity, not NO_ZERO.intersection(flag.code for flag in grey_levels)),
         *quality.check_lge_like(body.array, anatomy.outside_mm, sample.blood),
+        *quality.check_edge(body.array, anatomy.sdm_cavity_mm),
         *quality.check_volume(sample.la_volume_ml),
         *quality.check_slices(body.geometry, surface),
         *quality.check_unmeasured(CavityCounts(sample).unmeasured_pct, reach_mm),

@@ -57,8 +57,8 @@ def shape_sentence(shape: CavityShape, distance: float, usual: float) -> str:
     sentence = f"The shape is not that of a left atrium (distance from usual ones {distance:.1f}; usually below {usual:.1f}"
     other = more_like_turned(shape)
     if other.unlikeness < min(distance - CLEARLY_MORE_LIKE, MOST_UNLIKENESS):
-        return f"{sentence}; it would be one {other.words}: check the orientation in the header)"
-    return f"{sentence}; {shape.volume_ml:.0f} mL)"
+        return f"{sentence}; it would be one {other.words}: check orientation and voxel spacing in the header)"
+    return f"{sentence}: look at the mask, and check the voxel spacing in the header)"
 
 
 def _unlikeness(vector: np.ndarray) -> float:

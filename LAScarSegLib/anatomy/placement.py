@@ -49,7 +49,8 @@ class _Place:
 def check_placement(array: np.ndarray, geometry: Geometry, cavity: Mask) -> tuple[QualityFlag, ...]:
     """Flag a cavity that fits the scan clearly better moved by 6 to 12 mm, or mirrored; arguments as `placement_gain`."""
     gain, where = placement_gain(array, geometry, cavity)
-    if gain < CLEARLY_BETTER:
+    # No number where grey levels are too large to be squared.
+    if not gain >= CLEARLY_BETTER:
         return ()
     message = (
         f"The cavity fits the image clearly better {where} (its fit grows by {gain:.2f}; {CLEARLY_BETTER:g} and more is unusual): the mask may "
@@ -134,16 +135,17 @@ def _scores(array: np.ndarray, geometry: Geometry, inside: np.ndarray, shell: np
     usable = np.minimum(*[(~np.isnan(values)).sum(axis=1) for values in found]) >= LEAST_POINTS
     scores, separation = np.full((2, len(offsets)), -np.inf)
     within, around, both = (values[usable] for values in (*found, both))
-    spread = np.maximum(np.nanstd(both, axis=1), np.finfo(np.float32).tiny)
-    separation[usable] = (np.nanmean(within, axis=1) - np.nanmean(around, axis=1)) / 2 / spread
-    scores[usable] = separation[usable] - np.log(np.maximum(np.nanstd(within, axis=1), SMALLEST_SD * spread))
+    with np.errstate(over="ignore", invalid="ignore"):
+        spread = np.maximum(np.nanstd(both, axis=1), np.finfo(np.float64).tiny)
+        separation[usable] = (np.nanmean(within, axis=1) - np.nanmean(around, axis=1)) / 2 / spread
+        scores[usable] = separation[usable] - np.log(np.maximum(np.nanstd(within, axis=1), SMALLEST_SD * spread))
     return scores, separation, seen
 
 
 def _values(array: np.ndarray, indices: np.ndarray, outside: float) -> np.ndarray:
-    """The array at indices (…, 3), `outside` beyond it; numbers as float32."""
+    """The array at indices (…, 3), `outside` beyond it; numbers as float64."""
     there = ((indices >= 0) & (indices < array.shape)).all(axis=-1)
-    values = np.full(there.shape, outside, dtype=bool if array.dtype == bool else np.float32)
+    values = np.full(there.shape, outside, dtype=bool if array.dtype == bool else np.float64)
     values[there] = array[tuple(indices[there].T)]
     return values
 

@@ -162,6 +162,7 @@ def print_numbers(analysis: Analysis, output: Path | None, file: TextIO) -> None
     from rich.table import Table
 
     from ..measure.numbers import NUMBERS
+    from ..support.flags import NOTE
 
     headline, label = analysis.headline, analysis.settings.label
     title = f"{f'{label}. ' if label else ''}{analysis.method.label}. For research use only."
@@ -174,16 +175,17 @@ def print_numbers(analysis: Analysis, output: Path | None, file: TextIO) -> None
             unit = number.unit_for_people(analysis.method.parameter_name)
             table.add_row(number.label, number.text(quantity.value), unit, number.range_text(quantity))
     terminal = console(file)
-    if analysis.withheld:
-        # Before anything else, and in one line each, however wide the terminal: scripts read them, too.
-        say(analysis.doubt.line, file)
+    notes = [remark for remark in analysis.remarks if remark.severity == NOTE]
+    for remark in analysis.remarks:
+        # What may be wrong comes before the number, in one line each, however wide the terminal: scripts read them, too.
+        if remark.severity != NOTE:
+            say(remark.line, file)
     terminal.print(", ".join(filter(None, (headline.sentence, headline.area_text))), style="bold")
     terminal.print(table)
     for line in told_below(analysis):
         say(line, file)
-    for remark in analysis.remarks:
-        if not (analysis.withheld and remark is analysis.doubt):
-            say(remark.line, file)
+    for note in notes:
+        say(note.line, file)
     if analysis.withheld:
         say(what_next(output), file)
     if output is not None:

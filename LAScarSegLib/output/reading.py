@@ -5,15 +5,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..analysis.description import DAMAGE, Stored, on_described_grid, read_description
 from ..analysis.legacy import LegacyResult
 from ..analysis.provenance import NODE, describe_file, name_only
 from ..analysis.sources import CAVITY, MASKS, SCAR, Given, Probability
-from ..anatomy.labels import SEGMENT_NAMES, chosen_voxels
+from ..anatomy.labels import FEWEST_GREY_LEVELS, SEGMENT_NAMES, chosen_voxels
 from ..errors import InputError
 from ..support.flags import QualityFlag
 from ..support.json_text import parse_json
 from ..support.printable import printable
+from ..surface.filled_mesh import MESH_EXTENSIONS, is_mesh_file
 from ..volumes.files import EXTENSIONS, read_volume
 from ..volumes.segmentations import SegmentedFile, read_labels
 from ..volumes.volume import Geometry, Volume
@@ -58,7 +61,8 @@ def read_result(folder: str | Path, image: Path | None = None) -> Stored:
     scan = _read_same_scan(image or scan_path, sha256)
     probabilities = {name: _probability(folder / f"{name}_probability.nii.gz", scan) for name in (CAVITY, SCAR)}
     held = {name: _mask_now(folder, name, scan.geometry, digests[name]) for name in MASKS}
-    _refuse_unknown_masks(folder, scan.geometry, set(digests.values()))
+    known = {str(file) for file in provenance.get("files", ())} | {Path(image or scan_path or "").name, "surface.vtp"}
+    _refuse_unknown_masks(folder, known, scan.geometry, set(digests.values()))
     now, remarks = ({name: getattr(given, part) for name, given in held.items()} for part in ("mask", "flags"))
     probabilities = {name: found for name, found in probabilities.items() if found is not None}
     try:
@@ -78,7 +82,7 @@ def _mask_now(folder: Path, name: str, grid: Geometry, digest: str) -> Given:
     `digest` is that of the mask that was measured. Raises `InputError` when nobody can say which file is meant.
     """
     written = folder / f"{name}{WRITTEN}"
-    beside = [path for extension in CORRECTED if (path := folder / f"{name}{extension}").is_file()]
+    beside = _beside(folder, name)
     if not beside and not written.is_file():
         raise InputError(
             f"The result {folder} lacks {written.name}, and holds no corrected {name} instead ({name}{CORRECTED[0]}, {name}{CORRECTED[1]}). "
@@ -100,32 +104,44 @@ def _mask_now(folder: Path, name: str, grid: Geometry, digest: str) -> Given:
     return replace(changed[first], flags=(*changed[first].flags, QualityFlag("corrected_mask_taken", message)))
 
 
-def _refuse_unknown_masks(folder: Path, grid: Geometry, digests: Collection[str]) -> None:
+def _beside(folder: Path, name: str) -> list[Path]:
+    """What may be a corrected mask beside the written one, in the order of `CORRECTED`: `cavity.seg.nrrd`, in whatever capitals."""
+    files = [path for path in sorted(folder.iterdir()) if path.name != f"{name}{WRITTEN}" and path.is_file()]
+    return [path for extension in (*CORRECTED, WRITTEN) for path in files if path.name.lower() == f"{name}{extension}"]
+
+
+def _refuse_unknown_masks(folder: Path, known: Collection[str], grid: Geometry, digests: Collection[str]) -> None:
     """`InputError` for what may be a correction under a name that means nothing here: the old numbers would come out as if measured again.
 
-    A result is written whole, so whatever else lies in its folder came later. Copies of masks with one of the `digests` are none.
+    A result is written whole, so whatever else than the `known` files lies in its folder came later. Copies of masks with one of the `digests`
+    are no corrections.
     """
-    called = [path for path in sorted(folder.iterdir()) if _may_be_mask(path.name) and path.is_file()]
-    unknown = [path.name for path in called if not _is_copy(path, grid, digests)]
+    called = [path for path in sorted(folder.iterdir()) if path.name not in known and _may_be_mask(path.name) and path.is_file()]
+    unknown = [path.name for path in called if not _is_no_correction(path, grid, digests)]
     if unknown:
         raise InputError(
             f"{folder} holds {', '.join(map(printable, unknown))}, which is not read under this name. If it is a corrected mask, call it "
-            f"{' or '.join(f'{name}{CORRECTED[0]}' for name in MASKS)} (or .nrrd, .nii.gz); if it is not, put it elsewhere. Then measure again."
+            f"{' or '.join(f'{name}{CORRECTED[0]}' for name in MASKS)} (or .nrrd, .nii.gz; a mesh is given to `lascarseg run` as --cavity); if it is not, put it elsewhere. Then measure again."
         )
 
 
 def _may_be_mask(file: str) -> bool:
     lower = file.lower()
-    stem = next((lower.removesuffix(extension) for extension in (*CORRECTED, WRITTEN) if lower.endswith(extension)), "")
-    if not stem or stem.startswith(".") or stem in MASKS or stem.startswith(MAPS_BEGIN) or stem.endswith(MAPS_END):
+    stem = next((lower.removesuffix(extension) for extension in (*CORRECTED, WRITTEN, *MESH_EXTENSIONS) if lower.endswith(extension)), "")
+    if not stem or stem.startswith((".", MAPS_BEGIN)) or stem.endswith(MAPS_END):
         return False
-    return lower.endswith(CORRECTED[0]) or any(name in stem for name in MASKS)
+    # Masks of these names are read, meshes are not.
+    return stem not in MASKS or lower.endswith(MESH_EXTENSIONS)
 
 
-def _is_copy(path: Path, grid: Geometry, digests: Collection[str]) -> bool:
-    """Whether a file holds what was measured, as a copy from before a correction does: all of it, where it names our segments."""
+def _is_no_correction(path: Path, grid: Geometry, digests: Collection[str]) -> bool:
+    """Whether a file is a scan, or holds what was measured, as a copy from before a correction does: all of it, where it names our segments."""
+    if is_mesh_file(path):
+        return False
     try:
         file = read_labels(path)
+        if not file.segments and np.unique(file.layers[0].array).size > FEWEST_GREY_LEVELS:
+            return True
         named = [name for name in MASKS if any(segment.name == SEGMENT_NAMES[name] for segment in file.filled)]
         return (all if named else any)(_chosen(file, name, grid).mask.digest in digests for name in named or MASKS)
     except InputError:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, UID_dictionary
 
 from ..errors import InputError
@@ -30,7 +30,7 @@ IDENTIFYING_GROUP = struct.pack("<H", 0x0008)
 """Files from before part 10 begin with this group."""
 UNREADABLE = (
     InvalidDicomError, EOFError, OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, NotImplementedError,
-    RecursionError, OverflowError, LookupError, struct.error, zlib.error,
+    RecursionError, OverflowError, LookupError, struct.error, zlib.error, BytesLengthException,
 )  # fmt: skip
 """What pydicom raises at files that are damaged."""
 ENOUGH = (

@@ -343,7 +343,8 @@ ODD_MASKS: dict[str, tuple[Callable[[], str], set[str]]] = {
 @pytest.mark.parametrize("kind", ODD_MASKS)
 def test_an_odd_cavity_is_measured_and_flagged(folder, capfd, kind):
     make, flags = ODD_MASKS[kind]
-    found = carried_on(capfd, *run(cavity=make()))
+    # Of the half that is left in the image the muscle's grey is the darkest.
+    found = carried_on(capfd, *run(cavity=make()), "--despite", "zero_is_not_no_signal")
     assert flags <= found and (flags or not found)
 
 

@@ -342,7 +342,7 @@ def result(whole_result, tmp_path) -> Path:
 
 
 @pytest.mark.parametrize("name", ["cavity", "wall", "scar"])
-@pytest.mark.parametrize("extension", [".nrrd", ".seg.nrrd", ".mha"])
+@pytest.mark.parametrize("extension", [".nrrd", ".seg.nrrd", ".mha", ".NRRD"])
 def test_a_correction_saved_under_another_extension_counts(result, name, extension):
     if extension == ".seg.nrrd":
         part = cropped(Volume(LEFT.astype(np.uint8), GRID))
@@ -350,10 +350,14 @@ def test_a_correction_saved_under_another_extension_counts(result, name, extensi
     else:
         write_volume(Volume(LEFT.astype(np.uint8), GRID), result / f"{name}{extension}")
 
+    if extension == ".NRRD":
+        (result / f"{name}{extension}").rename(result / f"{name.capitalize()}.nrrd")
+
     stored = read_result(result)
 
     assert stored.masks[name] == Mask.of(LEFT) and stored.drawn == {name}
-    assert f"{name}{extension} differs" in stored.remarks[name][-1].message
+    saved = f"{name.capitalize()}.nrrd" if extension == ".NRRD" else f"{name}{extension}"
+    assert f"{saved} differs" in stored.remarks[name][-1].message
 
 
 def test_a_copy_of_what_was_measured_is_no_correction(result):
@@ -382,7 +386,7 @@ def test_a_mask_that_was_taken_away_is_named_with_the_remedy(result, name):
         read_result(result)
 
 
-@pytest.mark.parametrize("name", ["Segmentation.seg.nrrd", "cavity_edited.nii.gz", "LA Wall.nrrd"])
+@pytest.mark.parametrize("name", ["Segmentation.seg.nrrd", "cavity_edited.nii.gz", "LA Wall.nrrd", "Left atrium.nrrd", "LA_corrected.nii.gz"])
 def test_a_correction_under_an_unknown_name_is_refused(result, name):
     if name.endswith(".seg.nrrd"):
         write_segments(result / name, [LEFT], GRID, [segment(ATRIUM)])

@@ -38,7 +38,7 @@ MEASUREMENT_KEYS = {
     "utah_stage_wall", "unmeasured_area_pct", "dense_scar_area_pct", "dense_scar_area_pct_wall", "dense_scar_area_cm2",
     "dense_scar_area_cm2_wall", "dense_scar_volume_ml", "threshold_dense",
 }  # fmt: skip
-BESIDE = {"headline", "headline_range", "planes_source", "protocol", "other_protocols"}
+BESIDE = {"doubt", "withheld", "headline", "headline_range", "planes_source", "protocol", "other_protocols"}
 """From ARCHITECTURE, "measurements.json", and what is beside it."""
 
 
@@ -114,7 +114,7 @@ def test_measurements_csv_says_the_same_as_json(result):
     header, *lines = rows(result / "measurements.csv")
     assert header == ["key", "label", "value", "unit", "low", "high"]
     about, lines = lines[: -len(NUMBERS)], lines[-len(NUMBERS) :]
-    assert [line[0] for line in about] == ["case", "image", "protocol", "method", "cavity", "headline", "simulated"]
+    assert [line[0] for line in about] == ["case", "image", "protocol", "method", "cavity", "doubt", "headline", "simulated"]
     assert ("simulated", "no") in [(line[0], line[2]) for line in about]
     assert [line[0] for line in lines] == [name.key for name in NUMBERS]
     for key, _, value, unit, low, high in lines:

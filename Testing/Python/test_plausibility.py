@@ -72,6 +72,19 @@ def shifted_by_blood(grey, cavity, blood):
     return grey + blood
 
 
+def shifted_in_a_frame_of_zeros(grey, cavity, blood):
+    """As an image that was padded after its zero was lost."""
+    shifted = grey + 0.5 * blood
+    shifted[:, :30], shifted[:, -30:], shifted[:4] = 0, 0, 0
+    return shifted
+
+
+def shifted_in_a_round_field_of_view(grey, cavity, blood):
+    j, i = np.indices(grey.shape[1:])
+    middle = (np.array(grey.shape[1:]) - 1) / 2
+    return (grey + 0.5 * blood) * (np.hypot(j - middle[0], i - middle[1]) < middle.min())
+
+
 def from_half_up(grey, cavity, blood):
     return 0.5 * (1 + grey / grey.max())
 
@@ -80,7 +93,7 @@ def logarithm(grey, cavity, blood):
     return np.log(grey + 0.02 * blood) - np.log(0.01 * blood) + 3.0
 
 
-SHIFTED = [psir_of_12_bits, shifted_by_blood, from_half_up, logarithm]
+SHIFTED = [psir_of_12_bits, shifted_by_blood, from_half_up, logarithm, shifted_in_a_frame_of_zeros, shifted_in_a_round_field_of_view]
 
 
 def eight_bits(grey, cavity, blood):
@@ -192,6 +205,31 @@ def test_more_scar_than_any_atrium_has_is_flagged(phantom, factor):
     assert flags.get("scar_share_implausible") == WARNING or flags.get("dark_blood") == STOP or "wall_brighter_than_blood" in flags
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_blank_slices_are_refused(phantom, count):
+    grey = phantom.image.array.astype(float)
+    middle = int(np.argwhere(phantom.cavity.array > 0)[:, 0].mean())
+    grey[middle : middle + count] = 0
+    with pytest.raises(Stopped, match="blank"):
+        measured(phantom, grey, "iir")
+
+
+def test_a_mask_that_reaches_through_the_wall_is_flagged_and_a_sound_one_is_not(data_dir):
+    folder = next(path for path in sorted((data_dir / "la2018").iterdir()) if path.is_dir())
+    image, cavity = (read_volume(folder / name) for name in ("lge.nii.gz", "cavity.nii.gz"))
+    outside = ndimage.distance_transform_edt(cavity.array == 0, sampling=image.geometry.spacing_kji)
+    for beyond_mm, flagged in ((0.0, False), (4.0, True)):
+        flags = analyse(image, Settings(), cavity=cavity.like((outside <= beyond_mm).astype(np.uint8)), ranges=False).flags
+        assert ("mask_too_large" in {flag.code for flag in flags}) == flagged
+
+
+def test_a_scan_without_late_enhancement_is_flagged(data_dir):
+    folder = next((data_dir / "msd_heart").glob("la_*"))
+    image, cavity = read_volume(folder / "mri.nii.gz"), read_volume(folder / "cavity.nii.gz")
+    (flag,) = [flag for flag in analyse(image, Settings(), cavity=cavity, ranges=False).flags if flag.code == "not_lge_like"]
+    assert "no late enhancement" in flag.message
+
+
 @pytest.mark.parametrize("number", [0, 20, 40, 60])
 def test_real_scans_raise_none_of_it(data_dir, number):
     folders = sorted(path for path in (data_dir / "la2018").iterdir() if path.is_dir())
@@ -199,5 +237,6 @@ def test_real_scans_raise_none_of_it(data_dir, number):
         pytest.skip("no la2018 here")
     image, cavity = (read_volume(folders[number] / name) for name in ("lge.nii.gz", "cavity.nii.gz"))
     flags = analyse(image, Settings(), cavity=cavity, ranges=False).flags
-    codes = {"negative_values", "zero_is_not_no_signal", "saturated", "dark_blood", "wall_brighter_than_blood", "blood_pool_even", "header_lost"}
+    codes = {"negative_values", "zero_is_not_no_signal", "saturated", "dark_blood", "wall_brighter_than_blood", "blood_pool_even", "header_lost",
+             "not_lge_like", "mask_too_large", "slices_blank"}  # fmt: skip
     assert not codes & {flag.code for flag in flags}

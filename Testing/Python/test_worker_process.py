@@ -69,7 +69,7 @@ def test_a_job_from_progress_to_result(job, tmp_path):
 def test_an_error_of_the_worker_is_its_own_words(job, tmp_path):
     job.start({"image": "gone.nrrd", "output": str(tmp_path / "out"), "cavity": "gone.nrrd"}, [sys.executable], tmp_path)
     end = last(job)[-1]
-    assert end.kind == "error" and "'gone.nrrd' is not an existing file" in end.message
+    assert end.kind == "error" and "gone.nrrd does not exist" in end.message
     assert "gone.nrrd" in job.log and "Exit code 2." in job.log
 
 
