@@ -23,6 +23,8 @@ VOXEL_BYTES = {2: 1, 4: 2, 8: 4, 16: 4, 32: 8, 64: 8, 128: 3, 256: 1, 512: 2, 76
 """Bytes of a voxel by the header's datatype (nifti1.h); of another, ITK itself complains."""
 FLOAT_TYPES = {16: "f4", 64: "f8"}
 MOST_DIMENSIONS = 7
+SMALLEST_SLOPE = float(np.finfo(np.float64).eps)
+"""ITK takes a smaller scl_slope for none."""
 UNIT_TOLERANCE = 1e-3
 """b² + c² + d² of a quaternion may be this much above 1 when its numbers were rounded; more is no rotation."""
 
@@ -118,11 +120,18 @@ def read_nifti_header(path: Path) -> NiftiHeader:
 
 
 def _voxels_from(path: Path, offset: float, slope: float, intercept: float) -> int:
-    """Where the voxels begin; `InputError` for an offset or a rescaling that is no number (NaN for the slope is none, by custom)."""
+    """Where the voxels begin; `InputError` for an offset or a rescaling that is no number or half of one (NaN for the slope is none, by custom)."""
     if not np.isfinite(offset) or offset < 0:
         raise InputError(f"{path} can't be read: its voxels begin at byte {offset:g} (vox_offset). The header is damaged: export it again.")
     if np.isinf(slope) or (np.isfinite(slope) and slope != 0 and not np.isfinite(intercept)):
         raise InputError(f"{path}: its grey levels are rescaled by {slope:g} and {intercept:g}, which are no numbers. Correct the header.")
+    if not abs(slope) >= SMALLEST_SLOPE and intercept != 0 and not np.isnan(intercept):
+        # The standard then has no rescaling at all; ITK, and so Slicer, adds the intercept.
+        raise InputError(
+            f"{path}: the header says that its grey levels are not rescaled (scl_slope {slope:g}) and gives an offset for them (scl_inter "
+            f"{intercept:g}), which some programs add and others don't. Set scl_inter to 0 if the stored grey levels are meant, else scl_slope "
+            "to 1."
+        )
     return max(int(offset), HEADER_BYTES)
 
 

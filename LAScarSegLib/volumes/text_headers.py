@@ -1,6 +1,7 @@
 """Checks of the two formats whose header is text and whose data may lie in another file: NRRD and MetaImage."""
 
 import math
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,6 +37,8 @@ NRRD_FIELDS = frozenset(
     for name in (field, field.replace(" ", "") if not field.startswith(("space ", "measurement")) else field)
 )
 """The basic fields of NRRD's definition (section 4 to 7), with their second spellings; names of keys (`key:=value`) are free."""
+SKIPS = {"line skip": r"\d+", "byte skip": r"-1|\d+"}
+"""What may be left out before the voxels; -1 stands for everything but the file's last bytes."""
 LONGEST_FIELD = 1000
 """The reader's own messages about a field have no room for more, and end the process."""
 META_BYTES = {
@@ -57,6 +60,7 @@ def check_nrrd(path: Path) -> None:
         if "sizes" not in fields:
             raise InputError(f"{path} is damaged: its header gives no sizes. Copy or export it again.")
         _check_nrrd_spacing(path, fields)
+        _check_nrrd_skips(path, fields)
         detached = fields.get("data file", fields.get("datafile"))
         data = path if detached is None else _beside(path, detached)
         skips = bool({"line skip", "lineskip", "byte skip", "byteskip"} & set(fields))
@@ -106,6 +110,16 @@ def _check_nrrd_spacing(path: Path, fields: dict[str, str]) -> None:
         raise InputError(f"{path}: the header's lengths are in {_short(unit[1])}; only mm are read. Export it again in mm.")
 
 
+def _check_nrrd_skips(path: Path, fields: dict[str, str]) -> None:
+    """The reader takes any negative number for -1, wherever the voxels are."""
+    for name, pattern in SKIPS.items():
+        for value in (fields[field] for field in (name, name.replace(" ", "")) if field in fields):
+            if not re.fullmatch(pattern, value):
+                raise InputError(
+                    f"{path} is damaged: its '{name}' is {_short(value)}, so where its voxels begin is unknown. Copy or export it again."
+                )
+
+
 def _fields(file: BinaryIO, path: Path, pattern: str, last: str | None = None) -> dict[str, str]:
     """The fields of a text header, up to the field `last` or an empty line; `file` then stands at the data."""
     fields: dict[str, str] = {}
@@ -151,6 +165,11 @@ def _beside(path: Path, name: str) -> Path:
         raise InputError(
             f"{path}: its data file '{_short(name)}' is missing, or is no file. The header (.nhdr, .mhd) and its data belong together: "
             "copy both."
+        )
+    if not os.path.samefile(os.path.dirname(os.path.realpath(data)), path.parent):
+        raise InputError(
+            f"{path}: its data file '{_short(name)}' is a link to a file in another folder; only one in the same folder is read. Put the data "
+            "itself beside the header."
         )
     return data
 

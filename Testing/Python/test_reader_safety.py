@@ -133,6 +133,22 @@ def test_an_absurd_nifti_header_is_refused(tmp_path, change, says):
     assert says in refusal(write_nifti(tmp_path / "a.nii", change))
 
 
+@pytest.mark.parametrize("slope", [0.0, -0.0, 1e-17, float("nan")])
+@pytest.mark.parametrize("intercept", [100.0, -1e-3])
+def test_an_offset_without_a_slope_is_refused(tmp_path, slope, intercept):
+    said = refusal(write_nifti(tmp_path / "a.nii", (SLOPE, "<2f", slope, intercept)))
+    assert f"scl_slope {slope:g}" in said and "scl_inter" in said
+
+
+@pytest.mark.parametrize(("slope", "intercept"), [(0.0, 0.0), (float("nan"), 0.0), (0.0, float("nan")), (float("nan"), float("nan")), (1.0, 0.0)])
+def test_grey_levels_without_a_rescaling_are_those_that_are_stored(tmp_path, slope, intercept):
+    np.testing.assert_array_equal(read_volume(write_nifti(tmp_path / "a.nii", (SLOPE, "<2f", slope, intercept))).array, volume().array)
+
+
+def test_an_offset_with_a_slope_is_added(tmp_path):
+    np.testing.assert_array_equal(read_volume(write_nifti(tmp_path / "a.nii", (SLOPE, "<2f", 2.0, 100.0))).array, 2.0 * volume().array + 100)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("extension", [".nii", ".nii.gz"])
@@ -240,6 +256,38 @@ def test_a_line_within_a_line_hides_no_other_data_file(tmp_path):
 def test_data_beside_its_header_is_read_whatever_its_letters(tmp_path, extension):
     write_volume(volume(), tmp_path / f"Vorhof ä 心{extension}")
     np.testing.assert_array_equal(read_volume(tmp_path / f"Vorhof ä 心{extension}").array, volume().array)
+
+
+@pytest.mark.parametrize("field", ["byte skip", "byteskip", "Byte Skip", "line skip", "lineskip"])
+@pytest.mark.parametrize("value", ["-2", "-500", "1.5", "x"])
+def test_voxels_that_begin_nowhere_are_refused(tmp_path, field, value):
+    said = refusal(write_nrrd(tmp_path / "a.nrrd", **{field: value}))
+    assert "skip" in said and value in said
+
+
+def test_voxels_at_the_end_of_the_file_are_read(tmp_path):
+    path = write_nrrd(tmp_path / "a.nrrd", **{"byte skip": "-1"})
+    path.write_bytes(path.read_bytes().replace(b"\n\n", b"\n\nsome other bytes", 1))
+    np.testing.assert_array_equal(read_volume(path).array, volume().array)
+    assert "-1" in refusal(write_nrrd(tmp_path / "a.nrrd", **{"line skip": "-1"}))
+
+
+@pytest.mark.parametrize("extension", [".nhdr", ".mhd"])
+def test_data_that_is_a_link_into_another_folder_is_refused(tmp_path, extension):
+    (tmp_path / "case").mkdir()
+    header = tmp_path / "case" / f"a{extension}"
+    write_volume(volume(), header)
+    (data,) = (file for file in header.parent.iterdir() if file != header)
+    data.rename(tmp_path / "elsewhere")
+    data.symlink_to(tmp_path / "elsewhere")
+    assert "link to a file in another folder" in refusal(header)
+    # A link within the folder, and a folder that is reached by a link, are no other folder.
+    data.unlink()
+    (tmp_path / "elsewhere").rename(header.parent / "here")
+    data.symlink_to("here")
+    (tmp_path / "link").symlink_to(tmp_path / "case")
+    for path in (header, tmp_path / "link" / header.name):
+        np.testing.assert_array_equal(read_volume(path).array, volume().array)
 
 
 # -- files that are no files, or no end of one ---------------------------------------------------------------------------
