@@ -19,6 +19,9 @@ from .card import FileEntry, ModelCard, check_file_name
 
 HEADER_LENGTH_BYTES = 8
 """A safetensors file starts with the length of its JSON header, 64 bits, little-endian (format 0.4)."""
+LEARNT = (".weight", ".bias")
+FLOATING = ("F16", "BF16", "F32", "F64")
+"""What is learnt, by its name's ending, and safetensors' types of numbers that it has; integers are counts, or weights that were rounded."""
 LONGEST_LIST = 8
 """Of longer ones (the hashes of the scans a model was trained on) only the length is told; model.json has them."""
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
@@ -124,15 +127,23 @@ def _check_names(source: BundleFiles, card: ModelCard) -> None:
 
 
 def check_safetensors(content: bytes, name: str) -> None:
-    """`InputError` unless `content` is a whole safetensors file, not a renamed pickle."""
+    """`InputError` unless `content` is a whole safetensors file of floating-point weights, not a renamed pickle."""
     length = int.from_bytes(content[:HEADER_LENGTH_BYTES], "little")
     try:
         header = parse_json(content[HEADER_LENGTH_BYTES : HEADER_LENGTH_BYTES + length])
-        ends = [entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"]
+        tensors = {key: entry for key, entry in header.items() if key != "__metadata__"}
+        ends = [entry["data_offsets"][1] for entry in tensors.values()]
+        whole = [(key, entry["dtype"]) for key, entry in tensors.items() if key.endswith(LEARNT) and entry["dtype"] not in FLOATING]
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise InputError(f"{name} is not a safetensors file. Other weight files are not read, since they can hold code.") from error
     if len(content) != HEADER_LENGTH_BYTES + length + max(ends, default=0):
         raise InputError(f"{name} is truncated or damaged. Get the bundle again.")
+    if whole:
+        key, kind = whole[0]
+        raise InputError(
+            f"{name}: the weights {printable(repr(key))} are of type {printable(kind)}, not floating-point numbers ({', '.join(FLOATING)}): rounded, "
+            "or of another kind of network. Save them again as they were trained."
+        )
 
 
 def write_bundle(card: ModelCard, files: Mapping[str, bytes], target: str | Path, *, force: bool = False) -> Bundle:

@@ -21,7 +21,7 @@ from small_scan import lascarseg  # noqa: E402
 from LAScarSegLib.errors import InputError, ProcessingError  # noqa: E402
 from LAScarSegLib.inference.bundle_models import BundleCavityModel, bundle_networks  # noqa: E402
 from LAScarSegLib.models import store as stores  # noqa: E402
-from LAScarSegLib.models.bundle import read_bundle, write_bundle  # noqa: E402
+from LAScarSegLib.models.bundle import read_bundle, with_files, write_bundle  # noqa: E402
 from LAScarSegLib.models.card import NetworkSpec  # noqa: E402
 from LAScarSegLib.models.store import ModelStore  # noqa: E402
 from LAScarSegLib.networks import NetworkPlan, build  # noqa: E402
@@ -141,6 +141,29 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path, value, half):
     bundle = write_bundle(card, {"fold_0.safetensors": pack_tensors(tensors, half=half)}, tmp_path / "bad")
     with pytest.raises(InputError, match="no numbers.*input_block.conv1"):
         bundle_networks(bundle)(card.fine, 0)
+
+
+@pytest.mark.parametrize("kind", [torch.int32, torch.uint8, torch.bool])
+def test_weights_that_are_whole_numbers_are_refused(tmp_path, kind):
+    card = small_card()
+    tensors = unpack_tensors(weights_for(card)["fold_0.safetensors"])
+    bad = {"fold_0.safetensors": pack_tensors({**tensors, "input_block.conv1.conv.weight": tensors["input_block.conv1.conv.weight"].to(kind)})}
+    with pytest.raises(InputError, match="input_block.conv1.conv.weight' are of type .* not floating-point"):
+        write_bundle(card, bad, tmp_path / "bad")
+    # Made by another program.
+    path = bundle_at(tmp_path / "made")
+    (path / "fold_0.safetensors").write_bytes(bad["fold_0.safetensors"])
+    (path / "model.json").write_text(json.dumps(with_files(card, bad).to_json()))
+    for use in (lambda: ModelStore(tmp_path / "store").add(path), lambda: bundle_networks(read_bundle(path))(card.fine, 0)):
+        with pytest.raises(InputError, match="not floating-point"):
+            use()
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_any_floating_type_are_read(tmp_path, kind):
+    card = small_card()
+    tensors = {name: tensor.to(kind) for name, tensor in unpack_tensors(weights_for(card)["fold_0.safetensors"]).items()}
+    bundle_networks(write_bundle(card, {"fold_0.safetensors": pack_tensors(tensors)}, tmp_path / "good"))(card.fine, 0)
 
 
 class _Overflowing(Contrast):
