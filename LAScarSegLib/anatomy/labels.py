@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,6 +23,16 @@ MOST_ORGANS = 117
 FEWEST_GREY_LEVELS = 16
 """More different values than any label map of a heart (8, MM-WHS); the plainest of 80 scans of the 2018 challenge has 38."""
 LISTED = 8
+LEFT_ATRIUM = re.compile(r"\bla\b|left ?atri|atri(um|al) ?left|l atrium|cavity|endo|blood ?pool")
+OTHER_ORGAN = re.compile(
+    r"\b(lv|rv|ra|myo|wall|epi)\b|ventric|ventrik|right ?atri|atri(um|al) ?right|aort|myocard|epicard|scar|fibros|enhancement|esophag|"
+    r"thromb|lung|liver|spleen|spine|(\bla|left ?atrial) ?(appendage|auricle)"
+)
+"""Not the left atrium's cavity, even if "LA" is said with it."""
+PART = re.compile(r"\b(ao|pa|laa|pvs?|[lr][sic]pv|appendage|auricle|veins?|pulmonary)\b")
+"""Nor this, unless the atrium is named, too."""
+MIDDLE = 0.5
+"""Where a probability map is cut."""
 
 
 def label_option(name: str) -> str:
@@ -52,7 +63,7 @@ def labelled_voxels(labels: Volume, name: str, wanted: Sequence[Label] = ()) -> 
     values, wanted = positive_values(labels.array), _as_numbers(wanted, name)
     if values.size == 0 and name != "scar":
         raise InputError(EMPTY.format(name=name))
-    _check_is_label_map(values, name)
+    _check_is_label_map(values, name, has_negative(labels.array))
     missing = [label for label in wanted if label not in values]
     if missing:
         raise InputError(_no_label(missing, values, name))
@@ -86,8 +97,10 @@ def chosen_voxels(file: SegmentedFile, name: str, wanted: Sequence[Label] = (), 
     volume = file.together(chosen)
     if not volume.array.any() and name != "scar":
         raise InputError(f"The segment {_named(chosen or file.segments)} is empty. Give a mask that holds the {name}.")
-    if name != "cavity" or not wanted:
+    if name != "cavity":
         return volume
+    if not wanted:
+        return Volume(volume.array, volume.geometry, (*volume.flags, *(flag for segment in chosen for flag in _name_flags(segment))))
     others = ((f"'{segment.name}'", file.voxels(segment)) for segment in file.segments if segment not in chosen)
     return Volume(volume.array, volume.geometry, (*volume.flags, *check_neighbours(volume.array, others, volume.geometry)))
 
@@ -104,6 +117,18 @@ def chosen_segments(file: SegmentedFile, mask: str, meant: str, wanted: Sequence
         return filled
     say = f"Say which {meant} with {option}" if option else "Save a file with that one only"
     raise InputError(f"{mask} holds {len(filled)} segments, {_named(filled)}. {say}.")
+
+
+def _name_flags(segment: Segment) -> tuple[QualityFlag, ...]:
+    """A warning for a segment whose name says that it is something else than the left atrium's cavity, though it is the only one."""
+    words = re.sub(r"[\W\d_]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]{2})", " ", segment.name)).strip().casefold()
+    if not OTHER_ORGAN.search(words) and (LEFT_ATRIUM.search(words) or not PART.search(words)):
+        return ()
+    message = (
+        f"The only segment of the cavity's file is called '{segment.name}', which is not the left atrium's cavity; it was taken as the cavity. If it "
+        "is something else, every number is wrong. Give the segmentation of the left atrium, or correct the segment's name."
+    )
+    return (QualityFlag("cavity_named_otherwise", message),)
 
 
 def _found(file: SegmentedFile, label: Label, mask: str) -> tuple[Segment, ...]:
@@ -142,12 +167,10 @@ def _as_numbers(wanted: Sequence[Label], name: str) -> list[int]:
     return [int(label) for label in wanted]
 
 
-def _check_is_label_map(values: np.ndarray, name: str) -> None:
-    """`InputError` for what holds no labels: probabilities as fractions or as 0–255, or a scan."""
-    if values.size > 1 and not np.equal(np.mod(values, 1), 0).all():
-        raise InputError(
-            f"The {name} mask holds fractions such as {values[0]:.3g}, so it is a probability map. Cut it at a threshold (0.5) first."
-        )
+def _check_is_label_map(values: np.ndarray, name: str, negative: bool) -> None:
+    """`InputError` for what holds no labels: probabilities as fractions or as 0–255, a signed distance, or a scan."""
+    if values.size > 1 and (said := said_of_fractions(values, negative)):
+        raise InputError(f"The {name} mask {said}")
     if values.size > FEWEST_GREY_LEVELS and values[-1] > MOST_ORGANS:
         middle = f"half of the largest value ({values[-1] / 2:g})"
         raise InputError(
@@ -162,6 +185,22 @@ def _no_label(missing: Sequence[int], values: np.ndarray, name: str) -> str:
         return text
     odd = "" if float(values[0]).is_integer() else ", which is no whole number: it was scaled on the way"
     return f"The {name} mask has no label {', '.join(map(str, missing))}: its only value above 0 is {values[0]:g}{odd}. Leave {label_option(name) or 'the label'} out."
+
+
+def said_of_fractions(values: np.ndarray, negative: bool) -> str:
+    """What a map is whose `values` above 0 are no whole numbers, and where to cut it; empty for labels. `negative`: it has values below 0, too."""
+    fractions = values[np.mod(values, 1) != 0]
+    if not fractions.size:
+        return ""
+    # Far from the atrium both have numbers that say nothing, such as 1e-38.
+    example = f"{fractions[np.argmin(np.abs(fractions - MIDDLE))]:.3g}"
+    if negative:
+        return f"holds fractions such as {example}, and negative numbers, so it looks like a signed distance map. Cut it at 0 first."
+    return f"holds fractions such as {example}, so it is a probability map. Cut it at a threshold ({MIDDLE:g}) first."
+
+
+def has_negative(array: np.ndarray) -> bool:
+    return array.dtype.kind in "if" and array.size > 0 and bool(array.min() < 0)
 
 
 def positive_values(array: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..anatomy.labels import chosen_segments, positive_values, wanted_labels
+from ..anatomy.labels import chosen_segments, has_negative, positive_values, said_of_fractions, wanted_labels
 from ..anatomy.overlap import dice
 from ..datasets.layouts import SCAR
 from ..datasets.pairs import Pair
@@ -165,8 +165,8 @@ def read_mask(path: Path, label: int | None = None, is_there: bool = False) -> V
         return Volume(found, volume.geometry, volume.flags)
     mask = volume.array > 0
     values = np.unique(volume.array[mask])
-    if not np.equal(np.mod(values, 1), 0).all():
-        raise InputError(f"{path} holds fractions such as {values[0]:.3g}, so it is a probability map. Cut it at a threshold (0.5) first.")
+    if said := said_of_fractions(values, has_negative(volume.array)):
+        raise InputError(f"{path} {said}")
     if values.size > 1:
         listed = ", ".join(f"{v:g}" for v in values[:LISTED_LABELS]) + (" …" if values.size > LISTED_LABELS else "")
         raise InputError(f"{path} has several labels: {listed}. Say which one to compare with --label, or write a mask of that one only.")

@@ -33,6 +33,7 @@ FLAGS: dict[str, FlagKind] = {
     **{f"{mask}_label_not_1": FlagKind(f"Unusual {mask} label", NOTE, (FILE,)) for mask in MASKS_OF_FILES},
     **{f"{mask}_resampled": FlagKind(f"{mask.capitalize()} from another grid", WARNING, (FILE,)) for mask in MASKS_OF_FILES},
     "cavity_goes_on": FlagKind("Cavity goes on in other labels", WARNING, (FILE,)),
+    "cavity_named_otherwise": FlagKind("Cavity is called something else", WARNING, (FILE,)),
     "computed_map": FlagKind("A map, not a scan", NOTE, (FILE,)),
     "corrected_mask_taken": FlagKind("Corrected mask beside the old one", NOTE, (FILE,)),
     "mask_header_differs": FlagKind("A mask lost its header", STOP, (FILE,)),

@@ -23,7 +23,7 @@ from LAScarSegLib.anatomy.masks import Mask, check_cavity, mask_on_grid
 from LAScarSegLib.anatomy.wall import check_wall
 from LAScarSegLib.datasets.pairs import Pair
 from LAScarSegLib.errors import InputError
-from LAScarSegLib.evaluation.scores import score_pair
+from LAScarSegLib.evaluation.scores import read_mask, score_pair
 from LAScarSegLib.jobs.mask_files import read_mask_file, refuse_mesh_as_scan
 from LAScarSegLib.jobs.request import Request, run_request
 from LAScarSegLib.output.reading import read_result
@@ -83,6 +83,28 @@ def test_the_only_segment_with_voxels_needs_no_name(tmp_path):
     path = write_segments(tmp_path / "s.seg.nrrd", [MASK * np.uint8(2)], GRID, [segment(WALL, 1), segment(ATRIUM, 2)])
 
     assert np.array_equal(chosen_voxels(read_labels(path), "cavity").array, MASK)
+
+
+@pytest.mark.parametrize(
+    "name", ["Left ventricle", "LV", "LV_cavity", "Right atrium", "heart_atrium_right", "RA", "Aorta", "LA wall", "LAWall", "PVs", "LA_scar", "Fibrosis",
+             "Myocardium", "left_atrial_appendage", "LAA", "LSPV", "Pulmonary veins", "Linker Ventrikel"],
+)  # fmt: skip
+def test_the_only_segment_that_is_called_something_else_is_a_warning(tmp_path, name):
+    segments = [segment(ATRIUM, 1), segment(name, 2)]
+    file = read_labels(write_segments(tmp_path / "s.seg.nrrd", [MASK * np.uint8(2)], GRID, segments))
+    (flag,) = chosen_voxels(file, "cavity").flags
+    assert (flag.code, flag.severity) == ("cavity_named_otherwise", WARNING) and f"'{name}'" in flag.message
+    # Who names it means it, and a wall may be called a wall.
+    assert chosen_voxels(file, "cavity", [name]).flags == chosen_voxels(file, "wall").flags == ()
+
+
+@pytest.mark.parametrize(
+    "name", [ATRIUM, "LA", "LeftAtrium", "heart_atrium_left", "left atrial cavity", "LA_endo", "LA + PVs", "LA with appendage", "Cavity", "Blood pool",
+             "Segment_1", "segment 1", "1", "Oreillette gauche", "Linker Vorhof", "Label_1_final", "Maria Ra\u00fa"],
+)  # fmt: skip
+def test_the_only_segment_that_is_called_the_atrium_or_nothing_is_taken(tmp_path, name):
+    path = write_segments(tmp_path / "s.seg.nrrd", [MASK], GRID, [segment(name)])
+    assert chosen_voxels(read_labels(path), "cavity").flags == ()
 
 
 @pytest.mark.parametrize("label", ["2", 2, ATRIUM])
@@ -145,6 +167,26 @@ def test_a_label_that_is_not_what_it_seems(array, label, says):
     with pytest.raises(InputError) as refused:
         labelled_voxels(Volume(np.ascontiguousarray(array), GRID), "cavity", [label])
     assert says in str(refused.value)
+
+
+DISTANCE = distance_to(~MASK, GRID.spacing_kji, 30.0) - distance_to(MASK, GRID.spacing_kji, 30.0)
+
+
+@pytest.mark.parametrize(("sign", "dtype"), [(1, np.float32), (-1, np.float32), (1, np.float64)])
+def test_a_signed_distance_map_is_called_one(tmp_path, sign, dtype):
+    path = tmp_path / "distance.nrrd"
+    write_volume(Volume((sign * DISTANCE).astype(dtype), GRID), path)
+    for read in (lambda: chosen_voxels(read_labels(path), "cavity"), lambda: read_mask(path)):
+        with pytest.raises(InputError, match="looks like a signed distance map. Cut it at 0 first"):
+            read()
+
+
+def test_a_probability_map_shows_a_fraction_that_says_something(tmp_path):
+    path = tmp_path / "probability.nrrd"
+    write_volume(Volume((1 / (1 + np.exp(-5 * DISTANCE.clip(-17, 17)))).astype(np.float32), GRID), path)
+    for read in (lambda: chosen_voxels(read_labels(path), "cavity"), lambda: read_mask(path)):
+        with pytest.raises(InputError, match=r"fractions such as 0\.\d+, so it is a probability map. Cut it at a threshold \(0.5\)"):
+            read()
 
 
 @pytest.mark.parametrize("name", ["image.nrrd", "copy.nii.gz", "copy.mha"])
