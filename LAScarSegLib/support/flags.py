@@ -43,6 +43,8 @@ FLAGS: dict[str, FlagKind] = {
     "nifti_spacing_disagrees": FlagKind("Header contradicts itself (spacing)", WARNING, (FILE,)),
     "nifti_without_orientation": FlagKind("Header without orientation", WARNING, (FILE,)),
     "probability_missing": FlagKind("Probability map is gone", WARNING, (FILE,)),
+    "derived_image": FlagKind("Not an image as acquired", STOP, (FILE,)),
+    "dicom_slices_missing": FlagKind("Slices are missing", STOP, (FILE,)),
     "dicom_spacing_contradicts": FlagKind("Header contradicts itself (distance of slices)", WARNING, (FILE,)),
     "nifti_axes_rounded": FlagKind("Axes rounded in the header", NOTE, (FILE,)),
     "not_mr": FlagKind("Not an MR image", STOP, (FILE,)),

@@ -35,7 +35,8 @@ NOT_PERPENDICULAR = 1e-2
 class Frame:
     """One slice: `index` in its `file`; `spacing` (along i, j) and `position` in mm LPS; `axes` (3, 2) the directions of i and j.
 
-    `kind` is its image type, `told_spacing_mm` and `thickness_mm` what the header says of the slices' distance and thickness.
+    `kind` is its image type, `told_spacing_mm` and `thickness_mm` what the header says of the slices' distance and thickness, `number` its place
+    in the series as numbered there. `real_world` are slope and intercept to a unit of the real world, beside those of the grey levels.
     """
 
     file: Path
@@ -50,6 +51,8 @@ class Frame:
     kind: tuple[str, ...]
     told_spacing_mm: float | None
     thickness_mm: float | None
+    number: int | None
+    real_world: tuple[float, float] | None
 
     @property
     def name(self) -> str:
@@ -146,6 +149,8 @@ def _frame(groups: _Groups, index: int, count: int, size: tuple[int, int]) -> Fr
         kind=_kind(groups),
         told_spacing_mm=groups.number("PixelMeasuresSequence", "SpacingBetweenSlices"),
         thickness_mm=groups.number("PixelMeasuresSequence", "SliceThickness"),
+        number=_number(groups, count),
+        real_world=_real_world(groups),
     )  # fmt: skip
 
 
@@ -163,9 +168,29 @@ def _position(groups: _Groups, index: int, count: int, axes: np.ndarray) -> np.n
     return position + (float(offsets[index]) - float(offsets[0])) * np.cross(axes[:, 0], axes[:, 1])
 
 
+def _number(groups: _Groups, count: int) -> int | None:
+    """A multi-frame file numbers the places of its stack; a classic series its files, those of other phases or echoes among them."""
+    try:
+        return int(groups.number("FrameContentSequence", "InStackPositionNumber") if count > 1 else groups.data.get("InstanceNumber"))
+    except (ValueError, TypeError):
+        # Nothing depends on it but a remark.
+        return None
+
+
+def _real_world(groups: _Groups) -> tuple[float, float] | None:
+    """Slope and intercept of the first real-world value mapping (PS3.3, C.7.6.16.2.11) that has them."""
+    for group in (*groups.groups, groups.data):
+        for mapping in group.get("RealWorldValueMappingSequence") or ():
+            slope, intercept = mapping.get("RealWorldValueSlope"), mapping.get("RealWorldValueIntercept")
+            if slope is not None and np.isfinite(float(slope)):
+                return float(slope), _or(None if intercept is None else float(intercept), 0.0)
+    return None
+
+
 def _kind(groups: _Groups) -> tuple[str, ...]:
-    """The frame's type: magnitude (M), real part (R), phase (P), as the vendor writes it."""
+    """The frame's type: magnitude (M), real part (R), phase (P), projection (MIP), as the vendor writes it."""
     words = [_type_of(groups, "FrameType") or word_of(groups.data, "ImageType", LONGEST), _type_of(groups, "ComplexImageComponent")]
+    words.append(_type_of(groups, "VolumeBasedCalculationTechnique"))
     return tuple(part.strip().upper() for word in words for part in word.split("\\") if part.strip())
 
 

@@ -17,6 +17,13 @@ SIGNED_KINDS = {"R": "real part", "REAL": "real part", "I": "imaginary part", "I
 """Image Type, value 3 or 4, and Complex Image Component (PS3.3, C.8.13.3.1): parts of the complex signal, which have a sign."""
 PHASE_SENSITIVE = re.compile(r"PSIR|PHASE.?SENSITIVE", re.IGNORECASE)
 MAGNITUDE = re.compile(r"\bMAG|MAGNITUDE|_MAG", re.IGNORECASE)
+PROJECTION = re.compile(r"PROJECTION IMAGE|^PROJECTION$|(?<![A-Z])(MIP|MINIP|MAXIP|(MAX|MIN)_IP)(?![A-Z])|^(PJN|VRT|SSD|MAXIMUM|MINIMUM|CURVED_MPR)$|_RENDER$")
+COMPUTED = re.compile(r"MAP$|^(ADC|ECV|QUANTITY|STD_DEVIATION|STDDEV)$")
+SUBTRACTION = re.compile(r"SUBTRACT|^(SUB|DIFFERENCE)$")
+REFORMATTED = re.compile(r"(?<![A-Z])MPR(?![A-Z])|^REFORMATTED$")
+AVERAGED = re.compile(r"AVERAGE|THICK|^(AVG|MEAN)$|MEAN_IP")
+"""Image Type, values 3 and on (PS3.3, C.7.6.1.1.2 and C.8.13.3.1), and Volume Based Calculation Technique, as several vendors write them."""
+CALLED_COMPUTED = re.compile(r"(?<![A-Z])(MIP|MINIP|(T[12]\*?|ECV|ADC)[ _-]?MAPS?)(?![A-Z])", re.IGNORECASE)
 DISTANCE_TOLERANCE = 0.1
 """Slice distances that agree to this share are the same: scanners round them to 0.1 mm."""
 FAR_OFF = 2.0
@@ -25,12 +32,13 @@ OTHER_RULES = "Or take a rule that doesn't need it (--scar nsd, --protocol kcl o
 
 
 def remarks_on(frames: Sequence[Frame], gap: float, modality: str, description: str) -> tuple[QualityFlag, ...]:
-    """Flags of a series, whose slices are `gap` mm apart: another scanner's, signed or shifted grey levels, contradicting distances."""
-    distance = _distance_flags(frames, gap)
+    """Flags of a series, whose slices are `gap` mm apart: another scanner's, signed or shifted grey levels, computed images, distances
+    that contradict each other."""
+    distance = _missing_flags(frames, gap) or _distance_flags(frames, gap)
     if modality not in {"MR"} | NOT_A_SCANNERS:
         # Hounsfield units have an offset too, which is no second problem.
         return (_not_mr(modality), *distance)
-    return (*([_not_said()] if modality == OTHER else []), *_zero_flags(frames, description), *distance)
+    return (*([_not_said()] if modality == OTHER else []), *_zero_flags(frames, description), *_derived_flags(frames, description), *distance)
 
 
 def _not_said() -> QualityFlag:
@@ -67,6 +75,66 @@ def _zero_flags(frames: Sequence[Frame], description: str) -> Iterator[QualityFl
         f'zero to mean "no signal". Give the magnitude series. {OTHER_RULES}'
     )
     yield QualityFlag("psir", message, severity)
+
+
+def _derived_flags(frames: Sequence[Frame], description: str) -> Iterator[QualityFlag]:
+    """At most one: what was computed of the image before it was stored."""
+    kinds = sorted({kind for frame in frames for kind in frame.kind})
+    for pattern, what, why in (
+        (PROJECTION, "a projection", "each of its slices shows the brightest, or darkest, of many"),
+        (COMPUTED, "a computed map", "its values are no grey levels of an LGE-MRI"),
+        (SUBTRACTION, "a subtraction of two images", 'zero does not mean "no signal" in it'),
+    ):
+        if named := [kind for kind in kinds if pattern.search(kind)]:
+            yield QualityFlag("derived_image", f"The series is {what} ({_said(named)}): {why}. Give the LGE-MRI that it was made from.")
+            return
+    if named := [kind for kind in kinds if REFORMATTED.search(kind)]:
+        averaged = [kind for kind in kinds if AVERAGED.search(kind)]
+        perhaps = "averaged over thick slabs, in which thin scar is lost" if averaged else "resampled, and perhaps averaged"
+        message = f"The series is a reformatted one ({_said([*named, *averaged])}): {perhaps}. Give the LGE-MRI as it was acquired, if there is one."
+        yield QualityFlag("derived_image", message, WARNING if averaged else NOTE)
+    elif CALLED_COMPUTED.search(description):
+        message = f"The series is called '{description}', as a projection or a computed map is. Make sure that it is the LGE-MRI as it was acquired."
+        yield QualityFlag("derived_image", message, WARNING)
+
+
+def _said(kinds: Sequence[str]) -> str:
+    return f"image type {', '.join(dict.fromkeys(kinds))}"
+
+
+def _missing_flags(frames: Sequence[Frame], gap: float) -> tuple[QualityFlag, ...]:
+    """Slices that lie several times as far apart as told, and are numbered as if others lay between them.
+
+    Numbers alone say nothing: phases and echoes that were stored elsewhere have theirs between, too.
+    """
+    told, thickness = _median(frame.told_spacing_mm for frame in frames), _median(frame.thickness_mm for frame in frames)
+    distance, step = told or thickness, _step(frames)
+    if distance is None or step == 1:
+        return ()
+    times = round(gap / distance)
+    if times < 2 or not _alike(gap, times * distance):
+        return ()
+    if step != times and (told is None or _told_otherwise(gap, told, thickness)):
+        return ()
+    tag = "distance (0018,0088)" if told else "thickness (0018,0050)"
+    numbers = f", and are numbered in steps of {step}" if step else ""
+    message = (
+        f"The slices lie {gap:.4g} mm apart by their positions, {times} times the {tag} of {distance:g} mm that the header gives{numbers}: slices "
+        "seem to be missing between them. Export the whole series again."
+    )
+    return (QualityFlag("dicom_slices_missing", message, STOP if told and step == times else WARNING),)
+
+
+def _told_otherwise(gap: float, told: float, thickness: float | None) -> bool:
+    """Whether slices of another thickness, or the gap between their edges, explain their distance."""
+    return thickness is not None and not _alike(told, thickness) and (_alike(gap, thickness) or _alike(gap, told + thickness))
+
+
+def _step(frames: Sequence[Frame]) -> int | None:
+    """By how much the numbers of the slices, in whatever order, go up; None where they are unknown or go up unevenly."""
+    numbers = sorted(frame.number for frame in frames if frame.number is not None)
+    steps = set(np.diff(numbers).tolist())
+    return steps.pop() if len(numbers) == len(frames) and len(steps) == 1 else None
 
 
 def _distance_flags(frames: Sequence[Frame], gap: float) -> tuple[QualityFlag, ...]:

@@ -17,6 +17,8 @@ POSITION_TOLERANCE = 0.05
 ORIENTATION_TOLERANCE = 1e-3
 SAME_PLACE_MM = 1e-3
 """No two slices of a stack are nearer."""
+SAME_SCALE = 1e-3
+"""Slopes that agree to this share are the same, but for rounding."""
 SHIFT_TOLERANCE = 0.5
 """A slice may be this share of a pixel beside its stack's line; more is a shift, not rounding."""
 
@@ -30,7 +32,7 @@ def read_dicom_series(folder: Path) -> Volume:
     -------
     Volume
         (k, j, i) in the stored type, or as the files' rescaling makes it; `flags` for a series that is not MR, has an offset or a
-        real part instead of a magnitude, or contradicts itself in the distance of its slices.
+        real part instead of a magnitude, is a map or projection, or contradicts itself in the distance of its slices.
 
     Raises
     ------
@@ -78,9 +80,27 @@ def _rescaled(slices: list[np.ndarray], frames: list[Frame]) -> np.ndarray:
             raise InputError(f"{frame.name}: its Rescale Slope (0028,1053) is 0, which makes every grey level the same. Export it again.")
     stored = np.stack(slices)
     slopes, intercepts = (np.array(list(numbers)) for numbers in zip(*((frame.slope, frame.intercept) for frame in frames)))
+    if not np.ptp(slopes) and not np.ptp(intercepts):
+        _check_real_world(frames)
     if (slopes == 1).all() and (intercepts == 0).all():
         return stored
     return stored * slopes[:, None, None] + intercepts[:, None, None]
+
+
+def _check_real_world(frames: list[Frame]) -> None:
+    """`InputError` for slices that are scaled each on its own, and say so for other units only: their grey levels are on no common scale."""
+    known = [frame for frame in frames if frame.real_world]
+    if not known:
+        return
+    slopes, intercepts = np.array([frame.real_world for frame in known]).T
+    largest = float(np.abs(slopes).max())
+    if np.ptp(slopes) > SAME_SCALE * largest or np.ptp(intercepts) > largest:
+        low, high = (known[int(n)] for n in (slopes.argmin(), slopes.argmax()))
+        raise InputError(
+            f"The slices are scaled differently, by {low.real_world[0]:.4g} in {low.name} and {high.real_world[0]:.4g} in {high.name}, and say so in "
+            "their Real World Value Mapping (0040,9096) only, not by a Rescale Slope (0028,1053): their grey levels can't be compared. Export the "
+            "series again with Rescale Slope and Intercept for every slice."
+        )
 
 
 def _check_alike(frames: list[Frame]) -> None:

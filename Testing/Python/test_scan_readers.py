@@ -8,11 +8,12 @@ import numpy as np
 import pydicom
 import pytest
 from analytic import oblique
-from dicom_files import DESCRIPTION, StoredFrame, edit, frames_of, minimal, without, write_enhanced, write_series
+from dicom_files import DESCRIPTION, StoredFrame, edit, frames_of, item, minimal, without, write_enhanced, write_series
+from pydicom.sequence import Sequence as Items
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian, RLELossless, generate_uid
 from test_dicom import CORNERS, STRAIGHT, refusal, volume
 
-from LAScarSegLib.support.flags import STOP, WARNING
+from LAScarSegLib.support.flags import NOTE, STOP, WARNING
 from LAScarSegLib.volumes.files import read_volume
 from LAScarSegLib.volumes.volume import Geometry, Volume
 
@@ -114,6 +115,106 @@ def test_overlapping_slices_gaps_and_silence_are_no_contradiction(tmp_path, dist
         data.SpacingBetweenSlices, data.SliceThickness = distance, thickness
 
     assert codes(read_volume(edit(write_series(tmp_path / "scan", volume()), told))) == {}
+
+
+def thinned(tmp_path, every: int, numbers, told: str | None, thickness: str | None) -> Volume:
+    """Slices 2.5 mm · `every` apart, with `numbers` by their place, and what the header says."""
+    geometry = replace(STRAIGHT, spacing=(*STRAIGHT.spacing[:2], 2.5 * every))
+
+    def change(data, n):
+        data.SpacingBetweenSlices, data.SliceThickness, data.InstanceNumber = told, thickness, numbers(n)
+
+    scan = read_volume(edit(write_series(tmp_path / "scan", volume(geometry)), change))
+    assert scan.geometry.spacing[2] == pytest.approx(2.5 * every)
+    return scan
+
+
+@pytest.mark.parametrize(
+    ("every", "numbers", "told", "thickness", "severity"),
+    [
+        (2, lambda n: 1 + 2 * n, "2.5", "2.5", STOP),
+        (2, lambda n: 99 - 2 * n, "2.5", "2.5", STOP),
+        (2, lambda n: 1 + 2 * n, "2.5", "5", STOP),
+        (2, lambda n: 1 + 2 * n, "2.5", None, STOP),
+        (3, lambda n: 1 + 3 * n, "-2.5", "2.5", STOP),
+        (2, lambda n: 1 + 2 * n, None, "2.5", WARNING),
+        (2, lambda n: None, "2.5", "2.5", WARNING),
+        (2, lambda n: n * n, "2.5", "2.5", WARNING),
+        (2, lambda n: 1 + 4 * n, "2.5", "2.5", WARNING),
+    ],
+)
+def test_every_second_slice_lost_is_said(tmp_path, every, numbers, told, thickness, severity):
+    scan = thinned(tmp_path, every, numbers, told, thickness)
+    assert codes(scan) == {"dicom_slices_missing": severity} and f"{every} times the" in scan.flags[0].message
+
+
+@pytest.mark.parametrize(
+    ("every", "numbers", "told", "thickness"),
+    [
+        (1, lambda n: 1 + 2 * n, "2.5", "2.5"),  # one of two phases or echoes
+        (1, lambda n: 1 + 3 * n, "0.5", "2"),
+        (1, lambda n: 1 + 2 * n, None, "5"),
+        (2, lambda n: 1 + 2 * n, "5", "2.5"),
+        (2, lambda n: 1 + n, "2.5", "2.5"),  # numbered without gaps: as thick as the gap between the edges
+        (2, lambda n: 1 + (n * 3) % 8, "2.5", "2.5"),  # the same, acquired in another order
+        (2, lambda n: None, None, "2.5"),
+        (3, lambda n: 1 + 2 * n, "2.5", "5"),
+    ],
+)
+def test_numbers_with_gaps_alone_are_no_lost_slices(tmp_path, every, numbers, told, thickness):
+    assert codes(thinned(tmp_path, every, numbers, told, thickness)) == {}
+
+
+@pytest.mark.parametrize(("step", "flags"), [(2, {"dicom_slices_missing": STOP}), (1, {})])
+def test_frames_lost_from_a_multi_frame_file_are_said(tmp_path, step, flags):
+    scan = grey(replace(STRAIGHT, spacing=(*STRAIGHT.spacing[:2], 5.0)))
+
+    def change(data):
+        measures = data.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+        measures.SliceThickness = measures.SpacingBetweenSlices = 2.5
+        for n, group in enumerate(data.PerFrameFunctionalGroupsSequence):
+            group.FrameContentSequence = Items([item(InStackPositionNumber=1 + step * n)])
+
+    assert codes(read_volume(write_enhanced(tmp_path / "scan" / "all.dcm", scan, frames_of(scan), change=change))) == flags
+
+
+def real_world(slope: float, intercept: float = 0.0) -> Items:
+    return Items([item(RealWorldValueSlope=slope, RealWorldValueIntercept=intercept, RealWorldValueFirstValueMapped=0)])
+
+
+@pytest.mark.parametrize("multi_frame", [False, True])
+@pytest.mark.parametrize(
+    ("mapping", "says"),
+    [
+        (lambda n: real_world(1 + n / 4), "scaled differently, by 1 in"),
+        (lambda n: real_world(2, -100 * n), "scaled differently"),
+        (lambda n: real_world(2.5, -100), ""),
+        (lambda n: real_world(1.00001 if n % 2 else 1), ""),
+    ],
+)
+def test_slices_that_only_a_real_world_mapping_scales_are_refused(tmp_path, multi_frame, mapping, says):
+    scan = grey()
+
+    def change(data):
+        for n, group in enumerate(data.PerFrameFunctionalGroupsSequence):
+            group.RealWorldValueMappingSequence = mapping(n)
+
+    if multi_frame:
+        folder = write_enhanced(tmp_path / "scan" / "all.dcm", scan, frames_of(scan), change=change)
+    else:
+        folder = edit(write_series(tmp_path / "scan", scan), lambda data, n: setattr(data, "RealWorldValueMappingSequence", mapping(n)))
+    if says:
+        assert says in refusal(folder)
+    else:
+        same(read_volume(folder), scan)
+
+
+def test_slices_with_their_own_rescaling_are_read_whatever_a_real_world_mapping_says(tmp_path):
+    def change(data, n):
+        data.RescaleSlope, data.RescaleIntercept, data.RealWorldValueMappingSequence = 1 + n / 4, 0, real_world(1 + n / 4)
+
+    again = read_volume(edit(write_series(tmp_path / "scan", grey()), change))
+    np.testing.assert_array_equal(again.array, grey().array * (1 + np.arange(8) / 4)[:, None, None])
 
 
 # -- many frames in a file -----------------------------------------------------------------------------------------------
@@ -243,6 +344,15 @@ def test_the_values_of_a_cut_enhanced_file_are_missed(tmp_path):
     assert "1720 of 1920 bytes of its pixels" in refusal(folder)
 
 
+def test_a_damaged_length_in_the_files_head_is_refused_in_words(tmp_path):
+    folder = write_series(tmp_path / "scan", grey())
+    file = folder / "003.dcm"
+    content = bytearray(file.read_bytes())
+    content[138:140] = b"\x06\x00"  # of the group's length, a number of 4 bytes
+    file.write_bytes(bytes(content))
+    assert "003.dcm can't be read as DICOM" in refusal(folder)
+
+
 # -- what lies beside ----------------------------------------------------------------------------------------------------
 
 
@@ -309,6 +419,50 @@ def test_a_phase_sensitive_frame_type_is_seen(tmp_path):
     scan = grey()
     frames = [replace(frame, kind="ORIGINAL\\PRIMARY\\R\\NONE") for frame in frames_of(scan)]
     assert codes(read_volume(write_enhanced(tmp_path / "scan" / "all.dcm", scan, frames))) == {"psir": STOP}
+
+
+@pytest.mark.parametrize(
+    ("image_type", "severity"),
+    [
+        ("DERIVED\\SECONDARY\\PROJECTION IMAGE\\MIP", STOP),
+        ("DERIVED\\SECONDARY\\OTHER\\CSA MIP", STOP),
+        ("DERIVED\\PRIMARY\\M\\MIP_SAG", STOP),
+        ("DERIVED\\SECONDARY\\REFORMATTED\\MINIP", STOP),
+        ("DERIVED\\PRIMARY\\VOLUME\\MAXIMUM", STOP),
+        ("ORIGINAL\\PRIMARY\\T1 MAP\\T1\\UNSPECIFIED", STOP),
+        ("DERIVED\\PRIMARY\\T2_STAR MAP", STOP),
+        ("DERIVED\\PRIMARY\\DIFFUSION\\ADC", STOP),
+        ("DERIVED\\SECONDARY\\M\\SUBTRACTION", STOP),
+        ("DERIVED\\PRIMARY\\M\\SUB", STOP),
+        ("DERIVED\\SECONDARY\\REFORMATTED\\AVERAGE", WARNING),
+        ("DERIVED\\SECONDARY\\MPR\\MPR_THICK", WARNING),
+        ("DERIVED\\SECONDARY\\MPR", NOTE),
+        ("ORIGINAL\\PRIMARY\\M\\ND\\AVERAGE", None),
+        ("DERIVED\\PRIMARY\\M\\NORM\\MOCO", None),
+        ("DERIVED\\SECONDARY\\OTHER", None),
+    ],
+)
+def test_what_was_computed_is_told_from_what_was_acquired(tmp_path, image_type, severity):
+    folder = edit(write_series(tmp_path / "scan", grey()), lambda data, _: setattr(data, "ImageType", image_type))
+    assert codes(read_volume(folder)) == ({"derived_image": severity} if severity else {})
+
+
+@pytest.mark.parametrize(("technique", "flags"), [("MAX_IP", {"derived_image": STOP}), ("MPR", {"derived_image": NOTE}), ("NONE", {})])
+def test_the_technique_of_a_computed_multi_frame_file_is_seen(tmp_path, technique, flags):
+    def change(data):
+        for group in data.PerFrameFunctionalGroupsSequence:
+            group.MRImageFrameTypeSequence[0].VolumeBasedCalculationTechnique = technique
+
+    assert codes(read_volume(write_enhanced(tmp_path / "scan" / "all.dcm", grey(), frames_of(grey()), change=change))) == flags
+
+
+@pytest.mark.parametrize(
+    ("description", "flags"),
+    [("LGE MIP thin", WARNING), ("T1_Map_LongT1", WARNING), ("3D LGE nav", None), ("LGE sub-04 mapped", None), ("ECG_LGE_RA_map", None)],
+)
+def test_a_series_that_is_called_a_projection_or_a_map_is_a_warning(tmp_path, description, flags):
+    folder = write_series(tmp_path / "scan", grey(), tags=lambda _: {DESCRIPTION: description})
+    assert codes(read_volume(folder)) == ({"derived_image": flags} if flags else {})
 
 
 @pytest.mark.parametrize("modality", ["MG", "RTIMAGE", "DX"])
