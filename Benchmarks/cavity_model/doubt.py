@@ -8,6 +8,7 @@ WORK is one of
     fit OUT [--write]             from OUT/calibration.csv; --write: into the bundle's model.json
     collect test OUT              the same for the scans that chose nothing. Once, after everything is decided
     tables OUT test               what the bundle's calibration says of what was collected, and how often it is right
+    curve OUT test PNG            how much is kept against what is wrong with it
     views OUT test PNG NAME ...   pictures of some of them, with the word
 
 Options: --data FOLDER (default: LASCARSEG_TEST_DATA, else ../shared/data), --each N kinds of damage a scan, --bundle FOLDER. OUT holds
@@ -100,7 +101,7 @@ def measured(model: BundleCavityModel, case: scans.Case, damage: scans.Damage, p
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("work", choices=("shapes", "collect", "fit", "tables", "views"))
+    parser.add_argument("work", choices=("shapes", "collect", "fit", "tables", "curve", "views"))
     parser.add_argument("arguments", nargs="*")
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("LASCARSEG_TEST_DATA", ROOT.parent / "shared" / "data")))
     parser.add_argument("--bundle", type=Path, default=ROOT / "Resources" / "Models" / "la-cavity-1.0")
@@ -117,6 +118,9 @@ def main() -> None:
     elif options.work == "tables":
         out, which = options.arguments
         study.tell(study.read(Path(out) / f"{which}.csv"), read_bundle(options.bundle).card.doubt)
+    elif options.work == "curve":
+        out, which, picture = options.arguments
+        study.draw_curve(study.read(Path(out) / f"{which}.csv"), read_bundle(options.bundle).card.doubt, Path(picture))
     else:
         out, which, picture, *names = options.arguments
         study.draw(Path(out), which, names, read_bundle(options.bundle).card.doubt, Path(picture))

@@ -272,6 +272,36 @@ def tell(rows: Sequence[Row], calibration: DoubtCalibration, expected: dict[int,
             print(f"  ! {row['collection']} {row['name']} {row['kind']}: Dice {row['dice']:.3f}, expected {value:.2f}, {word}:", *told)
 
 
+def draw_curve(rows: Sequence[Row], calibration: DoubtCalibration, picture: Path) -> None:
+    """How many results are kept, the most trusted first, against what is wrong with those that are kept; LGE, and all."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, panels = plt.subplots(1, 2, figsize=(9.0, 3.6), sharex=True)
+    for name, colour, part in (("all", "#5a6770", rows), ("LGE", "#b8320e", [row for row in rows if row["lge"]])):
+        said = sorted(words_of([row for row in part if not row["refused"]], calibration), key=lambda entry: -entry[2])
+        dice, words = dice_of([row for row, _, _ in said]), [word for _, word, _ in said]
+        kept = np.arange(1, len(dice) + 1)
+        coverage = 100.0 * kept / len(dice)
+        for panel, wrong in zip(panels, (np.cumsum(1.0 - dice) / kept, 100.0 * np.cumsum(dice < BAD) / kept)):
+            panel.plot(coverage, wrong, color=colour, label=f"{name} ({len(dice)} results)")
+            # Where the words end.
+            for last, mark in ((words.count(GOOD), "o"), (len(words) - words.count(DO_NOT_USE), "s")):
+                panel.plot(coverage[last - 1], wrong[last - 1], mark, color=colour, markersize=5, fillstyle="full" if mark == "o" else "none")
+    panels[0].set(ylabel="mean 1 − Dice of what is kept", ylim=(0.0, None))
+    panels[1].set(ylabel=f"Dice below {BAD:g}, % of what is kept", ylim=(-0.3, None))
+    for panel in panels:
+        panel.set(xlabel="kept, % of results, the most trusted first", xlim=(0, 100))
+        panel.spines[["top", "right"]].set_visible(False)
+    panels[0].legend(frameon=False, loc="upper left")
+    figure.text(0.5, 0.01, "dot: the last that is called good; square: the last before do not use", ha="center", fontsize=8, color="#5a6770")
+    figure.tight_layout(rect=(0, 0.05, 1, 1))
+    figure.savefig(picture, dpi=110)
+    plt.close(figure)
+
+
 def _is_clean(row: Row) -> bool:
     """A patient's LGE scan as it is, of a patient that the training has not seen."""
     return bool(row["kind"] == "clean" and row["unseen"] and row["lge"] and row["collection"] != "phantom")
