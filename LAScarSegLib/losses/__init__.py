@@ -1,12 +1,18 @@
-"""Losses (torch), one idea a file, each called as `loss(logits, target, region)`.
+"""Losses (torch), one idea a file, each called as `loss(logits, target, region)`; an `Objective` sees more than that.
 
 logits (B, 2, k, j, i), any floating type: background and foreground; target (B, 1, k, j, i): 0 or 1; region (B, 1, k, j, i): 0 or
 1, the R of two_stage_sdm, or None; a loss over the whole patch takes no notice of it. All return a scalar float32 and are
 finite for patches without foreground and for regions without a voxel.
 """
 
+from collections.abc import Callable
+
+from torch import nn
+
+from ..errors import InputError
 from .cross_entropy import CrossEntropy
 from .deep_supervision import DeepSupervision
+from .objective import Moment, Objective
 from .recipes import cross_entropy_dice, dice_topk, region_loss
 from .region_bce import RegionBCE
 from .region_dice import RegionDice
@@ -14,7 +20,22 @@ from .soft_dice import SoftDice
 from .topk import TopK
 from .weighted_sum import WeightedSum
 
+LOSSES: dict[str, Callable[[], nn.Module]] = {
+    "cross_entropy_dice": cross_entropy_dice,
+    "dice_topk": dice_topk,
+    "region_loss": region_loss,
+}
+"""What a phase of a training may minimise, by the name that a system's description gives."""
+
+
+def make_loss(name: str) -> nn.Module:
+    """A fresh loss of `LOSSES`; `InputError` naming those that exist."""
+    if name not in LOSSES:
+        raise InputError(f"There is no loss {name!r}; choose one of {', '.join(LOSSES)}.")
+    return LOSSES[name]()
+
+
 __all__ = [
-    "CrossEntropy", "DeepSupervision", "RegionBCE", "RegionDice", "SoftDice", "TopK", "WeightedSum",
-    "cross_entropy_dice", "dice_topk", "region_loss",
+    "LOSSES", "CrossEntropy", "DeepSupervision", "Moment", "Objective", "RegionBCE", "RegionDice", "SoftDice", "TopK", "WeightedSum",
+    "cross_entropy_dice", "dice_topk", "make_loss", "region_loss",
 ]  # fmt: skip

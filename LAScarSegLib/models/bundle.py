@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..networks.weights import HEADER_LENGTH_BYTES
 from ..support.json_text import parse_json
 from ..support.printable import printable
 from ..support.whole_folder import FolderKind, check_folder, disk_error, marker_content, whole_folder
 from .bundle_files import CARD, LARGEST_BUNDLE_BYTES, LARGEST_CARD_BYTES, BundleFiles, open_bundle
 from .card import FileEntry, ModelCard, check_file_name
 
-HEADER_LENGTH_BYTES = 8
-"""A safetensors file starts with the length of its JSON header, 64 bits, little-endian (format 0.4)."""
 LEARNT = (".weight", ".bias")
 FLOATING = ("F16", "BF16", "F32", "F64")
 """What is learnt, by its name's ending, and safetensors' types of numbers that it has; integers are counts, or weights that were rounded."""

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .architectures import ARCHITECTURES, Architecture, Plan, read_plan
 from .plan import NetworkPlan
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["NetworkPlan", "build"]
+__all__ = ["ARCHITECTURES", "Architecture", "NetworkPlan", "Plan", "build", "read_plan", "weight_shapes"]
 
 
-def build(plan: NetworkPlan, seed: int | None = None) -> nn.Module:
-    """A fresh torch module of `plan` with nnU-Net's initialisation, on the CPU, in training mode. Imports torch and MONAI.
+def build(plan: Plan, seed: int | None = None) -> nn.Module:
+    """A fresh torch module of `plan` with its architecture's initialisation, on the CPU, in training mode. Imports torch.
 
-    Input (B, in_channels, k, j, i) float, each size a multiple of `plan.divisor`. Output: logits (B, out_channels, k, j, i);
-    in training mode with deep supervision a list of logits, full resolution first, each half as fine as the one before.
+    Input (B, in_channels, k, j, i) float, each size a multiple of `plan.divisor`; k is 1 for slices. Output: logits
+    (B, out_channels, k, j, i); in training mode with deep supervision a list of logits, full resolution first, each half as fine as the one
+    before.
 
     Parameters
     ----------
@@ -25,9 +27,15 @@ def build(plan: NetworkPlan, seed: int | None = None) -> nn.Module:
     """
     import torch
 
-    from .dynunet import PlainDynUNet
-
     with torch.random.fork_rng(devices=[], enabled=seed is not None):
         if seed is not None:
             torch.manual_seed(seed)
-        return PlainDynUNet(plan)
+        return ARCHITECTURES[plan.architecture].module(plan)
+
+
+def weight_shapes(plan: Plan) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every weight of `plan`, without the memory that they would take. Imports torch."""
+    import torch
+
+    with torch.device("meta"):
+        return {name: tuple(value.shape) for name, value in build(plan).state_dict().items()}

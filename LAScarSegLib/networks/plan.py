@@ -1,4 +1,4 @@
-"""A network as plain numbers: what a bundle's `model.json` holds, and what builds the torch module."""
+"""nnU-Net's network as plain numbers: what a bundle's `model.json` holds, and what builds the torch module."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ..errors import InputError
 
 Triple = tuple[int, int, int]
 
-ARCHITECTURES = ("dynunet",)
-"""`dynunet`: nnU-Net v2's PlainConvUNet as a MONAI DynUNet."""
+DYNUNET = "dynunet"
+"""nnU-Net v2's PlainConvUNet as a MONAI DynUNet."""
 MINIMUM_STAGES = 3
 """MONAI's DynUNet needs an input block, a stage and a bottleneck."""
 MOST_STAGES = 10
@@ -35,7 +35,7 @@ class NetworkPlan:
 
     in_channels: int
     out_channels: int
-    """Background and foreground: 2 for every system here."""
+    """Background and foreground: 2 for a network of one mask."""
     features: tuple[int, ...]
     """Channels of each stage."""
     strides: tuple[Triple, ...]
@@ -44,11 +44,13 @@ class NetworkPlan:
     """Of each stage's convolutions, odd; the decoder uses those of the stage whose skip it takes in."""
     deep_supervision: bool = True
     """In training mode, logits at every decoder level but the bottleneck's; never in evaluation mode."""
-    architecture: str = "dynunet"
+    architecture: str = DYNUNET
+
+    training_only = ("deep_supervision_heads.",)
 
     def __post_init__(self) -> None:
-        if self.architecture not in ARCHITECTURES:
-            raise InputError(f"The network architecture is {self.architecture!r}; known are {', '.join(ARCHITECTURES)}.")
+        if self.architecture != DYNUNET:
+            raise InputError(f"The network architecture is {self.architecture!r}; known are {DYNUNET}.")
         if not isinstance(self.deep_supervision, bool):
             raise InputError(f"deep_supervision is {self.deep_supervision!r}; it must be true or false.")
         for name in ("in_channels", "out_channels"):
@@ -91,6 +93,14 @@ class NetworkPlan:
             voxels //= math.prod(steps)
             total += voxels * channels
         return total
+
+    def for_training(self) -> NetworkPlan:
+        """The network as it is trained: with logits at every level."""
+        return dataclasses.replace(self, deep_supervision=True)
+
+    def for_use(self) -> NetworkPlan:
+        """The network as a bundle holds it."""
+        return dataclasses.replace(self, deep_supervision=False)
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary (lists, no tuples) that `from_json` reads back to an equal plan."""

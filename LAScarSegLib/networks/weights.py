@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,9 @@ from ..errors import InputError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+HEADER_LENGTH_BYTES = 8
+"""A safetensors file starts with the length of its JSON header, 64 bits, little-endian (format 0.4)."""
 
 
 def pack_tensors(tensors: Mapping[str, Tensor], *, half: bool = False) -> bytes:
@@ -28,6 +32,13 @@ def unpack_tensors(content: bytes) -> dict[str, Tensor]:
     from safetensors.torch import load
 
     return load(content)
+
+
+def tensor_shapes(content: bytes) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every tensor of a whole safetensors file, from its header alone."""
+    length = int.from_bytes(content[:HEADER_LENGTH_BYTES], "little")
+    header = json.loads(content[HEADER_LENGTH_BYTES : HEADER_LENGTH_BYTES + length])
+    return {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
 
 
 def check_finite_weights(tensors: Mapping[str, Tensor], place: str) -> None:

@@ -4,8 +4,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ..errors import InputError
-from .base import InputChannel, Optimiser, Preset, Stage, System, z_score
+from .base import InputChannel, Preset, Stage, System, z_score
 from .boundary_focused import BOUNDARY_FOCUSED
+from .decoding import ComponentFilter, Output
+from .recipe import EarlyStop, Optimiser, Part, Phase, StartWeights
+from .sampling import Sampler
+from .targets import Target
 from .two_stage_sdm import TWO_STAGE_SDM
 
 SYSTEMS: Mapping[str, System] = MappingProxyType({system.key: system for system in (TWO_STAGE_SDM, BOUNDARY_FOCUSED)})
@@ -19,4 +23,7 @@ def find_system(key: str) -> System:
     return SYSTEMS[key]
 
 
-__all__ = ["SYSTEMS", "InputChannel", "Optimiser", "Preset", "Stage", "System", "find_system", "z_score"]
+__all__ = [
+    "SYSTEMS", "ComponentFilter", "EarlyStop", "InputChannel", "Optimiser", "Output", "Part", "Phase", "Preset", "Sampler", "Stage",
+    "StartWeights", "System", "Target", "find_system", "z_score",
+]  # fmt: skip

@@ -1,7 +1,8 @@
-"""What a published system is: two models that can be exchanged, and for each the description that trains and runs it.
+"""What a published system is: networks that can be exchanged, and for each the description that trains and runs it.
 
-A cavity model gives the probability of the cavity for a scan, a scar model that of scar for a scan and its cavity's mask; both
-float32 in 0…1, on the scan's grid (`inference.bundle_models`).
+A network of the cavity gives its probability for a scan, one of the scar that of scar for a scan and its cavity's mask, and one network may
+give both for the scan alone; each float32 in 0…1, on the scan's grid (`inference.bundle_models`). Docs/systems.md ("How a network is
+described") goes through a description from top to bottom.
 
 Nothing here imports torch: a description is read by a dialog or a bundle check as well as by a trainer.
 """
@@ -16,11 +17,18 @@ import numpy as np
 
 from ..anatomy.anatomy import Anatomy
 from ..errors import InputError
-from ..networks.plan import NetworkPlan, Triple
+from ..networks import Plan
+from ..networks.architectures import in_scan
+from .decoding import Output
+from .recipe import Optimiser, Phase, StartWeights
+from .sampling import Sampler
+from .targets import Target
 
 if TYPE_CHECKING:
     from torch import nn
 
+PRODUCTS = (("cavity",), ("scar",), ("cavity", "scar"))
+"""What one network may produce."""
 MINIMUM_SD = 1e-8
 """A scan of one grey level is left at 0 instead of divided by nothing (nnU-Net's ZScoreNormalization)."""
 
@@ -42,11 +50,14 @@ SCAN = InputChannel("lge", padding=0.0, augment_intensity=True)
 
 @dataclass(frozen=True)
 class Preset:
-    """One size of a stage. `spacing_kji` in mm, `patch_kji` in voxels, a multiple of `plan.divisor`."""
+    """One size of a stage. `spacing_kji` in mm, `patch_kji` in voxels, a multiple of `plan.divisor`.
 
-    plan: NetworkPlan
-    spacing_kji: tuple[float, float, float]
-    patch_kji: Triple
+    Two numbers (j, i) each for a network of slices: they are taken as the scan has them, one by one.
+    """
+
+    plan: Plan
+    spacing_kji: tuple[float, ...]
+    patch_kji: tuple[int, ...]
     batch_size: int
     epochs: int
     statistics: str = "image"
@@ -57,29 +68,10 @@ class Preset:
     """Train on what nnU-Net's augmentation lacks, too: bent atria, other contrasts, dark blood, the shading of coils."""
 
     def __post_init__(self) -> None:
-        if any(size % step for size, step in zip(self.patch_kji, self.plan.divisor)):
+        if len(self.patch_kji) not in (2, 3) or len(self.spacing_kji) != len(self.patch_kji):
+            raise InputError(f"The patch {self.patch_kji} and the spacing {self.spacing_kji} must have three numbers each, or two for slices.")
+        if any(size % step for size, step in zip(in_scan(self.patch_kji), self.plan.divisor)):
             raise InputError(f"The patch {self.patch_kji} is not a multiple of {self.plan.divisor}, the product of the network's strides.")
-
-
-@dataclass(frozen=True)
-class Optimiser:
-    """nnU-Net's recipe for SGD (Isensee et al. 2021, methods; nnU-Net v2's nnUNetTrainer): both papers keep it."""
-
-    learning_rate: float = 0.01
-    momentum: float = 0.99
-    nesterov: bool = True
-    weight_decay: float = 3e-5
-    gradient_clip: float = 12.0
-    """Largest norm of all gradients together."""
-    poly_exponent: float = 0.9
-    """learning rate × (1 − epoch / epochs) ^ exponent."""
-    iterations_per_epoch: int = 250
-    foreground_share: float = 1 / 3
-    """Share of a batch's patches that must hold foreground, at least one (nnU-Net's oversampling: of two patches, one)."""
-
-    def learning_rate_at(self, epoch: float, epochs: int) -> float:
-        """The learning rate at the start of `epoch` (0 … epochs)."""
-        return self.learning_rate * (1.0 - epoch / epochs) ** self.poly_exponent
 
 
 @dataclass(frozen=True)
@@ -87,18 +79,18 @@ class Stage:
     """One network of a system: what goes in, what it is trained with, and how its output is read."""
 
     key: str
-    """`cavity` or `scar`."""
+    """`cavity` or `scar`; for a network that gives both another word, which becomes the network's name in a bundle."""
     variant: str
     """Which of the paper's ablations or settings this is; `full` is the paper's own method."""
     channels: tuple[InputChannel, ...]
     presets: Mapping[str, Preset]
     inputs: Callable[[np.ndarray, Anatomy | None], np.ndarray]
     """(lge, anatomy) → (C, k, j, i) float32, one per channel. `lge` (k, j, i) is normalised; it and `anatomy` lie on one
-    grid, the working grid: the preset's spacing. `anatomy` is None for a cavity stage."""
+    grid, the working grid: the preset's spacing. `anatomy` is None for a network that sees the scan alone."""
     recipe: str = "cross_entropy_dice"
-    """Its loss, of `losses.recipes`; nnU-Net's unless a paper has another."""
+    """Its loss, of `losses.LOSSES`, in the single phase of a stage that names none; nnU-Net's unless a paper has another."""
     threshold: float = 0.5
-    """Probability above which a voxel is foreground."""
+    """Probability above which a voxel is foreground; of several products that of the first."""
     uncertain_threshold: float | None = None
     """The threshold of a case whose prediction is unusually uncertain (`systems.uncertainty`); None: always `threshold`."""
     region: Callable[[Anatomy], np.ndarray] | None = None
@@ -109,24 +101,90 @@ class Stage:
     """`inputs` has statistics of its own over the scan: it must see the whole scan, and is cropped afterwards. Else any box
     that holds the cavity and 12 mm around gives the same channels."""
     optimiser: Optimiser = field(default_factory=Optimiser)
+    """Of the single phase of a stage that names none."""
+    outputs: tuple[Output, ...] = ()
+    """What it produces, `cavity` before `scar`; nothing said: the mask of its key from background and foreground."""
+    sampler: Sampler = field(default_factory=Sampler)
+    phases: tuple[Phase, ...] = ()
+    """Its training, one stretch after the other; nothing said: one, by `recipe` and `optimiser`."""
+    targets: tuple[Target, ...] = ()
+    """What its losses need beyond masks and region: entries of a sample, by their names."""
+    start: StartWeights | None = None
+    """The network of this system whose weights it begins with; None: random ones, if nobody gives any."""
 
     def __post_init__(self) -> None:
+        if not self.outputs:
+            object.__setattr__(self, "outputs", (Output(self.key, threshold=self.threshold),))
+        if not self.phases:
+            object.__setattr__(self, "phases", (Phase("training", self.recipe, self.optimiser),))
+        if self.produces not in PRODUCTS:
+            raise InputError(f"The stage {self.key!r} produces {', '.join(self.produces)}; possible are cavity, scar, or cavity and scar.")
+        if len({phase.name for phase in self.phases}) < len(self.phases):
+            raise InputError(f"Two phases of the stage {self.key!r} have one name.")
         for name, preset in self.presets.items():
-            if preset.plan.in_channels != len(self.channels):
-                raise InputError(
-                    f"The preset {name!r} takes {preset.plan.in_channels} channels; stage {self.key} makes {len(self.channels)}."
-                )
+            self._check_preset(name, preset)
+
+    def _check_preset(self, name: str, preset: Preset) -> None:
+        if preset.plan.in_channels != len(self.channels):
+            raise InputError(
+                f"The preset {name!r} takes {preset.plan.in_channels} channels; stage {self.key} makes {len(self.channels)}."
+            )
+        if preset.plan.out_channels < self.out_channels:
+            raise InputError(
+                f"The preset {name!r} gives {preset.plan.out_channels} channels; what stage {self.key} produces needs {self.out_channels}."
+            )
+        samplers = [phase.sampler or self.sampler for phase in self.phases]
+        if in_scan(preset.patch_kji)[0] != 1 and any(sampler.kind != "patches" for sampler in samplers):
+            raise InputError(f"The patch {preset.patch_kji} of the preset {name!r} must be one slice thick for samples of slices or of a boundary.")
+
+    @property
+    def produces(self) -> tuple[str, ...]:
+        """`cavity`, `scar`, or both."""
+        return tuple(output.product for output in self.outputs)
+
+    @property
+    def takes_cavity(self) -> bool:
+        """Whether it has to be told the cavity: a network of the scar alone, for its channels, or for where to look."""
+        return "cavity" not in self.produces
+
+    @property
+    def labels(self) -> str:
+        """Which labels it is trained with: those of a `cavity` data set, or of a `scar` one, which has both."""
+        return "cavity" if self.produces == ("cavity",) and not self.targets_need_scar else "scar"
+
+    @property
+    def targets_need_scar(self) -> bool:
+        """Whether a target is made from the scar."""
+        return any(target.of_scar for target in self.targets)
+
+    @property
+    def out_channels(self) -> int:
+        """How many channels the network must give, at least."""
+        return 1 + max(channel for output in self.outputs for channel in output.channels)
+
+    @property
+    def in_one_mask(self) -> bool:
+        """Whether it gives one mask, named like the stage, from background and foreground: all that bundles of format 1 can say."""
+        plain = Output(self.key, threshold=self.threshold)
+        return self.outputs == (plain,) and self.sampler.kind == "patches"
 
     @property
     def padding(self) -> tuple[float, ...]:
         """The padding value of each channel."""
         return tuple(channel.padding for channel in self.channels)
 
-    def loss(self) -> nn.Module:
-        """A fresh `loss(logits, target, region)`, deep supervision included; see `LAScarSegLib.losses`. Imports torch."""
-        from .. import losses
+    def output(self, product: str) -> Output:
+        """How `product` is read from the network; `InputError` when it isn't."""
+        for output in self.outputs:
+            if output.product == product:
+                return output
+        raise InputError(f"The stage {self.key!r} finds {' and '.join(self.produces)}, no {product}.")
 
-        return getattr(losses, self.recipe)()
+    def loss(self) -> nn.Module:
+        """The first phase's loss, deep supervision included; see `LAScarSegLib.losses`. Imports torch."""
+        from ..losses import make_loss
+
+        return make_loss(self.phases[0].recipe)
 
     def preset(self, name: str) -> Preset:
         """`paper` or `small`; `InputError` for another name."""
@@ -137,13 +195,13 @@ class Stage:
 
 @dataclass(frozen=True)
 class System:
-    """A published pipeline: a cavity stage and a scar stage, each with its variants."""
+    """A published pipeline: a cavity stage and a scar stage, or one stage that gives both, each with its variants."""
 
     key: str
     title: str
     paper: str
     stages: Mapping[str, Mapping[str, Stage]]
-    """By stage (`cavity`, `scar`) and variant; the first variant is the paper's own method."""
+    """By stage (`cavity`, `scar`, or what a network of both is called) and variant; the first variant is the paper's own method."""
 
     @property
     def cavity(self) -> Stage:

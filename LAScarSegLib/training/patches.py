@@ -100,7 +100,7 @@ class PatchDataset(Dataset):
     def _wants_foreground(self, number: int) -> bool:
         """The last third of each batch, at least one patch of it (nnU-Net's rule)."""
         batch = self.size.batch_size
-        regular = min(batch - 1, round(batch * (1.0 - self.stage.optimiser.foreground_share)))
+        regular = min(batch - 1, round(batch * (1.0 - self.stage.sampler.foreground_share)))
         return number % batch >= regular
 
 

@@ -99,7 +99,7 @@ def test_the_optimiser_is_nnu_nets() -> None:
         for stage in (system.cavity, system.scar):
             recipe = stage.optimiser
             assert (recipe.learning_rate, recipe.momentum, recipe.nesterov, recipe.weight_decay) == (0.01, 0.99, True, 3e-5)
-            assert (recipe.gradient_clip, recipe.iterations_per_epoch, recipe.foreground_share) == (12.0, 250, 1 / 3)
+            assert (recipe.gradient_clip, recipe.iterations_per_epoch, stage.sampler.foreground_share) == (12.0, 250, 1 / 3)
 
 
 CROSS_ENTROPY_DICE = [(1.0, "CrossEntropy"), (1.0, "SoftDice")]
