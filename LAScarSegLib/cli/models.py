@@ -49,7 +49,8 @@ def list_models(context: typer.Context, store: StoreOption = None, simulated: Si
                 continue
             card = model.bundle.card
             terms = "none" if card.terms is None else "accepted" if chosen.accepted(model.bundle) else "to accept"
-            stage = f"{card.stage} (simulated)" if card.simulated else card.stage
+            finds = " and ".join(card.finds)
+            stage = f"{finds} (simulated)" if card.simulated else finds
             table.add_row(card.reference, stage, printable(card.system), terms, "project" if model.shipped else "yours")
         say(f"Models in {chosen.folder}")
         terminal = console()

@@ -24,7 +24,7 @@ PREPARATION_SHARE = 0.05
 def train(
     context: typer.Context,
     system: Annotated[str, typer.Argument(help="{systems}.")],
-    stage: Annotated[str, typer.Argument(help="cavity or scar.")],
+    stage: Annotated[str, typer.Argument(help="cavity, scar, or what the system calls a network of both.")],
     data: Annotated[
         Path, typer.Option(help="LAScarQS's folders, a folder with one folder per case, a CSV manifest, or nnU-Net's raw data.")
     ],
@@ -50,7 +50,7 @@ def train(
         Optional[str], typer.Option(help="A run, a bundle or a model's name: start with its weights.", show_default="random weights")
     ] = None,
     learning_rate: Annotated[Optional[float], typer.Option(help="The first one.", show_default="0.01")] = None,
-    epochs: Annotated[Optional[int], typer.Option(help="The learning rate falls to 0 over them.", show_default="the preset's")] = None,
+    epochs: Annotated[Optional[int], typer.Option(help="Of each phase of the training; the schedule runs over them.", show_default="the preset's")] = None,
     steps_per_epoch: Annotated[Optional[int], typer.Option(help="Optimiser steps of an epoch.", show_default="250")] = None,
     max_steps: Annotated[Optional[int], typer.Option(help="Stop after so many steps in all; --resume goes on.")] = None,
     validate_every: Annotated[int, typer.Option(help="Epochs between validations on whole scans.")] = VALIDATE_EVERY,
@@ -79,7 +79,7 @@ def train(
         settings = TrainingSettings(
             system=system, stage=stage, variant=variant, preset=preset, data=str(data.expanduser().resolve()),
             size=replace(size, epochs=size.epochs if epochs is None else epochs), fold=fold, folds=folds, seed=seed,
-            steps_per_epoch=described.optimiser.iterations_per_epoch if steps_per_epoch is None else steps_per_epoch,
+            steps_per_epoch=described.phases[0].optimiser.iterations_per_epoch if steps_per_epoch is None else steps_per_epoch,
             anatomy=anatomy, cavities=tuple(map(_source, cavity or ())), exclude=_excluded(exclude or []),
             start_from=_source(start_from) if start_from else "", learning_rate=learning_rate,
         )  # fmt: skip

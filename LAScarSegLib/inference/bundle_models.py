@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from scipy.ndimage import binary_fill_holes
 from scipy.special import expit
 
 from ..errors import InputError, ProcessingError
 from ..models.bundle import Bundle, check_use
 from ..models.card import ModelCard, NetworkSpec
-from ..networks import NetworkPlan
-from ..networks.weights import check_finite_weights, unpack_tensors
+from ..networks import Plan
+from ..networks.weights import check_finite_weights, tensor_shapes, unpack_tensors
 from ..support.doubt import Doubt
 from ..support.flags import QualityFlag, simulated_model
 from ..support.progress import Progress
-from ..systems import SYSTEMS, Stage
+from ..systems import Output, Stage, find_system
 from ..systems.uncertainty import UncertaintyReference, threshold_for, uncertainty_flag, uncertainty_mm
 from ..volumes.volume import Box, Volume
+from .boundary import boundary_points, boundary_tiles
 from .device import Device, choose_device, deterministic
 from .doubt import DOUBT_SHARE, measures_of
+from .found import FoundMasks, filled, probabilities_of
 from .memory import with_less_memory
 from .options import InferenceOptions
 from .preparation import Normalisation, OrientedScan, anatomy_at, channels_at
@@ -32,7 +33,7 @@ from .resampling import (
     resample_logits, resample_logits_part, resample_mask, resample_scan, resample_scan_part, shape_at, true_spacing,
     working_geometry,
 )  # fmt: skip
-from .tiles import BACKGROUND, Corner, contributing_tiles, predict_tiles
+from .tiles import BACKGROUND, ONE_MASK, Corner, contributing_tiles, predict_maps
 
 if TYPE_CHECKING:
     from torch import nn
@@ -49,22 +50,19 @@ COARSE_RESAMPLING = "linear"
 KEPT_NETWORKS = 4
 """A coarse and a fine network for the cavity, and as many for the scar: what one run needs."""
 
-DEEP_SUPERVISION_PREFIX = "deep_supervision_heads."
-"""Weights used in training only; a bundle may hold them."""
-
-
 @dataclass(frozen=True, eq=False)
 class _Seen:
     """What the fine network is given, and the way back.
 
     `channels` (C, k, j, i) at its spacing; `corners`: where its tiles start in them, None for tiles all over; `back` makes the
-    logits of the channels those of the scan's own voxels inside `box`.
+    logits of the channels those of the scan's own voxels inside `box`; `room` as for `tiles.predict_maps`.
     """
 
     channels: np.ndarray
     box: Box
     back: Callable[[np.ndarray], np.ndarray]
     corners: list[Corner] | None = None
+    room: Corner = (0, 0, 0)
 
 
 class _BundleModel:
@@ -75,7 +73,7 @@ class _BundleModel:
     ) -> None:
         check_use(card)
         self.card = card
-        self.stage: Stage = SYSTEMS[card.system].stage(card.stage, card.variant)
+        self.stage: Stage = find_system(card.system).stage(card.stage, card.variant)
         self.device: Device = choose_device(options.device)
         self._networks = networks
         self._options = options
@@ -103,20 +101,23 @@ class _BundleModel:
         stage: str,
         progress: Progress,
         corners: list[Corner] | None = None,
+        outputs: Sequence[Output] = ONE_MASK,
+        room: Corner = (0, 0, 0),
     ) -> np.ndarray:
-        """Foreground minus background logit (k, j, i) of one fold."""
+        """The logits that the outputs take (maps, k, j, i) of one fold: of a single mask foreground minus background."""
         axes = self.card.preprocessing.mirror_axes if self._options.mirror else ()
 
         def work(device: Device, patch: tuple[int, int, int]) -> np.ndarray:
             network = self._networks(spec, fold).to(device.key)
+            own = patch == spec.patch_kji
             with deterministic():
-                return predict_tiles(
-                    network, channels, patch, padding=padding, device=device.key, mirror_axes=axes, step=self._options.step,
-                    corners=corners if patch == spec.patch else None,
+                return predict_maps(
+                    network, channels, patch, outputs, padding=padding, device=device.key, mirror_axes=axes, step=self._options.step,
+                    corners=corners if own else None, room=room if own else (0, 0, 0),
                     report=lambda done: progress.report(stage, done, f"Model on {device}"),
                 )  # fmt: skip
 
-        logits, notes = with_less_memory(work, self.device, spec.patch, spec.plan.divisor)
+        logits, notes = with_less_memory(work, self.device, spec.patch_kji, spec.plan.divisor)
         if not np.isfinite(logits).all():
             raise ProcessingError(
                 f"The model {self.card.reference} gave numbers that are none (NaN or infinite) for this scan, so nothing of it is used. "
@@ -128,29 +129,52 @@ class _BundleModel:
 
     def _with_room(self, box: Box, scan: OrientedScan) -> Box:
         """`box` as large as a patch, where the scan has room."""
-        return widened(box, scan.array.shape, shape_at(self.card.fine.patch, self.card.fine.spacing_mm, scan.spacing))
+        spec = self.card.fine
+        return widened(box, scan.array.shape, shape_at(spec.patch_kji, spec.spacing_in(scan.spacing), scan.spacing))
 
     def _all_of(self, box: Box, scan: OrientedScan, cavity: np.ndarray | None = None) -> _Seen:
         """A box of the scan: what a network that was trained on boxes wants."""
         how, spec = self.card.preprocessing, self.card.fine
         normalisation = Normalisation.of(scan.array, "region", box) if how.statistics == "region" else scan.normalisation
         channels = channels_at(self.card, self.stage, scan.array, cavity, scan.spacing, normalisation, box)
-        return _Seen(channels, box, lambda logits: resample_logits(logits, box.shape, spec.spacing_mm, scan.spacing, how.resampling))
+        spacing, corners, room = spec.spacing_in(scan.spacing), None, (0, 0, 0)
+        if self.stage.sampler.kind == "boundary":
+            outline = boundary_points(resample_mask(cavity[box.slices], channels.shape[1:]), self.stage.sampler.step_px)
+            corners, room = boundary_tiles(outline, spec.patch_kji)
 
-    def _probability(self, seen: _Seen, stage: str, progress: Progress) -> np.ndarray:
-        """The folds' mean probability (k, j, i) on the scan's own voxels."""
+        def back(logits: np.ndarray) -> np.ndarray:
+            return resample_logits(logits, box.shape, spacing, scan.spacing, how.resampling)
+
+        return _Seen(channels, box, back, corners, room)
+
+    def _probability(self, seen: _Seen, stage: str, progress: Progress) -> dict[str, np.ndarray]:
+        """The folds' mean probability (k, j, i) of everything that the network finds, on the scan's own voxels."""
+        outputs = self.stage.outputs
         by_probability = self.card.preprocessing.ensemble == "probability"
         folds = len(self.card.fine.weights)
         padding = [channel.padding for channel in self.card.channels]
         total: np.ndarray | None = None
         for fold in range(folds):
             part = progress.part(fold / folds, (fold + 1) / folds)
-            value = self._logits(self.card.fine, seen.channels, padding, fold, stage, part, seen.corners)
+            value = self._logits(self.card.fine, seen.channels, padding, fold, stage, part, seen.corners, outputs, seen.room)
             if by_probability:
-                value = sigmoid(seen.back(value))
+                value = probabilities_of(outputs, value, seen.back)
             total = value if total is None else np.add(total, value, out=total)
         total /= folds
-        return total if by_probability else sigmoid(seen.back(total))
+        return dict(zip(self.stage.produces, total if by_probability else probabilities_of(outputs, total, seen.back)))
+
+    def _scar(self, probability: np.ndarray, cavity: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
+        """The scar's probability (k, j, i) as it counts around a cavity (k, j, i) bool: carried, cut to the region, filtered."""
+        output, asked = self.stage.output("scar"), self._options.mask_prediction
+        probability = output.from_surface(probability, cavity, tuple(spacing))
+        if self.stage.region is not None and (self.stage.mask_prediction if asked is None else asked):
+            probability = probability * self._region(cavity, spacing)
+        return output.filtered(probability, tuple(spacing))
+
+    def _region(self, mask: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
+        """The system's region around the wall (k, j, i) on the scan's own voxels, found at the network's spacing."""
+        shape = shape_at(mask.shape, spacing, self.card.fine.spacing_in(spacing))
+        return resample_mask(self.stage.region(anatomy_at(mask, shape, spacing)), mask.shape)
 
     def _volume(self, part: np.ndarray, box: Box, scan: OrientedScan) -> Volume:
         """The network's array inside `box` as a volume on the scan's grid, with what the user should know about it."""
@@ -189,7 +213,7 @@ class BundleCavityModel(_BundleModel):
         Cancelled
             from `progress`.
         """
-        return self._predict(OrientedScan.of(volume, self.card.preprocessing), self._progress)[0]
+        return self._predict(OrientedScan.of(volume, self.card.preprocessing), self._progress).probability
 
     def predict_mask(self, volume: Volume) -> Volume:
         """The cavity as a mask (0/1, uint8) on the grid of `volume`, with the flags of `predict`, which says what is raised.
@@ -200,7 +224,8 @@ class BundleCavityModel(_BundleModel):
 
     def predict_with_mask(self, volume: Volume) -> tuple[Volume, Volume]:
         """Both `predict` and `predict_mask`, from one run of the networks."""
-        return self._probability_and_mask(OrientedScan.of(volume, self.card.preprocessing), self._progress)
+        found = self._predict(OrientedScan.of(volume, self.card.preprocessing), self._progress)
+        return found.probability, found.mask
 
     def predict_with_doubt(self, volume: Volume) -> tuple[Volume, Volume, Doubt | None]:
         """Probability and mask, and how far they can be trusted.
@@ -208,13 +233,26 @@ class BundleCavityModel(_BundleModel):
         The third is None where the options leave it out, or the card doesn't say how to tell. What doubt takes beyond the mask never
         fails a run: what could not be measured is said.
         """
+        found, doubt = self._with_doubt(volume)
+        return found.probability, found.mask, doubt
+
+    def predict_both(self, volume: Volume) -> tuple[Volume, Volume, Doubt | None, Volume]:
+        """What `predict_with_doubt` gives, and the probability of scar, all from one run of a network that finds both.
+
+        `InputError` for a bundle that doesn't.
+        """
+        check_use(self.card, stage="scar")
+        found, doubt = self._with_doubt(volume)
+        return found.probability, found.mask, doubt, found.scar
+
+    def _with_doubt(self, volume: Volume) -> tuple[FoundMasks, Doubt | None]:
         calibration = self.card.doubt if self._options.doubt else None
         if calibration is None:
-            return *self.predict_with_mask(volume), None
+            return self._predict(OrientedScan.of(volume, self.card.preprocessing), self._progress), None
         scan = OrientedScan.of(volume, self.card.preprocessing)
-        probability, mask = self._probability_and_mask(scan, self._progress.part(0.0, 1.0 - DOUBT_SHARE))
+        found = self._predict(scan, self._progress.part(0.0, 1.0 - DOUBT_SHARE))
         progress = self._progress.part(1.0 - DOUBT_SHARE, 1.0)
-        return probability, mask, calibration.doubt(measures_of(self, scan, probability, mask, calibration.names, progress))
+        return found, calibration.doubt(measures_of(self, scan, found.probability, found.mask, calibration.names, progress))
 
     def network(self, spec: NetworkSpec) -> nn.Module:
         """The first fold's network, on the device."""
@@ -225,22 +263,21 @@ class BundleCavityModel(_BundleModel):
         seen = self._all_of(self._with_room(box, scan), scan)
         return seen.channels[0], seen.box
 
-    def _probability_and_mask(self, scan: OrientedScan, progress: Progress) -> tuple[Volume, Volume]:
-        probability, threshold = self._predict(scan, progress)
-        found = probability.array > threshold
-        box = Box.around(found, 0.0, (1.0, 1.0, 1.0)).slices
-        mask = np.zeros(found.shape, dtype=np.uint8)
-        mask[box] = binary_fill_holes(largest_component(found[box]))
-        return probability, Volume(mask, scan.volume.geometry, probability.flags)
-
-    def _predict(self, scan: OrientedScan, progress: Progress) -> tuple[Volume, float]:
-        """The probability and the threshold to read it with."""
+    def _predict(self, scan: OrientedScan, progress: Progress) -> FoundMasks:
+        """Everything that the network finds in a scan."""
         self._notes = ()
         seen, left = self._look(scan, progress)
-        probability = self._probability(seen, "cavity", left)
+        all_of = self._probability(seen, "cavity", left)
+        probability = self.stage.output("cavity").filtered(all_of["cavity"], tuple(scan.spacing))
         threshold = self._threshold(probability, scan.spacing)
         check_found(largest_component(probability > threshold), scan.spacing, "model")
-        return self._volume(probability, seen.box, scan), threshold
+        whole = self._volume(probability, seen.box, scan)
+        mask = filled(whole.array > threshold)
+        scar = None
+        if "scar" in all_of:
+            inside = scan.orientation.apply(mask)[seen.box.slices] > 0
+            scar = self._volume(self._scar(all_of["scar"], inside, scan.spacing), seen.box, scan)
+        return FoundMasks(whole, Volume(mask, scan.volume.geometry, whole.flags), scar)
 
     def _threshold(self, probability: np.ndarray, spacing: Sequence[float]) -> float:
         """The card's, or a lower one where the system has one for unusually uncertain cases and the card says what is usual."""
@@ -259,13 +296,16 @@ class BundleCavityModel(_BundleModel):
         if coarse is None or not self._options.region_first or is_cropped(shape, scan.spacing):
             return self._all_of(normalisation.box, scan), progress
         rough_shape = shape_at(shape, scan.spacing, coarse.spacing_mm)
-        rough = normalisation.apply(resample_scan(scan.array, rough_shape, scan.spacing, coarse.spacing_mm, COARSE_RESAMPLING))
+        # The coarse network knows whole scans, whatever the fine one's slices are.
+        whole = Normalisation.of(scan.array, "image") if self.card.preprocessing.statistics == "slice" else normalisation
+        rough = whole.apply(resample_scan(scan.array, rough_shape, scan.spacing, coarse.spacing_mm, COARSE_RESAMPLING))
         finding, left = progress.part(0.0, FINDING_SHARE), progress.part(FINDING_SHARE, 1.0)
         rough_mm = true_spacing(shape, scan.spacing, rough_shape)
-        atrium = atrium_in(sigmoid(self._logits(coarse, rough[None], (0.0,), 0, "find", finding)), rough_mm, self.card.threshold)
+        found = sigmoid(self._logits(coarse, rough[None], (0.0,), 0, "find", finding)[0])
+        atrium = atrium_in(found, rough_mm, self.card.threshold)
         box = region_of(atrium, rough_mm, shape, scan.spacing)
         # A network of boxes wants a box; a z-score of some voxels only can't follow the interpolation.
-        if self.card.preprocessing.statistics != "region" and normalisation.inside is None:
+        if self.card.preprocessing.statistics != "region" and normalisation.is_the_same_everywhere:
             return self._tiles_at(atrium, box, scan), left
         return self._all_of(self._with_room(box, scan), scan), left
 
@@ -281,14 +321,15 @@ class BundleCavityModel(_BundleModel):
         box
             what is wanted, in the scan's voxels.
         """
-        method, spec, whole = self.card.preprocessing.resampling, self.card.fine, scan.normalisation.box
-        shape = shape_at(whole.shape, scan.spacing, spec.spacing_mm)
+        method, whole = self.card.preprocessing.resampling, scan.normalisation.box
+        patch, spacing = self.card.fine.patch_kji, self.card.fine.spacing_in(scan.spacing)
+        shape = shape_at(whole.shape, scan.spacing, spacing)
         points = voxels_around(atrium, whole, scan.array.shape, shape)
-        corners = contributing_tiles(points, shape, spec.patch, self._options.step)
+        corners = contributing_tiles(points, shape, patch, self._options.step)
         first = np.min(corners, axis=0)
-        last = np.minimum(np.max(corners, axis=0) + spec.patch, shape)
+        last = np.minimum(np.max(corners, axis=0) + patch, shape)
         block = Box(tuple(map(int, first)), tuple(map(int, last)))
-        part = resample_scan_part(scan.array[whole.slices], shape, block, scan.spacing, spec.spacing_mm, method)
+        part = resample_scan_part(scan.array[whole.slices], shape, block, scan.spacing, spacing, method)
         channels = self.stage.inputs(scan.normalisation.apply(part), None)
         box = box.within(whole)
         wanted = box.seen_from(whole)
@@ -297,7 +338,7 @@ class BundleCavityModel(_BundleModel):
             def read(place: tuple[slice, ...]) -> np.ndarray:
                 return block.of_values(logits, Box(tuple(s.start for s in place), tuple(s.stop for s in place)), BACKGROUND)
 
-            return resample_logits_part(read, shape, whole.shape, wanted, spec.spacing_mm, scan.spacing, method)
+            return resample_logits_part(read, shape, whole.shape, wanted, spacing, scan.spacing, method)
 
         return _Seen(channels, box, back, [tuple(int(c - f) for c, f in zip(corner, first)) for corner in corners])
 
@@ -329,11 +370,10 @@ class BundleScarModel(_BundleModel):
         scan = OrientedScan.of(volume, self.card.preprocessing)
         mask = scan.orientation.apply(cavity.array) > 0
         box = self._box(mask, scan)
-        probability = self._probability(self._all_of(box, scan, mask), "scar", self._progress)
-        asked = self._options.mask_prediction
-        if self.stage.region is not None and (self.stage.mask_prediction if asked is None else asked):
-            probability = probability * self._region(mask[box.slices], scan.spacing)
-        return self._volume(probability, box, scan)
+        # A network that finds both masks sees the scan alone, here around the cavity that it is told.
+        seen = self._all_of(box, scan, mask if self.stage.takes_cavity else None)
+        probability = self._probability(seen, "scar", self._progress)["scar"]
+        return self._volume(self._scar(probability, mask[box.slices], scan.spacing), box, scan)
 
     def _box(self, mask: np.ndarray, scan: OrientedScan) -> Box:
         if self._options.roi is not None:
@@ -341,12 +381,6 @@ class BundleScarModel(_BundleModel):
         if not self._options.region_first:
             return scan.normalisation.box
         return self._with_room(Box.around(mask, REGION_MARGIN_MM, scan.spacing), scan)
-
-    def _region(self, mask: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
-        """The system's region around the wall (k, j, i) on the scan's own voxels, found at the network's spacing."""
-        shape = shape_at(mask.shape, spacing, self.card.fine.spacing_mm)
-        return resample_mask(self.stage.region(anatomy_at(mask, shape, spacing)), mask.shape)
-
 
 def bundle_networks(bundle: Bundle) -> NetworkSource:
     """Networks with a bundle's weights, the last ones used kept for the next scan (`KEPT_NETWORKS`).
@@ -357,7 +391,7 @@ def bundle_networks(bundle: Bundle) -> NetworkSource:
 
     def load(spec: NetworkSpec, fold: int) -> nn.Module:
         name = spec.weights[fold]
-        file = _WeightFile(bundle.card.files[name].sha256, replace(spec.plan, deep_supervision=False), name, bundle)
+        file = _WeightFile(bundle.card.files[name].sha256, spec.plan.for_use(), name, bundle)
         return _read_network(file) if len(spec.weights) > 1 else _kept_network(file)
 
     return load
@@ -368,26 +402,27 @@ class _WeightFile:
     """A network's weights; those of the same bytes and plan are the same network, whichever bundle holds them."""
 
     sha256: str
-    plan: NetworkPlan
+    plan: Plan
     name: str = field(compare=False)
     bundle: Bundle = field(compare=False)
 
 
 def _read_network(file: _WeightFile) -> nn.Module:
-    from ..networks import build
+    from ..networks import build, weight_shapes
 
-    # The weights first: they are as long as they are, and a plan can claim anything.
-    tensors = unpack_tensors(file.bundle.weights(file.name))
-    check_finite_weights(tensors, f"{file.bundle.path}: {file.name}")
-    network = build(file.plan, seed=0)
-    expected = network.state_dict()
-    tensors = {key: tensor for key, tensor in tensors.items() if not key.startswith(DEEP_SUPERVISION_PREFIX)}
-    wrong = sorted(set(expected) ^ set(tensors)) or sorted(k for k in expected if expected[k].shape != tensors[k].shape)
+    # A plan can claim anything: what the file's own header says is compared before any memory is taken for weights.
+    content, spare = file.bundle.weights(file.name), file.plan.training_only
+    expected = weight_shapes(file.plan)
+    given = {name: shape for name, shape in tensor_shapes(content).items() if not name.startswith(spare)}
+    wrong = sorted(set(expected) ^ set(given)) or sorted(name for name in expected if expected[name] != given[name])
     if wrong:
         raise InputError(
             f"{file.bundle.path}: {file.name} does not fit the network that model.json describes ({wrong[0]}). Get the bundle again."
         )
-    network.load_state_dict(tensors)
+    tensors = unpack_tensors(content)
+    check_finite_weights(tensors, f"{file.bundle.path}: {file.name}")
+    network = build(file.plan, seed=0)
+    network.load_state_dict({name: tensor for name, tensor in tensors.items() if not name.startswith(spare)})
     return network.eval()
 
 

@@ -28,8 +28,9 @@ class Normalisation:
     on the whole scan, the voxels that are normalised, None for all.
     """
 
-    mean: float
-    sd: float
+    mean: float | np.ndarray
+    """Of each slice by itself (k, 1, 1)."""
+    sd: float | np.ndarray
     box: Box
     inside: np.ndarray | None = None
 
@@ -40,6 +41,9 @@ class Normalisation:
         Raises `InputError` for a scan that is 0 everywhere.
         """
         box, inside, values = Box((0, 0, 0), scan.shape), None, scan
+        if statistics == "slice":
+            means, sds = scan.mean(axis=(1, 2), dtype=np.float64), scan.std(axis=(1, 2), dtype=np.float64)
+            return cls(means.reshape(-1, 1, 1), np.maximum(sds, MINIMUM_SD).reshape(-1, 1, 1), box)
         if statistics == "region":
             values = scan if region is None else scan[region.slices]
         elif statistics != "image":
@@ -52,11 +56,17 @@ class Normalisation:
                 inside, values = filled, scan[filled]
         return cls(float(values.mean(dtype=np.float64)), max(float(values.std(dtype=np.float64)), MINIMUM_SD), box, inside)
 
+    @property
+    def is_the_same_everywhere(self) -> bool:
+        """Whether every voxel is normalised alike, so that it may be done after an interpolation as well."""
+        return self.inside is None and np.ndim(self.mean) == 0
+
     def apply(self, part: np.ndarray, box: Box | None = None) -> np.ndarray:
-        """Normalised float32 of `part`, a crop of the scan; `box` says which when only some voxels are normalised."""
+        """Normalised float32 of `part`, a crop of the scan; `box` says which when not all voxels are normalised alike."""
         # Whole scans go through here: one new array, not three.
-        scaled = np.subtract(part, np.float32(self.mean), dtype=np.float32)
-        scaled /= np.float32(self.sd)
+        mean, sd = (value if box is None or np.ndim(value) == 0 else value[box.slices[0]] for value in (self.mean, self.sd))
+        scaled = np.subtract(part, np.float32(mean), dtype=np.float32)
+        scaled /= np.float32(sd)
         if self.inside is not None and box is not None:
             outside = ~self.inside[box.slices]
             scaled[outside] = part[outside]
@@ -107,7 +117,7 @@ def channels_at(
     scan, cavity
         (k, j, i) in the network's axes, on the scan's own voxels of `spacing` mm; `cavity` bool, None for a cavity stage.
     """
-    how, target = card.preprocessing, card.fine.spacing_mm
+    how, target = card.preprocessing, card.fine.spacing_in(spacing)
     # A system whose channels have statistics of their own over the scan makes them for all of it.
     source = normalisation.box if stage.whole_scan_inputs else box
     part = normalisation.apply(scan[source.slices], source)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -40,9 +40,9 @@ class Objective(nn.Module):
 
 
 def minimised(
-    loss: nn.Module, outputs: torch.Tensor | list[torch.Tensor], sample: Mapping[str, torch.Tensor], moment: Moment
+    loss: nn.Module, outputs: torch.Tensor | list[torch.Tensor], sample: Mapping[str, torch.Tensor], moment: Callable[[], Moment]
 ) -> torch.Tensor:
     """What `loss`, an `Objective` or a loss of one mask, says of a batch."""
     if isinstance(loss, Objective):
-        return loss(outputs, sample, moment)
+        return loss(outputs, sample, moment())
     return loss(outputs, sample["target"], sample.get("region"))

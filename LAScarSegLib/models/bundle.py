@@ -64,7 +64,7 @@ class Bundle:
         """For a result's provenance: which model made it, under which terms."""
         card = self.card
         plain = ("name", "version", "system", "stage", "sha256", "licence", "intended_use", "simulated", "terms")
-        return {key: getattr(card, key) for key in plain}
+        return {key: getattr(card, key) for key in plain} | ({"finds": list(card.finds)} if card.format > 1 else {})
 
 
 def read_bundle(path: str | Path, *, system: str | None = None, stage: str | None = None) -> Bundle:
@@ -104,11 +104,20 @@ def check_use(card: ModelCard, system: str | None = None, stage: str | None = No
             f"The bundle {card.name} is of the system '{card.system}', which this program does not know; it knows {', '.join(SYSTEMS)}."
         )
     described = SYSTEMS[card.system].stage(card.stage, card.variant)
+    if card.finds != described.produces:
+        raise InputError(
+            f"The bundle {card.name} says that it finds {' and '.join(card.finds)}, but its network of {card.system} finds "
+            f"{' and '.join(described.produces)}. Get the bundle again."
+        )
+    if card.fine.plan.out_channels < described.out_channels:
+        raise InputError(
+            f"The bundle {card.name} has a network of {card.fine.plan.out_channels} outputs; what it finds needs {described.out_channels}."
+        )
     names, expected = [channel.name for channel in card.channels], [channel.name for channel in described.channels]
     if names != expected:
         raise InputError(f"The bundle {card.name} takes {', '.join(names)}, but this stage of {card.system} makes {', '.join(expected)}.")
-    if stage is not None and card.stage != stage:
-        raise InputError(f"The bundle {card.name} finds the {card.stage}, it can't be used for the {stage}.")
+    if stage is not None and stage not in card.finds:
+        raise InputError(f"The bundle {card.name} finds the {' and the '.join(card.finds)}, it can't be used for the {stage}.")
     if system is not None and card.system != system:
         raise InputError(f"The bundle {card.name} is of the system '{card.system}', not '{system}'.")
 
@@ -235,21 +244,29 @@ def card_lines(bundle: Bundle) -> tuple[tuple[str, str], ...]:
     """What a model says about itself, as pairs of title and text, for the command line and for Slicer's panel."""
     card = bundle.card
     scope = "a coarse one finds the region first" if card.coarse else "sees the whole scan, or a region of interest"
-    spacing = " × ".join(f"{s:g}" for s in card.fine.spacing_mm)
+    spacing = " × ".join(f"{s:g}" for s in card.fine.spacing_mm) + (" mm" if len(card.fine.patch) == 3 else " mm, slice by slice")
     folds = len(card.fine.weights)
     return (
         ("Model", card.reference),
-        ("Finds", f"{card.stage} ({card.system}, variant {card.variant}), where the probability is above {card.threshold:g}"),
+        ("Finds", _finds(card)),
         ("Intended use", card.intended_use),
         ("Trained on", _words(card.training) or "not stated"),
         ("Scores", _words(card.scores) or "none stated"),
         ("Simulated", "yes: says nothing about patients" if card.simulated else "no"),
-        ("Networks", f"{'one' if folds == 1 else f'an ensemble of {folds}'} at {spacing} mm; {scope}"),
+        ("Networks", f"{'one' if folds == 1 else f'an ensemble of {folds}'} at {spacing}; {scope}"),
         ("Licence", card.licence),
         ("Terms", card.terms.strip() if card.terms else "none"),
         ("SHA-256", card.sha256),
         ("Folder", str(bundle.path)),
     )
+
+
+def _finds(card: ModelCard) -> str:
+    system = f"{card.system}, variant {card.variant}"
+    if len(card.finds) == 1:
+        return f"{card.finds[0]} ({system}), where the probability is above {card.threshold:g}"
+    above = " and ".join(f"{card.threshold_of(role):g} ({role})" for role in card.finds)
+    return f"{' and '.join(card.finds)} at once ({system}), where the probability is above {above}"
 
 
 def _words(entries: Mapping[str, Any]) -> str:

@@ -6,23 +6,29 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import InputError
-from ..networks import NetworkPlan
+from ..networks import Plan, read_plan
+from ..networks.architectures import in_scan, spacing_in_scan
+from ..networks.plan import Triple
 from ..support.printable import printable
 from .doubt_calibration import DoubtCalibration
 
-FORMAT = 1
-"""The version of `model.json`; a reader refuses newer ones."""
+FORMAT = 2
+"""The newest version of `model.json`; a reader refuses newer ones. 1 says all of a network of one mask and is still written for it."""
 STAGES = ("cavity", "scar")
+ROLES = (("cavity",), ("scar",), ("cavity", "scar"))
+"""What the network of a bundle may answer for."""
+REGION = "region"
+"""Role of the network that finds the atrium first."""
 RESAMPLINGS = ("linear", "nnunet")
 """`linear`: trilinear both ways; `nnunet`: nnU-Net v2's default (cubic there, linear back, slices apart when they are thick)."""
-STATISTICS = ("image", "region", "nonzero_box", "nonzero")
+STATISTICS = ("image", "region", "nonzero_box", "nonzero", "slice")
 """What the z-score's mean and SD are taken over: the whole image, the region that the network sees (the box around the atrium; the
-whole image where there is none), the box of its non-zero voxels, or these voxels alone."""
+whole image where there is none), the box of its non-zero voxels, or these voxels alone; or each slice by itself."""
 ORIENTATIONS = ("lps", "stored")
 """`lps`: axes are permuted and flipped towards LPS before the network sees them; `stored`: as in the file, as in nnU-Net."""
 ENSEMBLES = ("probability", "logits")
@@ -39,6 +45,11 @@ _KEYS = (
     "simulated", "inputs", "preprocessing", "coarse", "fine", "files", "doubt",
 )  # fmt: skip
 """Of `model.json`, in its order."""
+_KEYS_2 = (
+    "format", "name", "version", "system", "variant", "thresholds", "training", "scores", "intended_use", "licence", "terms",
+    "simulated", "inputs", "preprocessing", "networks", "files", "doubt",
+)  # fmt: skip
+"""Of one of format 2."""
 _LEFT_OUT = ("doubt",)
 """Keys that are not written where there is nothing to say: a card from before them keeps its SHA-256."""
 LARGEST_PATCH = 1024
@@ -69,34 +80,44 @@ class Channel:
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """One network with its grid: `spacing_mm` and `patch` in the order (k, j, i); `weights` one file for each fold."""
+    """One network with its grid: `spacing_mm` and `patch` in the order (k, j, i); `weights` one file for each fold.
 
-    plan: NetworkPlan
-    spacing_mm: tuple[float, float, float]
-    patch: tuple[int, int, int]
+    Two numbers (j, i) each: a network of slices, which it takes as the scan has them.
+    """
+
+    plan: Plan
+    spacing_mm: tuple[float, ...]
+    patch: tuple[int, ...]
     weights: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        triple = len(self.spacing_mm) == 3 and all(_is_number(s) and SMALLEST_SPACING_MM <= s <= LARGEST_SPACING_MM for s in self.spacing_mm)
-        _require(triple, "spacing_mm", self.spacing_mm, f"three numbers from {SMALLEST_SPACING_MM:g} to {LARGEST_SPACING_MM:g} mm")
-        whole = len(self.patch) == 3 and all(type(n) is int and 0 < n <= LARGEST_PATCH for n in self.patch)
-        _require(whole, "patch", self.patch, f"three whole numbers from 1 to {LARGEST_PATCH}")
-        if any(n % step for n, step in zip(self.patch, self.plan.divisor)):
+        fits = len(self.spacing_mm) in (2, 3) and all(_is_number(s) and SMALLEST_SPACING_MM <= s <= LARGEST_SPACING_MM for s in self.spacing_mm)
+        _require(fits, "spacing_mm", self.spacing_mm, f"three numbers from {SMALLEST_SPACING_MM:g} to {LARGEST_SPACING_MM:g} mm, or two for slices")
+        whole = len(self.patch) == len(self.spacing_mm) and all(type(n) is int and 0 < n <= LARGEST_PATCH for n in self.patch)
+        _require(whole, "patch", self.patch, f"as many whole numbers from 1 to {LARGEST_PATCH} as the spacing has")
+        if any(n % step for n, step in zip(self.patch_kji, self.plan.divisor)):
             raise InputError(f"model.json: the patch {self.patch} is not a multiple of the network's strides {self.plan.divisor}.")
-        if (needed := self.plan.activations(self.patch)) > LARGEST_ACTIVATIONS:
+        if (needed := self.plan.activations(self.patch_kji)) > LARGEST_ACTIVATIONS:
             raise InputError(
-                f"model.json: the patch {self.patch} through {self.plan.features} channels needs {needed * 4 / 2**30:.0f} GiB and more at "
-                f"once; a network here may need {LARGEST_ACTIVATIONS * 4 / 2**30:.0f}. Train it on smaller patches."
+                f"model.json: the patch {self.patch} needs {needed * 4 / 2**30:.0f} GiB and more at once in this network; a network here may "
+                f"need {LARGEST_ACTIVATIONS * 4 / 2**30:.0f}. Train it on smaller patches."
             )
-        if self.plan.out_channels != 2:
-            raise InputError(f"model.json: the network has {self.plan.out_channels} outputs; background and foreground are needed.")
         names = bool(self.weights) and all(isinstance(w, str) and w.endswith(".safetensors") for w in self.weights)
         _require(names, "weights", self.weights, "one or more names of .safetensors files")
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> NetworkSpec:
         values = _fields(cls, data, "network")
-        return cls(NetworkPlan.from_json(values["plan"]), tuple(values["spacing_mm"]), tuple(values["patch"]), tuple(values["weights"]))
+        return cls(read_plan(values["plan"]), tuple(values["spacing_mm"]), tuple(values["patch"]), tuple(values["weights"]))
+
+    @property
+    def patch_kji(self) -> Triple:
+        """The patch in the scan's three axes."""
+        return in_scan(self.patch)
+
+    def spacing_in(self, scan_kji: Sequence[float]) -> tuple[float, float, float]:
+        """The spacing in mm in the scan's three axes, of a scan with this one."""
+        return spacing_in_scan(self.spacing_mm, tuple(scan_kji))
 
 
 @dataclass(frozen=True)
@@ -171,6 +192,11 @@ class ModelCard:
     """Trained on simulated scans: for tests and demonstrations only."""
     files: dict[str, FileEntry] = field(default_factory=dict)
     """Every file of the bundle but `model.json`; `write_bundle` fills it in."""
+    format: int = 1
+    roles: tuple[str, ...] = ()
+    """Format 2: what the network answers for, `cavity` before `scar`; format 1 has one of `STAGES` as its stage instead."""
+    thresholds: dict[str, float] = field(default_factory=dict)
+    """Format 2: the threshold of each role; `threshold` is the first one's."""
     doubt: DoubtCalibration | None = None
     """How far a cavity that it finds can be trusted, told from what can be measured without the true one."""
 
@@ -179,7 +205,10 @@ class ModelCard:
             ("name", _matches(_NAME, self.name), "lower-case letters, digits, '-' and '_'"),
             ("version", _matches(_VERSION, self.version), "numbers with dots, such as 1.0.2"),
             ("system", isinstance(self.system, str) and self.system != "", "the key of a system"),
-            ("stage", self.stage in STAGES, f"one of {', '.join(STAGES)}"),
+            ("format", self.format in (1, 2), "1 or 2"),
+            ("stage", self.stage in STAGES or (self.format > 1 and _matches(_NAME, self.stage)), f"one of {', '.join(STAGES)}"),
+            ("roles", self.roles in ROLES if self.format > 1 else not self.roles, "cavity, scar, or cavity and scar"),
+            ("thresholds", self._fitting_thresholds(), "a number between 0 and 1 for each role"),
             ("threshold", _is_number(self.threshold) and 0 < self.threshold < 1, "a number between 0 and 1"),
             ("simulated", isinstance(self.simulated, bool), "true or false"),
             ("variant", isinstance(self.variant, str) and self.variant != "", "a variant of the stage"),
@@ -188,7 +217,7 @@ class ModelCard:
             ("terms", self.terms is None or _matches(_TEXT, self.terms), "a text or null"),
             ("training", isinstance(self.training, dict), "an object"),
             ("scores", isinstance(self.scores, dict), "an object"),
-            ("doubt", self.doubt is None or self.stage == "cavity", "left out for this stage"),
+            ("doubt", self.doubt is None or "cavity" in self.finds, "left out for this stage"),
         ):
             _require(fits, key, getattr(self, key), wanted)
         self._check_networks()
@@ -201,6 +230,13 @@ class ModelCard:
             raise InputError(f"model.json: the network takes {self.fine.plan.in_channels} channels, {len(self.channels)} are declared.")
         if self.coarse is not None and self.coarse.plan.in_channels != 1:
             raise InputError(f"model.json: the coarse network takes {self.coarse.plan.in_channels} channels; it must take the scan alone.")
+        if self.coarse is not None and len(self.coarse.patch) != 3:
+            raise InputError(f"model.json: the patch of the network that finds the region is {self.coarse.patch}; it must have three numbers.")
+        if self.format == 1 and len(self.fine.patch) != 3:
+            raise InputError(f"model.json: the patch is {self.fine.patch}; in format 1 it must have three numbers.")
+        for spec in filter(None, (self.fine if self.format == 1 else None, self.coarse)):
+            if spec.plan.out_channels != 2:
+                raise InputError(f"model.json: the network has {spec.plan.out_channels} outputs; background and foreground are needed.")
         for name in self.files:
             check_file_name(name)
         used = {*(self.coarse.weights if self.coarse else ()), *self.fine.weights}
@@ -219,6 +255,21 @@ class ModelCard:
                         f"{self.files[name].bytes / 2**20:.1f} MiB. Get the bundle again."
                     )
 
+    def _fitting_thresholds(self) -> bool:
+        if not isinstance(self.thresholds, dict):
+            return False
+        fitting = all(_is_number(value) and 0 < value < 1 for value in self.thresholds.values())
+        return fitting and tuple(self.thresholds) == self.roles and (not self.roles or self.thresholds[self.roles[0]] == self.threshold)
+
+    @property
+    def finds(self) -> tuple[str, ...]:
+        """The masks that it answers for: `cavity`, `scar`, or both."""
+        return self.roles or (self.stage,)
+
+    def threshold_of(self, role: str) -> float:
+        """The probability above which a voxel belongs to one of the masks that it `finds`."""
+        return self.thresholds.get(role, self.threshold)
+
     @property
     def sha256(self) -> str:
         """The bundle's hash: over everything `model.json` says, the hashes of the other files among it."""
@@ -236,8 +287,13 @@ class ModelCard:
 
     def _content(self) -> dict[str, Any]:
         values = dataclasses.asdict(self)
-        values |= {"format": FORMAT, "inputs": values["channels"], "files": dict(sorted(values["files"].items()))}
-        return {key: values[key] for key in _KEYS if key not in _LEFT_OUT or values[key] is not None}
+        values |= {"inputs": values["channels"], "files": dict(sorted(values["files"].items()))}
+        if self.format > 1:
+            values["networks"] = {self.stage: {"roles": list(self.roles)} | values["fine"]}
+            if values["coarse"]:
+                values["networks"][REGION] = {"roles": [REGION]} | values["coarse"]
+        keys = _KEYS if self.format == 1 else _KEYS_2
+        return {key: values[key] for key in keys if key not in _LEFT_OUT or values[key] is not None}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ModelCard:
@@ -249,11 +305,17 @@ class ModelCard:
         if version > FORMAT:
             raise InputError(f"The bundle has format {version}, this program reads up to {FORMAT}. Update LAScarSeg to use it.")
         digest = values.pop("sha256", None)
+        _check_keys(values, _KEYS if version == 1 else _KEYS_2)
+        values["format"] = version
         try:
+            if version > 1:
+                values |= _one_network(values.pop("networks"), values["thresholds"])
+                values["threshold"] = values["thresholds"].get(values["roles"][0])
             values["channels"] = tuple(Channel(**_fields(Channel, entry, "input")) for entry in values.pop("inputs"))
             values["preprocessing"] = Preprocessing.from_json(values.get("preprocessing", {}))
-            values["fine"] = NetworkSpec.from_json(values["fine"])
-            values["coarse"] = NetworkSpec.from_json(values["coarse"]) if values.get("coarse") else None
+            if version == 1:
+                values["fine"] = NetworkSpec.from_json(values["fine"])
+                values["coarse"] = NetworkSpec.from_json(values["coarse"]) if values.get("coarse") else None
             values["doubt"] = None if values.get("doubt") is None else DoubtCalibration.from_json(values["doubt"])
             values["files"] = {name: FileEntry(**_fields(FileEntry, entry, "file")) for name, entry in values["files"].items()}
             card = cls(**_fields(cls, values, "model.json"))
@@ -276,6 +338,30 @@ def check_file_name(name: object) -> None:
         raise InputError(
             f"The bundle holds {name}: only .safetensors, .json, .md and .txt are allowed, since other files can hold code. It is refused."
         )
+
+
+def _check_keys(values: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    if unknown := sorted(set(values) - set(known)):
+        raise InputError(f"model.json can't be used (model.json): unknown key {', '.join(unknown)}.")
+
+
+def _one_network(networks: Mapping[str, Any], thresholds: Mapping[str, float]) -> dict[str, Any]:
+    """What `networks` of format 2 is to a card: one network that answers for masks, and perhaps one that finds the region."""
+    found, region = [], []
+    for name, entry in networks.items():
+        _require(isinstance(entry, Mapping) and isinstance(entry.get("roles"), list), f"networks.{name}", entry, "an object with roles")
+        roles, spec = tuple(entry["roles"]), NetworkSpec.from_json({key: value for key, value in entry.items() if key != "roles"})
+        _require(roles in (*ROLES, (REGION,)), f"networks.{name}.roles", entry["roles"], "[cavity], [scar], [cavity, scar] or [region]")
+        (region if roles == (REGION,) else found).append((name, roles, spec))
+    if len(found) != 1 or len(region) > 1:
+        names = ", ".join(networks) or "none"
+        raise InputError(
+            f"model.json has the networks {names}: one that answers for cavity, scar or both is needed, and at most one for the region. Make "
+            "a bundle of each network."
+        )
+    ((name, roles, spec),) = found
+    ordered = {role: thresholds[role] for role in roles if role in thresholds} | {key: value for key, value in thresholds.items() if key not in roles}
+    return {"stage": name, "roles": roles, "fine": spec, "coarse": region[0][2] if region else None, "thresholds": ordered}
 
 
 def _fields(cls: type, data: Mapping[str, Any], where: str) -> dict[str, Any]:

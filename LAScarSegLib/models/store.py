@@ -113,7 +113,7 @@ class ModelStore:
         found = self.models()
         shipped = [model for model in found if model.shipped]
         own = [*shipped, *(model for model in found if self._was_fetched(model))]
-        names = [m.bundle.card.name for m in own if m.bundle and m.bundle.card.stage == "cavity"]
+        names = [m.bundle.card.name for m in own if m.bundle and "cavity" in m.bundle.card.finds]
         if not names and (broken := next((model for model in shipped if model.problem), None)):
             raise InputError(f"The model {broken.folder.name}, which comes with the project, can't be used: {broken.problem}")
         return self.find(min(names)) if names else None

@@ -54,9 +54,14 @@ class Choices:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """References of the models that are needed, the cavity's first."""
-        cavity = (self.cavity_model,) if self.cavity_source == MODEL else ()
-        return cavity if self.rule is not None else (*cavity, self.method)
+        """References of the models that are needed, the cavity's first; one that finds both is named once."""
+        return tuple(dict.fromkeys(self.models_by_mask.values()))
+
+    @property
+    def models_by_mask(self) -> dict[str, str]:
+        """What is found by a model (`cavity`, `scar`), and the model's reference; one may stand for both."""
+        cavity = {"cavity": self.cavity_model} if self.cavity_source == MODEL else {}
+        return cavity if self.rule is not None else cavity | {"scar": self.method}
 
     @property
     def rule(self) -> ByRule | None:
@@ -213,4 +218,4 @@ def _installed(stage: str) -> list[str]:
     from ..models.store import ModelStore
 
     cards = [model.bundle.card for model in ModelStore().models() if model.bundle is not None]
-    return list(dict.fromkeys(card.reference for card in cards if card.stage == stage))
+    return list(dict.fromkeys(card.reference for card in cards if stage in card.finds))

@@ -169,6 +169,11 @@ class Stage:
         return self.outputs == (plain,) and self.sampler.kind == "patches"
 
     @property
+    def region_row(self) -> int:
+        """Which row of a prepared case's labels is the region; the products' masks come first."""
+        return len(self.outputs)
+
+    @property
     def padding(self) -> tuple[float, ...]:
         """The padding value of each channel."""
         return tuple(channel.padding for channel in self.channels)

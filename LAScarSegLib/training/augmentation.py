@@ -220,24 +220,50 @@ def room_for(patch: Sequence[int]) -> tuple[int, int, int]:
     return tuple(int(np.ceil(n - 1e-9)) for n in grown)
 
 
+def transforms_of(augmentation: str, patch: Sequence[int], mirror: bool, strong: bool) -> tuple[tuple[int, int, int], Compose]:
+    """The size (k, j, i) to cut out of a scan for one of `systems.sampling.AUGMENTATIONS`, and what makes a patch (k, j, i) of it."""
+    if augmentation == "nnunet":
+        return room_for(patch), training_transforms(patch, mirror, strong)
+    return tuple(patch), Compose([RandomQuarterTurn((SCAN, MAPS, LABELS))] if augmentation == "quarter_turns" else [])
+
+
+class RandomQuarterTurn(_Augmentation):
+    """A turn by 0, 90, 180 or 270° in the plane of the slices, each as often, and a mirroring there in half of the cases.
+
+    Of a patch that is no square only the turns that keep its shape.
+    """
+
+    def randomize(self, data: object = None) -> None:
+        self.turns, self.mirrored = int(self.R.randint(4)), bool(self.R.random() < MIRROR_SHARE)
+
+    def changed(self, sample: Mapping[Hashable, torch.Tensor], key: Hashable) -> torch.Tensor:
+        array = sample[key]
+        turns = self.turns if array.shape[-1] == array.shape[-2] else self.turns // 2 * 2
+        turned = torch.rot90(array, turns, (-2, -1))
+        return torch.flip(turned, (-1,)) if self.mirrored else turned
+
+
 def training_transforms(patch: Sequence[int], mirror: bool = True, strong_augmentation: bool = False) -> Compose:
     """All of it, for patches (k, j, i); only if asked for, mirroring, and other shapes and contrasts, dark blood, shading.
 
     `set_random_state` before each sample makes it repeatable.
     """
     everything = (SCAN, MAPS, LABELS)
+    # A single slice has no neighbours to be blurred with, or to be left out.
+    across, one_slice = BLUR_SIGMA if patch[0] > 1 else (1e-3, 1e-3), patch[0] == 1
+    low_resolution = RandSimulateLowResolutiond(SCAN, prob=LOW_RESOLUTION_SHARE, zoom_range=LOW_RESOLUTION)
     strong = [ElasticDeformation(everything), RandomContrast((SCAN,)), RandomDarkBlood((SCAN,), LABELS), RandomBiasField((SCAN,))]
     return Compose(
         [
             RandomAffine(everything, patch),
             *(strong if strong_augmentation else []),
             RandGaussianNoised(SCAN, prob=NOISE_SHARE, std=NOISE_SD),
-            RandGaussianSmoothd(SCAN, BLUR_SIGMA, BLUR_SIGMA, BLUR_SIGMA, prob=BLUR_SHARE),
+            RandGaussianSmoothd(SCAN, across, BLUR_SIGMA, BLUR_SIGMA, prob=BLUR_SHARE),
             RandScaleIntensityd(SCAN, factors=CHANGE, prob=BRIGHTNESS_SHARE),
             RandScaleIntensityFixedMeand(SCAN, factors=CHANGE, preserve_range=True, prob=CONTRAST_SHARE),
-            RandSimulateLowResolutiond(SCAN, prob=LOW_RESOLUTION_SHARE, zoom_range=LOW_RESOLUTION),
+            *([] if one_slice else [low_resolution]),
             RandAdjustContrastd(SCAN, prob=INVERTED_GAMMA_SHARE, gamma=GAMMA, invert_image=True, retain_stats=True),
             RandAdjustContrastd(SCAN, prob=GAMMA_SHARE, gamma=GAMMA, retain_stats=True),
-            *(RandFlipd(everything, prob=MIRROR_SHARE, spatial_axis=axis, allow_missing_keys=True) for axis in range(3) if mirror),
+            *(RandFlipd(everything, prob=MIRROR_SHARE, spatial_axis=axis, allow_missing_keys=True) for axis in range(3) if mirror and patch[axis] > 1),
         ]
     )

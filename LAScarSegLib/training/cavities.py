@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +40,7 @@ def open_cavity_model(path: str | Path, device: str = "auto") -> TrainedCavityMo
     options = InferenceOptions(device=device)
     if is_run(path):
         run = read_run(path)
-        if run.settings.stage != "cavity":
+        if run.settings.described.takes_cavity:
             raise InputError(f"{path} is the training of a {run.settings.stage} network; a cavity's is needed.")
         return TrainedCavityModel(str(path), BundleCavityModel(card_of(run), run_networks(run), options), run.trained_on)
     store = ModelStore()
@@ -83,7 +83,7 @@ def run_networks(run: TrainingRun) -> NetworkSource:
     def load(spec: NetworkSpec, fold: int) -> nn.Module:
         from ..networks import build
 
-        network = build(replace(spec.plan, deep_supervision=False), seed=0)
+        network = build(spec.plan.for_use(), seed=0)
         names = network.state_dict().keys()
         network.load_state_dict({name: value for name, value in run.weights().items() if name in names})
         return network.eval()

@@ -10,7 +10,6 @@ from typing import Any
 
 from .. import __version__
 from ..errors import InputError
-from ..inference.bundle_models import DEEP_SUPERVISION_PREFIX
 from ..models.bundle import Bundle, check_target, write_bundle
 from ..models.card import ModelCard, NetworkSpec
 from ..networks.weights import pack_tensors
@@ -88,7 +87,7 @@ def _check_together(runs: Sequence[TrainingRun]) -> None:
 
 def _check_coarse(coarse: TrainingRun, fine: TrainingRun) -> None:
     for run, what in ((coarse, "coarse network"), (fine, "network that it finds the region for")):
-        if run.settings.stage != "cavity":
+        if run.settings.described.takes_cavity:
             raise InputError(f"{run.folder} is a {run.settings.stage} stage; the {what} must be of a cavity stage.")
     if coarse.settings.size.statistics != "image":
         raise InputError(f"{coarse.folder} was trained on regions; a coarse network must know whole scans (--preset coarse).")
@@ -98,8 +97,7 @@ def _check_coarse(coarse: TrainingRun, fine: TrainingRun) -> None:
 
 def _with_coarse(card: ModelCard, coarse: TrainingRun, request: ExportRequest) -> ModelCard:
     size, score = coarse.settings.size, coarse.scores()[request.checkpoint]
-    plan = replace(size.plan, deep_supervision=False)
-    spec = NetworkSpec(plan, size.spacing_kji, size.patch_kji, (COARSE_WEIGHTS,))
+    spec = NetworkSpec(size.plan.for_use(), size.spacing_kji, size.patch_kji, (COARSE_WEIGHTS,))
     about = {
         "data": Path(coarse.settings.data).name, "cases": len(coarse.cases), "steps": score["step"],
         "dice_mean": round(score["dice"], 4), "grid_mm": list(size.spacing_kji),
@@ -110,7 +108,8 @@ def _with_coarse(card: ModelCard, coarse: TrainingRun, request: ExportRequest) -
 
 def _packed(run: TrainingRun, request: ExportRequest) -> bytes:
     weights = run.weights(CHECKPOINTS[request.checkpoint])
-    return pack_tensors({name: value for name, value in weights.items() if not name.startswith(DEEP_SUPERVISION_PREFIX)}, half=request.half)
+    left_out = run.settings.size.plan.training_only
+    return pack_tensors({name: value for name, value in weights.items() if not name.startswith(left_out)}, half=request.half)
 
 
 def _card(runs: Sequence[TrainingRun], names: tuple[str, ...], request: ExportRequest) -> ModelCard:
@@ -139,7 +138,7 @@ def _training(runs: Sequence[TrainingRun], scores: Sequence[dict[str, Any]], req
     }  # fmt: skip
     if settings.start_from:
         about["started_from"] = Path(settings.start_from).name
-    return about | ({"anatomy": settings.anatomy} if settings.stage == "scar" else {})
+    return about | ({"anatomy": settings.anatomy} if settings.described.takes_cavity else {})
 
 
 def _scores(runs: Sequence[TrainingRun], scores: Sequence[dict[str, Any]]) -> dict[str, Any]:

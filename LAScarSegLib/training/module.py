@@ -1,51 +1,100 @@
-"""What Lightning trains: a stage's network with its loss and nnU-Net's optimiser."""
+"""What Lightning trains: a stage's network in one phase of its training."""
 
-from dataclasses import replace
+from __future__ import annotations
+
+from collections.abc import Mapping
 from typing import Any
 
 import lightning
 import torch
 
+from ..errors import InputError
+from ..losses import Moment, make_loss
+from ..losses.objective import minimised
 from ..networks import build
+from ..systems import Optimiser
 from .settings import TrainingSettings
 
 DISTRIBUTED_LOWEST_WEIGHT = 1e-6
 """Several processes want a gradient for every parameter, also of the lowest resolution (nnU-Net)."""
+PHASE, PHASE_DONE = "phase", "phase_done"
+"""Of a checkpoint: which phase it is of, and whether that has come to its end."""
 
 
 class TrainingModule(lightning.LightningModule):
-    """The network of a stage in training; batches are those of `patches.PatchDataset`."""
+    """The network of a stage in phase `number` of its training; batches are those of `patches.PatchDataset`."""
 
-    def __init__(self, settings: TrainingSettings) -> None:
+    def __init__(self, settings: TrainingSettings, number: int = 0) -> None:
         super().__init__()
-        self.settings, self.stage = settings, settings.described
-        self.network = build(replace(settings.size.plan, deep_supervision=True), seed=settings.seed)
-        self.loss = self.stage.loss()
+        self.settings, self.stage, self.number = settings, settings.described, number
+        self.phase, self.recipe = self.stage.phases[number], settings.recipe(number)
+        self.epochs, self.steps_before = settings.epochs(number), settings.steps_before(number)
+        self.network = build(settings.size.plan.for_training(), seed=settings.seed)
+        self.loss = make_loss(self.phase.recipe)
+        self.done = False
+        """Whether the phase has come to its end; the recorder says so."""
+        self.rate_used = self.recipe.learning_rate
+        for name, parameter in self.network.named_parameters():
+            parameter.requires_grad_(self.phase.rate_of(name) > 0)
+        self._frozen = frozen_parts(self.network)
+
+    def train(self, mode: bool = True) -> TrainingModule:
+        """Training mode, but for what is frozen as a whole: its norms keep what they have counted."""
+        super().train(mode)
+        for part in self._frozen:
+            part.eval()
+        return self
 
     def on_fit_start(self) -> None:
-        if self.trainer.world_size > 1:
+        if self.trainer.world_size > 1 and hasattr(self.loss, "lowest_weight"):
             self.loss.lowest_weight = DISTRIBUTED_LOWEST_WEIGHT
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        # From the step alone, so that a resumed training goes on where it was; constant over an epoch, as in nnU-Net.
+        # From the step alone, so that a resumed training goes on where it was; of `poly` constant over an epoch, as in nnU-Net.
+        self.rate_used = self.learning_rate
         for group in self.optimizers().optimizer.param_groups:
-            group["lr"] = self.learning_rate
+            group["lr"] = self.rate_used * group.get("part", 1.0)
 
     @property
     def learning_rate(self) -> float:
         """The learning rate of the step that comes next."""
-        epochs = self.settings.size.epochs
-        return self.settings.optimiser.learning_rate_at(min(self.trainer.global_step // self.settings.steps_per_epoch, epochs - 1), epochs)
+        return self.recipe.rate(self.trainer.global_step, self.settings.steps_per_epoch, self.epochs)
 
     def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> torch.Tensor:
-        return self.loss(self.network(batch["channels"]), batch["target"], batch.get("region"))
+        return minimised(self.loss, self.network(batch["channels"]), batch, self._moment)
+
+    def _moment(self) -> Moment:
+        step = self.trainer.global_step
+        return Moment(step, step // self.settings.steps_per_epoch, self.epochs)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        recipe = self.settings.optimiser
+        parts: dict[float, list[torch.nn.Parameter]] = {}
+        for name, parameter in self.network.named_parameters():
+            if parameter.requires_grad:
+                parts.setdefault(self.phase.rate_of(name), []).append(parameter)
+        if not parts:
+            raise InputError(f"The phase {self.phase.name!r} freezes every weight of the network: there is nothing to train.")
+        return optimiser_of(self.recipe, [{"params": parameters, "part": rate} for rate, parameters in parts.items()])
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint |= {PHASE: self.number, PHASE_DONE: self.done}
+
+
+def optimiser_of(recipe: Optimiser, groups: list[Mapping[str, Any]]) -> torch.optim.Optimizer:
+    """torch's optimiser of a recipe."""
+    if recipe.kind == "sgd":
         return torch.optim.SGD(
-            self.network.parameters(),
-            recipe.learning_rate,
-            momentum=recipe.momentum,
-            nesterov=recipe.nesterov,
-            weight_decay=recipe.weight_decay,
+            groups, recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.nesterov, weight_decay=recipe.weight_decay
         )
+    kind = torch.optim.Adam if recipe.kind == "adam" else torch.optim.AdamW
+    return kind(groups, recipe.learning_rate, betas=recipe.betas, weight_decay=recipe.weight_decay)
+
+
+def frozen_parts(network: torch.nn.Module) -> list[torch.nn.Module]:
+    """The modules of which no weight is trained, those that have any."""
+    frozen = []
+    for module in network.modules():
+        parameters = list(module.parameters())
+        if parameters and not any(parameter.requires_grad for parameter in parameters):
+            frozen.append(module)
+    return frozen

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset, Sampler
+from torch.utils import data as torch_data
 
-from ..systems import Preset, Stage
-from .augmentation import LABELS, MAPS, SCAN, room_for, training_transforms
-from .preparation import REGION, TARGET, PreparedCase
+from ..errors import ProcessingError
+from ..networks.architectures import in_scan
+from ..systems import Preset, Sampler, Stage
+from .augmentation import LABELS, MAPS, SCAN, transforms_of
+from .preparation import PreparedCase
 
 LARGEST_SEED = 2**32 - 1
 
@@ -46,23 +48,29 @@ def place_patch(shape: Sequence[int], patch: Sequence[int], points: np.ndarray |
     return tuple(start)
 
 
-class PatchDataset(Dataset):
+class PatchDataset(torch_data.Dataset):
     """Augmented training patches; item n depends on `seed` and n alone.
 
-    An item is a dictionary: `channels` (C, k, j, i) float32, `target` and, where the stage has one, `region` (1, k, j, i)
-    float32 of 0 and 1.
+    An item is a dictionary: `channels` (C, k, j, i) float32, `target` (P, k, j, i) float32 of 0 and 1, the masks that the stage produces,
+    where the stage has one `region` (1, k, j, i), and each target of its losses (n, k, j, i) by its name.
 
     Parameters
     ----------
     cases, folder
         prepared cases and where their arrays are.
+    sampler
+        of a phase that has its own; None: the stage's.
     """
 
-    def __init__(self, cases: Sequence[PreparedCase], folder: Path, stage: Stage, size: Preset, seed: int) -> None:
+    def __init__(
+        self, cases: Sequence[PreparedCase], folder: Path, stage: Stage, size: Preset, seed: int, sampler: Sampler | None = None
+    ) -> None:
         self.cases, self.folder, self.stage, self.size, self.seed = tuple(cases), Path(folder), stage, size, seed
-        self.room = room_for(size.patch_kji)
-        self.transforms = training_transforms(size.patch_kji, size.mirror, size.strong_augmentation)
+        self.sampler, self.patch = sampler or stage.sampler, in_scan(size.patch_kji)
+        self.room, self.transforms = transforms_of(self.sampler.augmentation, self.patch, size.mirror, size.strong_augmentation)
         self.padding = torch.tensor(stage.padding, dtype=torch.float32).reshape(-1, 1, 1, 1)
+        beyond = [value for target in stage.targets for value in target.padding]
+        self.beyond = torch.tensor(beyond, dtype=torch.float32).reshape(-1, 1, 1, 1)
         self.scans = [n for n, channel in enumerate(stage.channels) if channel.augment_intensity]
         self.maps = [n for n, channel in enumerate(stage.channels) if not channel.augment_intensity]
 
@@ -74,37 +82,58 @@ class PatchDataset(Dataset):
         random = np.random.default_rng([self.seed, number])
         case = self.cases[random.integers(len(self.cases))]
         channels = case.channels(self.folder)
-        points = case.foreground(self.folder) if self._wants_foreground(number) else None
-        start = place_patch(channels.shape[1:], self.size.patch_kji, points, random)
-        window = Window(tuple(s - (room - n) // 2 for s, room, n in zip(start, self.room, self.size.patch_kji)), self.room)
+        start = self._start(case, channels.shape[1:], number, random)
+        window = Window(tuple(s - (room - n) // 2 for s, room, n in zip(start, self.room, self.patch)), self.room)
         labels = case.labels(self.folder)
         cut = torch.from_numpy(window.cut(channels, self.stage.padding, np.float32))
         sample = {SCAN: cut[self.scans], LABELS: torch.from_numpy(window.cut(labels, (0,) * len(labels), np.float32))}
-        if self.maps:
+        moved = [cut[self.maps] - self.padding[self.maps]] if self.maps else []
+        if self.stage.targets:
+            cuts = [window.cut(case.target(self.folder, each.name), each.padding, np.float32) for each in self.stage.targets]
+            moved.append(torch.from_numpy(np.concatenate(cuts)) - self.beyond)
+        if moved:
             # Empty corners of a rotated patch become 0: a map is shifted so that 0 is its padding, and back.
-            sample[MAPS] = cut[self.maps] - self.padding[self.maps]
+            sample[MAPS] = torch.cat(moved)
         return self._augmented(sample, random)
+
+    def _start(self, case: PreparedCase, shape: Sequence[int], number: int, random: np.random.Generator) -> tuple[int, int, int]:
+        """Where the patch starts, as the sampler says."""
+        sampler = self.sampler
+        if sampler.kind == "boundary":
+            points = case.boundary(self.folder)
+            if not len(points):
+                raise ProcessingError(f"{case.name}: the cavity has no outline to draw patches along. Leave the case out (--exclude).")
+            point = points[random.integers(len(points))]
+            return tuple(int(p - n // 2) for p, n in zip(point, self.patch))
+        points = None
+        if sampler.wants_foreground(number, self.size.batch_size):
+            last = self.stage.produces[-1]
+            points = case.foreground(self.folder, "" if sampler.foreground in ("", last) else sampler.foreground)
+        start = place_patch(shape, self.patch, points, random)
+        if sampler.kind == "slices":
+            return (start[0], *((n - size) // 2 for n, size in zip(shape[1:], self.patch[1:])))
+        return start
 
     def _augmented(self, sample: dict[str, torch.Tensor], random: np.random.Generator) -> dict[str, torch.Tensor]:
         self.transforms.set_random_state(seed=int(random.integers(LARGEST_SEED)))
         sample = {key: torch.as_tensor(value) for key, value in self.transforms(sample).items()}
-        channels = torch.empty((len(self.stage.channels), *self.size.patch_kji))
+        channels = torch.empty((len(self.stage.channels), *self.patch))
         channels[self.scans] = sample[SCAN].float()
         if self.maps:
-            channels[self.maps] = sample[MAPS].float() + self.padding[self.maps]
-        item = {"channels": channels, "target": sample[LABELS][TARGET : TARGET + 1].float()}
+            channels[self.maps] = sample[MAPS][: len(self.maps)].float() + self.padding[self.maps]
+        row = self.stage.region_row
+        item = {"channels": channels, "target": sample[LABELS][:row].float()}
         if self.stage.region is not None:
-            item["region"] = sample[LABELS][REGION : REGION + 1].float()
+            item["region"] = sample[LABELS][row : row + 1].float()
+        if self.stage.targets:
+            targets, first = sample[MAPS][len(self.maps) :].float() + self.beyond, 0
+            for target in self.stage.targets:
+                item[target.name] = targets[first : first + len(target.padding)]
+                first += len(target.padding)
         return item
 
-    def _wants_foreground(self, number: int) -> bool:
-        """The last third of each batch, at least one patch of it (nnU-Net's rule)."""
-        batch = self.size.batch_size
-        regular = min(batch - 1, round(batch * (1.0 - self.stage.sampler.foreground_share)))
-        return number % batch >= regular
 
-
-class SampleStream(Sampler):
+class SampleStream(torch_data.Sampler):
     """The numbers of the samples of one epoch for one of several processes, from any step on.
 
     Parameters

@@ -5,7 +5,7 @@ in use what it saw in training.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +13,13 @@ import numpy as np
 from ..datasets.layouts import listed
 from ..datasets.training_cases import LABELS_OF_STAGE, TrainingCase, voxel_hash
 from ..errors import InputError
+from ..inference.boundary import boundary_points
 from ..inference.preparation import Normalisation, anatomy_at, channels_at
 from ..inference.region import REGION_MARGIN_MM, widened
 from ..inference.resampling import resample_mask, shape_at, true_spacing
 from ..models.card import ModelCard
 from ..support.progress import Progress
-from ..systems import Stage
+from ..systems import Stage, Target
 from ..volumes.files import SIMULATED
 from ..volumes.orientation import Orientation
 from ..volumes.volume import Box, Volume
@@ -28,8 +29,8 @@ FOREGROUND_POINTS = 10_000
 """Voxels of the foreground kept for oversampling; nnU-Net keeps as many."""
 SURROUNDINGS_MM = 30.0
 """Kept beyond the box that a cavity network will see: the one that a coarse pass finds is another, and a whole scan may be asked for."""
-TARGET, REGION = 0, 1
-"""Rows of a prepared case's labels."""
+TARGETS = "targets"
+"""Folder of the prepared cases' targets, by their content's hash: what is there is never computed again."""
 
 CavityOf = Callable[[str, Volume], np.ndarray]
 """(voxel hash, scan) → the predicted cavity (k, j, i) bool on the scan's grid."""
@@ -39,8 +40,10 @@ CavityOf = Callable[[str, Volume], np.ndarray]
 class PreparedCase:
     """A case in the run's folder, as arrays that are read patch by patch.
 
-    Files beside each other in `folder`: `NAME.channels.npy` (C, k, j, i) float16, `NAME.labels.npy` (1 or 2, k, j, i) uint8
-    (target; region, where the stage has one), `NAME.foreground.npy` (N, 3) int32 voxels of the target.
+    Files beside each other in `folder`: `NAME.channels.npy` (C, k, j, i) float16, `NAME.labels.npy` (P, k, j, i) uint8 (the masks that the
+    stage produces; then the region, where it has one), `NAME.foreground.npy` (N, 3) int32 voxels of the last mask, and
+    `NAME.foreground_PRODUCT.npy` of another; `NAME.boundary.npy` (N, 3) int32 points along the cavity's outline, where patches are drawn
+    there; and below it `targets/HASH.npy` (n, k, j, i) float16, a target of the stage's losses.
     """
 
     name: str
@@ -50,6 +53,8 @@ class PreparedCase:
     spacing_kji: tuple[float, float, float]
     """True spacing of the prepared arrays in mm; it differs from the preset's by the rounding to whole voxels."""
     simulated: bool = False
+    targets: Mapping[str, str] = field(default_factory=dict)
+    """By the targets' names, the hashes that they are kept under."""
 
     def channels(self, folder: Path) -> np.ndarray:
         return np.load(folder / f"{self.name}.channels.npy", mmap_mode="r")
@@ -57,8 +62,14 @@ class PreparedCase:
     def labels(self, folder: Path) -> np.ndarray:
         return np.load(folder / f"{self.name}.labels.npy", mmap_mode="r")
 
-    def foreground(self, folder: Path) -> np.ndarray:
-        return np.load(folder / f"{self.name}.foreground.npy")
+    def target(self, folder: Path, name: str) -> np.ndarray:
+        return np.load(folder / TARGETS / f"{self.targets[name]}.npy", mmap_mode="r")
+
+    def foreground(self, folder: Path, product: str = "") -> np.ndarray:
+        return np.load(folder / _foreground_file(self.name, product))
+
+    def boundary(self, folder: Path) -> np.ndarray:
+        return np.load(folder / f"{self.name}.boundary.npy")
 
 
 @dataclass(frozen=True)
@@ -135,25 +146,48 @@ def prepare(
         predicts the cavities of a scar stage; None: the manual ones.
     """
     image = case.read_image()
-    target = _label(case, stage.key, image)
-    cavity = None
-    if stage.key == "scar":
-        cavity = _label(case, "cavity", image) if cavity_of is None else cavity_of(sha256, image)
     turned = Orientation.towards_lps(image.geometry)
-    scan, target = turned.apply(image.array), turned.apply(target)
-    cavity = None if cavity is None else turned.apply(cavity)
-    spacing = turned.of_axes(image.geometry.spacing_kji)
-    box = _box(card, scan, cavity if cavity is not None else target, spacing)
+    drawn = {name: turned.apply(_label(case, name, image)) for name in _masks_needed(stage, cavity_of is None)}
+    scan, spacing = turned.apply(image.array), turned.of_axes(image.geometry.spacing_kji)
+    cavity = None
+    if stage.takes_cavity:
+        cavity = drawn["cavity"] if cavity_of is None else turned.apply(cavity_of(sha256, image))
+    box = _box(card, stage, scan, drawn["cavity"] if cavity is None else cavity, spacing)
     normalisation = Normalisation.of(scan, card.preprocessing.statistics, box)
-    if stage.key == "cavity":
+    if not stage.takes_cavity:
         box = box.grown(SURROUNDINGS_MM, spacing, scan.shape)
     channels = channels_at(card, stage, scan, cavity, spacing, normalisation, box)
     shape = channels.shape[1:]
-    labels = [_small(target[box.slices], shape, case, card)]
+    voxel = true_spacing(box.shape, spacing, shape)
+    small = {name: _small(mask[box.slices], shape, case, card, name) for name, mask in drawn.items()}
+    labels = [small[product] for product in stage.produces]
     if stage.region is not None:
-        labels.append(stage.region(anatomy_at(cavity[box.slices], shape, spacing)))
-    _write(folder, case.name, channels, np.stack(labels))
-    return PreparedCase(case.name, sha256, case.group, true_spacing(box.shape, spacing, shape), SIMULATED in image.flags)
+        labels.append(stage.region(anatomy_at((drawn["cavity"] if cavity is None else cavity)[box.slices], shape, spacing)))
+    _write(folder, case.name, channels, np.stack(labels), stage.produces)
+    if steps := {sampler.step_px for phase in stage.phases if (sampler := phase.sampler or stage.sampler).kind == "boundary"}:
+        seen = small["cavity"] if cavity is None else resample_mask(_contiguous(cavity[box.slices]), shape)
+        np.save(folder / f"{case.name}.boundary.npy", boundary_points(seen, min(steps)))
+    targets = {target.name: keep_target(folder / TARGETS, target, small, voxel) for target in stage.targets}
+    return PreparedCase(case.name, sha256, case.group, voxel, SIMULATED in image.flags, targets)
+
+
+def _masks_needed(stage: Stage, manual_cavity: bool) -> list[str]:
+    """The labels that a case is prepared with."""
+    needed = set(stage.produces)
+    if stage.targets or (stage.takes_cavity and manual_cavity):
+        needed.add("cavity")
+    return [name for name in ("cavity", "scar") if name in needed or (name == "scar" and stage.targets_need_scar)]
+
+
+def keep_target(folder: Path, target: Target, masks: Mapping[str, np.ndarray], spacing_kji: Sequence[float]) -> str:
+    """Compute a target unless it is there already; the hash that it is kept under in `folder`."""
+    spacing = tuple(round(float(s), 6) for s in spacing_kji)
+    digest = target.digest(masks, spacing)
+    path = folder / f"{digest}.npy"
+    if not path.is_file():
+        folder.mkdir(exist_ok=True)
+        np.save(path, target.of(masks, spacing).astype(np.float16))
+    return digest
 
 
 def _label(case: TrainingCase, key: str, image: Volume) -> np.ndarray:
@@ -174,33 +208,42 @@ def _label(case: TrainingCase, key: str, image: Volume) -> np.ndarray:
     return mask.array
 
 
-def _box(card: ModelCard, scan: np.ndarray, cavity: np.ndarray, spacing: Sequence[float]) -> Box:
+def _box(card: ModelCard, stage: Stage, scan: np.ndarray, cavity: np.ndarray, spacing: Sequence[float]) -> Box:
     """What the network sees when it runs: the box of the cavity, or the whole scan where a cavity has to be found in it."""
-    if card.stage == "cavity" and card.preprocessing.statistics != "region":
+    if not stage.takes_cavity and card.preprocessing.statistics != "region":
         return Box((0, 0, 0), scan.shape)
-    least = shape_at(card.fine.patch, card.fine.spacing_mm, spacing)
+    least = shape_at(card.fine.patch_kji, card.fine.spacing_in(spacing), spacing)
     return widened(Box.around(cavity, REGION_MARGIN_MM, spacing), scan.shape, least)
 
 
-def _small(target: np.ndarray, shape: Sequence[int], case: TrainingCase, card: ModelCard) -> np.ndarray:
-    small = resample_mask(np.ascontiguousarray(target), tuple(shape))
+def _contiguous(mask: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(mask)
+
+
+def _small(target: np.ndarray, shape: Sequence[int], case: TrainingCase, card: ModelCard, name: str) -> np.ndarray:
+    small = resample_mask(_contiguous(target), tuple(shape))
     if not small.any():
         grid = " × ".join(f"{s:g}" for s in card.fine.spacing_mm)
         raise InputError(
-            f"{case.name}: nothing of the {card.stage} is left at {grid} mm near the cavity. Correct the label, or leave the case out."
+            f"{case.name}: nothing of the {name} is left at {grid} mm near the cavity. Correct the label, or leave the case out."
         )
     return small
 
 
-def _write(folder: Path, name: str, channels: np.ndarray, labels: np.ndarray) -> None:
-    points = np.argwhere(labels[TARGET]).astype(np.int32)
-    if len(points) > FOREGROUND_POINTS:
-        # Evenly through the structure: the same case gives the same points.
-        points = points[np.linspace(0, len(points) - 1, FOREGROUND_POINTS).astype(int)]
+def _foreground_file(name: str, product: str) -> str:
+    return f"{name}.foreground{f'_{product}' if product else ''}.npy"
+
+
+def _write(folder: Path, name: str, channels: np.ndarray, labels: np.ndarray, products: Sequence[str]) -> None:
+    for row, product in enumerate(products):
+        points = np.argwhere(labels[row]).astype(np.int32)
+        if len(points) > FOREGROUND_POINTS:
+            # Evenly through the structure: the same case gives the same points.
+            points = points[np.linspace(0, len(points) - 1, FOREGROUND_POINTS).astype(int)]
+        np.save(folder / _foreground_file(name, product if row < len(products) - 1 else ""), points)
     largest = np.finfo(np.float16).max
     np.save(folder / f"{name}.channels.npy", np.clip(channels, -largest, largest).astype(np.float16))
     np.save(folder / f"{name}.labels.npy", labels.astype(np.uint8))
-    np.save(folder / f"{name}.foreground.npy", points)
 
 
 def not_simulated_together(cases: Sequence[PreparedCase]) -> bool:

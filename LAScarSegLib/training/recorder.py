@@ -5,7 +5,7 @@ import io
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ class CurveRow:
     learning_rate: float
     loss: float
     dice: float | None = None
+    phase: str = ""
 
 
 class Recorder(lightning.Callback):
@@ -44,12 +45,16 @@ class Recorder(lightning.Callback):
     total_steps
         of this call, for the progress.
     validate_every
-        epochs; the last epoch is always validated.
+        epochs; the last epoch of a phase is always validated.
+    rows
+        of the phases before.
     """
 
-    def __init__(self, run: TrainingRun, progress: Progress, total_steps: int, validate_every: int) -> None:
+    def __init__(
+        self, run: TrainingRun, progress: Progress, total_steps: int, validate_every: int, rows: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
         self.run, self.progress, self.total_steps, self.validate_every = run, progress, total_steps, validate_every
-        self.rows: list[CurveRow] = []
+        self.rows = [CurveRow(**row) for row in rows]
         self.best: dict[str, Any] | None = None
         self.losses: list[float] = []
 
@@ -62,35 +67,45 @@ class Recorder(lightning.Callback):
 
     def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: TrainingModule, outputs: Any, batch: Any, batch_idx: int) -> None:
         loss = float(outputs["loss"].detach())
-        step = trainer.global_step
+        step = pl_module.steps_before + trainer.global_step
         if not math.isfinite(loss):
             raise ProcessingError(
                 f"The loss is {loss} at step {step}: the training diverged. Continue from the last checkpoint in "
                 "full precision (--resume --precision 32)."
             )
         self.losses.append(loss)
-        epoch = (step - 1) // self.run.settings.steps_per_epoch + 1
-        self._report(trainer, step, f"Epoch {epoch} of {self.run.settings.size.epochs}, step {step}, loss {loss:.3f}{self._best_text()}")
+        # Nothing has moved yet while the first gradients are being added up.
+        epoch = max(0, step - 1) // self.run.settings.steps_per_epoch + 1
+        self._report(trainer, step, f"Epoch {epoch} of {self.run.settings.total_epochs}, step {step}, loss {loss:.3f}{self._best_text()}")
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: TrainingModule) -> None:
         if not self.losses:
             return
-        step, epoch = trainer.global_step, math.ceil(trainer.global_step / self.run.settings.steps_per_epoch)
-        last = step >= self.total_steps
+        step, per_epoch = pl_module.steps_before + trainer.global_step, self.run.settings.steps_per_epoch
+        epoch, planned = math.ceil(step / per_epoch), pl_module.epochs * per_epoch
+        last = step >= self.total_steps or trainer.global_step >= planned
         scores = self._validate(trainer, pl_module) if last or epoch % self.validate_every == 0 else None
         mean = None if scores is None else sum(score.dice for score in scores) / len(scores)
         loss = _mean_of_all(trainer, sum(self.losses) / len(self.losses))
-        rate = pl_module.optimizers().optimizer.param_groups[0]["lr"]
+        row = CurveRow(epoch, step, pl_module.rate_used, loss, mean, pl_module.phase.name)
         # An epoch that was stopped half-way and continued is one row.
-        self.rows = [row for row in self.rows if row.epoch != epoch] + [CurveRow(epoch, step, rate, loss, mean)]
-        if step % self.run.settings.steps_per_epoch == 0:
+        self.rows = [row for row in self.rows if row.epoch != epoch] + [row]
+        if step % per_epoch == 0:
             self.losses = []
         better = mean is not None and (self.best is None or mean >= self.best["dice"])
         if better:
             self.best = _summary(step, mean, scores)
+        pl_module.done = trainer.global_step >= planned or self._stops(pl_module)
+        trainer.should_stop = trainer.should_stop or pl_module.done
         self._save(trainer, better)
         if trainer.is_global_zero:
             self._write(_summary(step, mean, scores) if scores else None)
+
+    def _stops(self, module: TrainingModule) -> bool:
+        """Whether the phase's rule for stopping says so."""
+        mine = [row for row in self.rows if row.phase == module.phase.name]
+        stop = module.recipe.stop
+        return stop is not None and stop.says_stop(*zip(*((row.epoch, row.dice, row.loss) for row in mine)))
 
     def _validate(self, trainer: lightning.Trainer, module: TrainingModule) -> list[ValidationScore]:
         """Each process scores its share of the cases; all get all scores."""
@@ -99,9 +114,11 @@ class Recorder(lightning.Callback):
         settings = self.run.settings
 
         def report(done: float, name: str) -> None:
-            self._report(trainer, trainer.global_step, f"Validating on {name}{self._best_text()}")
+            self._report(trainer, module.steps_before + trainer.global_step, f"Validating on {name}{self._best_text()}")
 
-        scores = score_cases(module.network, mine, self.run.prepared, module.stage, settings.size, str(module.device), report)
+        watched = module.phase.watched
+        scores = score_cases(module.network, mine, self.run.prepared, module.stage, settings.size, str(module.device), report, watched)
+        module.train()
         if trainer.world_size == 1:
             return scores
         gathered: list[list[ValidationScore]] = [[] for _ in range(trainer.world_size)]

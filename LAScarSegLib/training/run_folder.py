@@ -54,7 +54,7 @@ class TrainingRun:
     @property
     def total_steps(self) -> int:
         """Optimiser steps of the whole training."""
-        return self.settings.size.epochs * self.settings.steps_per_epoch
+        return self.settings.total_epochs * self.settings.steps_per_epoch
 
     def part(self, names: Sequence[str]) -> tuple[PreparedCase, ...]:
         """The cases of these names."""

@@ -10,7 +10,8 @@ from typing import Any
 
 from ..errors import InputError
 from ..models.card import Channel, ModelCard, NetworkSpec, Preprocessing
-from ..networks.plan import NetworkPlan
+from ..networks import read_plan
+from ..networks.plan import DYNUNET
 from ..support.checks import require_choice
 from ..systems import Optimiser, Preset, Stage, find_system
 from . import FOLDS
@@ -57,6 +58,11 @@ class TrainingSettings:
         if self.size.plan.in_channels != len(described.channels):
             raise InputError(f"The network takes {self.size.plan.in_channels} channels, the stage makes {len(described.channels)}.")
         require_choice("anatomy", self.anatomy, ANATOMIES)
+        if described.start is not None and not self.start_from:
+            raise InputError(
+                f"The {self.stage} network of {self.system} begins with the weights of its {described.start.stage} network, which has to be "
+                f"trained first: `lascarseg train {self.system} {described.start.stage}`. Give its run with --start-from."
+            )
         for name, value in (("epochs", self.size.epochs), ("steps per epoch", self.steps_per_epoch)):
             if value < 1:
                 raise InputError(f"The number of {name} is {value}; it must be at least 1.")
@@ -73,16 +79,31 @@ class TrainingSettings:
         """The stage of the system; `InputError` for an unknown system, stage or variant."""
         return find_system(self.system).stage(self.stage, self.variant)
 
+    def recipe(self, phase: int = 0) -> Optimiser:
+        """The recipe of a phase. This training's learning rate is that of the first; the others' change in proportion."""
+        phases = self.described.phases
+        recipe, first = phases[phase].optimiser, phases[0].optimiser.learning_rate
+        if self.learning_rate is None:
+            return recipe
+        return dataclasses.replace(recipe, learning_rate=recipe.learning_rate * (self.learning_rate / first))
+
+    def epochs(self, phase: int) -> int:
+        """How many epochs a phase has, at most."""
+        return self.described.phases[phase].epochs(self.size.epochs)
+
+    def steps_before(self, phase: int) -> int:
+        """Optimiser steps of the phases before this one, as planned."""
+        return self.steps_per_epoch * sum(self.epochs(number) for number in range(phase))
+
     @property
-    def optimiser(self) -> Optimiser:
-        """The stage's recipe with this training's learning rate."""
-        recipe = self.described.optimiser
-        return recipe if self.learning_rate is None else dataclasses.replace(recipe, learning_rate=self.learning_rate)
+    def total_epochs(self) -> int:
+        """Of all phases, at most."""
+        return sum(self.epochs(number) for number in range(len(self.described.phases)))
 
     @property
     def uses_predictions(self) -> bool:
         """Whether cavities have to be predicted before the training."""
-        return self.stage == "scar" and self.anatomy == "predicted"
+        return self.described.takes_cavity and self.anatomy == "predicted"
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary that `from_json` reads back to equal settings."""
@@ -91,8 +112,8 @@ class TrainingSettings:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TrainingSettings:
         size = dict(data["size"])
-        triples = {name: tuple(size[name]) for name in ("spacing_kji", "patch_kji")}
-        preset = Preset(**(size | triples | {"plan": NetworkPlan.from_json(size["plan"])}))
+        numbers = {name: tuple(size[name]) for name in ("spacing_kji", "patch_kji")}
+        preset = Preset(**(size | numbers | {"plan": read_plan(size["plan"])}))
         return cls(**(dict(data) | {"size": preset, "cavities": tuple(data["cavities"]), "exclude": tuple(data["exclude"])}))
 
     def differences(self, other: TrainingSettings) -> dict[str, tuple[Any, Any]]:
@@ -107,12 +128,15 @@ class TrainingSettings:
         """
         described = self.described
         channels = tuple(Channel(c.name, "none" if n else "zscore", c.padding) for n, c in enumerate(described.channels))
-        plain = dataclasses.replace(self.size.plan, deep_supervision=False)
-        fine = NetworkSpec(plain, self.size.spacing_kji, self.size.patch_kji, about.pop("weights", ("fold_0.safetensors",)))
+        fine = NetworkSpec(self.size.plan.for_use(), self.size.spacing_kji, self.size.patch_kji, about.pop("weights", ("fold_0.safetensors",)))
         preprocessing = Preprocessing(statistics=self.size.statistics, mirror_axes=MIRROR_AXES if self.size.mirror else ())
+        beyond_format_1 = not described.in_one_mask or len(self.size.patch_kji) != 3 or self.size.plan.architecture != DYNUNET
+        if beyond_format_1:
+            thresholds = {output.product: output.threshold for output in described.outputs}
+            about |= {"format": 2, "roles": described.produces, "thresholds": thresholds}
         values = {
             "name": f"{self.system}-{self.stage}", "version": "1.0", "licence": "Not stated; ask who trained it.",
-            "intended_use": "Research use only.", "preprocessing": preprocessing, "threshold": described.threshold,
+            "intended_use": "Research use only.", "preprocessing": preprocessing, "threshold": described.outputs[0].threshold,
         }  # fmt: skip
         return ModelCard(system=self.system, stage=self.stage, variant=self.variant, fine=fine, channels=channels, **(values | about))
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from ..inference.bundle_models import DEEP_SUPERVISION_PREFIX
 from ..models.store import ModelStore
-from ..networks.plan import NetworkPlan
+from ..networks import Plan
 from ..networks.weights import unpack_tensors
+from ..systems import Stage
 from .cavities import TRAINED_ON
 from .run_folder import is_run, read_run
 
@@ -25,28 +25,50 @@ class StartingPoint:
     """A network that was trained before, and the scans (voxel hashes) that it was trained on; a model need not say: empty."""
 
     title: str
-    plan: NetworkPlan
+    plan: Plan
     stage: str
     weights: Mapping[str, torch.Tensor]
     trained_on: frozenset[str]
     simulated: bool
 
-    def check(self, plan: NetworkPlan, stage: str) -> None:
+    def carries(self, stage: Stage) -> bool:
+        """Whether it is the network that `stage` begins with, whose weights are carried over part by part."""
+        return stage.start is not None and stage.start.stage == self.stage
+
+    def check(self, plan: Plan, stage: Stage) -> None:
         """`InputError` unless a training of `stage` with the network `plan` can start from it."""
-        if self.stage != stage:
-            raise InputError(f"{self.title} is a {self.stage} network; a {stage} network can't start from it.")
-        mine, theirs = (replace(p, deep_supervision=False).to_json() for p in (plan, self.plan))
-        keys = sorted(key for key in mine if mine[key] != theirs[key])
+        if self.carries(stage):
+            return
+        if self.stage != stage.key:
+            wanted = f" It begins with the system's {stage.start.stage} network." if stage.start else ""
+            raise InputError(f"{self.title} is a {self.stage} network; a {stage.key} network can't start from it.{wanted}")
+        mine, theirs = (p.for_use().to_json() for p in (plan, self.plan))
+        keys = sorted(key for key in mine | theirs if mine.get(key) != theirs.get(key))
         if keys:
-            changes = "; ".join(f"{key} {theirs[key]} instead of {mine[key]}" for key in keys)
+            changes = "; ".join(f"{key} {theirs.get(key)} instead of {mine.get(key)}" for key in keys)
             raise InputError(f"{self.title} is another network ({changes}). Choose the preset that it was trained with.")
 
-    def load_into(self, network: nn.Module) -> None:
-        """Copy the weights; the deep supervision's own layers, which a model doesn't keep, stay as they are where there are none."""
+    def load_into(self, network: nn.Module, stage: Stage) -> None:
+        """Copy the weights; what only training has, which a model doesn't keep, stays as it is where there is none.
+
+        Those of another network of the system go where `stage.start` says; `InputError` when none fits, or one has another shape.
+        """
+        if self.carries(stage):
+            self._carry(network, stage)
+            return
         missing, unexpected = network.load_state_dict({name: value.float() for name, value in self.weights.items()}, strict=False)
-        lacking = [name for name in missing if not name.startswith(DEEP_SUPERVISION_PREFIX)]
+        lacking = [name for name in missing if not name.startswith(self.plan.training_only)]
         if lacking or unexpected:
             raise InputError(f"The weights of {self.title} don't fit its network ({', '.join([*lacking, *unexpected][:3])}). Get it again.")
+
+    def _carry(self, network: nn.Module, stage: Stage) -> None:
+        mine = network.state_dict()
+        carried = {here: value for name, value in self.weights.items() for here in stage.start.names(name) if here in mine}
+        wrong = [name for name, value in carried.items() if value.shape != mine[name].shape]
+        if wrong or not carried:
+            what = f"{wrong[0]!r} has another size" if wrong else "none of its weights has a place there"
+            raise InputError(f"{self.title} can't be carried over to the {stage.key} network: {what}. Choose the preset that it was trained with.")
+        network.load_state_dict({name: value.float() for name, value in carried.items()}, strict=False)
 
 
 def open_start(reference: str) -> StartingPoint:

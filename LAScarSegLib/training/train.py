@@ -6,11 +6,11 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..datasets.layouts import listed
 from ..datasets.training_cases import TrainingCase, find_training_cases
@@ -21,12 +21,14 @@ from . import VALIDATE_EVERY
 from .cavities import choose_cavity_models, open_cavity_model, predict_cavity
 from .preparation import CavityOf, PreparedCase, check_cases, not_simulated_together, prepare, split
 from .run_folder import PREPARED, RUN, TrainingRun, check_same, is_run, read_run
-from .settings import LAST, TrainingSettings
+from .settings import BEST, LAST, TrainingSettings
 from .start import StartingPoint, open_start
 
 if TYPE_CHECKING:
     import lightning
     from torch.utils.data import DataLoader
+
+    from .module import TrainingModule
 
 PRECISIONS = {"auto": None, "32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 """Names for the command line, and Lightning's."""
@@ -78,9 +80,9 @@ def start_run(settings: TrainingSettings, folder: str | Path, force: bool = Fals
     check_folder(folder, force, RUN)
     described = settings.described
     begun = _start_of(settings)
-    cases = find_training_cases(settings.data, described.key, settings.exclude)
+    cases = find_training_cases(settings.data, described.labels, settings.exclude)
     sources = [open_cavity_model(path) for path in settings.cavities] if settings.uses_predictions else []
-    hashes, notes = check_cases(cases, described.key, progress.part(0.0, CHECKING_SHARE))
+    hashes, notes = check_cases(cases, described.labels, progress.part(0.0, CHECKING_SHARE))
     used = [case for case in cases if case.name in hashes]
     cut = split({case.name: case.group for case in used}, settings.fold, settings.folds, settings.seed)
     chosen = choose_cavity_models(hashes, sources) if sources else {}
@@ -101,7 +103,7 @@ def _start_of(settings: TrainingSettings) -> StartingPoint | None:
     if not settings.start_from:
         return None
     start = open_start(settings.start_from)
-    start.check(settings.size.plan, settings.stage)
+    start.check(settings.size.plan, settings.described)
     return start
 
 
@@ -164,48 +166,97 @@ def train(run: TrainingRun, machine: Hardware = Hardware(), progress: Progress |
     Cancelled
         the last checkpoint stays.
     """
+    # Before it is told to be quiet: its own settings come with the import.
+    import lightning  # noqa: F401
+
+    total, progress = min(run.total_steps, machine.max_steps or run.total_steps), progress or Progress()
+    with _quiet():
+        reached = _where(run)
+        for number in range(reached.phase, len(run.settings.described.phases)):
+            done = run.settings.steps_before(number)
+            if total > done or number == 0:
+                _train_phase(run, number, reached if number == reached.phase else _where(run), machine, total, progress)
+    return run
+
+
+@dataclass(frozen=True)
+class _Reached:
+    """How far a run's last checkpoint is: in which phase, and the epochs before; `file` is what goes on from there, if anything does."""
+
+    phase: int = 0
+    file: Path | None = None
+    rows: tuple[Mapping[str, Any], ...] = ()
+
+
+def _where(run: TrainingRun) -> _Reached:
+    import torch
+
+    from .module import PHASE, PHASE_DONE
+
+    last = run.folder / LAST
+    if not last.is_file():
+        return _Reached()
+    state = torch.load(last, map_location="cpu", weights_only=True)
+    phase, rows = state.get(PHASE, 0), ()
+    for kept in state["callbacks"].values():
+        rows = tuple(kept.get("rows", rows))
+    if state.get(PHASE_DONE, False) and phase + 1 < len(run.settings.described.phases):
+        return _Reached(phase + 1, None, rows)
+    return _Reached(phase, last, rows)
+
+
+def _train_phase(run: TrainingRun, number: int, reached: _Reached, machine: Hardware, total: int, progress: Progress) -> None:
+    """One phase, from its last checkpoint on or from its start; raises as `train`."""
     import lightning
 
     from .module import TrainingModule
     from .recorder import Recorder, stopped_text
 
-    total, progress = min(run.total_steps, machine.max_steps or run.total_steps), progress or Progress()
-    with _quiet():
-        module = TrainingModule(run.settings)
-        recorder = Recorder(run, progress, total, machine.validate_every)
-        # Steps alone end a training: Lightning would count an epoch that was stopped half-way as a whole one.
-        trainer = lightning.Trainer(
-            **_hardware(machine), max_steps=total, max_epochs=-1, gradient_clip_val=run.settings.optimiser.gradient_clip,
-            callbacks=[recorder], use_distributed_sampler=False, logger=False, enable_checkpointing=False,
-            enable_progress_bar=False, enable_model_summary=False, default_root_dir=run.folder,
-        )  # fmt: skip
-        last = run.folder / LAST
-        if not last.is_file() and (start := _start_of(run.settings)) is not None:
-            start.load_into(module.network)
-        try:
-            trainer.fit(module, _loader(run, trainer, machine), ckpt_path=str(last) if last.is_file() else None)
-        except (SystemExit, KeyboardInterrupt):
-            # Lightning ends the program on Ctrl-C.
+    module = TrainingModule(run.settings, number)
+    recorder = Recorder(run, progress, total, machine.validate_every, reached.rows)
+    planned = module.epochs * run.settings.steps_per_epoch
+    # Steps alone end a training: Lightning would count an epoch that was stopped half-way as a whole one.
+    trainer = lightning.Trainer(
+        **_hardware(machine), max_steps=min(planned, total - module.steps_before), max_epochs=-1,
+        gradient_clip_val=module.recipe.gradient_clip, accumulate_grad_batches=module.recipe.accumulate, callbacks=[recorder],
+        use_distributed_sampler=False, logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        default_root_dir=run.folder,
+    )  # fmt: skip
+    if reached.file is None:
+        _hand_on(run, module)
+    try:
+        trainer.fit(module, _loader(run, module, trainer, machine), ckpt_path=None if reached.file is None else str(reached.file))
+    except (SystemExit, KeyboardInterrupt):
+        # Lightning ends the program on Ctrl-C.
+        raise Cancelled(stopped_text(run)) from None
+    except Exception as error:
+        if progress.is_cancelled:
+            # Ctrl-C reaches the processes that cut patches as well, and may end them first.
             raise Cancelled(stopped_text(run)) from None
-        except Exception as error:
-            if progress.is_cancelled:
-                # Ctrl-C reaches the processes that cut patches as well, and may end them first.
-                raise Cancelled(stopped_text(run)) from None
-            raise _explained(error, run) from error
-    return run
+        raise _explained(error, run) from error
 
 
-def _loader(run: TrainingRun, trainer: lightning.Trainer, machine: Hardware) -> DataLoader:
+def _hand_on(run: TrainingRun, module: TrainingModule) -> None:
+    """The weights that a phase begins with: those of the one before, or what the training starts from."""
+    if module.number > 0:
+        before = module.stage.phases[module.number - 1]
+        module.network.load_state_dict(run.weights(BEST if before.hands_on == "best" else LAST))
+    elif (start := _start_of(run.settings)) is not None:
+        start.load_into(module.network, module.stage)
+
+
+def _loader(run: TrainingRun, module: TrainingModule, trainer: lightning.Trainer, machine: Hardware) -> DataLoader:
     from torch.utils.data import DataLoader
 
     from .patches import PatchDataset, SampleStream
 
-    size = run.settings.size
-    dataset = PatchDataset(run.part(run.split.training), run.prepared, run.settings.described, size, run.settings.seed)
+    size, sampler = run.settings.size, module.phase.sampler or module.stage.sampler
+    dataset = PatchDataset(run.part(run.split.training), run.prepared, run.settings.described, size, run.settings.seed, sampler)
     workers = min(MOST_WORKERS, (os.cpu_count() or 1) // 2) if machine.workers is None else machine.workers
     stream = SampleStream(
-        size.batch_size, run.settings.steps_per_epoch, lambda: trainer.global_step, lambda: trainer.global_rank, lambda: trainer.world_size
-    )
+        size.batch_size * module.recipe.accumulate, run.settings.steps_per_epoch, lambda: module.steps_before + trainer.global_step,
+        lambda: trainer.global_rank, lambda: trainer.world_size,
+    )  # fmt: skip
     return DataLoader(dataset, size.batch_size, sampler=stream, num_workers=workers, persistent_workers=workers > 0)
 
 

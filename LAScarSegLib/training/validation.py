@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..anatomy.overlap import dice
-from ..inference.bundle_models import sigmoid
+from ..inference.boundary import boundary_tiles
 from ..inference.resampling import working_geometry
-from ..inference.tiles import predict_tiles
+from ..inference.tiles import predict_maps
+from ..networks.architectures import in_scan
 from ..systems import Preset, Stage
 from ..systems.uncertainty import uncertainty_mm
 from ..volumes.volume import Volume
-from .preparation import REGION, TARGET, PreparedCase
+from .preparation import PreparedCase
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,26 +26,42 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ValidationScore:
-    """One validation case: Dice on the working grid, and how unsure the network is at the edge where the stage asks for it."""
+    """One validation case: Dice on the working grid, and how unsure the network is at the edge where the stage asks for it.
+
+    Of a network of both masks `dice` is the mean of those that the phase watches, and `products` has each.
+    """
 
     name: str
     dice: float
     uncertainty_mm: float | None = None
+    products: Mapping[str, float] | None = None
 
 
 def score_case(
-    network: nn.Module, case: PreparedCase, folder: Path, stage: Stage, size: Preset, device: str, report: Callable[[float], None]
-) -> ValidationScore:
+    network: nn.Module, case: PreparedCase, folder: Path, stage: Stage, size: Preset, device: str, report: Callable[[float], None],
+    watched: Sequence[str] = (),
+) -> ValidationScore:  # fmt: skip
     """Run `network`, which is on `device` and in evaluation mode, over one case."""
     channels, labels = case.channels(folder).astype(np.float32), case.labels(folder) > 0
-    logits = predict_tiles(network, channels, size.patch_kji, padding=stage.padding, device=device, report=report)
-    probability = sigmoid(logits)
-    if stage.mask_prediction:
-        probability = probability * labels[REGION]
-    unsure = None
-    if stage.uncertain_threshold is not None:
-        unsure = uncertainty_mm(Volume(probability, working_geometry(probability.shape, case.spacing_kji)))
-    return ValidationScore(case.name, dice(probability > stage.threshold, labels[TARGET]), unsure)
+    patch = in_scan(size.patch_kji)
+    corners, room = (None, (0, 0, 0)) if stage.sampler.kind != "boundary" else boundary_tiles(case.boundary(folder), patch)
+    maps = predict_maps(
+        network, channels, patch, stage.outputs, padding=stage.padding, device=device, report=report, corners=corners, room=room
+    )
+    unsure, dices, found, first = None, {}, {}, 0
+    for product, output in enumerate(stage.outputs):
+        probability = output.probability(maps[first : first + output.maps])
+        first += output.maps
+        if output.product == "scar" and "cavity" in found:
+            probability = output.from_surface(probability, found["cavity"], case.spacing_kji)
+        if stage.mask_prediction and output.product == "scar":
+            probability = probability * labels[stage.region_row]
+        if stage.uncertain_threshold is not None and product == 0:
+            unsure = uncertainty_mm(Volume(probability, working_geometry(probability.shape, case.spacing_kji)))
+        found[output.product] = output.filtered(probability, case.spacing_kji) > output.threshold
+        dices[output.product] = dice(found[output.product], labels[product])
+    mean = fmean(dices[name] for name in watched or stage.produces)
+    return ValidationScore(case.name, mean, unsure, dices if len(dices) > 1 else None)
 
 
 def score_cases(
@@ -54,12 +72,13 @@ def score_cases(
     size: Preset,
     device: str,
     report: Callable[[float, str], None],
+    watched: Sequence[str] = (),
 ) -> list[ValidationScore]:
     """Every case; the network comes back in training mode. `report(fraction, case)` may raise to stop."""
     network.eval()
     try:
         return [
-            score_case(network, case, folder, stage, size, device, lambda done, n=n, case=case: report((n + done) / len(cases), case.name))
+            score_case(network, case, folder, stage, size, device, lambda done, n=n, case=case: report((n + done) / len(cases), case.name), watched)
             for n, case in enumerate(cases)
         ]
     finally:

@@ -347,7 +347,7 @@ def test_a_window_beyond_the_scan_is_padded_by_channel():
 def test_one_patch_of_two_is_around_foreground(run):
     """In every batch the second; the first lies anywhere, but the box fills so much of this scan that it often holds some, too."""
     dataset = patches(run)
-    assert Counter(dataset._wants_foreground(number) for number in range(20)) == {True: 10, False: 10}
+    assert Counter(dataset.sampler.wants_foreground(number, dataset.size.batch_size) for number in range(20)) == {True: 10, False: 10}
     assert all(dataset[number]["target"].any() for number in range(1, 20, 2))
 
 
