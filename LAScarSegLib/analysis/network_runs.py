@@ -25,7 +25,25 @@ def find_cavity(scan: Volume, bundle: Bundle, options: InferenceOptions, progres
     model = BundleCavityModel.from_bundle(bundle, options, progress)
     probability, mask, doubt = model.predict_with_doubt(scan)
     found, said = Mask.of(mask.array), Probability.of(probability.array)
-    return Network(_described(bundle, options), bundle.card.threshold, found, said, flags=mask.flags, doubt=doubt)
+    return Network(_described(bundle, options), bundle.card.threshold_of("cavity"), found, said, flags=mask.flags, doubt=doubt)
+
+
+def find_both(scan: Volume, bundle: Bundle, options: InferenceOptions, progress: Progress | None = None) -> tuple[Network, Network]:
+    """The cavity, and the scar around it, that a network of both finds in one run.
+
+    Raises
+    ------
+    InputError, ProcessingError, Cancelled
+        as `BundleCavityModel.predict_both`.
+    """
+    from ..inference.bundle_models import BundleCavityModel
+
+    card, described = bundle.card, _described(bundle, options) | {"one_run": list(bundle.card.finds)}
+    probability, mask, doubt, scar = BundleCavityModel.from_bundle(bundle, options, progress).predict_both(scan)
+    found, threshold = Mask.of(mask.array), card.threshold_of("scar")
+    cavity = Network(described, card.threshold_of("cavity"), found, Probability.of(probability.array), flags=mask.flags, doubt=doubt)
+    said = Probability.of(scar.array)
+    return cavity, Network(described, threshold, said.above(threshold), said, found.digest, scar.flags)
 
 
 def find_scar(scan: Volume, cavity: Mask, bundle: Bundle, options: InferenceOptions, progress: Progress | None = None) -> Network:
@@ -41,7 +59,7 @@ def find_scar(scan: Volume, cavity: Mask, bundle: Bundle, options: InferenceOpti
     # A region of interest is drawn for the cavity; the scar's follows from it.
     model = BundleScarModel.from_bundle(bundle, replace(options, roi=None), progress)
     found = model.predict(scan, scan.like(cavity.whole().astype(np.uint8)))
-    probability, threshold = Probability.of(found.array), bundle.card.threshold
+    probability, threshold = Probability.of(found.array), bundle.card.threshold_of("scar")
     return Network(_described(bundle, options), threshold, probability.above(threshold), probability, cavity.digest, found.flags)
 
 

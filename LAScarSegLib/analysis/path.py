@@ -244,8 +244,12 @@ def _run_networks(volume: Volume, sources: Sources, progress: Progress) -> tuple
     asked = {name: source for name in MASKS if isinstance(source := sources[name], ToRun)}
     if not asked:
         return sources, progress
-    from .network_runs import find_cavity, find_scar
+    from .network_runs import find_both, find_cavity, find_scar
 
+    if _is_one_run(asked):
+        both = asked[CAVITY]
+        cavity, scar = find_both(volume, both.bundle, both.options, progress.part(0.0, NETWORKS_SHARE))
+        return replace(sources, cavity=cavity, scar=scar), progress.part(NETWORKS_SHARE, 1.0)
     part, share = progress.part(0.0, NETWORKS_SHARE), CAVITY_SHARE if len(asked) == 2 else 1.0
     if cavity := asked.get(CAVITY):
         sources = replace(sources, cavity=find_cavity(volume, cavity.bundle, cavity.options, part.part(0.0, share)))
@@ -253,6 +257,14 @@ def _run_networks(volume: Volume, sources: Sources, progress: Progress) -> tuple
         mask, part = _without_undone_edit(sources.cavity).mask, part.part(share if len(asked) == 2 else 0.0, 1.0)
         sources = replace(sources, scar=find_scar(volume, mask, scar.bundle, scar.options, part))
     return sources, progress.part(NETWORKS_SHARE, 1.0)
+
+
+def _is_one_run(asked: Mapping[str, ToRun]) -> bool:
+    """Whether one network answers for cavity and scar, and was asked for both."""
+    if not {CAVITY, SCAR} <= set(asked):
+        return False
+    cards = {asked[name].bundle.card.sha256 for name in (CAVITY, SCAR)}
+    return len(cards) == 1 and {CAVITY, SCAR} <= set(asked[CAVITY].bundle.card.finds)
 
 
 def _without_undone_edit(source: Given | Network | Drawn) -> Given | Network | Drawn:

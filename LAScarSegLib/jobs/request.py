@@ -135,7 +135,7 @@ def run_request(request: Request, progress: Progress | None = None) -> Analysis:
     for what, path in (("scan", request.image), ("cavity mask", request.cavity), ("wall mask", request.wall), ("scar mask", request.scar)):
         require_encodable(path or "", what)
     chosen = _checked_sources(request)
-    bundles = [source for source in chosen.values() if isinstance(source, Bundle)]
+    bundles = _different_bundles(chosen)
     _check_models(bundles, request)
     files = {"image": request.image, "wall": request.wall, "roi": request.roi, **chosen}
     files = {name: path for name, path in files.items() if isinstance(path, Path)}
@@ -166,9 +166,12 @@ def terms_to_accept(request: Request) -> tuple[Bundle, ...]:
     """The request's models whose terms nobody has accepted yet. Raises what `run_request` would refuse before it asks for terms."""
     from ..models.store import ModelStore
 
-    return tuple(
-        source for source in _checked_sources(request).values() if isinstance(source, Bundle) and not ModelStore().accepted(source)
-    )
+    return tuple(bundle for bundle in _different_bundles(_checked_sources(request)) if not ModelStore().accepted(bundle))
+
+
+def _different_bundles(sources: Mapping[str, Path | Bundle | None]) -> list[Bundle]:
+    """The models among the sources, one that stands for both masks once."""
+    return list({source.card.sha256: source for source in sources.values() if isinstance(source, Bundle)}.values())
 
 
 def _checked_sources(request: Request) -> dict[str, Path | Bundle | None]:

@@ -99,9 +99,9 @@ def _masks(scene: Any, choices: Choices, scan: Volume) -> dict[str, Volume]:
 def _check_models(choices: Choices) -> None:
     from ..models.store import ModelStore
 
-    stages = (["cavity"] if choices.cavity_source == MODEL else []) + (["scar"] if choices.rule is None else [])
-    for bundle, stage in zip(choices.bundles(), stages):
-        check_use(bundle.card, stage=stage)
+    for mask, reference in choices.models_by_mask.items():
+        bundle = ModelStore().find(reference)
+        check_use(bundle.card, stage=mask)
         if not choices.accept_terms and not ModelStore().accepted(bundle):
             raise InputError(f"The terms of the model {bundle.card.reference} have to be accepted first.")
 
