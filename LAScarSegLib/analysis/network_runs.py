@@ -64,4 +64,5 @@ def find_scar(scan: Volume, cavity: Mask, bundle: Bundle, options: InferenceOpti
 
 
 def _described(bundle: Bundle, options: InferenceOptions) -> dict[str, object]:
-    return bundle.describe() | {"mirror": options.mirror, "region_first": options.region_first}
+    asked = {} if options.mask_prediction is None else {"mask_prediction": options.mask_prediction}
+    return bundle.describe() | {"mirror": options.mirror, "region_first": options.region_first} | asked

@@ -45,6 +45,12 @@ def run(
     roi: Annotated[Optional[Path], typer.Option(help="Mask around the left atrium, for a model that can't find it.")] = None,
     whole_scan: Annotated[bool, typer.Option("--whole-scan", help="Models look at the whole scan, not at a region first.")] = False,
     mirror: Annotated[bool, typer.Option("--mirror", help="Models average over mirrored images: up to 8 times slower.")] = False,
+    mask_prediction: Annotated[
+        Optional[bool],
+        typer.Option(
+            "--mask-prediction/--no-mask-prediction", help="Cut a model's scar to its system's region around the wall.", show_default="as the system has it"
+        ),
+    ] = None,
     no_doubt: Annotated[bool, typer.Option("--no-doubt", help="Don't ask how far a model's cavity can be trusted: saves a third of its time.")] = False,
     accept_terms: Annotated[bool, typer.Option("--accept-terms", help="Accept the terms that the models come with.")] = False,
     force: ForceOption = False,
@@ -67,7 +73,7 @@ def run(
             image=image, output=output, cavity=cavity, wall=wall, scar=None if isinstance(method, ByRule) else str(method),
             planes=tuple(planes or ()), force=force, settings=settings,
             labels={name: tuple(label) for name, label in labels.items() if label},
-            device=device, region_first=not whole_scan, mirror=mirror, roi=roi, doubt=not no_doubt, accept_terms=accept_terms,
+            device=device, region_first=not whole_scan, mirror=mirror, mask_prediction=mask_prediction, roi=roi, doubt=not no_doubt, accept_terms=accept_terms,
         )  # fmt: skip
         # Before the bar, which would be drawn over the question.
         request = _with_terms(request, out(progress))

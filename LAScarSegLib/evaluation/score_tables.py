@@ -192,7 +192,7 @@ def _summary_rows(evaluation: Evaluation) -> list[list[Any]]:
 
 
 def _comparison_rows(evaluation: Evaluation) -> list[list[Any]]:
-    rows = [["structure", "metric", "label", "unit", "n", "median_difference", "low", "high", "p_value", "favours"]]
+    rows = [["structure", "metric", "label", "unit", "n", "median_difference", "low", "high", "p_value", "t_test_p_value", "favours"]]
     for structure, metrics in evaluation.comparison.items():
         for key, c in metrics.items():
             rows.append([structure, key, evaluation.label(key), METRICS[key].unit, *astuple(c), _favours(METRICS[key], c)])

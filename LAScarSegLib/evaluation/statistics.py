@@ -36,7 +36,8 @@ class PairedComparison:
     """Two methods on the same cases: differences first − second over the `n` cases that both have.
 
     `low`…`high` is the 95 % interval of the median difference (None below `MIN_CASES`), `p_value` the two-sided Wilcoxon
-    signed-rank test's, not corrected for the number of metrics (None when every difference is 0 or there is no case).
+    signed-rank test's, not corrected for the number of metrics (None when every difference is 0 or there is no case), `t_test_p_value` that
+    of the paired t-test, for comparison with papers that report it (None also for a single case, and when all differences are equal).
     """
 
     n: int
@@ -44,6 +45,7 @@ class PairedComparison:
     low: float | None
     high: float | None
     p_value: float | None
+    t_test_p_value: float | None = None
 
     @property
     def clear(self) -> bool:
@@ -66,12 +68,14 @@ def compare(first: Sequence[float | None], second: Sequence[float | None]) -> Pa
     difference = np.array([a - b for a, b in both], dtype=float)
     if difference.size == 0:
         return PairedComparison(0, None, None, None, None)
-    p_value = None
+    p_value = t_test = None
     if difference.any():
-        from scipy.stats import wilcoxon
+        from scipy.stats import ttest_1samp, wilcoxon
 
         p_value = float(wilcoxon(difference).pvalue)
-    return PairedComparison(difference.size, float(np.median(difference)), *bootstrap_interval(difference, np.median), p_value)
+        t_test = float(ttest_1samp(difference, 0.0).pvalue) if np.ptp(difference) > 0 else None
+    interval = bootstrap_interval(difference, np.median)
+    return PairedComparison(difference.size, float(np.median(difference)), *interval, p_value, t_test)
 
 
 def bootstrap_interval(values: np.ndarray, statistic: Callable) -> tuple[float | None, float | None]:

@@ -48,7 +48,7 @@ class Request:
     `cavity` is a mask file or a model's name (None: the model that comes with the project), `wall` a mask file, `scar` a mask
     file or the name of a rule or model (ARCHITECTURE, "Choosing methods"; None: the rule of `settings`); `labels` says by mask
     name which label of a mask with several to take, by value or segment's name, or which ones together. `device` … `accept_terms` are for models: see `inference.options`; `roi` is
-    a mask of the region of interest, `doubt` asks how far a model's cavity can be trusted, `accept_terms` accepts the terms they come with. `analysis`: the output folder gets the whole
+    a mask of the region of interest, `mask_prediction` whether a model's scar is cut to its system's region (None: as the system has it), `doubt` asks how far a model's cavity can be trusted, `accept_terms` accepts the terms they come with. `analysis`: the output folder gets the whole
     analysis (`analysis.archive`) for the program that asked, and none of a result's files.
     """
 
@@ -67,6 +67,7 @@ class Request:
     device: str = "auto"
     region_first: bool = True
     mirror: bool = False
+    mask_prediction: bool | None = None
     roi: Path | None = None
     doubt: bool = True
     accept_terms: bool = False
@@ -116,6 +117,7 @@ _JSON_TYPES: dict[str, tuple[Callable[[object], bool], str]] = {
     "planes": (lambda value: isinstance(value, list) and all(map(_is_text, value)), "a list of paths"),
     "labels": (_is_labels, 'an object such as {"cavity": 2} or {"cavity": ["Left atrium", 3]}'),
     "settings": (lambda value: isinstance(value, dict), "an object"),
+    "mask_prediction": (lambda value: value is None or isinstance(value, bool), "true, false or null"),
     **{
         key: (lambda value: isinstance(value, bool), "true or false")
         for key in ("force", "figures", "report", "scene", "region_first", "mirror", "doubt", "accept_terms", "analysis")
@@ -141,7 +143,10 @@ def run_request(request: Request, progress: Progress | None = None) -> Analysis:
     files = {name: path for name, path in files.items() if isinstance(path, Path)}
     reading = READING_SHARE / 2 if bundles else READING_SHARE
     volumes = _read_all(files, request.labels, progress.part(0.0, reading))
-    options = InferenceOptions(request.device, request.region_first, _region_of_interest(volumes), request.mirror, doubt=request.doubt)
+    options = InferenceOptions(
+        request.device, request.region_first, _region_of_interest(volumes), request.mirror, mask_prediction=request.mask_prediction,
+        doubt=request.doubt,
+    )  # fmt: skip
     sources = {name: ToRun(source, options) if isinstance(source, Bundle) else volumes.get(name) for name, source in chosen.items()}
     if chosen["scar"] is None:
         sources["scar"] = ByRule.of_settings(_with_rule(request))

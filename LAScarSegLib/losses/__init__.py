@@ -6,6 +6,7 @@ finite for patches without foreground and for regions without a voxel.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from torch import nn
 
@@ -23,6 +24,8 @@ from .weighted_sum import WeightedSum
 LOSSES: dict[str, Callable[[], nn.Module]] = {
     "cross_entropy_dice": cross_entropy_dice,
     "dice_topk": dice_topk,
+    "dice_topk_5": partial(dice_topk, 0.05),
+    "dice_topk_20": partial(dice_topk, 0.20),
     "region_loss": region_loss,
 }
 """What a phase of a training may minimise, by the name that a system's description gives."""

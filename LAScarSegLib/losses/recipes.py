@@ -5,7 +5,7 @@ from .deep_supervision import DeepSupervision
 from .region_bce import RegionBCE
 from .region_dice import RegionDice
 from .soft_dice import SoftDice
-from .topk import TopK
+from .topk import BOUNDARY_FOCUSED_SHARE, TopK
 from .weighted_sum import WeightedSum
 
 DICE_WEIGHT, BCE_WEIGHT, GLOBAL_DICE_WEIGHT = 1.0, 2.0, 0.1
@@ -17,9 +17,9 @@ def cross_entropy_dice() -> DeepSupervision:
     return DeepSupervision(WeightedSum([(1.0, CrossEntropy()), (1.0, SoftDice())]))
 
 
-def dice_topk() -> DeepSupervision:
-    """boundary_focused's cavity: TopK 10 % + Dice (Zhang Y. et al. 2022, eq 3)."""
-    return DeepSupervision(WeightedSum([(1.0, TopK()), (1.0, SoftDice())]))
+def dice_topk(share: float = BOUNDARY_FOCUSED_SHARE) -> DeepSupervision:
+    """boundary_focused's cavity: TopK + Dice (Zhang Y. et al. 2022, eq 3), `share` 10 % but in its table 1."""
+    return DeepSupervision(WeightedSum([(1.0, TopK(share)), (1.0, SoftDice())]))
 
 
 def region_loss() -> DeepSupervision:

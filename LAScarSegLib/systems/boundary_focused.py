@@ -52,15 +52,16 @@ def scar_inputs(lge: np.ndarray, anatomy: Anatomy | None) -> np.ndarray:
     return np.stack([lge, z_score(boundary_distance(anatomy.cavity, anatomy.geometry.spacing_kji))]).astype(np.float32)
 
 
-def _cavity_stage(variant: str, epochs: int, topk: bool = True) -> Stage:
+def _cavity_stage(variant: str, epochs: int, recipe: str = "dice_topk", uam: bool = True) -> Stage:
+    """`uam`: the threshold falls where the prediction is unusually uncertain."""
     return Stage(
         key="cavity",
         variant=variant,
         channels=(SCAN,),
         presets=cavity_presets(epochs),
         inputs=scan_only,
-        recipe="dice_topk" if topk else "cross_entropy_dice",
-        uncertain_threshold=UNCERTAIN_THRESHOLD if topk else None,
+        recipe=recipe,
+        uncertain_threshold=UNCERTAIN_THRESHOLD if uam else None,
     )
 
 
@@ -85,7 +86,14 @@ BOUNDARY_FOCUSED = System(
         "cavity": by_variant(
             _cavity_stage("full", TASK2_CAVITY_EPOCHS),
             _cavity_stage("task1", TASK1_CAVITY_EPOCHS),
-            _cavity_stage("plain", TASK2_CAVITY_EPOCHS, topk=False),
+            _cavity_stage("plain", TASK2_CAVITY_EPOCHS, "cross_entropy_dice", uam=False),
+            # Table 1: K of TopK in per cent, cross-entropy (`plain`) being 100.
+            _cavity_stage("topk5", TASK2_CAVITY_EPOCHS, "dice_topk_5", uam=False),
+            _cavity_stage("topk10", TASK2_CAVITY_EPOCHS, uam=False),
+            _cavity_stage("topk20", TASK2_CAVITY_EPOCHS, "dice_topk_20", uam=False),
+            # Tables 2 and 3: the cavities of Task 1, without TopK and UAM, and without UAM.
+            _cavity_stage("task1_plain", TASK1_CAVITY_EPOCHS, "cross_entropy_dice", uam=False),
+            _cavity_stage("task1_topk", TASK1_CAVITY_EPOCHS, uam=False),
         ),
         "scar": by_variant(_scar_stage("full"), _scar_stage("plain", distance=False)),
     },

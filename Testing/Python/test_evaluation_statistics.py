@@ -40,6 +40,8 @@ def test_signed_rank_test_of_darwins_maize():
     assert (found.n, found.median_difference) == (15, 24.0)
     assert found.p_value == pytest.approx(0.0413, abs=5e-5)
     assert found.low < 24.0 < found.high
+    # Fisher, The Design of Experiments, section 17: t = 2.148 on 14 degrees of freedom.
+    assert found.t_test_p_value == pytest.approx(0.0497, abs=5e-5)
 
 
 def test_a_case_without_one_of_the_two_numbers_is_left_out():

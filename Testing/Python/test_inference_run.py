@@ -115,6 +115,17 @@ def test_where_the_folds_of_an_ensemble_disagree_its_entropy_is_a_whole_bit(fold
     np.testing.assert_allclose(entropy, asked, atol=1e-3)
 
 
+def test_a_models_scar_is_cut_to_its_systems_region_unless_asked_otherwise(folder, capfd):
+    """The paper does not say that it is; without, the network's probability is there wherever it looked."""
+    install(folder, "scar")
+    for output, options in (("cut", ()), ("whole", ("--no-mask-prediction",))):
+        assert lascarseg(capfd, "run", "image.nrrd", "--cavity", "cavity.nrrd", "--scar", "scar-net", "-o", output, *options).code == 0
+    cut, whole = (read_volume(folder / name / "scar_probability.nii.gz").array for name in ("cut", "whole"))
+    assert np.array_equal(cut[cut > 0], whole[cut > 0]) and (whole > 0).sum() > 2 * (cut > 0).sum()
+    model = json.loads((folder / "whole" / "provenance.json").read_text())["models"]["scar"]
+    assert model["mask_prediction"] is False
+
+
 def test_a_model_and_the_rule_that_it_imitates_give_the_same_scar_and_numbers(folder, capfd):
     """One definition of scar for every method: voxels of the wall that pass. This network passes what is above 250.5."""
     install(folder, "scar")
