@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -107,13 +107,16 @@ class _BundleModel:
         """The logits that the outputs take (maps, k, j, i) of one fold: of a single mask foreground minus background."""
         axes = self.card.preprocessing.mirror_axes if self._options.mirror else ()
 
+        made, learned = self.stage.patch_inputs if spec is self.card.fine else None, self.card.learned.get(spec.weights[fold], {})
+        seen_as = None if made is None else partial(made, learned=learned)
+
         def work(device: Device, patch: tuple[int, int, int]) -> np.ndarray:
             network = self._networks(spec, fold).to(device.key)
             own = patch == spec.patch_kji
             with deterministic():
                 return predict_maps(
                     network, channels, patch, outputs, padding=padding, device=device.key, mirror_axes=axes, step=self._options.step,
-                    corners=corners if own else None, room=room if own else (0, 0, 0),
+                    corners=corners if own else None, room=room if own else (0, 0, 0), seen_as=seen_as,
                     report=lambda done: progress.report(stage, done, f"Model on {device}"),
                 )  # fmt: skip
 

@@ -105,6 +105,7 @@ def predict_maps(
     step: float = STANDARD_STEP,
     corners: Sequence[Corner] | None = None,
     room: Sequence[int] = (0, 0, 0),
+    seen_as: Callable[[np.ndarray], np.ndarray] | None = None,
     report: Callable[[float], None] = lambda fraction: None,
 ) -> np.ndarray:
     """The logits that the outputs take, one after the other: (Σ maps, k, j, i) float32 (`systems.decoding.Output.maps`).
@@ -122,6 +123,8 @@ def predict_maps(
         None: tiles all over, at most `step` of a tile apart.
     room
         voxels of padding on either side of each axis, for patches around points; `corners` count from there, and their mean is taken.
+    seen_as
+        makes of a tile (C, k, j, i) what the network is given; None: the tile as it is.
     report
         called with the fraction done before every tile; what it raises (a cancellation) ends the work.
     """
@@ -144,7 +147,8 @@ def predict_maps(
         for number in range(0, len(corners), at_once):
             report(number / len(corners))
             places = [tuple(slice(a, a + tile) for a, tile in zip(corner, patch)) for corner in corners[number : number + at_once]]
-            tiles = np.stack([padded[(slice(None), *place)] for place in places])
+            cut = [padded[(slice(None), *place)] for place in places]
+            tiles = np.stack(cut if seen_as is None else [np.asarray(seen_as(tile), dtype=np.float32) for tile in cut])
             maps = _maps_of_tiles(network, torch.from_numpy(tiles).to(device), outputs, mirror_axes).to("cpu", torch.float32)
             for place, found in zip(places, maps):
                 total[(slice(None), *place)] += window * found

@@ -47,7 +47,7 @@ _KEYS = (
 """Of `model.json`, in its order."""
 _KEYS_2 = (
     "format", "name", "version", "system", "variant", "thresholds", "training", "scores", "intended_use", "licence", "terms",
-    "simulated", "inputs", "preprocessing", "networks", "files", "doubt",
+    "simulated", "inputs", "preprocessing", "networks", "learned", "files", "doubt",
 )  # fmt: skip
 """Of one of format 2."""
 _LEFT_OUT = ("doubt",)
@@ -197,6 +197,8 @@ class ModelCard:
     """Format 2: what the network answers for, `cavity` before `scar`; format 1 has one of `STAGES` as its stage instead."""
     thresholds: dict[str, float] = field(default_factory=dict)
     """Format 2: the threshold of each role; `threshold` is the first one's."""
+    learned: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Format 2: by weight file, what the network's inputs were learned to be from its training cases; most systems have none."""
     doubt: DoubtCalibration | None = None
     """How far a cavity that it finds can be trusted, told from what can be measured without the true one."""
 
@@ -208,6 +210,7 @@ class ModelCard:
             ("format", self.format in (1, 2), "1 or 2"),
             ("stage", self.stage in STAGES or (self.format > 1 and _matches(_NAME, self.stage)), f"one of {', '.join(STAGES)}"),
             ("roles", self.roles in ROLES if self.format > 1 else not self.roles, "cavity, scar, or cavity and scar"),
+            ("learned", self._fitting_learned(), "an object of objects, by names of the network's weight files"),
             ("thresholds", self._fitting_thresholds(), "a number between 0 and 1 for each role"),
             ("threshold", _is_number(self.threshold) and 0 < self.threshold < 1, "a number between 0 and 1"),
             ("simulated", isinstance(self.simulated, bool), "true or false"),
@@ -260,6 +263,11 @@ class ModelCard:
             return False
         fitting = all(_is_number(value) and 0 < value < 1 for value in self.thresholds.values())
         return fitting and tuple(self.thresholds) == self.roles and (not self.roles or self.thresholds[self.roles[0]] == self.threshold)
+
+    def _fitting_learned(self) -> bool:
+        if not isinstance(self.learned, dict) or (self.format == 1 and self.learned):
+            return False
+        return set(self.learned) <= set(self.fine.weights) and all(isinstance(values, dict) for values in self.learned.values())
 
     @property
     def finds(self) -> tuple[str, ...]:

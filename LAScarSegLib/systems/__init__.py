@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ..errors import InputError
-from .base import InputChannel, Preset, Stage, System, z_score
+from .base import InputChannel, PreparedArrays, Preset, Stage, System, z_score
 from .boundary_focused import BOUNDARY_FOCUSED
 from .decoding import ComponentFilter, Output
 from .recipe import EarlyStop, Optimiser, Part, Phase, StartWeights
@@ -24,6 +24,6 @@ def find_system(key: str) -> System:
 
 
 __all__ = [
-    "SYSTEMS", "ComponentFilter", "EarlyStop", "InputChannel", "Optimiser", "Output", "Part", "Phase", "Preset", "Sampler", "Stage",
-    "StartWeights", "System", "Target", "find_system", "z_score",
+    "SYSTEMS", "ComponentFilter", "EarlyStop", "InputChannel", "Optimiser", "Output", "Part", "Phase", "PreparedArrays", "Preset", "Sampler",
+    "Stage", "StartWeights", "System", "Target", "find_system", "z_score",
 ]  # fmt: skip

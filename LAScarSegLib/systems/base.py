@@ -9,9 +9,9 @@ Nothing here imports torch: a description is read by a dialog or a bundle check 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -74,6 +74,16 @@ class Preset:
             raise InputError(f"The patch {self.patch_kji} is not a multiple of {self.plan.divisor}, the product of the network's strides.")
 
 
+@dataclass(frozen=True, eq=False)
+class PreparedArrays:
+    """A training case on the working grid, for `Stage.learn`: `channels` (C, k, j, i), `masks` (k, j, i) bool by product, `targets` (n, k, j, i)
+    by name."""
+
+    channels: np.ndarray
+    masks: Mapping[str, np.ndarray]
+    targets: Mapping[str, np.ndarray]
+
+
 @dataclass(frozen=True)
 class Stage:
     """One network of a system: what goes in, what it is trained with, and how its output is read."""
@@ -109,6 +119,12 @@ class Stage:
     """Its training, one stretch after the other; nothing said: one, by `recipe` and `optimiser`."""
     targets: tuple[Target, ...] = ()
     """What its losses need beyond masks and region: entries of a sample, by their names."""
+    learn: Callable[[Iterable[PreparedArrays]], Mapping[str, Any]] | None = None
+    """(training cases) → numbers and lists of numbers that `patch_inputs` needs, such as a histogram; kept with the weights."""
+    patch_inputs: Callable[[np.ndarray, Mapping[str, Any]], np.ndarray] | None = None
+    """(patch, what was learned) → (C, k, j, i) float32: the channels of one patch as the network sees it, after augmentation, where they
+    depend on the patch alone or on the training cases. `inputs` still gives an array for each channel; 0 will do for one that is filled in
+    here."""
     start: StartWeights | None = None
     """The network of this system whose weights it begins with; None: random ones, if nobody gives any."""
 

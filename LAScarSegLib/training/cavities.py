@@ -93,4 +93,5 @@ def run_networks(run: TrainingRun) -> NetworkSource:
 
 def card_of(run: TrainingRun) -> ModelCard:
     """The card of what a run trains, as it is used while there is no bundle."""
-    return run.settings.card(simulated=run.simulated)
+    learned = {"learned": {"fold_0.safetensors": dict(run.learned)}} if run.learned else {}
+    return run.settings.card(simulated=run.simulated, **learned)

@@ -118,6 +118,8 @@ def _card(runs: Sequence[TrainingRun], names: tuple[str, ...], request: ExportRe
     scores = [run.scores()[request.checkpoint] for run in runs]
     training = _training(runs, scores, request)
     found = _scores(runs, scores) | ({"measured": _measured(request.measured)} if request.measured else {})
+    if runs[0].settings.described.learn is not None:
+        said["learned"] = {name: dict(run.learned) for name, run in zip(names, runs)}
     return runs[0].settings.card(weights=names, training=training, scores=found, simulated=runs[0].simulated, **said)
 
 

@@ -1,8 +1,10 @@
 """Patches of the prepared cases: sample n of a training is the same, whoever draws it and wherever the training was resumed."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
@@ -60,11 +62,15 @@ class PatchDataset(torch_data.Dataset):
         prepared cases and where their arrays are.
     sampler
         of a phase that has its own; None: the stage's.
+    learned
+        what the stage's `learn` found in the training cases.
     """
 
     def __init__(
-        self, cases: Sequence[PreparedCase], folder: Path, stage: Stage, size: Preset, seed: int, sampler: Sampler | None = None
-    ) -> None:
+        self, cases: Sequence[PreparedCase], folder: Path, stage: Stage, size: Preset, seed: int, sampler: Sampler | None = None,
+        learned: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:  # fmt: skip
+        self.learned = dict(learned)
         self.cases, self.folder, self.stage, self.size, self.seed = tuple(cases), Path(folder), stage, size, seed
         self.sampler, self.patch = sampler or stage.sampler, in_scan(size.patch_kji)
         self.room, self.transforms = transforms_of(self.sampler.augmentation, self.patch, size.mirror, size.strong_augmentation)
@@ -121,6 +127,8 @@ class PatchDataset(torch_data.Dataset):
         channels[self.scans] = sample[SCAN].float()
         if self.maps:
             channels[self.maps] = sample[MAPS][: len(self.maps)].float() + self.padding[self.maps]
+        if self.stage.patch_inputs is not None:
+            channels = torch.from_numpy(np.asarray(self.stage.patch_inputs(channels.numpy(), self.learned), dtype=np.float32))
         row = self.stage.region_row
         item = {"channels": channels, "target": sample[LABELS][:row].float()}
         if self.stage.region is not None:

@@ -4,9 +4,11 @@ The channels come from the function that makes them when a model runs (`inferenc
 in use what it saw in training.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +21,7 @@ from ..inference.region import REGION_MARGIN_MM, widened
 from ..inference.resampling import resample_mask, shape_at, true_spacing
 from ..models.card import ModelCard
 from ..support.progress import Progress
-from ..systems import Stage, Target
+from ..systems import PreparedArrays, Stage, Target
 from ..volumes.files import SIMULATED
 from ..volumes.orientation import Orientation
 from ..volumes.volume import Box, Volume
@@ -177,6 +179,19 @@ def _masks_needed(stage: Stage, manual_cavity: bool) -> list[str]:
     if stage.targets or (stage.takes_cavity and manual_cavity):
         needed.add("cavity")
     return [name for name in ("cavity", "scar") if name in needed or (name == "scar" and stage.targets_need_scar)]
+
+
+def learned_from(stage: Stage, cases: Sequence[PreparedCase], folder: Path) -> dict[str, Any]:
+    """What the stage learns from its training cases before any training, as plain numbers and lists; nothing for most stages."""
+    if stage.learn is None:
+        return {}
+    return json.loads(json.dumps(dict(stage.learn(_arrays(stage, case, folder) for case in cases))))
+
+
+def _arrays(stage: Stage, case: PreparedCase, folder: Path) -> PreparedArrays:
+    labels = case.labels(folder) > 0
+    targets = {name: case.target(folder, name).astype(np.float32) for name in case.targets}
+    return PreparedArrays(case.channels(folder).astype(np.float32), dict(zip(stage.produces, labels)), targets)
 
 
 def keep_target(folder: Path, target: Target, masks: Mapping[str, np.ndarray], spacing_kji: Sequence[float]) -> str:

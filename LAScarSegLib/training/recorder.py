@@ -117,7 +117,9 @@ class Recorder(lightning.Callback):
             self._report(trainer, module.steps_before + trainer.global_step, f"Validating on {name}{self._best_text()}")
 
         watched = module.phase.watched
-        scores = score_cases(module.network, mine, self.run.prepared, module.stage, settings.size, str(module.device), report, watched)
+        scores = score_cases(
+            module.network, mine, self.run.prepared, module.stage, settings.size, str(module.device), report, watched, self.run.learned
+        )
         module.train()
         if trainer.world_size == 1:
             return scores

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,8 @@ class TrainingRun:
     notes: tuple[str, ...] = ()
     seen_before: frozenset[str] = frozenset()
     """Voxel hashes of what the weights that it started from were trained on."""
+    learned: Mapping[str, Any] = field(default_factory=dict)
+    """What the stage's `learn` found in the training cases."""
 
     @property
     def prepared(self) -> Path:
@@ -70,7 +72,7 @@ class TrainingRun:
         content = {
             "format": FORMAT, "program": __version__, "settings": self.settings.to_json(), "split": asdict(self.split),
             "simulated": self.simulated, "notes": list(self.notes), "cases": [asdict(case) for case in self.cases],
-            "seen_before": sorted(self.seen_before),
+            "seen_before": sorted(self.seen_before), "learned": dict(self.learned),
         }  # fmt: skip
         (folder / RUN_CARD).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
@@ -111,7 +113,7 @@ def read_run(folder: str | Path) -> TrainingRun:
         cases = tuple(PreparedCase(**(case | {"spacing_kji": tuple(case["spacing_kji"])})) for case in data["cases"])
         settings, seen = TrainingSettings.from_json(data["settings"]), frozenset(data.get("seen_before", ()))
         split = Split(tuple(data["split"]["training"]), tuple(data["split"]["validation"]))
-        return TrainingRun(folder, settings, cases, split, data["simulated"], tuple(data["notes"]), seen)
+        return TrainingRun(folder, settings, cases, split, data["simulated"], tuple(data["notes"]), seen, data.get("learned", {}))
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{folder / RUN_CARD} is damaged ({type(error).__name__}: {error}). Start the training again with --force."

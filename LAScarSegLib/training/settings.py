@@ -130,7 +130,7 @@ class TrainingSettings:
         channels = tuple(Channel(c.name, "none" if n else "zscore", c.padding) for n, c in enumerate(described.channels))
         fine = NetworkSpec(self.size.plan.for_use(), self.size.spacing_kji, self.size.patch_kji, about.pop("weights", ("fold_0.safetensors",)))
         preprocessing = Preprocessing(statistics=self.size.statistics, mirror_axes=MIRROR_AXES if self.size.mirror else ())
-        beyond_format_1 = not described.in_one_mask or len(self.size.patch_kji) != 3 or self.size.plan.architecture != DYNUNET
+        beyond_format_1 = not described.in_one_mask or len(self.size.patch_kji) != 3 or self.size.plan.architecture != DYNUNET or described.patch_inputs
         if beyond_format_1:
             thresholds = {output.product: output.threshold for output in described.outputs}
             about |= {"format": 2, "roles": described.produces, "thresholds": thresholds}

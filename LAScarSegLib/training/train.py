@@ -19,7 +19,7 @@ from ..support.progress import Progress
 from ..support.whole_folder import check_folder, whole_folder
 from . import VALIDATE_EVERY
 from .cavities import choose_cavity_models, open_cavity_model, predict_cavity
-from .preparation import CavityOf, PreparedCase, check_cases, not_simulated_together, prepare, split
+from .preparation import CavityOf, PreparedCase, check_cases, learned_from, not_simulated_together, prepare, split
 from .run_folder import PREPARED, RUN, TrainingRun, check_same, is_run, read_run
 from .settings import BEST, LAST, TrainingSettings
 from .start import StartingPoint, open_start
@@ -93,7 +93,9 @@ def start_run(settings: TrainingSettings, folder: str | Path, force: bool = Fals
         simulated = not_simulated_together(prepared)
         if begun is not None:
             notes += _notes_of_start(begun, {name: hashes[name] for name in cut.validation}, simulated)
-        run = TrainingRun(Path(folder), settings, prepared, cut, simulated, tuple(notes), begun.trained_on if begun else frozenset())
+        learned = learned_from(described, [case for case in prepared if case.name in cut.training], partial / PREPARED)
+        seen = begun.trained_on if begun else frozenset()
+        run = TrainingRun(Path(folder), settings, prepared, cut, simulated, tuple(notes), seen, learned)
         run.write(partial)
     return read_run(folder)
 
@@ -251,7 +253,7 @@ def _loader(run: TrainingRun, module: TrainingModule, trainer: lightning.Trainer
     from .patches import PatchDataset, SampleStream
 
     size, sampler = run.settings.size, module.phase.sampler or module.stage.sampler
-    dataset = PatchDataset(run.part(run.split.training), run.prepared, run.settings.described, size, run.settings.seed, sampler)
+    dataset = PatchDataset(run.part(run.split.training), run.prepared, run.settings.described, size, run.settings.seed, sampler, run.learned)
     workers = min(MOST_WORKERS, (os.cpu_count() or 1) // 2) if machine.workers is None else machine.workers
     stream = SampleStream(
         size.batch_size * module.recipe.accumulate, run.settings.steps_per_epoch, lambda: module.steps_before + trainer.global_step,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -39,14 +41,15 @@ class ValidationScore:
 
 def score_case(
     network: nn.Module, case: PreparedCase, folder: Path, stage: Stage, size: Preset, device: str, report: Callable[[float], None],
-    watched: Sequence[str] = (),
+    watched: Sequence[str] = (), learned: Mapping[str, Any] = MappingProxyType({}),
 ) -> ValidationScore:  # fmt: skip
     """Run `network`, which is on `device` and in evaluation mode, over one case."""
     channels, labels = case.channels(folder).astype(np.float32), case.labels(folder) > 0
     patch = in_scan(size.patch_kji)
     corners, room = (None, (0, 0, 0)) if stage.sampler.kind != "boundary" else boundary_tiles(case.boundary(folder), patch)
     maps = predict_maps(
-        network, channels, patch, stage.outputs, padding=stage.padding, device=device, report=report, corners=corners, room=room
+        network, channels, patch, stage.outputs, padding=stage.padding, device=device, report=report, corners=corners, room=room,
+        seen_as=stage.patch_inputs and partial(stage.patch_inputs, learned=learned),
     )
     unsure, dices, found, first = None, {}, {}, 0
     for product, output in enumerate(stage.outputs):
@@ -73,12 +76,16 @@ def score_cases(
     device: str,
     report: Callable[[float, str], None],
     watched: Sequence[str] = (),
+    learned: Mapping[str, Any] = MappingProxyType({}),
 ) -> list[ValidationScore]:
     """Every case; the network comes back in training mode. `report(fraction, case)` may raise to stop."""
     network.eval()
     try:
         return [
-            score_case(network, case, folder, stage, size, device, lambda done, n=n, case=case: report((n + done) / len(cases), case.name), watched)
+            score_case(
+                network, case, folder, stage, size, device, lambda done, n=n, case=case: report((n + done) / len(cases), case.name), watched,
+                learned,
+            )  # fmt: skip
             for n, case in enumerate(cases)
         ]
     finally:

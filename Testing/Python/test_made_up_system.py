@@ -17,6 +17,7 @@ torch = pytest.importorskip("torch", reason="networks need torch")
 pytest.importorskip("monai", reason="augmentation needs MONAI")
 pytest.importorskip("lightning", reason="training needs Lightning")
 
+from scipy import ndimage  # noqa: E402
 from small_scan import flag_codes, lascarseg, numbers, only_data_files, small_scan, write_scan  # noqa: E402
 from training_data import one_thread  # noqa: E402, F401
 
@@ -34,9 +35,11 @@ from LAScarSegLib.phantom import PhantomSettings  # noqa: E402
 from LAScarSegLib.systems import (  # noqa: E402
     SYSTEMS, EarlyStop, InputChannel, Optimiser, Output, Part, Phase, Preset, Sampler, Stage, StartWeights, System, Target,
 )  # fmt: skip
+from LAScarSegLib.systems.decoding import IN_SLICE  # noqa: E402
 from LAScarSegLib.systems.targets import signed_distance_outside  # noqa: E402
 from LAScarSegLib.training.export import ExportRequest, export_runs  # noqa: E402
 from LAScarSegLib.training.module import TrainingModule  # noqa: E402
+from LAScarSegLib.training.patches import PatchDataset, Window  # noqa: E402
 from LAScarSegLib.training.preparation import keep_target  # noqa: E402
 from LAScarSegLib.training.run_folder import TrainingRun, read_run  # noqa: E402
 from LAScarSegLib.training.settings import TrainingSettings  # noqa: E402
@@ -54,7 +57,7 @@ MACHINE = Hardware(device="cpu", precision="32", workers=0, validate_every=1)
 class CupPlan:
     """The plan of the made-up architecture: `width` channels of a smallest encoder."""
 
-    in_channels: int = 1
+    in_channels: int = 2
     out_channels: int = 3
     width: int = 2
     architecture: str = "cup"
@@ -122,8 +125,25 @@ class CupLoss(Objective):
         return of_cavity + 0.01 * distance + (0.5 + moment.done) * of_scar
 
 
+class RimLoss(Objective):
+    """Cross-entropy of the scar's head."""
+
+    def forward(self, outputs, sample, moment):
+        return torch.nn.functional.cross_entropy(outputs[:, 1:], sample["target"][:, 0].long())
+
+
 def cup_inputs(lge: np.ndarray, anatomy: object) -> np.ndarray:
-    return lge[None].astype(np.float32)
+    return np.stack([lge, np.zeros_like(lge)]).astype(np.float32)
+
+
+def mean_of_blood(cases) -> dict[str, Any]:
+    """What the inputs learn from the training cases: the normalised grey level of blood."""
+    return {"blood": float(np.mean([case.channels[0][case.masks["cavity"]].mean() for case in cases]))}
+
+
+def beyond_blood(patch: np.ndarray, learned: Mapping[str, Any]) -> np.ndarray:
+    """The second channel: how much brighter than blood."""
+    return np.stack([patch[0], np.maximum(patch[0] - learned["blood"], 0.0)])
 
 
 ADAM = Optimiser(kind="adam", learning_rate=1e-5, betas=(0.9, 0.99), weight_decay=0.0, gradient_clip=None, schedule="constant")
@@ -134,7 +154,7 @@ LATER = Optimiser(
 CUP = Stage(
     key="both",
     variant="full",
-    channels=(InputChannel("lge", 0.0, True),),
+    channels=(InputChannel("lge", 0.0, True), InputChannel("beyond_blood", 0.0)),
     presets={"tiny": Preset(CupPlan(), (1.25, 1.25), (64, 64), 4, 2)},
     inputs=cup_inputs,
     outputs=(Output("cavity", (0,), "sigmoid"), Output("scar", (1, 2), "softmax", threshold=0.4)),
@@ -143,9 +163,16 @@ CUP = Stage(
         Phase("together", "cup", ADAM, hands_on="best"),
         Phase("scar", "cup", LATER, parts=(Part("network.encoder."), Part("network.cavity_head.", 0.1)), watched=("scar",)),
     ),
+    learn=mean_of_blood,
+    patch_inputs=beyond_blood,
     targets=(Target("outside_mm", signed_distance_outside, (50.0,), {"clip_mm": 50.0}),),
 )
-TEA_CUPS = System("tea_cups", "Tea cups (Nobody 2026)", "Nobody, Nowhere 2026", {"both": {"full": CUP}})
+RIM = replace(
+    CUP, key="scar", outputs=(Output("scar", (1, 2)),), presets={"tiny": Preset(CupPlan(), (1.25, 1.25), (16, 16), 4, 1)}, learn=None,
+    patch_inputs=None, phases=(Phase("rim", "rim", ADAM),), targets=(), sampler=Sampler("boundary", step_px=6, augmentation="none"),
+)  # fmt: skip
+"""Patches along the outline of the cavity, as msws_b2p's."""
+TEA_CUPS = System("tea_cups", "Tea cups (Nobody 2026)", "Nobody, Nowhere 2026", {"both": {"full": CUP}, "scar": {"rim": RIM}})
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -156,6 +183,7 @@ def made_up():
     patch.setattr("LAScarSegLib.systems.SYSTEMS", everything)
     patch.setitem(ARCHITECTURES, "cup", Architecture(CupPlan, lambda plan: SliceBySlice(Cup(plan))))
     patch.setitem(LOSSES, "cup", CupLoss)
+    patch.setitem(LOSSES, "rim", RimLoss)
     yield
     patch.undo()
 
@@ -256,25 +284,34 @@ def test_targets_are_computed_once_and_kept_by_their_content(run, tmp_path):
     assert len({first, *others}) == 3 and len(calls) == 3
 
 
-def test_its_bundle_is_of_format_2_and_reads_back(folder):
+def test_its_bundle_is_of_format_2_and_reads_back(folder, run):
     bundle = read_bundle(folder / "cups.zip")
     content = json.loads((ModelStore().find("cups").path / "model.json").read_text())
     assert content["format"] == 2 and content["thresholds"] == {"cavity": 0.5, "scar": 0.4} and "stage" not in content
     network = content["networks"]["both"]
     assert (network["roles"], network["patch"], network["spacing_mm"]) == (["cavity", "scar"], [64, 64], [1.25, 1.25])
+    blood = run.learned["blood"]
+    assert content["learned"] == {"fold_0.safetensors": {"blood": blood}} and blood > 0
     assert ModelCard.from_json(content) == bundle.card and bundle.card.finds == ("cavity", "scar")
     assert ("Finds", "cavity and scar at once (tea_cups, variant full), where the probability is above 0.5 (cavity) and 0.4 (scar)") in card_lines(bundle)
 
 
-def test_one_run_of_its_network_answers_for_both_masks(folder, capfd, monkeypatch):
+def test_one_run_of_its_network_answers_for_both_masks(folder, run, capfd, monkeypatch):
     seen = []
     forward = Cup.forward
-    monkeypatch.setattr(Cup, "forward", lambda self, x: (seen.append(tuple(x.shape)), forward(self, x))[1])
+    blood = run.learned["blood"]
+
+    def looked(self, x):
+        assert torch.equal(x[:, 1], torch.clamp(x[:, 0] - blood, min=0.0))
+        seen.append(tuple(x.shape))
+        return forward(self, x)
+
+    monkeypatch.setattr(Cup, "forward", looked)
     outcome = lascarseg(capfd, "run", "image.nrrd", "--cavity", "cups", "--scar", "cups", "-o", "out")
     assert outcome.code == 0, outcome.err
     scan, truth = small_scan()
     # Every slice once, two at a time: the scan is no larger than a patch.
-    assert seen == [(2, 1, 64, 64)] * ((scan.array.shape[0] + 1) // 2)
+    assert seen == [(2, 2, 64, 64)] * ((scan.array.shape[0] + 1) // 2)
     cavity = read_volume(folder / "out" / "cavity.nii.gz").array > 0
     assert 2 * (cavity & (truth.array > 0)).sum() / (cavity.sum() + truth.array.sum()) > 0.93
     models = json.loads((folder / "out" / "provenance.json").read_text())["models"]
@@ -315,6 +352,26 @@ def test_terms_of_one_model_for_both_masks_are_asked_for_once(folder, run):
     ModelStore().add(export_runs([run.folder], folder / "t.zip", ExportRequest(name="terms", checkpoint="last", terms="Ask.")).path)
     asked = terms_to_accept(Request(folder / "image.nrrd", folder / "out", Path("terms"), scar="terms"))
     assert [bundle.card.name for bundle in asked] == ["terms"]
+
+
+def test_patches_along_the_cavitys_outline_are_all_that_a_network_of_it_sees(folder, cohort):
+    settings = cup_settings(cohort, stage="scar", variant="rim", size=RIM.preset("tiny"), anatomy="truth", steps_per_epoch=1)
+    run = train(start_run(settings, folder / "rim"), MACHINE)
+    case = run.cases[0]
+    item = PatchDataset([case], run.prepared, RIM, RIM.preset("tiny"), seed=1)[0]
+    assert item["channels"].shape == (2, 1, 16, 16)
+    points, channels = case.boundary(run.prepared), case.channels(run.prepared)
+    cuts = [Window((k, j - 8, i - 8), (1, 16, 16)).cut(channels, RIM.padding, np.float32) for k, j, i in points]
+    assert any(np.array_equal(item["channels"], cut) for cut in cuts)
+    ModelStore().add(export_runs([run.folder], folder / "rim.zip", ExportRequest(name="rim", checkpoint="last")).path)
+    scan, cavity = small_scan()
+    probability = BundleScarModel.from_bundle(ModelStore().find("rim"), InferenceOptions(device="cpu")).predict(scan, cavity).array
+    bright = scan.array > SCAR_LEVEL
+    outline = (cavity.array > 0) & ~ndimage.binary_erosion(cavity.array > 0, IN_SLICE)
+    across = np.stack([ndimage.distance_transform_cdt(~plane, "chessboard") if plane.any() else np.full(plane.shape, 99) for plane in outline])
+    # Patches of 16 pixels, nowhere farther apart than 6: 2 pixels around the outline are always seen, 16 never. Unseen is 0 (2e-9).
+    assert (probability[across > 16] < 1e-6).all() and np.array_equal(probability[across <= 2] > 0.5, bright[across <= 2])
+    assert bright[across <= 2].any()
 
 
 @pytest.mark.parametrize("shape", [(3, 88, 96), (1, 30, 40), (36, 61, 67)], ids=["three slices", "smaller than the patch", "odd sizes"])
