@@ -134,6 +134,8 @@ class Recorder(lightning.Callback):
             trainer.save_checkpoint(scratch)
             if trainer.is_global_zero:
                 os.replace(scratch, self.run.folder / name)
+        # The next phase reads it, in every process.
+        trainer.strategy.barrier()
 
     def _write(self, latest: dict[str, Any] | None) -> None:
         write_curves(self.rows, self.run.folder / CURVES)

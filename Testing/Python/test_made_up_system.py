@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import importlib.util
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -316,9 +318,33 @@ def test_one_run_of_its_network_answers_for_both_masks(folder, run, capfd, monke
     assert 2 * (cavity & (truth.array > 0)).sum() / (cavity.sum() + truth.array.sum()) > 0.93
     models = json.loads((folder / "out" / "provenance.json").read_text())["models"]
     assert models["cavity"] == models["scar"] and models["scar"]["one_run"] == ["cavity", "scar"]
-    assert numbers(folder / "out")["method"]["name"] == "cups@1.0" and "simulated" in flag_codes(folder / "out")
+    assert numbers(folder / "out")["method"]["name"] == "cups@1.0"
+    assert "simulated" in flag_codes(folder / "out") and "scar_older_than_cavity" not in flag_codes(folder / "out")
     probability, scar, wall = (read_volume(folder / "out" / f"{name}.nii.gz").array for name in ("scar_probability", "scar", "wall"))
     assert scar.any() and np.array_equal((probability > 0.4) & (wall > 0), scar > 0)
+
+
+def test_measured_again_its_result_is_the_same(folder, capfd):
+    assert lascarseg(capfd, "run", "image.nrrd", "--cavity", "cups", "--scar", "cups", "-o", "out").code == 0
+    before = numbers(folder / "out")
+    outcome = lascarseg(capfd, "measure", "out", "-o", "again")
+    assert outcome.code == 0, outcome.err
+    again = numbers(folder / "again")
+    assert {key: value for key, value in again.items() if isinstance(value, dict)} == {key: value for key, value in before.items() if isinstance(value, dict)}
+    assert json.loads((folder / "again" / "provenance.json").read_text())["models"]["scar"]["one_run"] == ["cavity", "scar"]
+
+
+def test_the_batch_script_takes_it_for_both_masks(folder, repository):
+    pytest.importorskip("slicer", reason="the batch script needs slicer-core")
+    spec = importlib.util.spec_from_file_location("slicer_batch", repository / "Examples" / "slicer_batch.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["slicer_batch"] = module
+    spec.loader.exec_module(module)
+    from LAScarSegLib import scene as mrml
+
+    assert module.main(mrml.new_scene(), ["image.nrrd", "-o", "batch", "--cavity", "cups", "--scar", "cups", "--device", "cpu"]) == 0
+    models = json.loads((folder / "batch" / "image" / "provenance.json").read_text())["models"]
+    assert models["cavity"]["one_run"] == models["scar"]["one_run"] == ["cavity", "scar"]
 
 
 def test_it_may_answer_for_one_mask_alone(folder, capfd):
