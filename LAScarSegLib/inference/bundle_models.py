@@ -28,7 +28,7 @@ from .found import FoundMasks, filled, probabilities_of
 from .memory import with_less_memory
 from .options import InferenceOptions
 from .preparation import Normalisation, OrientedScan, anatomy_at, channels_at
-from .region import REGION_MARGIN_MM, atrium_in, check_found, is_cropped, largest_component, region_of, voxels_around, widened
+from .region import REGION_MARGIN_MM, atrium_in, check_found, is_cropped, largest_component, middle_of, region_of, voxels_around, widened
 from .resampling import (
     resample_logits, resample_logits_part, resample_mask, resample_scan, resample_scan_part, shape_at, true_spacing,
     working_geometry,
@@ -134,6 +134,13 @@ class _BundleModel:
         """`box` as large as a patch, where the scan has room."""
         spec = self.card.fine
         return widened(box, scan.array.shape, shape_at(spec.patch_kji, spec.spacing_in(scan.spacing), scan.spacing))
+
+    def _crop(self, scan: OrientedScan) -> Box | None:
+        """The part around the scan's middle that the network was trained to see; None where there is no such rule."""
+        crop = self.card.preprocessing.crop
+        if crop is None:
+            return None
+        return middle_of(scan.array.shape, shape_at(crop, self.card.fine.spacing_in(scan.spacing), scan.spacing))
 
     def _all_of(self, box: Box, scan: OrientedScan, cavity: np.ndarray | None = None) -> _Seen:
         """A box of the scan: what a network that was trained on boxes wants."""
@@ -295,6 +302,8 @@ class BundleCavityModel(_BundleModel):
         """What the fine pass sees, and the progress that is left for it."""
         if self._options.roi is not None:
             return self._all_of(self._with_room(scan.box(self._options.roi), scan), scan), progress
+        if (crop := self._crop(scan)) is not None:
+            return self._all_of(crop, scan), progress
         coarse, normalisation, shape = self.card.coarse, scan.normalisation, scan.array.shape
         if coarse is None or not self._options.region_first or is_cropped(shape, scan.spacing):
             return self._all_of(normalisation.box, scan), progress
@@ -381,6 +390,8 @@ class BundleScarModel(_BundleModel):
     def _box(self, mask: np.ndarray, scan: OrientedScan) -> Box:
         if self._options.roi is not None:
             return scan.box(self._options.roi)
+        if (crop := self._crop(scan)) is not None:
+            return crop
         if not self._options.region_first:
             return scan.normalisation.box
         return self._with_room(Box.around(mask, REGION_MARGIN_MM, scan.spacing), scan)

@@ -72,6 +72,12 @@ def voxels_around(mask: np.ndarray, block: Box, scan_shape: Sequence[int], shape
     return voxels[((voxels >= 0) & (voxels < shape)).all(axis=1)]
 
 
+def middle_of(shape: Sequence[int], size: Sequence[int]) -> Box:
+    """The box of `size` voxels around the middle of a grid of `shape`, as far as it lies in it."""
+    start = [max(0, (n - wanted) // 2) for n, wanted in zip(shape, size)]
+    return Box(tuple(start), tuple(min(n, a + wanted) for n, a, wanted in zip(shape, start, size)))
+
+
 def widened(box: Box, shape: Sequence[int], least: Sequence[int]) -> Box:
     """`box` made at least as large as `least`, where the grid of `shape` has room: context that a patch would have had."""
     start, stop = [], []

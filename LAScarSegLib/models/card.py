@@ -53,6 +53,8 @@ _KEYS_2 = (
 _LEFT_OUT = ("doubt",)
 """Keys that are not written where there is nothing to say: a card from before them keeps its SHA-256."""
 LARGEST_PATCH = 1024
+LARGEST_CROP = 4096
+"""More voxels than any scan has along an axis."""
 LARGEST_ACTIVATIONS = 1 << 29
 """2 GiB in 32 bits, of which a pass needs a few: nnU-Net's largest preset (ResEnc XL, 192³ voxels, 32 channels) has half."""
 SMALLEST_WEIGHT_BYTES = 2
@@ -132,6 +134,8 @@ class Preprocessing:
     ensemble: str = "probability"
     mirror_axes: tuple[int, ...] = (0, 1, 2)
     """The axes along which the network was trained with mirroring, so that it may be asked for."""
+    crop: tuple[int, int, int] | None = None
+    """Format 2: what it sees of a scan, as voxels of its own spacing around the scan's middle; None: the region that is found, or all."""
 
     def __post_init__(self) -> None:
         choices = {"resampling": RESAMPLINGS, "statistics": STATISTICS, "orientation": ORIENTATIONS, "ensemble": ENSEMBLES}
@@ -139,6 +143,8 @@ class Preprocessing:
             _require_in(f"preprocessing.{key}", getattr(self, key), known)
         _require(sorted(self.axes) == [0, 1, 2], "preprocessing.axes", self.axes, "0, 1 and 2 in some order")
         _require(set(self.mirror_axes) <= {0, 1, 2}, "preprocessing.mirror_axes", self.mirror_axes, "some of 0, 1 and 2")
+        fits = self.crop is None or (len(self.crop) == 3 and all(type(n) is int and 0 < n <= LARGEST_CROP for n in self.crop))
+        _require(fits, "preprocessing.crop", self.crop, f"null or three whole numbers from 1 to {LARGEST_CROP}")
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Preprocessing:
@@ -235,6 +241,8 @@ class ModelCard:
             raise InputError(f"model.json: the coarse network takes {self.coarse.plan.in_channels} channels; it must take the scan alone.")
         if self.coarse is not None and len(self.coarse.patch) != 3:
             raise InputError(f"model.json: the patch of the network that finds the region is {self.coarse.patch}; it must have three numbers.")
+        if self.format == 1 and self.preprocessing.crop is not None:
+            raise InputError("model.json: format 1 has no preprocessing.crop. Get the bundle again.")
         if self.format == 1 and len(self.fine.patch) != 3:
             raise InputError(f"model.json: the patch is {self.fine.patch}; in format 1 it must have three numbers.")
         for spec in filter(None, (self.fine if self.format == 1 else None, self.coarse)):
@@ -295,6 +303,9 @@ class ModelCard:
 
     def _content(self) -> dict[str, Any]:
         values = dataclasses.asdict(self)
+        if self.preprocessing.crop is None:
+            # As for the keys that are left out.
+            del values["preprocessing"]["crop"]
         values |= {"inputs": values["channels"], "files": dict(sorted(values["files"].items()))}
         if self.format > 1:
             values["networks"] = {self.stage: {"roles": list(self.roles)} | values["fine"]}

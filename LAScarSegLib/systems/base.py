@@ -66,6 +66,8 @@ class Preset:
     """Train on mirrored patches, which makes mirroring possible in use."""
     strong_augmentation: bool = False
     """Train on what nnU-Net's augmentation lacks, too: bent atria, other contrasts, dark blood, the shading of coils."""
+    crop_kji: tuple[int, int, int] | None = None
+    """What the network sees of a scan, as voxels of `spacing_kji` around its middle; None: the region that is found, or all."""
 
     def __post_init__(self) -> None:
         if len(self.patch_kji) not in (2, 3) or len(self.spacing_kji) != len(self.patch_kji):

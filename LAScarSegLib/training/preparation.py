@@ -17,7 +17,7 @@ from ..datasets.training_cases import LABELS_OF_STAGE, TrainingCase, voxel_hash
 from ..errors import InputError
 from ..inference.boundary import boundary_points
 from ..inference.preparation import Normalisation, anatomy_at, channels_at
-from ..inference.region import REGION_MARGIN_MM, widened
+from ..inference.region import REGION_MARGIN_MM, middle_of, widened
 from ..inference.resampling import resample_mask, shape_at, true_spacing
 from ..models.card import ModelCard
 from ..support.progress import Progress
@@ -156,7 +156,7 @@ def prepare(
         cavity = drawn["cavity"] if cavity_of is None else turned.apply(cavity_of(sha256, image))
     box = _box(card, stage, scan, drawn["cavity"] if cavity is None else cavity, spacing)
     normalisation = Normalisation.of(scan, card.preprocessing.statistics, box)
-    if not stage.takes_cavity:
+    if not stage.takes_cavity and card.preprocessing.crop is None:
         box = box.grown(SURROUNDINGS_MM, spacing, scan.shape)
     channels = channels_at(card, stage, scan, cavity, spacing, normalisation, box)
     shape = channels.shape[1:]
@@ -224,7 +224,9 @@ def _label(case: TrainingCase, key: str, image: Volume) -> np.ndarray:
 
 
 def _box(card: ModelCard, stage: Stage, scan: np.ndarray, cavity: np.ndarray, spacing: Sequence[float]) -> Box:
-    """What the network sees when it runs: the box of the cavity, or the whole scan where a cavity has to be found in it."""
+    """What the network sees when it runs: the box of the cavity, or the whole scan where a cavity has to be found in it; or its crop."""
+    if card.preprocessing.crop is not None:
+        return middle_of(scan.shape, shape_at(card.preprocessing.crop, card.fine.spacing_in(spacing), spacing))
     if not stage.takes_cavity and card.preprocessing.statistics != "region":
         return Box((0, 0, 0), scan.shape)
     least = shape_at(card.fine.patch_kji, card.fine.spacing_in(spacing), spacing)

@@ -112,7 +112,7 @@ class TrainingSettings:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TrainingSettings:
         size = dict(data["size"])
-        numbers = {name: tuple(size[name]) for name in ("spacing_kji", "patch_kji")}
+        numbers = {name: tuple(size[name]) for name in ("spacing_kji", "patch_kji", "crop_kji") if size.get(name) is not None}
         preset = Preset(**(size | numbers | {"plan": read_plan(size["plan"])}))
         return cls(**(dict(data) | {"size": preset, "cavities": tuple(data["cavities"]), "exclude": tuple(data["exclude"])}))
 
@@ -129,8 +129,10 @@ class TrainingSettings:
         described = self.described
         channels = tuple(Channel(c.name, "none" if n else "zscore", c.padding) for n, c in enumerate(described.channels))
         fine = NetworkSpec(self.size.plan.for_use(), self.size.spacing_kji, self.size.patch_kji, about.pop("weights", ("fold_0.safetensors",)))
-        preprocessing = Preprocessing(statistics=self.size.statistics, mirror_axes=MIRROR_AXES if self.size.mirror else ())
-        beyond_format_1 = not described.in_one_mask or len(self.size.patch_kji) != 3 or self.size.plan.architecture != DYNUNET or described.patch_inputs
+        preprocessing = Preprocessing(
+            statistics=self.size.statistics, mirror_axes=MIRROR_AXES if self.size.mirror else (), crop=self.size.crop_kji
+        )
+        beyond_format_1 = not described.in_one_mask or len(self.size.patch_kji) != 3 or self.size.plan.architecture != DYNUNET or described.patch_inputs or self.size.crop_kji
         if beyond_format_1:
             thresholds = {output.product: output.threshold for output in described.outputs}
             about |= {"format": 2, "roles": described.produces, "thresholds": thresholds}

@@ -10,6 +10,7 @@ import pytest
 from LAScarSegLib.errors import InputError
 from LAScarSegLib.inference.boundary import boundary_points, boundary_tiles
 from LAScarSegLib.inference.preparation import Normalisation
+from LAScarSegLib.inference.region import middle_of
 from LAScarSegLib.systems import SYSTEMS, ComponentFilter, EarlyStop, Optimiser, Output, Part, Phase, Preset, Sampler, StartWeights
 from LAScarSegLib.systems.targets import boundary, distance_probabilities, signed_distance_outside
 from LAScarSegLib.volumes.volume import Box
@@ -127,6 +128,11 @@ def test_each_slice_may_be_normalised_by_itself():
     part = Normalisation.of(scan, "slice").apply(scan[box.slices], box)
     expected = [(plane[5:25, 5:25] - plane.mean()) / plane.std() for plane in scan[1:]]
     np.testing.assert_allclose(part, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_crop_lies_around_the_middle_of_the_scan_and_within_it():
+    assert middle_of((44, 640, 640), (40, 256, 384)) == Box((2, 192, 128), (42, 448, 512))
+    assert middle_of((30, 641, 300), (40, 256, 384)) == Box((0, 192, 0), (30, 448, 300))
 
 
 @pytest.mark.parametrize(
