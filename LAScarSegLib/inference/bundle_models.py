@@ -50,6 +50,7 @@ COARSE_RESAMPLING = "linear"
 KEPT_NETWORKS = 4
 """A coarse and a fine network for the cavity, and as many for the scar: what one run needs."""
 
+
 @dataclass(frozen=True, eq=False)
 class _Seen:
     """What the fine network is given, and the way back.
@@ -395,6 +396,7 @@ class BundleScarModel(_BundleModel):
         if not self._options.region_first:
             return scan.normalisation.box
         return self._with_room(Box.around(mask, REGION_MARGIN_MM, scan.spacing), scan)
+
 
 def bundle_networks(bundle: Bundle) -> NetworkSource:
     """Networks with a bundle's weights, the last ones used kept for the next scan (`KEPT_NETWORKS`).

@@ -137,6 +137,8 @@ class Stage:
             object.__setattr__(self, "phases", (Phase("training", self.recipe, self.optimiser),))
         if self.produces not in PRODUCTS:
             raise InputError(f"The stage {self.key!r} produces {', '.join(self.produces)}; possible are cavity, scar, or cavity and scar.")
+        if self.sampler.kind == "boundary" and not self.takes_cavity:
+            raise InputError(f"The stage {self.key!r} finds the cavity itself, so it can't look along its boundary only.")
         if len({phase.name for phase in self.phases}) < len(self.phases):
             raise InputError(f"Two phases of the stage {self.key!r} have one name.")
         for name, preset in self.presets.items():

@@ -174,6 +174,8 @@ def train(run: TrainingRun, machine: Hardware = Hardware(), progress: Progress |
     total, progress = min(run.total_steps, machine.max_steps or run.total_steps), progress or Progress()
     with _quiet():
         reached = _where(run)
+        if reached.finished:
+            return run
         for number in range(reached.phase, len(run.settings.described.phases)):
             done = run.settings.steps_before(number)
             if total > done or number == 0:
@@ -188,6 +190,7 @@ class _Reached:
     phase: int = 0
     file: Path | None = None
     rows: tuple[Mapping[str, Any], ...] = ()
+    finished: bool = False
 
 
 def _where(run: TrainingRun) -> _Reached:
@@ -202,9 +205,10 @@ def _where(run: TrainingRun) -> _Reached:
     phase, rows = state.get(PHASE, 0), ()
     for kept in state["callbacks"].values():
         rows = tuple(kept.get("rows", rows))
-    if state.get(PHASE_DONE, False) and phase + 1 < len(run.settings.described.phases):
-        return _Reached(phase + 1, None, rows)
-    return _Reached(phase, last, rows)
+    if not state.get(PHASE_DONE, False):
+        return _Reached(phase, last, rows)
+    # A phase that a rule has stopped has steps left, which are not for it.
+    return _Reached(phase + 1, None, rows, finished=phase + 1 == len(run.settings.described.phases))
 
 
 def _train_phase(run: TrainingRun, number: int, reached: _Reached, machine: Hardware, total: int, progress: Progress) -> None:

@@ -257,6 +257,17 @@ def test_a_training_stopped_within_the_second_phase_goes_on_bit_for_bit(run, coh
     assert all(torch.equal(once[name], twice[name]) for name in once)
 
 
+def test_a_phase_that_was_stopped_early_is_not_continued(run, cohort, monkeypatch):
+    monkeypatch.setattr(EarlyStop, "says_stop", lambda *history: True)
+    stopped = train(start_run(run.settings, cohort.parent / "early"), MACHINE)
+    with (stopped.folder / "curves.csv").open(newline="") as file:
+        # The first phase has no such rule.
+        assert [(row["phase"], row["step"]) for row in csv.DictReader(file)] == [("together", "2"), ("together", "4"), ("scar", "6")]
+    before = stopped.weights("last.ckpt")
+    train(read_run(stopped.folder), MACHINE)
+    assert all(torch.equal(before[name], value) for name, value in stopped.weights("last.ckpt").items())
+
+
 def test_the_optimisers_are_those_of_the_recipes(cohort):
     modules = [TrainingModule(cup_settings(cohort), number) for number in (0, 1)]
     kinds = [type(module.configure_optimizers()) for module in modules]

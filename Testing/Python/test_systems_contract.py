@@ -147,6 +147,7 @@ def test_a_crop_lies_around_the_middle_of_the_scan_and_within_it():
         (lambda: replace(CAVITY, outputs=(Output("wall"),)), "produces wall; possible are cavity, scar, or cavity and scar"),
         (lambda: replace(CAVITY, outputs=(Output("cavity", (0, 2)),)), "gives 2 channels; what stage cavity produces needs 3"),
         (lambda: replace(CAVITY, sampler=Sampler("slices")), "must be one slice thick"),
+        (lambda: replace(CAVITY, sampler=Sampler("boundary")), "can't look along its boundary only"),
         (lambda: replace(CAVITY, phases=(Phase("a", "x"), Phase("a", "y"))), "have one name"),
         (lambda: Preset(CAVITY.preset("tiny").plan, (2.0, 2.0, 2.0), (30, 32, 32), 2, 1), "not a multiple"),
         (lambda: Preset(CAVITY.preset("tiny").plan, (2.0, 2.0), (32, 32, 32), 2, 1), "three numbers each, or two for slices"),
