@@ -47,7 +47,7 @@ def scan(geometry: Geometry) -> tuple[Volume, Volume]:
     points = points_of(geometry)
     distance = np.linalg.norm(points - CENTRE_LPS, axis=-1)
     wall = np.where(points[..., 0] > CENTRE_LPS[0] + 6, SCAR, WALL)
-    image = np.where(distance <= RADIUS_MM, BLOOD, np.where(distance <= RADIUS_MM + 3, wall, 60.0))
+    image = np.where(distance <= RADIUS_MM, BLOOD, np.where(distance <= RADIUS_MM + 3, wall, 40.0))
     image += np.random.default_rng(3).normal(0, 8, geometry.shape)
     return Volume(image.astype(np.int16), geometry), Volume((distance <= RADIUS_MM).astype(np.uint8), geometry)
 
