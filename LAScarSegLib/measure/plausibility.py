@@ -9,7 +9,7 @@ DARKEST_PCT = 0.1
 BELOW_ZERO, MAX_BELOW_ZERO = -0.05, 5e-3
 """Of the blood's mean; share of voxels. Magnitude images have no negative grey levels; a spline that overshoots at edges makes a few small
 ones. Z-scored scans have 30 % and more."""
-MAX_DARKEST, PADDING = 0.2, 1e-3
+MAX_DARKEST, PADDING = 0.25, 1e-3
 """Of the blood's mean, without voxels of the lowest grey level where more than this share has it: a frame of zeros is no part of the picture. Lung, air
 and the noise's floor lie at 0.005–0.10 of it in 95 scans and 20 phantoms, at 0.7 with a PSIR's offset."""
 MAX_AT_TOP, SOME_AT_TOP = 0.05, 0.01
