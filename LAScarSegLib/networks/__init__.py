@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .architectures import ARCHITECTURES, Architecture, Plan, read_plan
 from .plan import NetworkPlan
@@ -36,6 +36,13 @@ def build(plan: Plan, seed: int | None = None) -> nn.Module:
 def weight_shapes(plan: Plan) -> dict[str, tuple[int, ...]]:
     """Name and shape of every weight of `plan`, without the memory that they would take. Imports torch."""
     import torch
+    from torch.overrides import TorchFunctionMode
 
-    with torch.device("meta"):
+    class Unfilled(TorchFunctionMode):
+        """Weights that don't exist need no random numbers: without this torch loads its compiler to draw none, which takes two seconds."""
+
+        def __torch_function__(self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+            return args[0] if function in (torch.Tensor.normal_, torch.Tensor.uniform_) else function(*args, **(kwargs or {}))
+
+    with torch.device("meta"), Unfilled():
         return {name: tuple(value.shape) for name, value in build(plan).state_dict().items()}
