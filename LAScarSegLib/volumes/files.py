@@ -106,14 +106,20 @@ def header_flags(path: Path) -> tuple[QualityFlag, ...]:
     """What a volume file's header notes of its voxels (`HEADER_NOTES`); nothing for a file that is gone or can't be read."""
     if not path.is_file() or not path.name.lower().endswith(EXTENSIONS):
         return ()
+    header = read_header(path)
+    return () if header is None else _noted(header)
+
+
+def read_header(path: Path) -> sitk.ImageFileReader | None:
+    """A volume file's header without its voxels; None for one that can't be read, which `read_volume` has words for."""
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     with quiet_itk():
         try:
             reader.ReadImageInformation()
         except RuntimeError:
-            return ()
-    return _noted(reader)
+            return None
+    return reader
 
 
 def _noted(header: sitk.Image | sitk.ImageFileReader) -> tuple[QualityFlag, ...]:

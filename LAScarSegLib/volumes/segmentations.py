@@ -12,7 +12,7 @@ import SimpleITK as sitk
 
 from ..errors import InputError
 from .file_checks import check_file, quiet_itk
-from .files import read_volume
+from .files import read_header, read_volume
 from .volume import Geometry, Volume
 
 NRRD = (".nrrd", ".nhdr")
@@ -83,18 +83,14 @@ def read_labels(path: str | Path) -> SegmentedFile:
 
 
 def _segments(path: Path) -> tuple[Segment, ...]:
-    """What the header names; nothing for a header that can't be read, which `read_volume` has words for."""
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    with quiet_itk():
-        try:
-            reader.ReadImageInformation()
-        except RuntimeError:
-            return ()
+    """What the header names; nothing for a header that can't be read."""
+    header = read_header(path)
+    if header is None:
+        return ()
     found: dict[int, dict[str, str]] = {}
-    for key in reader.GetMetaDataKeys():
+    for key in header.GetMetaDataKeys():
         if match := SEGMENT_KEY.fullmatch(key):
-            found.setdefault(int(match[1]), {})[match[2]] = reader.GetMetaData(key)
+            found.setdefault(int(match[1]), {})[match[2]] = header.GetMetaData(key)
     try:
         return tuple(_segment(number, found[number]) for number in sorted(found))
     except ValueError as error:
