@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from LAScarSegLib.models.bundle import Bundle
 from LAScarSegLib.models.card import NetworkSpec
 from LAScarSegLib.networks import NetworkPlan
-from LAScarSegLib.networks.plainconvunet import CONVOLUTIONS, weight_names
+from LAScarSegLib.networks.from_nnunet import CONVOLUTIONS, weight_names
 from LAScarSegLib.networks.weights import unpack_tensors
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from common.children import announce  # noqa: E402
 
 
 def main(bundle: str, scan: str, mask: str, *flags: str) -> None:
-    import LAScarSegLib.networks.dynunet  # noqa: F401  torch and MONAI belong to the start
+    import LAScarSegLib.networks.plain_conv_unet  # noqa: F401  torch belongs to the start
     from LAScarSegLib.inference.bundle_models import BundleCavityModel
     from LAScarSegLib.inference.options import InferenceOptions
     from LAScarSegLib.models.bundle import read_bundle

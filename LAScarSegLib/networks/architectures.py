@@ -56,13 +56,13 @@ class Architecture:
     module: Callable[[Any], nn.Module]
 
 
-def _dynunet(plan: NetworkPlan) -> nn.Module:
-    from .dynunet import PlainDynUNet
+def _plain_conv_unet(plan: NetworkPlan) -> nn.Module:
+    from .plain_conv_unet import PlainConvUNet
 
-    return PlainDynUNet(plan)
+    return PlainConvUNet(plan)
 
 
-ARCHITECTURES: dict[str, Architecture] = {DYNUNET: Architecture(NetworkPlan, _dynunet)}
+ARCHITECTURES: dict[str, Architecture] = {DYNUNET: Architecture(NetworkPlan, _plain_conv_unet)}
 """Every architecture by its name."""
 
 

@@ -14,9 +14,9 @@ from ..errors import InputError
 Triple = tuple[int, int, int]
 
 DYNUNET = "dynunet"
-"""nnU-Net v2's PlainConvUNet as a MONAI DynUNet."""
+"""nnU-Net v2's PlainConvUNet; the name is that of the MONAI network which it was once built from, and whose weights' names it has."""
 MINIMUM_STAGES = 3
-"""MONAI's DynUNet needs an input block, a stage and a bottleneck."""
+"""An input block, a stage and a bottleneck."""
 MOST_STAGES = 10
 """A patch of 1024 voxels is halved to one voxel in ten."""
 LARGEST_CHANNELS = 1024

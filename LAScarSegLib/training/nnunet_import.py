@@ -16,7 +16,7 @@ from ..models.bundle import Bundle
 from ..models.bundle_files import BundleFiles, open_bundle
 from ..models.card import Channel, ModelCard, NetworkSpec, Preprocessing
 from ..models.store import ModelStore
-from ..networks.plainconvunet import convert_state_dict, plan_from_nnunet
+from ..networks.from_nnunet import convert_state_dict, plan_from_nnunet
 from ..networks.weights import pack_tensors
 from ..support.json_text import parse_json
 from ..support.printable import printable

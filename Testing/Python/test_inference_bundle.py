@@ -9,7 +9,6 @@ import pytest
 from scipy.ndimage import binary_erosion
 
 torch = pytest.importorskip("torch", reason="networks need torch")
-pytest.importorskip("monai", reason="networks need MONAI")
 pytest.importorskip("safetensors", reason="networks need safetensors")
 
 from model_cases import BALL_RADIUS_MM, OBLIQUE, Contrast, ball, centroid, small_card, small_plan, weights_for  # noqa: E402

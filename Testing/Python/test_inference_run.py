@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="networks need torch")
-pytest.importorskip("monai", reason="networks need MONAI")
 pytest.importorskip("safetensors", reason="networks need safetensors")
 
 from model_cases import Contrast, small_card, weights_for  # noqa: E402

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="networks need torch")
-pytest.importorskip("monai", reason="networks need MONAI")
 
 from model_cases import Contrast, small_card  # noqa: E402
 

@@ -96,7 +96,6 @@ def options(request: dict) -> list[str]:
 def test_law_3_every_door_leads_to_the_same_room(scans, tmp_path, monkeypatch, request_):
     """The worker's process, the command line's and this one, all at work on the same files."""
     pytest.importorskip("torch", reason="networks need torch")
-    pytest.importorskip("monai", reason="networks need MONAI")
     monkeypatch.setenv("LASCARSEG_MODELS", str(scans.parent / "models"))
     monkeypatch.chdir(scans)
     request = {"image": "image.nii.gz", "cavity": "cavity.nii.gz"} | request_ | {"output": str(tmp_path / "worker")}
@@ -134,7 +133,6 @@ STORED_OTHERWISE = (((0, 1, 2), (True, False, True), (0.0, 0.0)), ((2, 1, 0), (T
 @pytest.mark.parametrize(("order", "flips", "turn"), STORED_OTHERWISE, ids=["flipped", "permuted, flipped and turned"])
 def test_law_3_a_network_finds_the_same_cavity_however_the_scan_is_stored(scans, monkeypatch, order, flips, turn):
     pytest.importorskip("torch", reason="networks need torch")
-    pytest.importorskip("monai", reason="networks need MONAI")
     from LAScarSegLib.analysis.network_runs import find_cavity
     from LAScarSegLib.inference.options import InferenceOptions
     from LAScarSegLib.models.store import ModelStore

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 torch = pytest.importorskip("torch", reason="the tests' weights are made with torch")
-pytest.importorskip("monai", reason="networks need MONAI")
 pytest.importorskip("safetensors", reason="networks need safetensors")
 
 from model_cases import small_card, weights_for  # noqa: E402

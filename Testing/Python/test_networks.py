@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import subprocess
+import sys
 
 import pytest
 
 torch = pytest.importorskip("torch", reason="the networks' extra is not installed")
-pytest.importorskip("monai", reason="the networks' extra is not installed")
 
 from LAScarSegLib.errors import InputError  # noqa: E402
 from LAScarSegLib.networks import NetworkPlan, build  # noqa: E402
-from LAScarSegLib.networks.plainconvunet import convert_state_dict, plan_from_nnunet  # noqa: E402
+from LAScarSegLib.networks.from_nnunet import convert_state_dict, plan_from_nnunet  # noqa: E402
 from LAScarSegLib.systems import SYSTEMS  # noqa: E402
 
 nn = torch.nn
@@ -106,6 +107,31 @@ def with_random_weights(network: nn.Module) -> nn.Module:
     for parameter in network.parameters():
         nn.init.normal_(parameter, 0.1, 0.3)
     return network.train()
+
+
+def test_the_network_is_monais_dynunet_where_both_are_the_same():
+    """With one kernel size at every level, and without supervision, MONAI's decoder is nnU-Net's; the weights have its names."""
+    DynUNet = pytest.importorskip("monai.networks.nets", reason="needs MONAI").DynUNet
+    plan = dataclasses.replace(TINY, kernel_sizes=((3, 3, 3),) * 4, deep_supervision=False)
+    theirs = DynUNet(
+        3, 2, 2, plan.kernel_sizes, plan.strides, plan.strides[1:], plan.features, norm_name=("INSTANCE", {"affine": True}), trans_bias=True
+    )  # fmt: skip
+    with_random_weights(theirs)
+    ours = build(plan).train()
+    ours.load_state_dict({name: value for name, value in theirs.state_dict().items() if not name.startswith("skip_layers.")})
+    x = torch.randn(2, 2, 8, 16, 16)
+    torch.testing.assert_close(ours(x), theirs(x))
+
+
+def test_nnunets_network_needs_no_monai():
+    """It takes longer to load than torch, and whoever runs a model would wait for it."""
+    code = (
+        "import sys; sys.modules['monai'] = None\n"
+        "from LAScarSegLib.networks import build\nfrom LAScarSegLib.systems import SYSTEMS\n"
+        "import LAScarSegLib.inference.bundle_models\n"
+        "build(SYSTEMS['two_stage_sdm'].cavity.preset('coarse').plan)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def real_plain_conv_unet(plan: NetworkPlan) -> nn.Module:

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="checkpoints are torch's")
-pytest.importorskip("monai", reason="networks need MONAI")
 pytest.importorskip("safetensors", reason="networks need safetensors")
 
 from model_cases import CUBE, ball  # noqa: E402

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="networks need torch")
-pytest.importorskip("monai", reason="networks need MONAI")
 pytest.importorskip("lightning", reason="training needs Lightning")
 
 from model_cases import BALL_RADIUS_MM, ball, small_plan  # noqa: E402

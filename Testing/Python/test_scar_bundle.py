@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="networks need torch")
-pytest.importorskip("monai", reason="networks need MONAI")
 pytest.importorskip("safetensors", reason="networks need safetensors")
 
 from small_scan import lascarseg, numbers, only_data_files  # noqa: E402

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("torch", reason="the tests' weights are made with torch")
-pytest.importorskip("monai", reason="networks need MONAI")
 pytest.importorskip("safetensors", reason="networks need safetensors")
 
 import torch  # noqa: E402

@@ -94,7 +94,6 @@ def test_a_segment_is_always_a_source_of_the_cavity_and_the_first():
 
 def test_a_damaged_model_of_the_project_does_not_hide_the_users_own(tmp_path, monkeypatch):
     pytest.importorskip("torch", reason="the tests' weights are made with torch")
-    pytest.importorskip("monai", reason="networks need MONAI")
     from model_cases import small_card, weights_for
 
     from LAScarSegLib.models import store

@@ -120,7 +120,6 @@ def volume_of_a_voxel_ml(node) -> float:
 def cavity_model(tmp_path, monkeypatch) -> str:
     """A model in an otherwise empty store; returns its reference."""
     pytest.importorskip("torch", reason="networks need torch")
-    pytest.importorskip("monai", reason="networks need MONAI")
     pytest.importorskip("safetensors", reason="networks need safetensors")
     from bright_network import add_bright_bundle
 
