@@ -14,7 +14,7 @@ from ..anatomy.wall import WALL_OUTSIDE_MM
 from ..errors import InputError
 from ..models.card import ModelCard, Preprocessing
 from ..systems import Stage
-from ..systems.base import MINIMUM_SD, z_score
+from ..systems.base import MINIMUM_SD, mean_and_sd, z_score
 from ..volumes.orientation import Orientation
 from ..volumes.volume import Box, Volume
 from .resampling import resample_mask, resample_scan, shape_at, true_spacing, working_geometry
@@ -54,7 +54,8 @@ class Normalisation:
             values = scan[box.slices]
             if statistics == "nonzero":
                 inside, values = filled, scan[filled]
-        return cls(float(values.mean(dtype=np.float64)), max(float(values.std(dtype=np.float64)), MINIMUM_SD), box, inside)
+        mean, sd = mean_and_sd(values)
+        return cls(mean, max(sd, MINIMUM_SD), box, inside)
 
     @property
     def is_the_same_everywhere(self) -> bool:

@@ -65,6 +65,11 @@ class ResultRequest:
         except (KeyError, TypeError) as error:
             raise InputError(f"The request for an export is damaged ({error}). Export again.") from error
 
+    def read(self) -> Analysis:
+        """The analysis that was handed over; `ProcessingError` when it is damaged."""
+        geometry = Geometry(**{key: tuple(values) for key, values in self.geometry.items()})
+        return read_analysis(self.archive, Volume(np.load(self.scan), geometry))
+
     def to_json(self) -> dict[str, Any]:
         return {key: str(value) if isinstance(value, Path) else value for key, value in dataclasses.asdict(self).items()}
 
@@ -81,10 +86,8 @@ def run_export(request: ResultRequest, progress: Progress) -> Path:
     if request.scene:
         check_scene_library()
     progress.report("read", 0.0, "Taking over the result")
-    geometry = Geometry(**{key: tuple(values) for key, values in request.geometry.items()})
-    analysis = read_analysis(request.archive, Volume(np.load(request.scan), geometry))
     return write_results(
-        analysis, request.output, force=request.force, figures=request.figures, report=request.report, scene=request.scene,
+        request.read(), request.output, force=request.force, figures=request.figures, report=request.report, scene=request.scene,
         progress=progress.part(READING_SHARE, 1.0),
     )  # fmt: skip
 

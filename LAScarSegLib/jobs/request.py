@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
+import os
+import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +26,7 @@ from ..intensity.rules import RULES, find_rule, parse_threshold
 from ..measure.quality import check_is_scan
 from ..models.bundle import Bundle, check_use
 from ..models.bundle_files import CARD
+from ..output.rendering import check_in_advance
 from ..output.writing import check_output, write_results
 from ..support.printable import require_encodable
 from ..support.progress import Progress
@@ -29,6 +34,7 @@ from ..surface.planes import CutPlane, read_planes
 from ..volumes.files import read_volume, require_readable
 from ..volumes.volume import Box, Volume
 from .mask_files import read_mask_file, refuse_mesh_as_scan
+from .scene_process import PAYS_OFF_BYTES, SceneProcess
 
 if TYPE_CHECKING:
     from ..models.store import ModelStore
@@ -139,10 +145,31 @@ def run_request(request: Request, progress: Progress | None = None) -> Analysis:
     chosen = _checked_sources(request)
     bundles = _different_bundles(chosen)
     _check_models(bundles, request)
+    if request.figures and not request.analysis:
+        check_in_advance()
+    # Of the whole job, where reading and the analysis end.
+    start, reading = (MODELS_SHARE, READING_SHARE / 2) if bundles else (READING_SHARE, READING_SHARE)
+    end = start + (1.0 - start) * (ANALYSIS_SHARE - READING_SHARE) / (1.0 - READING_SHARE)
     files = {"image": request.image, "wall": request.wall, "roi": request.roi, **chosen}
     files = {name: path for name, path in files.items() if isinstance(path, Path)}
-    reading = READING_SHARE / 2 if bundles else READING_SHARE
     volumes = _read_all(files, request.labels, progress.part(0.0, reading))
+    with _scene_writer(request) as scene:
+        # Networks want every core; while numbers are computed one is idle.
+        part = progress.part(reading, end).before("anatomy", scene.start) if isinstance(scene, SceneProcess) else progress.part(reading, end)
+        analysis = _analysed(request, chosen, files, volumes, part)
+        progress = progress.part(end, 1.0)
+        if request.analysis:
+            write_analysis_folder(analysis, request.output, request.force, progress)
+        else:
+            drawn = {"figures": request.figures, "report": request.report}
+            write_results(analysis, request.output, force=request.force, scene=scene, progress=progress, **drawn)
+    return analysis
+
+
+def _analysed(
+    request: Request, chosen: Mapping[str, Path | Bundle | None], files: Mapping[str, Path], volumes: dict[str, Volume], progress: Progress
+) -> Analysis:
+    """What was read, analysed as asked."""
     options = InferenceOptions(
         request.device, request.region_first, _region_of_interest(volumes), request.mirror, mask_prediction=request.mask_prediction,
         doubt=request.doubt,
@@ -150,21 +177,26 @@ def run_request(request: Request, progress: Progress | None = None) -> Analysis:
     sources = {name: ToRun(source, options) if isinstance(source, Bundle) else volumes.get(name) for name, source in chosen.items()}
     if chosen["scar"] is None:
         sources["scar"] = ByRule.of_settings(_with_rule(request))
-    start = MODELS_SHARE if bundles else READING_SHARE
-    end = start + (1.0 - start) * (ANALYSIS_SHARE - READING_SHARE) / (1.0 - READING_SHARE)
-    analysis = analyse(
+    return analyse(
         volumes["image"], request.settings, cavity=sources["cavity"], wall=volumes.get("wall"), scar=sources["scar"],
         planes=read_plane_files(request.planes), files={name: describe_file(path, request.output) for name, path in files.items()},
-        progress=progress.part(reading, end),
+        progress=progress,
     )  # fmt: skip
-    if request.analysis:
-        write_analysis_folder(analysis, request.output, request.force, progress.part(end, 1.0))
-        return analysis
-    write_results(
-        analysis, request.output, force=request.force, figures=request.figures, report=request.report, scene=request.scene,
-        progress=progress.part(end, 1.0),
-    )  # fmt: skip
-    return analysis
+
+
+@contextmanager
+def _scene_writer(request: Request) -> Iterator[SceneProcess | bool]:
+    """Who writes the scene: of a scan that takes a while a process that starts now."""
+    if request.scene and not request.analysis and (os.cpu_count() or 1) > 1 and _bytes_of(request.image) > PAYS_OFF_BYTES:
+        with SceneProcess() as process:
+            yield process
+    else:
+        yield request.scene
+
+
+def _bytes_of(scan: Path) -> int:
+    """The size of a scan's file, or of the files in its folder."""
+    return sum(file.stat().st_size for file in (scan.iterdir() if scan.is_dir() else (scan,)) if file.is_file())
 
 
 def terms_to_accept(request: Request) -> tuple[Bundle, ...]:
@@ -228,6 +260,10 @@ def _check_models(bundles: Sequence[Bundle], request: Request) -> None:
 
     for bundle in bundles:
         ModelStore().require_terms(bundle, request.accept_terms)
+    if request.device in ("auto", "cpu") and importlib.util.find_spec("torch") is not None:
+        # Always there. Torch takes two seconds to load: the scan can be read meanwhile.
+        threading.Thread(target=importlib.import_module, args=("torch",), daemon=True).start()
+        return
     choose_device(request.device)
 
 

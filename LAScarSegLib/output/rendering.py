@@ -11,6 +11,7 @@ import functools
 import logging
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ window.Render()
 raise SystemExit(0 if window.SupportsOpenGL() else 3)
 """
 
+_CHECKING = threading.Lock()
+"""One asks, and the others wait for the answer."""
 _LINUX_LIBRARIES = (
     ("libEGL (EGL)", ("libEGL.so.1",), "libegl1"),
     ("Mesa's EGL driver", ("libEGL_mesa.so.0", "libEGL_nvidia.so.0"), "libegl-mesa0"),
@@ -59,9 +62,19 @@ class Camera:
     height_mm: float
 
 
-@functools.cache
+def check_in_advance() -> None:
+    """Begin `check_rendering` for whoever will ask, beside what is done meanwhile: another process's half a second."""
+    threading.Thread(target=check_rendering, daemon=True).start()
+
+
 def check_rendering() -> str | None:
     """None when surfaces can be drawn on this machine, else one line that says what is missing and how to get it."""
+    with _CHECKING:
+        return _checked()
+
+
+@functools.cache
+def _checked() -> str | None:
     # Slicer's own process draws already (and its `sys.executable` need not be a Python).
     if hasattr(sys.modules.get("slicer"), "app"):
         return None
@@ -129,8 +142,21 @@ def _shoot(window, renderer, camera: Camera) -> np.ndarray:
     image = grab.GetOutput()
     width, height, _ = image.GetDimensions()
     pixels = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, 3)[::-1]
-    n = SUPERSAMPLING
-    return pixels.reshape(height // n, n, width // n, n, 3).mean(axis=(1, 3)).round().astype(np.uint8)
+    return _averaged(pixels, SUPERSAMPLING)
+
+
+def _averaged(pixels: np.ndarray, n: int) -> np.ndarray:
+    """(height / n, width / n, 3) uint8: the rounded mean of each n × n pixels of (height, width, 3) uint8.
+
+    In whole numbers, one corner after the other: a tenth of the time of numpy's mean over two axes.
+    """
+    height, width, _ = pixels.shape
+    parts = pixels.reshape(height // n, n, width // n, n, 3)
+    total = np.full((height // n, width // n, 3), n * n // 2, dtype=np.uint16)
+    for row in range(n):
+        for column in range(n):
+            total += parts[:, row, :, column]
+    return (total // (n * n)).astype(np.uint8)
 
 
 def _light(renderer) -> None:

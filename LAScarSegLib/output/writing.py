@@ -5,9 +5,12 @@ import logging
 import os
 import struct
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from ..analysis import Analysis
 from ..analysis.description import describe, probabilities_of
@@ -28,6 +31,7 @@ from .report import render_report, require_jinja2
 
 logger = logging.getLogger(__name__)
 
+SCENE = "scene.mrb"
 MARKER = "provenance.json"
 """The file by which a folder is known as a result of ours; it is written last."""
 SOURCES = "sources"
@@ -54,6 +58,40 @@ class _Job:
     weight: float = 0.1
 
 
+class _Steps:
+    """The progress over jobs of different weights."""
+
+    def __init__(self, progress: Progress, total: float) -> None:
+        self._progress, self._total, self._done = progress, total, 0.0
+
+    def begin(self, job: _Job) -> None:
+        """Announce a job; raises `Cancelled`."""
+        self._progress.report(STAGE, self._done / self._total, f"Writing {job.name}")
+        self._done += job.weight
+
+
+class SceneWriter(Protocol):
+    """Who writes a result's scene, perhaps while the rest is written."""
+
+    def begin(self, analysis: Analysis, path: Path) -> None:
+        """What is to be written where; called before anything else is written."""
+
+    def finish(self, progress: Progress) -> None:
+        """Returns when the file is there; `ProcessingError` when it can't be written, `Cancelled` from `progress`."""
+
+
+class SceneHere:
+    """Writes it in this process, when its turn comes."""
+
+    def begin(self, analysis: Analysis, path: Path) -> None:
+        self.analysis, self.path = analysis, path
+
+    def finish(self, progress: Progress) -> None:
+        from ..scene import write_mrb
+
+        write_mrb(self.analysis, self.path)
+
+
 def check_output(folder: str | Path, force: bool = False) -> Path:
     """The absolute path of `folder`, if a result may be written there (`whole_folder.check_folder`)."""
     return check_folder(folder, force, RESULT)
@@ -66,7 +104,7 @@ def write_results(
     force: bool = False,
     figures: bool = True,
     report: bool = True,
-    scene: bool = True,
+    scene: bool | SceneWriter = True,
     progress: Progress | None = None,
 ) -> Path:
     """Write every file of a result (ARCHITECTURE, "Results on disk") into `folder`.
@@ -78,7 +116,8 @@ def write_results(
     force
         replace a result that is there, once the new one is complete.
     figures, report, scene
-        leave these out to need no more than NumPy, SciPy, SimpleITK and VTK. A report shows the figures that are drawn.
+        leave these out to need no more than NumPy, SciPy, SimpleITK and VTK. A report shows the figures that are drawn. `scene` may
+        also be who writes it.
 
     Returns
     -------
@@ -112,22 +151,39 @@ class _Writer:
         self._analysis, self._folder, self._progress = analysis, folder, progress
         self._notes: list[QualityFlag] = []
 
-    def write(self, figures: bool, report: bool, scene: bool) -> None:
-        jobs = self._data_jobs()
+    def write(self, figures: bool, report: bool, scene: bool | SceneWriter) -> None:
+        data, jobs = self._data_jobs(), []
+        if scene:
+            writer, path = SceneHere() if scene is True else scene, self._folder / SCENE
+            with _naming(path):
+                writer.begin(self._analysis, path)
         if figures:
             jobs += self._figure_jobs()
         if scene:
-            jobs.append(_Job("scene.mrb", self._write_scene, 4.0))
+            jobs.append(_Job(SCENE, partial(self._write_scene, writer), 4.0))
         if report:
             jobs.append(_Job("report.html", self._write_report, 0.3))
         jobs.append(_Job(MARKER, self._write_provenance))
-        total, done = sum(job.weight for job in jobs), 0.0
-        for job in jobs:
-            self._progress.report(STAGE, done / total, f"Writing {job.name}")
-            with _naming(self._folder / job.name):
-                job.write(self._folder / job.name)
-            done += job.weight
+        steps = _Steps(self._progress, sum(job.weight for job in (*data, *jobs)))
+        # Packing the volumes takes no part of Python's lock: it is done while figures are drawn. What is told and what is written last waits.
+        with ThreadPoolExecutor(1) as beside:
+            try:
+                written = [beside.submit(self._write_one, job) for job in data]
+                for job in jobs[:-1]:
+                    steps.begin(job)
+                    self._write_one(job)
+                for job, future in zip(data, written):
+                    steps.begin(job)
+                    future.result()
+            finally:
+                beside.shutdown(wait=True, cancel_futures=True)
+        steps.begin(jobs[-1])
+        self._write_one(jobs[-1])
         self._progress.report(STAGE, 1.0, "Saved")
+
+    def _write_one(self, job: _Job) -> None:
+        with _naming(self._folder / job.name):
+            job.write(self._folder / job.name)
 
     def _data_jobs(self) -> list[_Job]:
         analysis = self._analysis
@@ -161,11 +217,9 @@ class _Writer:
             maps[f"{name}_entropy"] = lambda box=box, inside=inside: entropy_map(inside).expand(box, grid)
         return maps
 
-    def _write_scene(self, path: Path) -> None:
-        from ..scene import write_mrb
-
+    def _write_scene(self, writer: SceneWriter, path: Path) -> None:
         try:
-            write_mrb(self._analysis, path)
+            writer.finish(self._progress)
         except ProcessingError as error:
             # The scene is a convenience beside the data; only what would spoil the rest as well (a full disk) ends the run.
             if isinstance(error.__cause__, OSError) or disk_is_full(path):

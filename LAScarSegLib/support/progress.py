@@ -48,6 +48,19 @@ class Progress:
             overall = self._start + (self._end - self._start) * min(max(fraction, 0.0), 1.0)
             self._listener(ProgressEvent(stage, round(overall, 4), message))
 
+    def before(self, stage: str, do: Callable[[], None]) -> Progress:
+        """This progress, which calls `do` each time when `stage` is reported, before it is told."""
+
+        def listener(event: ProgressEvent) -> None:
+            if event.stage == stage:
+                do()
+            if self._listener is not None:
+                self._listener(event)
+
+        child = Progress(listener, self._is_cancelled)
+        child._start, child._end = self._start, self._end
+        return child
+
     def part(self, start: float, end: float) -> Progress:
         """A progress whose 0…1 is the span `start`…`end` of this one."""
         child = Progress(self._listener, self._is_cancelled)

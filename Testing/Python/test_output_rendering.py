@@ -16,9 +16,9 @@ from LAScarSegLib.support.resources import resource_path
 def fresh_check(monkeypatch):
     """The check without what it remembers of this machine; outside Slicer, whatever stood in for it in another test."""
     monkeypatch.delattr(sys.modules.get("slicer"), "app", raising=False)
-    rendering.check_rendering.cache_clear()
+    rendering._checked.cache_clear()
     yield rendering.check_rendering
-    rendering.check_rendering.cache_clear()
+    rendering._checked.cache_clear()
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names Debian packages")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...analysis import Analysis
-from ...volumes.volume import Box, Volume
+from ...volumes.volume import Box
 from . import style
 from .slice_layout import SliceLayout, choose_slices, widen
 
@@ -29,12 +29,8 @@ def compose(analysis: Analysis) -> Figure:
     layout, box, slices = _choose(analysis)
     beyond, found = analysis.beyond_planes_box, _shown_scar(analysis)
     left_out = found & beyond
-    scar, hidden = (
-        Volume(part.astype(np.uint8), analysis.box_geometry).expand(analysis.box, analysis.geometry).array
-        for part in (found & ~beyond, left_out)
-    )
-    arrays = [analysis.volume.array, analysis.cavity.array, analysis.wall.array, scar, hidden]
-    crops = [array[box.slices] for array in arrays]
+    masks = (analysis.cavity_box, analysis.wall_box, found & ~beyond, left_out)
+    crops = [analysis.volume.array[box.slices], *(analysis.box.of_values(mask.astype(np.uint8), box) for mask in masks)]
     rows_px, columns_px = layout.picture(crops[0][0]).shape
     panel_in = (WIDTH_IN - (COLUMNS + 1) * GAP_IN) / COLUMNS
     panel_height_in = panel_in * rows_px * layout.pixel_mm[1] / (columns_px * layout.pixel_mm[0])

@@ -31,6 +31,8 @@ FAINT = "#d8dee3"
 TITLE_IN = 0.66
 DOTS_PER_INCH = 160
 """1600 pixels at 10 inches: sharp on a dense screen at report width, small enough to travel inside the report."""
+PNG_COMPRESSION = 3
+"""Of zlib's nine: half the time of the usual six, for files a tenth larger."""
 
 TYPE = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: figures look the same on every machine
@@ -97,4 +99,5 @@ def save(figure: Figure, analysis: Analysis, path: Path) -> None:
     if analysis.provenance.get("simulated"):
         remark = f"simulated scan, not a patient · {remark}"
     figure.text(1 - 0.12 / width, 0.08 / height, remark, ha="right", va="bottom", fontsize=7.5, color=MUTED)
-    figure.savefig(path, format="png", dpi=DOTS_PER_INCH, metadata={"Software": "LAScarSeg"})
+    how = {"metadata": {"Software": "LAScarSeg"}, "pil_kwargs": {"compress_level": PNG_COMPRESSION}}
+    figure.savefig(path, format="png", dpi=DOTS_PER_INCH, **how)
