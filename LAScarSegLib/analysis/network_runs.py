@@ -5,9 +5,12 @@ from dataclasses import replace
 import numpy as np
 
 from ..anatomy.masks import Mask
+from ..anatomy.surroundings import lie_of
 from ..inference.options import InferenceOptions
 from ..models.bundle import Bundle
+from ..support.doubt import Doubt
 from ..support.progress import Progress
+from ..volumes.files import SIMULATED
 from ..volumes.volume import Volume
 from .sources import Network, Probability
 
@@ -25,6 +28,7 @@ def find_cavity(scan: Volume, bundle: Bundle, options: InferenceOptions, progres
     model = BundleCavityModel.from_bundle(bundle, options, progress)
     probability, mask, doubt = model.predict_with_doubt(scan)
     found, said = Mask.of(mask.array), Probability.of(probability.array)
+    doubt = _unless_it_lies_otherwise(doubt, scan, found)
     return Network(_described(bundle, options), bundle.card.threshold_of("cavity"), found, said, flags=mask.flags, doubt=doubt)
 
 
@@ -41,6 +45,7 @@ def find_both(scan: Volume, bundle: Bundle, options: InferenceOptions, progress:
     card, described = bundle.card, _described(bundle, options) | {"one_run": list(bundle.card.finds)}
     probability, mask, doubt, scar = BundleCavityModel.from_bundle(bundle, options, progress).predict_both(scan)
     found, threshold = Mask.of(mask.array), card.threshold_of("scar")
+    doubt = _unless_it_lies_otherwise(doubt, scan, found)
     cavity = Network(described, card.threshold_of("cavity"), found, Probability.of(probability.array), flags=mask.flags, doubt=doubt)
     said = Probability.of(scar.array)
     return cavity, Network(described, threshold, said.above(threshold), said, found.digest, scar.flags)
@@ -61,6 +66,12 @@ def find_scar(scan: Volume, cavity: Mask, bundle: Bundle, options: InferenceOpti
     found = model.predict(scan, scan.like(cavity.whole().astype(np.uint8)))
     probability, threshold = Probability.of(found.array), bundle.card.threshold_of("scar")
     return Network(_described(bundle, options), threshold, probability.above(threshold), probability, cavity.digest, found.flags)
+
+
+def _unless_it_lies_otherwise(doubt: Doubt | None, scan: Volume, cavity: Mask) -> Doubt | None:
+    """A cavity is not *good* in a scan that lies upside down: a network draws the usual atrium there, too."""
+    lie = None if doubt is None or SIMULATED in scan.flags else lie_of(scan.array, scan.geometry, cavity)
+    return doubt if lie is None or not lie.is_wrong else doubt.looked_at(lie.sentence)
 
 
 def _described(bundle: Bundle, options: InferenceOptions) -> dict[str, object]:

@@ -11,6 +11,7 @@ from ..anatomy.distance import distance_to
 from ..anatomy.likeness import check_shape
 from ..anatomy.masks import Mask, check_cavity
 from ..anatomy.placement import check_placement
+from ..anatomy.surroundings import check_lie
 from ..anatomy.wall import check_wall, measured_wall
 from ..intensity.curve import ThresholdCurve
 from ..measure import quality
@@ -24,7 +25,7 @@ from ..support.progress import Progress
 from ..surface.planes import CutPlane, reach_beyond_mitral_mm, remarks_on_planes
 from ..surface.projection import VoxelsAlongNormals, project_intensity
 from ..surface.surface import Surface
-from ..volumes.files import check_finite
+from ..volumes.files import SIMULATED, check_finite
 from ..volumes.volume import Box, Geometry, Volume
 from .change import Change
 from .measured_cavity import MeasuredCavity, Measuring, cut_out, find_anatomy, measure_cavity, mesh_of, perturb, with_regions
@@ -132,6 +133,11 @@ def follow_path(volume: Volume, settings: Settings, sources: Sources, steps: Ste
     cavity_flags += steps(check_placement, volume.array, volume.geometry, sources.cavity.mask) if isinstance(sources.cavity, Given) else ()
     # A network's own doubt says it better.
     cavity_flags += steps(check_shape, sources.cavity.mask, volume.geometry) if sources.doubt is None else ()
+    # Where the cavity was before anybody drew on it: a stroke moves no patient.
+    first = base_of(sources.cavity).mask or sources.cavity.mask
+    # The chest of a simulated scan is not quite a patient's.
+    if SIMULATED not in scan_flags:
+        cavity_flags += steps(check_lie, volume.array, volume.geometry, first)
     source_flags = tuple(flag for name in MASKS for flag in sources[name].flags)
     require_no_stop((*scan_flags, *source_flags, *cavity_flags), settings.despite)
     box = _box(sources, settings, volume.geometry)

@@ -87,6 +87,8 @@ class PlainConvUNet(nn.Module):
             _UpBlock(features[stage + 1], features[stage], kernels[stage], strides[stage + 1]) for stage in reversed(range(len(features) - 1))
         )
         self.output_block = _Output(features[0], plan.out_channels)
+        # As MONAI's network did: a seed gives the weights that it always gave.
+        torch.rand(1)
         if plan.deep_supervision:
             self.deep_supervision_heads = nn.ModuleList(_Output(width, plan.out_channels) for width in features[1:-1])
         self.apply(_initialise)

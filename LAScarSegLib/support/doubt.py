@@ -72,6 +72,10 @@ class Doubt:
         """One line for people: "Do not use: The cavity's expected overlap …"."""
         return f"{self.heading}: {self.message}"
 
+    def looked_at(self, reason: str) -> Doubt:
+        """No longer *good*, for a reason that stands first."""
+        return Doubt(LOOK if self.word == GOOD else self.word, self.expected_dice, (reason, *self.reasons)[:MOST_REASONS])
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"reasons": list(self.reasons)}
 

@@ -87,6 +87,7 @@ FLAGS: dict[str, FlagKind] = {
     "range_incomplete": FlagKind("Perturbation range may be too narrow", WARNING, ("scan", "cavity", "wall")),
     "roof_and_floor": FlagKind("Slices average roof and floor", NOTE, ("scan", "cavity")),
     "saturated": FlagKind("Grey levels cut off at the top", STOP, ("scan", "cavity", "wall")),
+    "scan_lies_otherwise": FlagKind("Scan lies otherwise than its header says", WARNING, ("scan", "cavity")),
     "scar_inside_cavity": FlagKind("Scar inside the cavity", WARNING, ("cavity", "scar")),
     "scar_older_than_cavity": FlagKind("Scar is older than the cavity", WARNING, ("cavity", "scar")),
     "scar_outside_wall": FlagKind("Scar outside the wall", WARNING, ("cavity", "wall", "scar")),
