@@ -143,10 +143,21 @@ class _BundleModel:
             return None
         return middle_of(scan.array.shape, shape_at(crop, self.card.fine.spacing_in(scan.spacing), scan.spacing))
 
+    def _within_crop(self, box: Box, crop: Box, scan: OrientedScan) -> Box:
+        """What of the crop shows `box`, as large as a patch; all of it where `box` lies outside."""
+        common = box.within(crop)
+        if min(common.shape) < 1:
+            return crop
+        spec = self.card.fine
+        inner = widened(common.seen_from(crop), crop.shape, shape_at(spec.patch_kji, spec.spacing_in(scan.spacing), scan.spacing))
+        return Box(*(tuple(a + first for a, first in zip(corner, crop.start)) for corner in (inner.start, inner.stop)))
+
     def _all_of(self, box: Box, scan: OrientedScan, cavity: np.ndarray | None = None) -> _Seen:
         """A box of the scan: what a network that was trained on boxes wants."""
         how, spec = self.card.preprocessing, self.card.fine
-        normalisation = Normalisation.of(scan.array, "region", box) if how.statistics == "region" else scan.normalisation
+        # A network of a fixed part of scans was trained on that part's z-score, wherever in it there is something to see.
+        part = self._crop(scan) or box
+        normalisation = Normalisation.of(scan.array, "region", part) if how.statistics == "region" else scan.normalisation
         channels = channels_at(self.card, self.stage, scan.array, cavity, scan.spacing, normalisation, box)
         spacing, corners, room = spec.spacing_in(scan.spacing), None, (0, 0, 0)
         if self.stage.sampler.kind == "boundary":
@@ -303,11 +314,10 @@ class BundleCavityModel(_BundleModel):
         """What the fine pass sees, and the progress that is left for it."""
         if self._options.roi is not None:
             return self._all_of(self._with_room(scan.box(self._options.roi), scan), scan), progress
-        if (crop := self._crop(scan)) is not None:
-            return self._all_of(crop, scan), progress
+        crop = self._crop(scan)
         coarse, normalisation, shape = self.card.coarse, scan.normalisation, scan.array.shape
         if coarse is None or not self._options.region_first or is_cropped(shape, scan.spacing):
-            return self._all_of(normalisation.box, scan), progress
+            return self._all_of(crop or normalisation.box, scan), progress
         rough_shape = shape_at(shape, scan.spacing, coarse.spacing_mm)
         # The coarse network knows whole scans, whatever the fine one's slices are.
         whole = Normalisation.of(scan.array, "image") if self.card.preprocessing.statistics == "slice" else normalisation
@@ -317,6 +327,8 @@ class BundleCavityModel(_BundleModel):
         found = sigmoid(self._logits(coarse, rough[None], (0.0,), 0, "find", finding)[0])
         atrium = atrium_in(found, rough_mm, self.card.threshold)
         box = region_of(atrium, rough_mm, shape, scan.spacing)
+        if crop is not None:
+            return self._all_of(self._within_crop(box, crop, scan), scan), left
         # A network of boxes wants a box; a z-score of some voxels only can't follow the interpolation.
         if self.card.preprocessing.statistics != "region" and normalisation.is_the_same_everywhere:
             return self._tiles_at(atrium, box, scan), left
@@ -375,13 +387,13 @@ class BundleScarModel(_BundleModel):
         Cancelled
             from `progress`.
         """
-        self._notes = ()
         if not volume.geometry.same_grid(cavity.geometry):
             raise InputError("The cavity lies on another grid than the scan. Resample it to the scan's grid first.")
         if not (cavity.array > 0).any():
             raise InputError("The cavity is empty, so there is no wall to look for scar in. Correct the mask.")
         scan = OrientedScan.of(volume, self.card.preprocessing)
         mask = scan.orientation.apply(cavity.array) > 0
+        self._notes = beyond_crop(mask, self._crop(scan))
         box = self._box(mask, scan)
         # A network that finds both masks sees the scan alone, here around the cavity that it is told.
         seen = self._all_of(box, scan, mask if self.stage.takes_cavity else None)
@@ -391,11 +403,25 @@ class BundleScarModel(_BundleModel):
     def _box(self, mask: np.ndarray, scan: OrientedScan) -> Box:
         if self._options.roi is not None:
             return scan.box(self._options.roi)
-        if (crop := self._crop(scan)) is not None:
-            return crop
+        crop = self._crop(scan)
         if not self._options.region_first:
-            return scan.normalisation.box
-        return self._with_room(Box.around(mask, REGION_MARGIN_MM, scan.spacing), scan)
+            return crop or scan.normalisation.box
+        around = Box.around(mask, REGION_MARGIN_MM, scan.spacing)
+        return self._with_room(around, scan) if crop is None else self._within_crop(around, crop, scan)
+
+
+def beyond_crop(cavity: np.ndarray, crop: Box | None) -> tuple[QualityFlag, ...]:
+    """A warning where a cavity (k, j, i) bool reaches out of the part of the scan that a network was trained to see."""
+    if crop is None:
+        return ()
+    lacking = 1.0 - np.count_nonzero(cavity[crop.slices]) / np.count_nonzero(cavity)
+    if not lacking:
+        return ()
+    message = (
+        f"{100 * lacking:.1f} % of the cavity lies outside the part around the scan's middle that the scar model looks at: it finds no scar there. "
+        "Crop the scan around the left atrium, or take another method."
+    )
+    return (QualityFlag("cavity_beyond_crop", message),)
 
 
 def bundle_networks(bundle: Bundle) -> NetworkSource:

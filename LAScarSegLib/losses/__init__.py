@@ -2,7 +2,7 @@
 
 logits (B, 2, k, j, i), any floating type: background and foreground; target (B, 1, k, j, i): 0 or 1; region (B, 1, k, j, i): 0 or
 1, the R of two_stage_sdm, or None; a loss over the whole patch takes no notice of it. All return a scalar float32 and are
-finite for patches without foreground and for regions without a voxel.
+finite for patches without foreground and for regions without a voxel. A loss of sigmoids (`DiceCE`) takes one logit instead of two.
 """
 
 from collections.abc import Callable
@@ -13,12 +13,14 @@ from torch import nn
 from ..errors import InputError
 from .cross_entropy import CrossEntropy
 from .deep_supervision import DeepSupervision
+from .dice_ce import DiceCE
 from .objective import Moment, Objective
 from .recipes import cross_entropy_dice, dice_topk, region_loss
 from .region_bce import RegionBCE
 from .region_dice import RegionDice
 from .soft_dice import SoftDice
 from .topk import TopK
+from .wall_weighted import CavityAndWallWeightedScar
 from .weighted_sum import WeightedSum
 
 LOSSES: dict[str, Callable[[], nn.Module]] = {
@@ -27,6 +29,8 @@ LOSSES: dict[str, Callable[[], nn.Module]] = {
     "dice_topk_5": partial(dice_topk, 0.05),
     "dice_topk_20": partial(dice_topk, 0.20),
     "region_loss": region_loss,
+    "dice_ce": DiceCE,
+    "cavity_and_wall_weighted_scar": CavityAndWallWeightedScar,
 }
 """What a phase of a training may minimise, by the name that a system's description gives."""
 
@@ -39,6 +43,7 @@ def make_loss(name: str) -> nn.Module:
 
 
 __all__ = [
-    "LOSSES", "CrossEntropy", "DeepSupervision", "Moment", "Objective", "RegionBCE", "RegionDice", "SoftDice", "TopK", "WeightedSum",
+    "LOSSES", "CavityAndWallWeightedScar", "CrossEntropy", "DeepSupervision", "DiceCE", "Moment", "Objective", "RegionBCE", "RegionDice",
+    "SoftDice", "TopK", "WeightedSum",
     "cross_entropy_dice", "dice_topk", "make_loss", "region_loss",
 ]  # fmt: skip

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import InputError
 from .plan import DYNUNET, NetworkPlan, Triple
+from .swin_plan import SWIN_UNETR, SwinPlan
 
 if TYPE_CHECKING:
     from torch import nn
@@ -62,7 +63,16 @@ def _plain_conv_unet(plan: NetworkPlan) -> nn.Module:
     return PlainConvUNet(plan)
 
 
-ARCHITECTURES: dict[str, Architecture] = {DYNUNET: Architecture(NetworkPlan, _plain_conv_unet)}
+def _swin_unetr(plan: SwinPlan) -> nn.Module:
+    from .swin_unetr import SwinUNETRDecoders
+
+    return SwinUNETRDecoders(plan)
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    DYNUNET: Architecture(NetworkPlan, _plain_conv_unet),
+    SWIN_UNETR: Architecture(SwinPlan, _swin_unetr),
+}
 """Every architecture by its name."""
 
 

@@ -55,6 +55,7 @@ FLAGS: dict[str, FlagKind] = {
     # about a network's run
     "cavity_uncertain": FlagKind("Model unsure of the cavity", WARNING, (NETWORK,)),
     "cavity_uncertainty": FlagKind("How sure the model is of the cavity", NOTE, (NETWORK,)),
+    "cavity_beyond_crop": FlagKind("The model looks at a part of the cavity", WARNING, (NETWORK,)),
     "device_changed": FlagKind("Ran on the processor instead", NOTE, (NETWORK,)),
     "smaller_tiles": FlagKind("Ran in smaller tiles", STOP, (NETWORK,)),
     # about a result

@@ -7,12 +7,13 @@ from ..errors import InputError
 from .base import InputChannel, PreparedArrays, Preset, Stage, System, z_score
 from .boundary_focused import BOUNDARY_FOCUSED
 from .decoding import ComponentFilter, Output
+from .progressive import PROGRESSIVE
 from .recipe import EarlyStop, Optimiser, Part, Phase, StartWeights
 from .sampling import Sampler
 from .targets import Target
 from .two_stage_sdm import TWO_STAGE_SDM
 
-SYSTEMS: Mapping[str, System] = MappingProxyType({system.key: system for system in (TWO_STAGE_SDM, BOUNDARY_FOCUSED)})
+SYSTEMS: Mapping[str, System] = MappingProxyType({system.key: system for system in (TWO_STAGE_SDM, BOUNDARY_FOCUSED, PROGRESSIVE)})
 """Every published system, by its key."""
 
 

@@ -70,6 +70,8 @@ class Preset:
     """Train on what nnU-Net's augmentation lacks, too: bent atria, other contrasts, dark blood, the shading of coils."""
     crop_kji: tuple[int, int, int] | None = None
     """What the network sees of a scan, as voxels of `spacing_kji` around its middle; None: the region that is found, or all."""
+    learning_rate: float | None = None
+    """The first phase's for a network of this size, the others' changing in proportion; None: as the phases say."""
 
     def __post_init__(self) -> None:
         if len(self.patch_kji) not in (2, 3) or len(self.spacing_kji) != len(self.patch_kji):
@@ -168,6 +170,11 @@ class Stage:
     def takes_cavity(self) -> bool:
         """Whether it has to be told the cavity: a network of the scar alone, for its channels, or for where to look."""
         return "cavity" not in self.produces
+
+    def sees_cavity(self, size: Preset) -> bool:
+        """Whether what it sees depends on the cavity that it is told: not that of a network which sees a fixed part of the scan alone."""
+        of_scan = self.inputs is scan_only and self.region is None and self.sampler.kind != "boundary"
+        return self.takes_cavity and not (of_scan and size.crop_kji is not None)
 
     @property
     def labels(self) -> str:

@@ -142,6 +142,8 @@ class StartWeights:
 
     stage: str
     carried: tuple[tuple[str, str], ...] = (("", ""),)
+    variant: str = ""
+    """Which of that stage's variants; "": any."""
 
     def names(self, weight: str) -> tuple[str, ...]:
         """What a weight of that network is called here; nothing when it is left behind."""

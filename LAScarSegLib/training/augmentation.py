@@ -44,7 +44,7 @@ GAMMA, INVERTED_GAMMA_SHARE, GAMMA_SHARE = (0.7, 1.5), 0.1, 0.3
 MIRROR_SHARE = 0.5
 
 
-class _Augmentation(Randomizable, MapTransform):
+class Augmentation(Randomizable, MapTransform):
     """Draws once for each sample, then changes the sample's keys by what was drawn."""
 
     def __init__(self, keys: Sequence[str]) -> None:
@@ -59,7 +59,7 @@ class _Augmentation(Randomizable, MapTransform):
         """What `sample[key]` becomes."""
 
 
-class RandomAffine(_Augmentation):
+class RandomAffine(Augmentation):
     """A rotation with probability 0.2 and a scaling, equal along all axes, with 0.2, in one interpolation; then the middle.
 
     Parameters
@@ -92,7 +92,7 @@ class RandomAffine(_Augmentation):
         return affine(sample[key])
 
 
-class ElasticDeformation(_Augmentation):
+class ElasticDeformation(Augmentation):
     """An atrium of another shape, with probability 0.5: each axis stretched by itself, and a smooth displacement.
 
     Not nnU-Net's (its first version had elastic deformation): for few scans.
@@ -117,7 +117,7 @@ class ElasticDeformation(_Augmentation):
         return functional.grid_sample(patch, grid, mode="nearest" if key == LABELS else "bilinear", align_corners=True)[0]
 
 
-class RandomBiasField(_Augmentation):
+class RandomBiasField(Augmentation):
     """The shading of surface coils, which brightens the chest and leaves the atrium dark: a smooth gain, with probability 0.3.
 
     Not nnU-Net's: for few scans of one scanner. Mean and standard deviation of the patch stay as they were.
@@ -135,7 +135,7 @@ class RandomBiasField(_Augmentation):
         return _as_spread((scan - scan.min()) * _between_knots(self.log_gain, scan.shape[1:])[0].exp(), scan)
 
 
-class RandomDarkBlood(_Augmentation):
+class RandomDarkBlood(Augmentation):
     """Blood as dark as muscle, or darker, as late after the contrast agent or at another inversion time: with probability 0.4.
 
     Grey levels around the cavity's mean are lowered, in every chamber and vessel alike. Not nnU-Net's: for few scans. Mean and
@@ -159,7 +159,7 @@ class RandomDarkBlood(_Augmentation):
         return _as_spread(scan - self.depth * scan.std() * near, scan)
 
 
-class RandomContrast(_Augmentation):
+class RandomContrast(Augmentation):
     """A contrast that no scanner gave, the anatomy as it was, with probability 0.3: what is brighter than what becomes uncertain.
 
     Global intensity non-linear augmentation (Ouyang et al., IEEE TMI 2023, section III-C): the patch goes through four convolutions
@@ -224,10 +224,14 @@ def transforms_of(augmentation: str, patch: Sequence[int], mirror: bool, strong:
     """The size (k, j, i) to cut out of a scan for one of `systems.sampling.AUGMENTATIONS`, and what makes a patch (k, j, i) of it."""
     if augmentation == "nnunet":
         return room_for(patch), training_transforms(patch, mirror, strong)
+    if augmentation == "lge_mri":
+        from . import lge_augmentation
+
+        return lge_augmentation.room_for(patch), lge_augmentation.lge_transforms(patch)
     return tuple(patch), Compose([RandomQuarterTurn((SCAN, MAPS, LABELS))] if augmentation == "quarter_turns" else [])
 
 
-class RandomQuarterTurn(_Augmentation):
+class RandomQuarterTurn(Augmentation):
     """A turn by 0, 90, 180 or 270° in the plane of the slices, each as often, and a mirroring there in half of the cases.
 
     Of a patch that is no square only the turns that keep its shape.

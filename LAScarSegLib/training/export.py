@@ -140,7 +140,7 @@ def _training(runs: Sequence[TrainingRun], scores: Sequence[dict[str, Any]], req
     }  # fmt: skip
     if settings.start_from:
         about["started_from"] = Path(settings.start_from).name
-    return about | ({"anatomy": settings.anatomy} if settings.described.takes_cavity else {})
+    return about | ({"anatomy": settings.anatomy} if settings.described.sees_cavity(settings.size) else {})
 
 
 def _scores(runs: Sequence[TrainingRun], scores: Sequence[dict[str, Any]]) -> dict[str, Any]:

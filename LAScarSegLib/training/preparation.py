@@ -240,10 +240,9 @@ def _contiguous(mask: np.ndarray) -> np.ndarray:
 def _small(target: np.ndarray, shape: Sequence[int], case: TrainingCase, card: ModelCard, name: str) -> np.ndarray:
     small = resample_mask(_contiguous(target), tuple(shape))
     if not small.any():
-        grid = " × ".join(f"{s:g}" for s in card.fine.spacing_mm)
-        raise InputError(
-            f"{case.name}: nothing of the {name} is left at {grid} mm near the cavity. Correct the label, or leave the case out."
-        )
+        grid, crop = " × ".join(f"{s:g}" for s in card.fine.spacing_mm), card.preprocessing.crop
+        where = "near the cavity" if crop is None else f"in the {' × '.join(map(str, crop))} voxels around the scan's middle"
+        raise InputError(f"{case.name}: nothing of the {name} is left at {grid} mm {where}. Correct the label, or leave the case out.")
     return small
 
 

@@ -51,7 +51,7 @@ class TrainingSettings:
     start_from: str = ""
     """The run or model whose weights it starts with; empty: random ones."""
     learning_rate: float | None = None
-    """The first; None: the stage's."""
+    """The first; None: the preset's, or else the stage's."""
 
     def __post_init__(self) -> None:
         described = self.described
@@ -59,9 +59,11 @@ class TrainingSettings:
             raise InputError(f"The network takes {self.size.plan.in_channels} channels, the stage makes {len(described.channels)}.")
         require_choice("anatomy", self.anatomy, ANATOMIES)
         if described.start is not None and not self.start_from:
+            first, variant = described.start.stage, described.start.variant
+            asked = f" --variant {variant}" if variant not in ("", "full") else ""
             raise InputError(
-                f"The {self.stage} network of {self.system} begins with the weights of its {described.start.stage} network, which has to be "
-                f"trained first: `lascarseg train {self.system} {described.start.stage}`. Give its run with --start-from."
+                f"The {self.stage} network of {self.system} begins with the weights of its {first} network, which has to be "
+                f"trained first: `lascarseg train {self.system} {first}{asked}`. Give its run with --start-from."
             )
         for name, value in (("epochs", self.size.epochs), ("steps per epoch", self.steps_per_epoch)):
             if value < 1:
@@ -83,9 +85,10 @@ class TrainingSettings:
         """The recipe of a phase. This training's learning rate is that of the first; the others' change in proportion."""
         phases = self.described.phases
         recipe, first = phases[phase].optimiser, phases[0].optimiser.learning_rate
-        if self.learning_rate is None:
+        wanted = self.size.learning_rate if self.learning_rate is None else self.learning_rate
+        if wanted is None:
             return recipe
-        return dataclasses.replace(recipe, learning_rate=recipe.learning_rate * (self.learning_rate / first))
+        return dataclasses.replace(recipe, learning_rate=recipe.learning_rate * (wanted / first))
 
     def epochs(self, phase: int) -> int:
         """How many epochs a phase has, at most."""
@@ -103,7 +106,7 @@ class TrainingSettings:
     @property
     def uses_predictions(self) -> bool:
         """Whether cavities have to be predicted before the training."""
-        return self.described.takes_cavity and self.anatomy == "predicted"
+        return self.described.sees_cavity(self.size) and self.anatomy == "predicted"
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary that `from_json` reads back to equal settings."""

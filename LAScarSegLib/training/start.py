@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from ..models.store import ModelStore
-from ..networks import Plan
+from ..networks import Plan, weight_shapes
 from ..networks.weights import unpack_tensors
 from ..systems import Stage
 from .cavities import TRAINED_ON
@@ -30,6 +30,7 @@ class StartingPoint:
     weights: Mapping[str, torch.Tensor]
     trained_on: frozenset[str]
     simulated: bool
+    variant: str = ""
 
     def carries(self, stage: Stage) -> bool:
         """Whether it is the network that `stage` begins with, whose weights are carried over part by part."""
@@ -38,6 +39,7 @@ class StartingPoint:
     def check(self, plan: Plan, stage: Stage) -> None:
         """`InputError` unless a training of `stage` with the network `plan` can start from it."""
         if self.carries(stage):
+            self._check_carried(plan, stage)
             return
         if self.stage != stage.key:
             wanted = f" It begins with the system's {stage.start.stage} network." if stage.start else ""
@@ -47,6 +49,23 @@ class StartingPoint:
         if keys:
             changes = "; ".join(f"{key} {theirs.get(key)} instead of {mine.get(key)}" for key in keys)
             raise InputError(f"{self.title} is another network ({changes}). Choose the preset that it was trained with.")
+
+    def _check_carried(self, plan: Plan, stage: Stage) -> None:
+        """Before hours of training, and before a network of other weights is taken for the one of the description."""
+        start = stage.start
+        if start.variant and self.variant != start.variant:
+            raise InputError(
+                f"{self.title} is the variant {self.variant!r} of the {self.stage} network; the variant {stage.variant!r} of the {stage.key} network "
+                f"begins with {start.variant!r}. Train that one first (--variant {start.variant})."
+            )
+        shapes = weight_shapes(plan.for_training())
+        self._require_fitting({here: value for name, value in self.weights.items() for here in start.names(name) if here in shapes}, shapes, stage)
+
+    def _require_fitting(self, carried: Mapping[str, torch.Tensor], shapes: Mapping[str, tuple[int, ...]], stage: Stage) -> None:
+        wrong = [name for name, value in carried.items() if tuple(value.shape) != tuple(shapes[name])]
+        if wrong or not carried:
+            what = f"{wrong[0]!r} has another size" if wrong else "none of its weights has a place there"
+            raise InputError(f"{self.title} can't be carried over to the {stage.key} network: {what}. Choose the preset that it was trained with.")
 
     def load_into(self, network: nn.Module, stage: Stage) -> None:
         """Copy the weights; what only training has, which a model doesn't keep, stays as it is where there is none.
@@ -64,10 +83,7 @@ class StartingPoint:
     def _carry(self, network: nn.Module, stage: Stage) -> None:
         mine = network.state_dict()
         carried = {here: value for name, value in self.weights.items() for here in stage.start.names(name) if here in mine}
-        wrong = [name for name, value in carried.items() if value.shape != mine[name].shape]
-        if wrong or not carried:
-            what = f"{wrong[0]!r} has another size" if wrong else "none of its weights has a place there"
-            raise InputError(f"{self.title} can't be carried over to the {stage.key} network: {what}. Choose the preset that it was trained with.")
+        self._require_fitting(carried, {name: tuple(value.shape) for name, value in mine.items()}, stage)
         network.load_state_dict({name: value.float() for name, value in carried.items()}, strict=False)
 
 
@@ -81,10 +97,13 @@ def open_start(reference: str) -> StartingPoint:
     """
     if is_run(reference):
         run = read_run(reference)
-        return StartingPoint(reference, run.settings.size.plan, run.settings.stage, run.weights(), run.trained_on, run.simulated)
+        settings = run.settings
+        return StartingPoint(
+            reference, settings.size.plan, settings.stage, run.weights(), run.trained_on, run.simulated, settings.variant
+        )  # fmt: skip
     store = ModelStore()
     bundle = store.open(reference)
     store.require_terms(bundle)
     card = bundle.card
     weights, known = unpack_tensors(bundle.weights(card.fine.weights[0])), frozenset(card.training.get(TRAINED_ON, ()))
-    return StartingPoint(Path(reference).name, card.fine.plan, card.stage, weights, known, card.simulated)
+    return StartingPoint(Path(reference).name, card.fine.plan, card.stage, weights, known, card.simulated, card.variant)
