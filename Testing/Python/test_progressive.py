@@ -1,0 +1,335 @@
+"""progressive (Zhang J. et al. 2026): its network, its three stages one after the other, and its bundles at work."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="networks need torch")
+swin_unetr = pytest.importorskip("monai.networks.nets.swin_unetr", reason="networks need MONAI")
+pytest.importorskip("lightning", reason="training needs Lightning")
+
+from small_scan import flag_codes, lascarseg, numbers, only_data_files, small_scan, write_scan  # noqa: E402
+from training_data import one_thread  # noqa: E402, F401
+
+from LAScarSegLib.datasets.phantoms import write_lascarqs_cohort  # noqa: E402
+from LAScarSegLib.errors import InputError  # noqa: E402
+from LAScarSegLib.inference.bundle_models import BundleScarModel  # noqa: E402
+from LAScarSegLib.inference.options import InferenceOptions  # noqa: E402
+from LAScarSegLib.models.store import ModelStore  # noqa: E402
+from LAScarSegLib.networks import build, read_plan, weight_shapes  # noqa: E402
+from LAScarSegLib.networks.swin_plan import SwinPlan  # noqa: E402
+from LAScarSegLib.networks.weights import pack_tensors  # noqa: E402
+from LAScarSegLib.phantom import PhantomSettings  # noqa: E402
+from LAScarSegLib.systems import SYSTEMS, Preset  # noqa: E402
+from LAScarSegLib.systems.progressive import EARLY_ENCODER, WALL  # noqa: E402
+from LAScarSegLib.training.export import ExportRequest, export_runs  # noqa: E402
+from LAScarSegLib.training.module import TrainingModule  # noqa: E402
+from LAScarSegLib.training.patches import PatchDataset  # noqa: E402
+from LAScarSegLib.training.run_folder import TrainingRun, read_run  # noqa: E402
+from LAScarSegLib.training.settings import TrainingSettings  # noqa: E402
+from LAScarSegLib.training.train import Hardware, start_run, train  # noqa: E402
+from LAScarSegLib.volumes.files import read_volume, write_volume  # noqa: E402
+from LAScarSegLib.volumes.volume import Volume  # noqa: E402
+
+PROGRESSIVE = SYSTEMS["progressive"]
+MACHINE = Hardware(device="cpu", precision="32", workers=0, validate_every=9)
+SLIM = {"features": 4, "depths": (1, 1, 2, 1), "heads": (1, 1, 2, 4), "window": 4}
+BLOOD_LEVEL, SCAR_LEVEL = 180.0, 250.5
+"""Grey levels of the small scan between wall and blood, and between blood and scar."""
+PERMUTED = {"n c d h w -> n d h w c": (0, 2, 3, 4, 1), "n d h w c -> n c d h w": (0, 4, 1, 2, 3)}
+PERMUTED |= {"b c d h w -> b d h w c": (0, 2, 3, 4, 1), "b d h w c -> b c d h w": (0, 4, 1, 2, 3)}
+"""The patterns that MONAI asks einops for."""
+
+
+def size_of(stage: str, epochs: int = 1) -> Preset:
+    """`tiny` on a coarser grid, for seconds: the same crop in mm."""
+    tiny = PROGRESSIVE.stage(stage).preset("tiny")
+    return replace(tiny, plan=replace(tiny.plan, **SLIM), spacing_kji=(3.0, 3.0, 3.0), patch_kji=(32, 32, 64), crop_kji=(33, 53, 80), epochs=epochs)
+
+
+def settings_of(data: Path, stage: str, **changes) -> TrainingSettings:
+    values = {"system": "progressive", "stage": stage, "data": str(data), "size": size_of(stage), "preset": "tiny", "steps_per_epoch": 2,
+              "folds": 4}  # fmt: skip
+    return TrainingSettings(**(values | changes))
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("progressive") / "cohort"
+    return write_lascarqs_cohort(folder, 4, seed=11, settings=PhantomSettings(size=(96, 88, 36), spacing=(1.5, 1.5, 3.0)))
+
+
+@pytest.fixture(scope="module")
+def stages(cohort: Path) -> dict[str, TrainingRun]:
+    """I, II and III, each from the one before."""
+    runs, start = {}, ""
+    for stage in ("cavity", "joint", "scar"):
+        runs[stage] = train(start_run(settings_of(cohort, stage, start_from=start), cohort.parent / stage), MACHINE)
+        start = str(runs[stage].folder)
+    return runs
+
+
+# The network
+
+
+@pytest.mark.parametrize(("stage", "millions"), [("cavity", 62.19), ("joint", 81.8), ("scar", 62.19)])
+def test_the_papers_network_has_swin_unetrs_parameters(stage: str, millions: float) -> None:
+    plan = PROGRESSIVE.stage(stage).preset("paper").plan
+    with torch.device("meta"):
+        count = sum(p.numel() for p in build(plan).parameters())
+    assert count / 1e6 == pytest.approx(millions, abs=0.02)
+    # What a bundle's file is compared with before anything is loaded: never more than there are.
+    assert 0.99 * count < plan.parameters <= count
+    assert sum(int(np.prod(shape)) for shape in weight_shapes(plan).values()) == count
+
+
+def test_with_one_decoder_it_computes_what_monais_swin_unetr_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(swin_unetr, "rearrange", lambda x, pattern: x.permute(*PERMUTED[pattern]))
+    plan = SwinPlan(1, ("cavity",), features=12, depths=(2, 1, 2, 1), window=5)
+    ours = build(plan, 0).eval()
+    theirs = swin_unetr.SwinUNETR(1, 1, depths=(2, 1, 2, 1), feature_size=12, window_size=5).eval()
+    weights = {name.removeprefix("encoder.").removeprefix("decoders.cavity."): value for name, value in ours.state_dict().items()}
+    missing, unexpected = theirs.load_state_dict(weights, strict=False)
+    assert not unexpected and all(name.endswith("relative_position_index") for name in missing)
+    # No multiple of the window along any axis: tokens are padded and masked.
+    x = torch.randn((1, 1, 32, 64, 96), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        assert torch.allclose(ours(x), theirs(x), atol=1e-5)
+
+
+def test_each_decoder_has_its_channel_and_both_share_the_encoder() -> None:
+    both, one = (build(SwinPlan(1, names, **SLIM), 0).eval() for names in (("cavity", "scar"), ("scar",)))
+    one.load_state_dict({name: value for name, value in both.state_dict().items() if not name.startswith("decoders.cavity.")})
+    x = torch.randn((1, 1, 32, 32, 64), generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        assert both(x).shape == (1, 2, 32, 32, 64) and torch.equal(both(x)[:, 1:], one(x))
+
+
+def test_activations_computed_twice_give_the_same_gradients() -> None:
+    plan = SwinPlan(1, ("cavity", "scar"), **SLIM)
+    kept, again = build(plan, 0), build(replace(plan, checkpointing=True), 0)
+    x = torch.randn((1, 1, 32, 32, 64), generator=torch.Generator().manual_seed(3))
+    saved: dict[bool, int] = {}
+    for network in (kept, again):
+        total = 0
+
+        def count(tensor: torch.Tensor) -> torch.Tensor:
+            nonlocal total
+            total += tensor.numel()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+            value = network(x).square().mean()
+        saved[network.checkpointing] = total
+        value.backward()
+    for (name, mine), theirs in zip(kept.named_parameters(), again.parameters(), strict=True):
+        assert torch.allclose(mine.grad, theirs.grad, atol=1e-7), name
+    assert saved[True] < 0.3 * saved[False]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"features": 50}, r"heads of the network plan is \(3, 6, 12, 24\); it must be divisors of 50, 100, 200, 400"),
+        ({"depths": [2, 2, 2]}, "depths of the network plan is .2, 2, 2.; it must be 4 whole numbers from 1 to 24"),
+        ({"window": 1 << 20}, "window of the network plan is 1048576"),
+        ({"decoders": ["cavity", "cavity"]}, "decoders of the network plan"),
+        ({"decoders": "cavity"}, "decoders of the network plan"),
+        ({"decoders": ["../cavity"]}, "decoders of the network plan"),
+        ({"features": 1 << 40}, "features of the network plan"),
+        ({"in_channels": True}, "in_channels of the network plan"),
+        ({"checkpointing": 1}, "checkpointing of the network plan"),
+        ({"size": 3}, "unknown size"),
+    ],
+)
+def test_a_plan_that_can_not_be_is_refused(change: dict, words: str) -> None:
+    good = SwinPlan(1, ("cavity",)).to_json()
+    assert read_plan(good) == SwinPlan(1, ("cavity",))
+    with pytest.raises(InputError, match=words):
+        read_plan(good | change)
+
+
+# The description
+
+
+def test_the_papers_numbers() -> None:
+    for key, variants in PROGRESSIVE.stages.items():
+        for stage in variants.values():
+            paper, (phase,) = stage.preset("paper"), stage.phases
+            assert (paper.spacing_kji, paper.crop_kji, paper.patch_kji) == ((2.5, 0.625, 0.625), (40, 256, 384), (32, 192, 224))
+            assert (paper.batch_size, paper.epochs, paper.mirror, paper.learning_rate) == (1, 250, False, None)
+            recipe = phase.optimiser
+            assert (recipe.kind, recipe.learning_rate, recipe.schedule, recipe.gradient_clip) == ("adamw", 1e-4, "constant", None)
+            assert (recipe.stop.patience, recipe.stop.least_gain, recipe.stop.watched) == (30, 1e-4, ("dice",))
+            assert recipe.iterations_per_epoch == (104 if key == "cavity" else 48)
+            assert (stage.sampler.foreground_share, stage.sampler.of_each_batch, stage.sampler.augmentation) == (0.5, False, "lge_mri")
+            assert stage.sampler.foreground == ("cavity" if key == "cavity" else "scar")
+            assert all(output.activation == "sigmoid" and output.threshold == 0.5 for output in stage.outputs)
+
+
+def test_the_wall_reaches_3_mm_inwards_and_two_and_a_half_outwards() -> None:
+    cavity = np.zeros((20, 60, 60), dtype=bool)
+    cavity[6:14, 20:40, 20:40] = True
+    row = WALL.of({"cavity": cavity}, (2.5, 0.625, 0.625))[0, 10, 30]
+    # Four voxels of 0.625 mm are 2.5 mm outside; inside the fourth is 2.5 mm from the first outside, the fifth 3.125 mm.
+    assert np.flatnonzero(row).tolist() == [*range(16, 24), *range(36, 44)]
+    column = WALL.of({"cavity": cavity}, (2.5, 0.625, 0.625))[0, :, 30, 30]
+    # One slice of 2.5 mm on either side of the border.
+    assert np.flatnonzero(column).tolist() == [5, 6, 13, 14]
+
+
+def test_a_cavity_around_which_no_wall_remains_is_refused() -> None:
+    thin = np.zeros((6, 8, 8), dtype=bool)
+    thin[3, 4, 4] = True
+    assert WALL.of({"cavity": thin}, (2.5, 0.625, 0.625)).any()
+    with pytest.raises(InputError, match=r"No wall is left.*4 × 4 × 4 mm lies within 3 mm inside or 2.5 mm outside.*--exclude"):
+        WALL.of({"cavity": thin}, (4.0, 4.0, 4.0))
+
+
+def test_the_variants_are_the_papers_combinations_of_stages() -> None:
+    starts = {
+        (key, name): stage.start and (stage.start.stage, stage.start.variant) for key, variants in PROGRESSIVE.stages.items() for name, stage in variants.items()
+    }
+    assert starts == {
+        ("cavity", "full"): None,
+        ("joint", "full"): ("cavity", ""), ("joint", "ii"): None,
+        ("scar", "full"): ("joint", "full"), ("scar", "iii"): None, ("scar", "i_iii"): ("cavity", ""), ("scar", "ii_iii"): ("joint", "ii"),
+    }  # fmt: skip
+    # Random weights are not frozen, and not handled with care.
+    assert [len(PROGRESSIVE.stage("scar", name).phases[0].parts) for name in ("full", "iii", "i_iii", "ii_iii")] == [5, 0, 5, 5]
+    assert [len(PROGRESSIVE.stage("joint", name).phases[0].parts) for name in ("full", "ii")] == [2, 0]
+
+
+# The three stages
+
+
+def moved(run: TrainingRun, before: dict[str, torch.Tensor]) -> dict[str, float]:
+    after = run.weights("last.ckpt")
+    return {name: float((after[name] - before[name]).abs().max()) for name in after}
+
+
+def handed_on(run: TrainingRun) -> dict[str, torch.Tensor]:
+    """The weights that a run's training began with."""
+    from LAScarSegLib.training.train import _hand_on
+
+    module = TrainingModule(run.settings)
+    _hand_on(run, module)
+    return {name: value.clone() for name, value in module.network.state_dict().items()}
+
+
+def test_stage_ii_takes_over_encoder_and_cavity_decoder_and_draws_the_scars_anew(stages: dict[str, TrainingRun]) -> None:
+    first, begun = stages["cavity"].weights(), handed_on(stages["joint"])
+    assert set(begun) - set(first) == {name for name in begun if name.startswith("decoders.scar.")}
+    assert all(torch.equal(begun[name], first[name]) for name in first)
+    fresh = build(size_of("joint").plan, seed=0).state_dict()
+    assert all(torch.equal(begun[name], fresh[name]) for name in begun if name.startswith("decoders.scar."))
+    # AdamW's first step of a weight is as long as the learning rate (and 1e-5 of the weight shorter).
+    far = moved(stages["joint"], begun)
+    slow = max(value for name, value in far.items() if not name.startswith("decoders.scar."))
+    fast = max(value for name, value in far.items() if name.startswith("decoders.scar."))
+    assert 0 < slow <= 2.1e-4 and 1e-3 < fast <= 2.1e-3
+
+
+def test_stage_iii_drops_the_cavity_decoder_and_keeps_the_early_encoder_as_it_was(stages: dict[str, TrainingRun]) -> None:
+    second, begun = stages["joint"].weights(), handed_on(stages["scar"])
+    assert set(second) - set(begun) == {name for name in second if name.startswith("decoders.cavity.")}
+    assert all(torch.equal(begun[name], second[name]) for name in begun)
+    far = moved(stages["scar"], begun)
+    frozen = {name for name in far if name.startswith(EARLY_ENCODER)}
+    for part in EARLY_ENCODER:
+        assert any(name.startswith(part) for name in frozen)
+    assert {name for name, value in far.items() if value == 0.0} == frozen
+    trained = ("encoder.swinViT.layers3.", "encoder.swinViT.layers4.", "encoder.encoder3.", "encoder.encoder10.", "decoders.scar.decoder1.")
+    assert all(any(name.startswith(part) for name in far.keys() - frozen) for part in trained)
+
+
+def test_stage_iii_right_after_i_goes_on_with_the_whole_network(stages: dict[str, TrainingRun], cohort: Path, tmp_path: Path) -> None:
+    settings = settings_of(cohort, "scar", variant="i_iii", start_from=str(stages["cavity"].folder))
+    begun, first = handed_on(start_run(settings, tmp_path / "run")), stages["cavity"].weights()
+    assert all(torch.equal(begun[name.replace("decoders.cavity.", "decoders.scar.")], value) for name, value in first.items())
+    assert len(begun) == len(first)
+
+
+def test_a_sample_of_stage_ii_has_both_masks_and_the_wall(stages: dict[str, TrainingRun]) -> None:
+    run = stages["joint"]
+    patches = PatchDataset(run.cases, run.prepared, run.settings.described, run.settings.size, seed=3)
+    items = [patches[number] for number in range(8)]
+    assert all(item["target"].shape == (2, 32, 32, 64) and item["wall"].shape == (1, 32, 32, 64) for item in items)
+    # Every second patch lies around scar.
+    assert all(item["target"][1].any() for item in items[1::2])
+    assert all(0.0 <= float(item["wall"].min()) and float(item["wall"].max()) <= 1.0 for item in items)
+    assert any(item["wall"].any() for item in items)
+    assert run.scores()["last"]["dice"] == pytest.approx(np.mean([case["products"]["scar"] for case in run.scores()["last"]["cases"]]))
+
+
+def test_a_network_of_the_scan_alone_needs_no_predicted_cavities(stages: dict[str, TrainingRun]) -> None:
+    assert not stages["scar"].settings.uses_predictions and stages["scar"].settings.cavities == ()
+    boundary = SYSTEMS["boundary_focused"].stage("scar", "plain")
+    # Without maps either, but what it sees is cut out around a cavity.
+    assert boundary.sees_cavity(boundary.preset("small"))
+
+
+def test_a_training_that_was_killed_goes_on_bit_for_bit(stages: dict[str, TrainingRun], cohort: Path, tmp_path: Path) -> None:
+    stopped = start_run(stages["joint"].settings, tmp_path / "stopped")
+    train(stopped, replace(MACHINE, max_steps=1))
+    train(read_run(stopped.folder), MACHINE)
+    once, twice = stages["joint"].weights("last.ckpt"), stopped.weights("last.ckpt")
+    assert all(torch.equal(once[name], twice[name]) for name in once)
+
+
+# Bad input
+
+
+def test_a_stage_without_the_one_before_is_refused_before_anything_is_written(cohort: Path, tmp_path: Path, capfd) -> None:
+    for stage, variant, before in (("joint", "full", "cavity"), ("scar", "full", "joint"), ("scar", "ii_iii", "joint --variant ii")):
+        outcome = lascarseg(
+            capfd, "train", "progressive", stage, "--variant", variant, "--data", cohort, "--preset", "tiny", "--device", "cpu", "-o", tmp_path / "run"
+        )
+        assert outcome.code == 2 and not (tmp_path / "run").exists()
+        said = " ".join(outcome.err.split())
+        assert f"lascarseg train progressive {before}`" in said and "--start-from" in said, said
+
+
+def test_the_wrong_stage_before_is_refused(stages: dict[str, TrainingRun], cohort: Path, tmp_path: Path) -> None:
+    first, second = str(stages["cavity"].folder), str(stages["joint"].folder)
+    with pytest.raises(InputError, match="is a cavity network; a scar network can't start from it. It begins with the system's joint network"):
+        start_run(settings_of(cohort, "scar", start_from=first), tmp_path / "run")
+    with pytest.raises(InputError, match="is the variant 'full' of the joint network; the variant 'ii_iii' of the scar network begins with 'ii'"):
+        start_run(settings_of(cohort, "scar", variant="ii_iii", start_from=second), tmp_path / "run")
+    with pytest.raises(InputError, match="is a cavity network; a scar network can't start from it[.]$"):
+        start_run(settings_of(cohort, "scar", variant="iii", start_from=first), tmp_path / "run")
+    wider = replace(size_of("joint"), plan=replace(size_of("joint").plan, features=8))
+    with pytest.raises(InputError, match="has another size. Choose the preset that it was trained with"):
+        start_run(settings_of(cohort, "joint", size=wider, start_from=first), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_scar_that_lies_outside_the_crop_is_refused_with_the_cases_name(cohort: Path, tmp_path: Path, stages: dict[str, TrainingRun]) -> None:
+    size = replace(size_of("scar"), crop_kji=(33, 2, 2))
+    with pytest.raises(InputError, match="train_.*nothing of the scar is left at 3 × 3 × 3 mm in the 33 × 2 × 2 voxels around the scan's middle"):
+        start_run(settings_of(cohort, "scar", variant="iii", size=size), tmp_path / "run")
+
+
+# In use
+
+
+def reader_of(stage: str, levels: dict[str, float]) -> dict[str, torch.Tensor]:
+    """Weights of a network that says yes where the small scan is brighter than a level: through the first skip to the head, by norms of its own."""
+    plan = size_of(stage).plan
+    network = build(plan, 0).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.zero_()
+        network.encoder.encoder1.layer.conv3.conv.weight[0, 0] = 1.0
+        for decoder in network.decoders.values():
+            decoder.decoder1.conv_block.conv3.conv.weight[0, plan.features] = 1.0
+            decoder.out.conv.conv.weight[0, 0] = 30.0
+        scan = small_scan()[0].array.astype(np.float32)
+        ramp = torch.from_numpy(np.sort((scan - scan.mean()) / scan.std(), axis=None)[: 16 * 32 * 64]).reshape(1, 1, 16, 32, 64)
+        assert ramp.numel() == 16 * 32 * 64 and levels
+    return network.state_dict()
