@@ -70,8 +70,8 @@ def lge_transforms(patch: Sequence[int]) -> Compose:
 class RandomElastic(Augmentation):
     """Another shape of the anatomy: smooth random displacements, the largest along each axis as drawn, with probability 0.1.
 
-    MONAI's Rand3DElastic multiplies noise with the magnitude and smooths it afterwards: with these numbers nothing would move by more than a
-    tenth of a voxel or so.
+    MONAI's Rand3DElastic multiplies noise with the magnitude and smooths it afterwards: with these numbers displacements would have
+    an SD of a tenth of a voxel or less.
     """
 
     def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:

@@ -54,7 +54,7 @@ def size_of(stage: str, epochs: int = 1) -> Preset:
 
 def settings_of(data: Path, stage: str, **changes) -> TrainingSettings:
     values = {"system": "progressive", "stage": stage, "data": str(data), "size": size_of(stage), "preset": "tiny", "steps_per_epoch": 2,
-              "folds": 4}  # fmt: skip
+              "folds": 2}  # fmt: skip
     return TrainingSettings(**(values | changes))
 
 
@@ -318,18 +318,163 @@ def test_a_scar_that_lies_outside_the_crop_is_refused_with_the_cases_name(cohort
 # In use
 
 
+def use_size(stage: str) -> Preset:
+    """`tiny` with a network of a few channels, on its own grid."""
+    tiny = PROGRESSIVE.stage(stage).preset("tiny")
+    return replace(tiny, plan=replace(tiny.plan, **SLIM))
+
+
 def reader_of(stage: str, levels: dict[str, float]) -> dict[str, torch.Tensor]:
-    """Weights of a network that says yes where the small scan is brighter than a level: through the first skip to the head, by norms of its own."""
-    plan = size_of(stage).plan
+    """Weights with which each decoder says yes where the small scan is brighter than its level.
+
+    One path leads through the first skip and the last block to the head; the norms on the way turn grey levels into others, in the same order.
+    """
+    plan, scan = use_size(stage).plan, small_scan()[0].array.astype(np.float32)
     network = build(plan, 0).eval()
+    seen = (scan - scan.mean()) / scan.std()
+    lacking = [tile - n for tile, n in zip(use_size(stage).patch_kji, seen.shape)]
+    tile = np.pad(seen, [(n // 2, n - n // 2) for n in lacking])
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.zero_()
         network.encoder.encoder1.layer.conv3.conv.weight[0, 0] = 1.0
         for decoder in network.decoders.values():
             decoder.decoder1.conv_block.conv3.conv.weight[0, plan.features] = 1.0
-            decoder.out.conv.conv.weight[0, 0] = 30.0
-        scan = small_scan()[0].array.astype(np.float32)
-        ramp = torch.from_numpy(np.sort((scan - scan.mean()) / scan.std(), axis=None)[: 16 * 32 * 64]).reshape(1, 1, 16, 32, 64)
-        assert ramp.numel() == 16 * 32 * 64 and levels
+            decoder.out.conv.conv.weight[0, 0] = 50.0
+        logits = network(torch.from_numpy(tile)[None, None])[0]
+        order = np.argsort(tile, axis=None)
+        for row, (name, decoder) in zip(logits, network.decoders.items(), strict=True):
+            level = (levels[name] - scan.mean()) / scan.std()
+            decoder.out.conv.conv.bias[0] = -np.interp(level, tile.ravel()[order], row.numpy().ravel()[order])
     return network.state_dict()
+
+
+def add_reader(store: ModelStore, stage: str, levels: dict[str, float]) -> None:
+    """Such a network in a store, called like its stage."""
+    settings = TrainingSettings("progressive", stage, "nowhere", use_size(stage), preset="tiny", start_from="" if stage == "cavity" else "somewhere")
+    card = settings.card(name=f"swin-{stage}", simulated=True)
+    store.keep_new(card, {card.fine.weights[0]: pack_tensors(reader_of(stage, levels))})
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with models of stages I, II and III."""
+    place = tmp_path_factory.mktemp("models") / "store"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LASCARSEG_MODELS", str(place))
+        for stage in ("cavity", "joint", "scar"):
+            add_reader(ModelStore(), stage, {"cavity": BLOOD_LEVEL, "scar": SCAR_LEVEL})
+    return place
+
+
+@pytest.fixture
+def folder(tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the user is: a scan, and the models."""
+    write_scan(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LASCARSEG_MODELS", str(models))
+    monkeypatch.setenv("LASCARSEG_SIMULATED", "1")
+    only_data_files(monkeypatch)
+    return tmp_path
+
+
+def test_the_cavity_comes_from_stage_i_and_the_scar_from_stage_iii(folder: Path, capfd) -> None:
+    outcome = lascarseg(capfd, "run", "image.nrrd", "--cavity", "swin-cavity", "--scar", "swin-scar", "-o", "out")
+    assert outcome.code == 0, outcome.err
+    scan, truth = small_scan()
+    cavity, scar, wall, probability = (read_volume(folder / "out" / f"{name}.nii.gz").array for name in ("cavity", "scar", "wall", "scar_probability"))
+    # Scar is brighter than blood: the reader takes it for cavity as well, which leaves none in the wall.
+    inside = (cavity > 0) & (truth.array > 0)
+    assert 2 * inside.sum() / ((cavity > 0).sum() + truth.array.sum()) > 0.9
+    marked, bright = probability > 0.5, scan.array > SCAR_LEVEL
+    assert 2 * (marked & bright).sum() / (marked.sum() + bright.sum()) > 0.9
+    assert np.array_equal(marked & (wall > 0), scar > 0)
+    models = json.loads((folder / "out" / "provenance.json").read_text())["models"]
+    assert [models[mask]["name"] for mask in ("cavity", "scar")] == ["swin-cavity", "swin-scar"]
+    assert "simulated" in flag_codes(folder / "out") and "cavity_beyond_crop" not in flag_codes(folder / "out")
+
+
+def test_stage_iii_marks_the_scar_around_a_given_cavity(folder: Path, capfd) -> None:
+    assert lascarseg(capfd, "run", "image.nrrd", "--cavity", "cavity.nrrd", "--scar", "swin-scar", "-o", "out").code == 0
+    # A cap of 40° is (1 − cos 40°) / 2 = 11.7 % of a sphere.
+    assert numbers(folder / "out")["scar_area_pct"]["value"] == pytest.approx(11.7, abs=1.5)
+
+
+def test_stage_ii_gives_both_masks_in_one_run(folder: Path, capfd) -> None:
+    outcome = lascarseg(capfd, "run", "image.nrrd", "--cavity", "swin-joint", "--scar", "swin-joint", "-o", "out")
+    assert outcome.code == 0, outcome.err
+    models = json.loads((folder / "out" / "provenance.json").read_text())["models"]
+    assert models["cavity"] == models["scar"] and models["scar"]["one_run"] == ["cavity", "scar"]
+
+
+def test_a_trained_stage_becomes_a_bundle_that_says_how_it_came_about_and_runs(stages: dict[str, TrainingRun], folder: Path, capfd) -> None:
+    bundle = export_runs([stages["scar"].folder], folder / "s.zip", ExportRequest(name="trained", checkpoint="last"))
+    card = bundle.card
+    assert (card.format, card.system, card.stage, card.roles, card.preprocessing.crop) == (2, "progressive", "scar", ("scar",), (33, 53, 80))
+    assert card.training["started_from"] == "joint" and "anatomy" not in card.training and not card.fine.plan.checkpointing
+    # A scan that any of the stages was trained on counts as seen.
+    assert set(card.training["trained_on"]) == {case.sha256 for case in stages["cavity"].part(stages["cavity"].split.training)}
+    ModelStore().add(bundle.path)
+    outcome = lascarseg(capfd, "run", "image.nrrd", "--cavity", "cavity.nrrd", "--scar", "trained", "-o", "out")
+    assert outcome.code == 0, outcome.err
+    assert np.isfinite(read_volume(folder / "out" / "scar_probability.nii.gz").array).all()
+
+
+class Watching(torch.nn.Module):
+    """Keeps what it is given, and says that much more than 0 is foreground."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tiles: list[torch.Tensor] = []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.tiles.append(x.clone())
+        return 100.0 * x
+
+
+def looked_at(cavity: np.ndarray, spacing: tuple[float, float, float] = (1.25, 1.25, 2.5)) -> tuple[Watching, np.ndarray, Volume]:
+    """What stage III's network was given of a scan of noise, the scan, and the probability that came out."""
+    scan = np.random.default_rng(5).normal(100.0, 10.0, cavity.shape).astype(np.float32)
+    # Bright outside the crop: its z-score must not see it.
+    scan[:, :10] = 1000.0
+    geometry = replace(small_scan()[0].geometry, size=cavity.shape[::-1], spacing=spacing)
+    network = Watching()
+    card = TrainingSettings("progressive", "scar", "nowhere", use_size("scar"), preset="tiny", start_from="somewhere").card()
+    model = BundleScarModel(card, lambda spec, fold: network, InferenceOptions(device="cpu"))
+    return network, scan, model.predict(Volume(scan, geometry), Volume(cavity.astype(np.uint8), geometry))
+
+
+def test_only_the_atriums_box_is_looked_at_in_the_crops_grey_levels() -> None:
+    cavity = np.zeros((44, 150, 200), dtype=bool)
+    cavity[18:26, 66:84, 90:110] = True
+    network, scan, found = looked_at(cavity)
+    # The crop: 40 × 128 × 192 voxels around the middle, rows 11 … 138.
+    crop = scan[2:42, 11:139, 4:196]
+    expected = (scan - crop.mean()) / crop.std()
+    # 15 mm around the cavity: 8 + 2 · 6 = 20 slices, 18 + 24 rows, 20 + 24 columns, as large as a patch at least: one tile.
+    assert [tuple(tile.shape[2:]) for pair in network.tiles for tile in pair[:1, None]] == [(32, 64, 64)]
+    tile = network.tiles[0][0, 0].numpy()
+    start = np.argwhere(np.isclose(expected[:9, :65, :129], tile[0, 0, 0], atol=1e-5))
+    matches = [tuple(at) for at in start if np.allclose(expected[tuple(slice(a, a + n) for a, n in zip(at, tile.shape))], tile, atol=1e-4)]
+    assert len(matches) == 1
+    seen = np.zeros(scan.shape, dtype=bool)
+    seen[tuple(slice(a, a + n) for a, n in zip(matches[0], tile.shape))] = True
+    assert seen[cavity].all() and (found.array[~seen] == 0).all()
+    assert found.flags == ()
+
+
+def test_a_cavity_that_reaches_out_of_the_crop_is_said() -> None:
+    cavity = np.zeros((44, 150, 200), dtype=bool)
+    cavity[18:26, 5:17, 90:110] = True
+    # Rows 5 … 10 of 12 lie outside.
+    (flag,) = looked_at(cavity)[2].flags
+    assert (flag.code, flag.severity) == ("cavity_beyond_crop", "warning") and flag.message.startswith("50.0 % of the cavity lies outside")
+
+
+def test_a_cavity_too_thin_to_be_one_is_refused_and_nothing_written(folder: Path, capfd) -> None:
+    truth = small_scan()[1]
+    thin = np.zeros_like(truth.array)
+    thin[12, 4:45, 4:45] = 1
+    write_volume(truth.like(thin), folder / "thin.nrrd")
+    outcome = lascarseg(capfd, "run", "image.nrrd", "--cavity", "thin.nrrd", "--scar", "swin-scar", "-o", "out")
+    assert outcome.code == 2 and "too few for an atrium" in outcome.err and not (folder / "out").exists()
