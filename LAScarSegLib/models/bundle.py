@@ -244,6 +244,8 @@ def card_lines(bundle: Bundle) -> tuple[tuple[str, str], ...]:
     """What a model says about itself, as pairs of title and text, for the command line and for Slicer's panel."""
     card = bundle.card
     scope = "a coarse one finds the region first" if card.coarse else "sees the whole scan, or a region of interest"
+    if card.preprocessing.crop is not None:
+        scope += f", inside {' × '.join(map(str, card.preprocessing.crop))} of its voxels around the scan's middle"
     spacing = " × ".join(f"{s:g}" for s in card.fine.spacing_mm) + (" mm" if len(card.fine.patch) == 3 else " mm, slice by slice")
     folds = len(card.fine.weights)
     return (

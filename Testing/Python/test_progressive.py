@@ -13,13 +13,15 @@ torch = pytest.importorskip("torch", reason="networks need torch")
 swin_unetr = pytest.importorskip("monai.networks.nets.swin_unetr", reason="networks need MONAI")
 pytest.importorskip("lightning", reason="training needs Lightning")
 
+from model_cases import Contrast  # noqa: E402
 from small_scan import flag_codes, lascarseg, numbers, only_data_files, small_scan, write_scan  # noqa: E402
 from training_data import one_thread  # noqa: E402, F401
 
 from LAScarSegLib.datasets.phantoms import write_lascarqs_cohort  # noqa: E402
 from LAScarSegLib.errors import InputError  # noqa: E402
-from LAScarSegLib.inference.bundle_models import BundleScarModel  # noqa: E402
+from LAScarSegLib.inference.bundle_models import BundleCavityModel, BundleScarModel  # noqa: E402
 from LAScarSegLib.inference.options import InferenceOptions  # noqa: E402
+from LAScarSegLib.models.card import NetworkSpec  # noqa: E402
 from LAScarSegLib.models.store import ModelStore  # noqa: E402
 from LAScarSegLib.networks import build, read_plan, weight_shapes  # noqa: E402
 from LAScarSegLib.networks.swin_plan import SwinPlan  # noqa: E402
@@ -421,15 +423,15 @@ def test_a_trained_stage_becomes_a_bundle_that_says_how_it_came_about_and_runs(s
 
 
 class Watching(torch.nn.Module):
-    """Keeps what it is given, and says that much more than 0 is foreground."""
+    """Keeps what it is given, and says that what is brighter than a level is foreground."""
 
-    def __init__(self) -> None:
+    def __init__(self, level: float = 0.0) -> None:
         super().__init__()
-        self.tiles: list[torch.Tensor] = []
+        self.level, self.tiles = level, []
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         self.tiles.append(x.clone())
-        return 100.0 * x
+        return 100.0 * (x - self.level)
 
 
 def looked_at(cavity: np.ndarray, spacing: tuple[float, float, float] = (1.25, 1.25, 2.5)) -> tuple[Watching, np.ndarray, Volume]:
@@ -461,6 +463,28 @@ def test_only_the_atriums_box_is_looked_at_in_the_crops_grey_levels() -> None:
     seen[tuple(slice(a, a + n) for a, n in zip(matches[0], tile.shape))] = True
     assert seen[cavity].all() and (found.array[~seen] == 0).all()
     assert found.flags == ()
+
+
+def test_a_coarse_network_spares_stage_i_most_of_the_crop() -> None:
+    scan = np.random.default_rng(6).normal(100.0, 10.0, (44, 150, 200)).astype(np.float32)
+    scan[14:30, 60:90, 120:160] = 300.0
+    volume = Volume(scan, replace(small_scan()[0].geometry, size=scan.shape[::-1], spacing=(1.25, 1.25, 2.5)))
+    coarse = NetworkSpec(SYSTEMS["two_stage_sdm"].cavity.preset("coarse").plan.for_use(), (4.0, 4.0, 4.0), (32, 64, 64), ("coarse.safetensors",))
+    card = TrainingSettings("progressive", "cavity", "nowhere", use_size("cavity"), preset="tiny").card()
+    crop = scan[2:42, 11:139, 4:196]
+    expected = (scan - crop.mean()) / crop.std()
+    masks, passes = [], []
+    for finder in (coarse, None):
+        fine = Watching(2.0)
+        model = BundleCavityModel(
+            replace(card, coarse=finder), lambda spec, fold, fine=fine: Contrast(2.0, 50.0) if spec is coarse else fine, InferenceOptions(device="cpu")
+        )
+        masks.append(model.predict_mask(volume).array > 0)
+        passes.append(len(fine.tiles))
+        assert max(float(tile.max()) for tile in fine.tiles) == pytest.approx(float(expected.max()), abs=1e-4)
+    # 22 mm more than the block on each side at most: along i one or two tiles instead of five, along j one or two instead of three.
+    assert passes[0] <= 4 and passes[1] == 15
+    assert np.array_equal(*masks) and np.array_equal(masks[0], scan > 200.0)
 
 
 def test_a_cavity_that_reaches_out_of_the_crop_is_said() -> None:
