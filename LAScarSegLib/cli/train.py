@@ -49,7 +49,7 @@ def train(
     start_from: Annotated[
         Optional[str], typer.Option(help="A run, a bundle or a model's name: start with its weights.", show_default="random weights")
     ] = None,
-    learning_rate: Annotated[Optional[float], typer.Option(help="The first one.", show_default="0.01")] = None,
+    learning_rate: Annotated[Optional[float], typer.Option(help="The first one.", show_default="the system's, or the preset's")] = None,
     epochs: Annotated[Optional[int], typer.Option(help="Of each phase of the training; the schedule runs over them.", show_default="the preset's")] = None,
     steps_per_epoch: Annotated[Optional[int], typer.Option(help="Optimiser steps of an epoch.", show_default="250")] = None,
     max_steps: Annotated[Optional[int], typer.Option(help="Stop after so many steps in all; --resume goes on.")] = None,

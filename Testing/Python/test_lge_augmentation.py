@@ -43,7 +43,7 @@ def test_they_come_in_the_tables_order() -> None:
 
 
 def test_each_comes_as_often_as_the_table_says() -> None:
-    transforms, counts, patches = lge_transforms((4, 6, 6)).transforms, np.zeros(8), 1000
+    transforms, counts, patches = lge_transforms((4, 6, 6)).transforms, np.zeros(8), 600
     before = {SCAN: scan(1, (2, 4, 4))}
     for number, transform in enumerate(transforms):
         transform.set_random_state(number)
