@@ -1,9 +1,9 @@
 """The papers' networks at their full size: a whole scan of 576 × 576 × 44 voxels, and one training step, on the processor.
 
 For the preset `paper` of every stage of every system, random weights. Inference is from the scan in memory to the probability on its grid,
-of a cavity's network without being told where the atrium is, of a scar's with the true cavity; the training step is forward pass, loss, backward pass
-and optimiser of one patch on the network as it is trained. Each is a process of its own, which reports its own peak memory; ratios are to
-two_stage_sdm's network of the same role in the same run.
+of a cavity's network without being told where the atrium is, of a scar's with the true cavity; the training step is forward pass, loss,
+backward pass and optimiser of one patch on the network as it is trained. Each is a process of its own, which reports its own peak memory;
+ratios are to two_stage_sdm's network of the same role in the same run.
 """
 
 from __future__ import annotations
@@ -89,7 +89,8 @@ def counted(network: object) -> list[int]:
 
 def card_of(system: str, stage: str) -> object:
     """The model card of a stage's network at the paper's size."""
-    return settings_of(system, stage).card(learned={"fold_0.safetensors": dict(learned_of(system, stage))} if learned_of(system, stage) else {})
+    learned = learned_of(system, stage)
+    return settings_of(system, stage).card(learned={"fold_0.safetensors": dict(learned)} if learned else {})
 
 
 def settings_of(system: str, stage: str) -> object:
@@ -182,7 +183,8 @@ def row(system: str, stage: str, found: Mapping[str, Result], reference: Mapping
     for kind in found:
         mine = found[kind]
         cells += [f"{mine.seconds:.1f}", f"{mine.peak_gb:.2f}"] + ([str(mine.parts)] if kind == INFERENCE else [])
-        cells += [ratio(mine.seconds, reference[kind].seconds), ratio(mine.peak_gb, reference[kind].peak_gb)] if kind in reference else ["", ""]
+        theirs = reference.get(kind)
+        cells += [ratio(mine.seconds, theirs.seconds), ratio(mine.peak_gb, theirs.peak_gb)] if theirs else ["", ""]
     return cells
 
 

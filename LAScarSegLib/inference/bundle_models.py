@@ -418,8 +418,8 @@ def beyond_crop(cavity: np.ndarray, crop: Box | None) -> tuple[QualityFlag, ...]
     if not lacking:
         return ()
     message = (
-        f"{100 * lacking:.1f} % of the cavity lies outside the part around the scan's middle that the scar model looks at: it finds no scar there. "
-        "Crop the scan around the left atrium, or take another method."
+        f"{100 * lacking:.1f} % of the cavity lies outside the part around the scan's middle that the scar model looks at: it finds no scar "
+        "there. Crop the scan around the left atrium, or take another method."
     )
     return (QualityFlag("cavity_beyond_crop", message),)
 

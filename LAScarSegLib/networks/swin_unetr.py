@@ -76,7 +76,8 @@ class SwinTokens(nn.Module):
 
     def __init__(self, plan: SwinPlan) -> None:
         super().__init__()
-        self.patch_embed = PatchEmbed(patch_size=(EMBEDDING,) * 3, in_chans=plan.in_channels, embed_dim=plan.features, norm_layer=None, spatial_dims=3)
+        size = {"patch_size": (EMBEDDING,) * 3, "in_chans": plan.in_channels, "embed_dim": plan.features}
+        self.patch_embed = PatchEmbed(**size, norm_layer=None, spatial_dims=3)
         for stage in range(SWIN_STAGES):
             width, depth, heads = plan.features * 2**stage, plan.depths[stage], plan.heads[stage]
             self.add_module(f"layers{stage + 1}", nn.ModuleList([SwinStage(width, depth, heads, plan)]))
@@ -120,9 +121,9 @@ class SwinDecoder(_Checkpointed):
     def __init__(self, plan: SwinPlan) -> None:
         super().__init__(plan)
         f = plan.features
-        widths = (("decoder5", 16 * f, 8 * f), ("decoder4", 8 * f, 4 * f), ("decoder3", 4 * f, 2 * f), ("decoder2", 2 * f, f), ("decoder1", f, f))
-        for name, below, width in widths:
-            self.add_module(name, UnetrUpBlock(3, below, width, 3, 2, NORM, res_block=True))
+        widths = (16 * f, 8 * f, 4 * f, 2 * f, f, f)
+        for number, below, width in zip((5, 4, 3, 2, 1), widths, widths[1:]):
+            self.add_module(f"decoder{number}", UnetrUpBlock(3, below, width, 3, 2, NORM, res_block=True))
         self.out = UnetOutBlock(3, f, 1)
 
     def forward(self, levels: Sequence[torch.Tensor]) -> torch.Tensor:

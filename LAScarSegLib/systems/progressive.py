@@ -1,5 +1,5 @@
-"""progressive (Zhang J. et al. 2026): one SwinUNETR that learns the cavity (stage I), cavity and scar at once with a second decoder and more
-weight on the wall (stage II), and the scar alone (stage III), each stage going on with the weights of the one before."""
+"""progressive (Zhang J. et al. 2026): one SwinUNETR that learns the cavity (stage I), cavity and scar at once with a second decoder and
+more weight on the wall (stage II), and the scar alone (stage III), each stage going on with the weights of the one before."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from .sampling import Sampler
 from .targets import Target
 
 PAPER = (
-    "Zhang J, Bergere B, Bollache E, Leite J, Laredo M, Redheuil A, Kachenoura N. Progressive learning with anatomical priors for reliable left "
-    "atrial scar segmentation from late gadolinium enhancement MRI. 2026"
+    "Zhang J, Bergere B, Bollache E, Leite J, Laredo M, Redheuil A, Kachenoura N. Progressive learning with anatomical priors for reliable "
+    "left atrial scar segmentation from late gadolinium enhancement MRI. 2026"
 )
 CAVITY, SCAR = "cavity", "scar"
 """Names of the two decoders, and what they give."""
@@ -28,7 +28,7 @@ EPOCHS = 250
 LEARNING_RATE, WEIGHT_DECAY = 1e-4, 1e-5
 """The first is the paper's (section 4.2), the second ours."""
 CAUTIOUS = 0.1
-"""Of the learning rate, for encoder and cavity decoder in stage II: they are "updated cautiously" (section 3.2), by how much is not said."""
+"""Of the learning rate, for encoder and cavity decoder in stage II: "updated cautiously" (section 3.2), how much is not said."""
 SMALL_STEPS = 300
 """Of a stage of the small network, about: some minutes on two cores."""
 SHORT_RATE = 1e-3
@@ -37,7 +37,9 @@ STOP = EarlyStop(patience=30, least_gain=1e-4, watched=("dice",))
 """Section 4.2."""
 TASK_2_STEPS, TASK_1_STEPS = 104, 48
 """One patch of each training scan an epoch: four fifths of 130 scans in stage I, of 60 in II and III (section 4.2)."""
-EARLY_ENCODER = ("encoder.swinViT.patch_embed.", "encoder.swinViT.layers1.", "encoder.swinViT.layers2.", "encoder.encoder1.", "encoder.encoder2.")
+EARLY_ENCODER = (
+    "encoder.swinViT.patch_embed.", "encoder.swinViT.layers1.", "encoder.swinViT.layers2.", "encoder.encoder1.", "encoder.encoder2.",
+)  # fmt: skip
 """"The early encoder parameters are frozen" in stage III (section 3.2); which these are is ours: the patch
 embedding, the first two of four Swin stages, and the skips' blocks at full and at half resolution."""
 CROP_MM_KJI = (100.0, 160.0, 240.0)
@@ -50,8 +52,8 @@ def wall(masks: Mapping[str, np.ndarray], spacing_kji: Sequence[float], inside_m
     if not band.any():
         grid = " × ".join(f"{s:g}" for s in spacing_kji)
         raise InputError(
-            f"No wall is left around the cavity: no voxel of {grid} mm lies within {inside_mm:g} mm inside or {outside_mm:g} mm outside its border. "
-            "Correct the cavity's label, or leave the case out (--exclude)."
+            f"No wall is left around the cavity: no voxel of {grid} mm lies within {inside_mm:g} mm inside or {outside_mm:g} mm outside its "
+            "border. Correct the cavity's label, or leave the case out (--exclude)."
         )
     return band[None].astype(np.float32)
 
@@ -77,8 +79,9 @@ def _presets(steps: int, *decoders: str) -> Mapping[str, Preset]:
 
 
 def _preset(
-    plan: SwinPlan, spacing_kji: tuple[float, float, float], patch_kji: tuple[int, int, int], batch: int, epochs: int, rate: float | None = None
-) -> Preset:
+    plan: SwinPlan, spacing_kji: tuple[float, float, float], patch_kji: tuple[int, int, int], batch: int, epochs: int,
+    rate: float | None = None,
+) -> Preset:  # fmt: skip
     crop = tuple(round(mm / s) for mm, s in zip(CROP_MM_KJI, spacing_kji))
     # Table 1 has no mirroring; the z-score is taken over the crop, which is all that is looked at.
     return Preset(plan, spacing_kji, patch_kji, batch, epochs, statistics="region", mirror=False, crop_kji=crop, learning_rate=rate)
@@ -113,8 +116,8 @@ def _second(variant: str, after_first: bool) -> Stage:
     """Stage II (eqs 4–8), after stage I or from random weights."""
     cautious = (Part("encoder.", CAUTIOUS), Part(f"decoders.{CAVITY}.", CAUTIOUS)) if after_first else ()
     return Stage(
-        key="joint", variant=variant, channels=(SCAN,), presets=_presets(TASK_1_STEPS, CAVITY, SCAR), inputs=scan_only, outputs=_outputs(CAVITY, SCAR),
-        sampler=_sampler(SCAR), targets=(WALL,),
+        key="joint", variant=variant, channels=(SCAN,), presets=_presets(TASK_1_STEPS, CAVITY, SCAR), inputs=scan_only,
+        outputs=_outputs(CAVITY, SCAR), sampler=_sampler(SCAR), targets=(WALL,),
         phases=(_phase("II", "cavity_and_wall_weighted_scar", TASK_1_STEPS, cautious, watched=("scar",)),),
         start=StartWeights("cavity") if after_first else None,
     )  # fmt: skip

@@ -10,8 +10,8 @@ from ..support.checks import require_choice
 
 SAMPLINGS = ("patches", "slices", "boundary")
 AUGMENTATIONS = ("nnunet", "quarter_turns", "none", "lge_mri")
-"""`nnunet`: all of nnU-Net's; `quarter_turns`: in the plane of the slices, and mirrored there; `none`: as they are; `lge_mri`: what an LGE-MRI's
-anatomy, reconstruction and acquisition vary in (Zhang J. et al. 2026, table 1)."""
+"""`nnunet`: all of nnU-Net's; `quarter_turns`: in the plane of the slices, and mirrored there; `none`: as they are; `lge_mri`: what an
+LGE-MRI's anatomy, reconstruction and acquisition vary in (Zhang J. et al. 2026, table 1)."""
 
 
 @dataclass(frozen=True)

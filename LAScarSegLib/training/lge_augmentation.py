@@ -1,4 +1,4 @@
-"""What an LGE-MRI's anatomy, reconstruction and acquisition vary in: the eight augmentations of Zhang J. et al. 2026, table 1, in its order.
+"""What an LGE-MRI's anatomy, reconstruction and acquisition vary in: the eight augmentations of Zhang J. et al. 2026, table 1, in order.
 
 MONAI's transforms where they compute what the table says. The scan is z-scored; a sample is as in `augmentation`.
 """
@@ -101,8 +101,8 @@ class RandomElastic(Augmentation):
 
 
 class RotationAndZoom(RandomAffine):
-    """A rotation of up to 15° about the slices' normal with probability 0.5, and a zoom of all axes with 0.3, in one interpolation; then the
-    middle. One follows the other in either order: they commute."""
+    """A rotation of up to 15° about the slices' normal with probability 0.5, and a zoom of all axes with 0.3, in one interpolation; then
+    the middle. One follows the other in either order: they commute."""
 
     def randomize(self, data: object = None) -> None:
         self.angles, self.scales = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)

@@ -55,11 +55,12 @@ class StartingPoint:
         start = stage.start
         if start.variant and self.variant != start.variant:
             raise InputError(
-                f"{self.title} is the variant {self.variant!r} of the {self.stage} network; the variant {stage.variant!r} of the {stage.key} network "
-                f"begins with {start.variant!r}. Train that one first (--variant {start.variant})."
+                f"{self.title} is the variant {self.variant!r} of the {self.stage} network; the variant {stage.variant!r} of the {stage.key} "
+                f"network begins with {start.variant!r}. Train that one first (--variant {start.variant})."
             )
         shapes = weight_shapes(plan.for_training())
-        self._require_fitting({here: value for name, value in self.weights.items() for here in start.names(name) if here in shapes}, shapes, stage)
+        carried = {here: value for name, value in self.weights.items() for here in start.names(name) if here in shapes}
+        self._require_fitting(carried, shapes, stage)
 
     def _require_fitting(self, carried: Mapping[str, torch.Tensor], shapes: Mapping[str, tuple[int, ...]], stage: Stage) -> None:
         wrong = [name for name, value in carried.items() if tuple(value.shape) != tuple(shapes[name])]

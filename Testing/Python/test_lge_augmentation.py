@@ -108,7 +108,7 @@ def test_a_patch_is_turned_in_the_slices_by_15_degrees_at_most_and_zoomed_by_a_t
     both.set_random_state(seed)
     after = torch.as_tensor(both({MAPS: ramps})[MAPS])
     # How the position that a voxel comes from changes along the patch's axes.
-    along_k, along_j, along_i = (after[:, 1:, 1:, 1:] - after[:, :-1, 1:, 1:], after[:, 1:, 1:, 1:] - after[:, 1:, :-1, 1:], after[:, 1:, 1:, 1:] - after[:, 1:, 1:, :-1])
+    along_k, along_j, along_i = (after.diff(dim=1)[:, :, 1:, 1:], after.diff(dim=2)[:, 1:, :, 1:], after.diff(dim=3)[:, 1:, 1:, :])
     steps = [float(torch.linalg.vector_norm(part, dim=0).mean()) for part in (along_k, along_j, along_i)]
     assert steps == pytest.approx([steps[0]] * 3, rel=1e-3) and 1 / 1.1 - 1e-3 <= steps[0] <= 1 / 0.9 + 1e-3
     angle = torch.rad2deg(torch.atan2(along_i[1].mean(), along_i[2].mean()))
