@@ -14,6 +14,7 @@ from ..errors import InputError
 from .cross_entropy import CrossEntropy
 from .deep_supervision import DeepSupervision
 from .dice_ce import DiceCE
+from .multi_task import ScarCrossEntropy, ScarDice, ScarEncoding, mtl_bce, mtl_se, mtl_sesa, unet_cavity_bce, unet_cavity_se
 from .objective import Moment, Objective
 from .recipes import cross_entropy_dice, dice_topk, region_loss
 from .region_bce import RegionBCE
@@ -31,6 +32,14 @@ LOSSES: dict[str, Callable[[], nn.Module]] = {
     "region_loss": region_loss,
     "dice_ce": DiceCE,
     "cavity_and_wall_weighted_scar": CavityAndWallWeightedScar,
+    "mtl_sesa": mtl_sesa,
+    "mtl_se": mtl_se,
+    "mtl_bce": mtl_bce,
+    "unet_cavity_se": unet_cavity_se,
+    "unet_cavity_bce": unet_cavity_bce,
+    "unet_scar_se": ScarEncoding,
+    "unet_scar_bce": ScarCrossEntropy,
+    "unet_scar_dice": ScarDice,
 }
 """What a phase of a training may minimise, by the name that a system's description gives."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..errors import InputError
 from .plan import DYNUNET, NetworkPlan, Triple
 from .swin_plan import SWIN_UNETR, SwinPlan
+from .shared_encoder_plan import SHARED_ENCODER, SharedEncoderPlan
 
 if TYPE_CHECKING:
     from torch import nn
@@ -69,9 +70,16 @@ def _swin_unetr(plan: SwinPlan) -> nn.Module:
     return SwinUNETRDecoders(plan)
 
 
+def _shared_encoder_unet(plan: SharedEncoderPlan) -> nn.Module:
+    from .shared_encoder_unet import SharedEncoderUNet
+
+    return SharedEncoderUNet(plan)
+
+
 ARCHITECTURES: dict[str, Architecture] = {
     DYNUNET: Architecture(NetworkPlan, _plain_conv_unet),
     SWIN_UNETR: Architecture(SwinPlan, _swin_unetr),
+    SHARED_ENCODER: Architecture(SharedEncoderPlan, _shared_encoder_unet),
 }
 """Every architecture by its name."""
 

@@ -54,7 +54,7 @@ class NetworkPlan:
         if not isinstance(self.deep_supervision, bool):
             raise InputError(f"deep_supervision is {self.deep_supervision!r}; it must be true or false.")
         for name in ("in_channels", "out_channels"):
-            _require_count(name, getattr(self, name), LARGEST_CHANNELS)
+            require_count(name, getattr(self, name), LARGEST_CHANNELS)
         if len(self.features) < MINIMUM_STAGES:
             raise InputError(f"The network plan has {len(self.features)} stages; at least {MINIMUM_STAGES} are needed.")
         if len(self.features) > MOST_STAGES:
@@ -63,7 +63,7 @@ class NetworkPlan:
             counts = f"{len(self.features)} features, {len(self.strides)} strides, {len(self.kernel_sizes)} kernel sizes"
             raise InputError(f"The network plan has {counts}; there must be one of each per stage.")
         for channels in self.features:
-            _require_count("features", channels, LARGEST_CHANNELS)
+            require_count("features", channels, LARGEST_CHANNELS)
         for name, allowed in (("strides", (1, 2)), ("kernel_sizes", (1, 3, 5, 7))):
             for triple in getattr(self, name):
                 if not isinstance(triple, tuple) or len(triple) != 3 or any(isinstance(n, bool) or n not in allowed for n in triple):
@@ -122,6 +122,7 @@ class NetworkPlan:
             raise InputError("The network plan can't be used: features, strides and kernel_sizes must be lists.") from None
 
 
-def _require_count(name: str, value: object, largest: int) -> None:
+def require_count(name: str, value: object, largest: int) -> None:
+    """`InputError` unless a plan's `value` is a whole number from 1 to `largest`."""
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= largest:
         raise InputError(f"{name} of the network plan holds {value!r}; it must be a whole number from 1 to {largest}.")
