@@ -13,6 +13,10 @@ class InputError(LAScarSegError):
     exit_code = 2
 
 
+class AtriumNotFound(InputError):
+    """A network saw no left atrium in the scan."""
+
+
 class Stopped(InputError):
     """Something about the input would make the numbers wrong; whoever knows better goes on despite its `codes` (`Settings.despite`)."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from scipy.special import expit
 
-from ..errors import InputError, ProcessingError
+from ..errors import AtriumNotFound, InputError, ProcessingError
 from ..models.bundle import Bundle, check_use
 from ..models.card import ModelCard, NetworkSpec
 from ..networks import Plan
@@ -28,7 +28,9 @@ from .found import FoundMasks, filled, probabilities_of
 from .memory import with_less_memory
 from .options import InferenceOptions
 from .preparation import Normalisation, OrientedScan, anatomy_at, channels_at
-from .region import REGION_MARGIN_MM, atrium_in, check_found, is_cropped, largest_component, middle_of, region_of, voxels_around, widened
+from .region import (
+    REGION_MARGIN_MM, atrium_in, check_found, crop_around, is_cropped, largest_component, middle_of, region_of, voxels_around, widened,
+)  # fmt: skip
 from .resampling import (
     resample_logits, resample_logits_part, resample_mask, resample_scan, resample_scan_part, shape_at, true_spacing,
     working_geometry,
@@ -136,12 +138,15 @@ class _BundleModel:
         spec = self.card.fine
         return widened(box, scan.array.shape, shape_at(spec.patch_kji, spec.spacing_in(scan.spacing), scan.spacing))
 
-    def _crop(self, scan: OrientedScan) -> Box | None:
-        """The part around the scan's middle that the network was trained to see; None where there is no such rule."""
-        crop = self.card.preprocessing.crop
-        if crop is None:
+    def _crop(self, scan: OrientedScan, atrium: Box | None = None) -> Box | None:
+        """The part that the network was trained to see, around `atrium` or the scan's middle; None where there is no such rule."""
+        how = self.card.preprocessing
+        if how.crop is None:
             return None
-        return middle_of(scan.array.shape, shape_at(crop, self.card.fine.spacing_in(scan.spacing), scan.spacing))
+        size = shape_at(how.crop, self.card.fine.spacing_in(scan.spacing), scan.spacing)
+        if atrium is None or how.crop_around != "atrium":
+            return middle_of(scan.array.shape, size)
+        return crop_around(atrium, scan.array.shape, size)
 
     def _within_crop(self, box: Box, crop: Box, scan: OrientedScan) -> Box:
         """What of the crop shows `box`, as large as a patch; all of it where `box` lies outside."""
@@ -315,17 +320,13 @@ class BundleCavityModel(_BundleModel):
         if self._options.roi is not None:
             return self._all_of(self._with_room(scan.box(self._options.roi), scan), scan), progress
         crop = self._crop(scan)
+        if crop is not None and self.card.preprocessing.crop_around == "atrium":
+            return self._look_at_crop(crop, scan, progress)
         coarse, normalisation, shape = self.card.coarse, scan.normalisation, scan.array.shape
         if coarse is None or not self._options.region_first or is_cropped(shape, scan.spacing):
             return self._all_of(crop or normalisation.box, scan), progress
-        rough_shape = shape_at(shape, scan.spacing, coarse.spacing_mm)
-        # The coarse network knows whole scans, whatever the fine one's slices are.
-        whole = Normalisation.of(scan.array, "image") if self.card.preprocessing.statistics == "slice" else normalisation
-        rough = whole.apply(resample_scan(scan.array, rough_shape, scan.spacing, coarse.spacing_mm, COARSE_RESAMPLING))
-        finding, left = progress.part(0.0, FINDING_SHARE), progress.part(FINDING_SHARE, 1.0)
-        rough_mm = true_spacing(shape, scan.spacing, rough_shape)
-        found = sigmoid(self._logits(coarse, rough[None], (0.0,), 0, "find", finding)[0])
-        atrium = atrium_in(found, rough_mm, self.card.threshold)
+        left = progress.part(FINDING_SHARE, 1.0)
+        atrium, rough_mm = self._coarse_atrium(coarse, scan, progress.part(0.0, FINDING_SHARE))
         box = region_of(atrium, rough_mm, shape, scan.spacing)
         if crop is not None:
             return self._all_of(self._within_crop(box, crop, scan), scan), left
@@ -333,6 +334,32 @@ class BundleCavityModel(_BundleModel):
         if self.card.preprocessing.statistics != "region" and normalisation.is_the_same_everywhere:
             return self._tiles_at(atrium, box, scan), left
         return self._all_of(self._with_room(box, scan), scan), left
+
+    def _coarse_atrium(self, coarse: NetworkSpec, scan: OrientedScan, progress: Progress) -> tuple[np.ndarray, tuple[float, ...]]:
+        """The coarse network's atrium in the whole scan, (k, j, i) bool, and its voxels in mm; `AtriumNotFound` when there is none."""
+        shape = scan.array.shape
+        rough_shape = shape_at(shape, scan.spacing, coarse.spacing_mm)
+        # The coarse network knows whole scans, whatever the fine one's slices are.
+        whole = Normalisation.of(scan.array, "image") if self.card.preprocessing.statistics == "slice" else scan.normalisation
+        rough = whole.apply(resample_scan(scan.array, rough_shape, scan.spacing, coarse.spacing_mm, COARSE_RESAMPLING))
+        rough_mm = true_spacing(shape, scan.spacing, rough_shape)
+        found = sigmoid(self._logits(coarse, rough[None], (0.0,), 0, "find", progress)[0])
+        return atrium_in(found, rough_mm, self.card.threshold), rough_mm
+
+    def _look_at_crop(self, middle: Box, scan: OrientedScan, progress: Progress) -> tuple[_Seen, Progress]:
+        """The crop around the atrium that a coarse network finds first, where the card has one; else, and if there is none, around the middle."""
+        coarse = self.card.coarse if self._options.region_first else None
+        if coarse is None or middle.shape == scan.array.shape:
+            return self._all_of(middle, scan), progress
+        left = progress.part(FINDING_SHARE, 1.0)
+        try:
+            atrium, rough_mm = self._coarse_atrium(coarse, scan, progress.part(0.0, FINDING_SHARE))
+        except AtriumNotFound:
+            message = "The coarse pass saw no left atrium, so the model looked at the middle of the scan. If the atrium lies elsewhere, give a region of interest."
+            self._notes += (QualityFlag("crop_in_the_middle", message),)
+            return self._all_of(middle, scan), left
+        found = region_of(atrium, rough_mm, scan.array.shape, scan.spacing, margin_mm=0.0)
+        return self._all_of(self._crop(scan, found), scan), left
 
     def _tiles_at(self, atrium: np.ndarray, box: Box, scan: OrientedScan) -> _Seen:
         """Some of the whole scan's tiles, those that decide what comes out in the atrium: for a network that was trained on whole scans.
@@ -393,7 +420,7 @@ class BundleScarModel(_BundleModel):
             raise InputError("The cavity is empty, so there is no wall to look for scar in. Correct the mask.")
         scan = OrientedScan.of(volume, self.card.preprocessing)
         mask = scan.orientation.apply(cavity.array) > 0
-        self._notes = beyond_crop(mask, self._crop(scan))
+        self._notes = beyond_crop(mask, self._crop(scan, Box.around(mask, 0.0, scan.spacing)))
         box = self._box(mask, scan)
         # A network that finds both masks sees the scan alone, here around the cavity that it is told.
         seen = self._all_of(box, scan, mask if self.stage.takes_cavity else None)
@@ -403,7 +430,9 @@ class BundleScarModel(_BundleModel):
     def _box(self, mask: np.ndarray, scan: OrientedScan) -> Box:
         if self._options.roi is not None:
             return scan.box(self._options.roi)
-        crop = self._crop(scan)
+        crop = self._crop(scan, Box.around(mask, 0.0, scan.spacing))
+        if crop is not None and self.card.preprocessing.crop_around == "atrium":
+            return crop
         if not self._options.region_first:
             return crop or scan.normalisation.box
         around = Box.around(mask, REGION_MARGIN_MM, scan.spacing)
@@ -418,7 +447,7 @@ def beyond_crop(cavity: np.ndarray, crop: Box | None) -> tuple[QualityFlag, ...]
     if not lacking:
         return ()
     message = (
-        f"{100 * lacking:.1f} % of the cavity lies outside the part around the scan's middle that the scar model looks at: it finds no scar "
+        f"{100 * lacking:.1f} % of the cavity lies outside the part of the scan that the scar model looks at: it finds no scar "
         "there. Crop the scan around the left atrium, or take another method."
     )
     return (QualityFlag("cavity_beyond_crop", message),)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from ..errors import InputError
+from ..errors import AtriumNotFound
 from ..volumes.volume import Box
 
 REGION_MARGIN_MM = 15.0
@@ -27,10 +27,10 @@ def largest_component(mask: np.ndarray) -> np.ndarray:
 
 
 def check_found(mask: np.ndarray, spacing_mm: Sequence[float], title: str) -> None:
-    """`InputError` when a cavity mask is too small to be a left atrium: the scan may show something else."""
+    """`AtriumNotFound` when a cavity mask is too small to be a left atrium: the scan may show something else."""
     volume_ml = float(np.count_nonzero(mask) * np.prod(spacing_mm) * ML_PER_MM3)
     if volume_ml < LEAST_LA_ML:
-        raise InputError(
+        raise AtriumNotFound(
             f"The left atrium was not found in the scan (the {title} saw {volume_ml:.1f} mL, at least {LEAST_LA_ML:g} mL is needed). "
             "Check that this is an LGE-MRI of the heart; if it is, give a region of interest around the left atrium, or a cavity mask."
         )
@@ -42,17 +42,19 @@ def is_cropped(shape: Sequence[int], spacing_mm: Sequence[float]) -> bool:
 
 
 def atrium_in(probability: np.ndarray, spacing_mm: Sequence[float], threshold: float) -> np.ndarray:
-    """What a coarse probability (k, j, i) of `spacing_mm` found, as a bool mask; `InputError` when it is no left atrium."""
+    """What a coarse probability (k, j, i) of `spacing_mm` found, as a bool mask; `AtriumNotFound` when it is no left atrium."""
     mask = largest_component(probability > threshold)
     check_found(mask, spacing_mm, "coarse pass")
     return mask
 
 
-def region_of(mask: np.ndarray, spacing_mm: Sequence[float], shape: Sequence[int], fine_mm: Sequence[float]) -> Box:
-    """The box around a coarse mask (k, j, i) of `spacing_mm`, with its margin, on the grid of `shape` and `fine_mm` of the same block."""
+def region_of(
+    mask: np.ndarray, spacing_mm: Sequence[float], shape: Sequence[int], fine_mm: Sequence[float], margin_mm: float = REGION_MARGIN_MM
+) -> Box:  # fmt: skip
+    """The box around a coarse mask (k, j, i) of `spacing_mm`, with a margin, on the grid of `shape` and `fine_mm` of the same block."""
     coarse = Box.around(mask, 0.0, spacing_mm)
-    start = [int(np.floor((a * s - REGION_MARGIN_MM) / f)) for a, s, f in zip(coarse.start, spacing_mm, fine_mm)]
-    stop = [int(np.ceil((b * s + REGION_MARGIN_MM) / f)) for b, s, f in zip(coarse.stop, spacing_mm, fine_mm)]
+    start = [int(np.floor((a * s - margin_mm) / f)) for a, s, f in zip(coarse.start, spacing_mm, fine_mm)]
+    stop = [int(np.ceil((b * s + margin_mm) / f)) for b, s, f in zip(coarse.stop, spacing_mm, fine_mm)]
     return Box(tuple(max(0, a) for a in start), tuple(min(n, b) for n, b in zip(shape, stop)))
 
 
@@ -75,6 +77,12 @@ def voxels_around(mask: np.ndarray, block: Box, scan_shape: Sequence[int], shape
 def middle_of(shape: Sequence[int], size: Sequence[int]) -> Box:
     """The box of `size` voxels around the middle of a grid of `shape`, as far as it lies in it."""
     start = [max(0, (n - wanted) // 2) for n, wanted in zip(shape, size)]
+    return Box(tuple(start), tuple(min(n, a + wanted) for n, a, wanted in zip(shape, start, size)))
+
+
+def crop_around(found: Box, shape: Sequence[int], size: Sequence[int]) -> Box:
+    """The box of `size` voxels around the middle of another on a grid of `shape`, moved so that as much of it as possible lies in it."""
+    start = [min(max(0, (a + b - wanted) // 2), max(0, n - wanted)) for a, b, n, wanted in zip(found.start, found.stop, shape, size)]
     return Box(tuple(start), tuple(min(n, a + wanted) for n, a, wanted in zip(shape, start, size)))
 
 

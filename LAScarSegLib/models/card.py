@@ -34,6 +34,8 @@ ORIENTATIONS = ("lps", "stored")
 ENSEMBLES = ("probability", "logits")
 """Folds are averaged as probabilities, or as logits, as in nnU-Net."""
 NORMALISATIONS = ("zscore", "none")
+CROPS = ("middle", "atrium")
+"""What a crop lies around (`systems.Preset.crop_around`)."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _VERSION = re.compile(r"\d{1,6}(\.\d{1,6}){0,3}")
@@ -135,10 +137,12 @@ class Preprocessing:
     mirror_axes: tuple[int, ...] = (0, 1, 2)
     """The axes along which the network was trained with mirroring, so that it may be asked for."""
     crop: tuple[int, int, int] | None = None
-    """Format 2: what it sees of a scan, as voxels of its own spacing around the scan's middle; None: the region that is found, or all."""
+    """Format 2: what it sees of a scan, as voxels of its own spacing; None: the region that is found, or all."""
+    crop_around: str = "middle"
+    """Format 2: the scan's `middle`, or the `atrium` that the coarse network finds, or that the network is told."""
 
     def __post_init__(self) -> None:
-        choices = {"resampling": RESAMPLINGS, "statistics": STATISTICS, "orientation": ORIENTATIONS, "ensemble": ENSEMBLES}
+        choices = {"resampling": RESAMPLINGS, "statistics": STATISTICS, "orientation": ORIENTATIONS, "ensemble": ENSEMBLES, "crop_around": CROPS}
         for key, known in choices.items():
             _require_in(f"preprocessing.{key}", getattr(self, key), known)
         _require(sorted(self.axes) == [0, 1, 2], "preprocessing.axes", self.axes, "0, 1 and 2 in some order")
@@ -306,6 +310,8 @@ class ModelCard:
         if self.preprocessing.crop is None:
             # As for the keys that are left out.
             del values["preprocessing"]["crop"]
+        if self.preprocessing.crop_around == "middle":
+            del values["preprocessing"]["crop_around"]
         values |= {"inputs": values["channels"], "files": dict(sorted(values["files"].items()))}
         if self.format > 1:
             values["networks"] = {self.stage: {"roles": list(self.roles)} | values["fine"]}

@@ -56,6 +56,7 @@ FLAGS: dict[str, FlagKind] = {
     "cavity_uncertain": FlagKind("Model unsure of the cavity", WARNING, (NETWORK,)),
     "cavity_uncertainty": FlagKind("How sure the model is of the cavity", NOTE, (NETWORK,)),
     "cavity_beyond_crop": FlagKind("The model looks at a part of the cavity", WARNING, (NETWORK,)),
+    "crop_in_the_middle": FlagKind("The atrium was not found first", NOTE, (NETWORK,)),
     "device_changed": FlagKind("Ran on the processor instead", NOTE, (NETWORK,)),
     "smaller_tiles": FlagKind("Ran in smaller tiles", STOP, (NETWORK,)),
     # about a result

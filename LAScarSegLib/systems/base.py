@@ -69,7 +69,9 @@ class Preset:
     strong_augmentation: bool = False
     """Train on what nnU-Net's augmentation lacks, too: bent atria, other contrasts, dark blood, the shading of coils."""
     crop_kji: tuple[int, int, int] | None = None
-    """What the network sees of a scan, as voxels of `spacing_kji` around its middle; None: the region that is found, or all."""
+    """What the network sees of a scan, as voxels of `spacing_kji`; None: the region that is found, or all."""
+    crop_around: str = "middle"
+    """What it lies around, of `models.card.CROPS`. `atrium`: one that was predicted, never the label; where there is none, the scan's middle."""
     learning_rate: float | None = None
     """The first phase's for a network of this size, the others' changing in proportion; None: as the phases say."""
 

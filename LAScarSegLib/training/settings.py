@@ -46,7 +46,7 @@ class TrainingSettings:
     anatomy: str = "predicted"
     """One of `ANATOMIES`; a cavity stage has none and takes no notice."""
     cavities: tuple[str, ...] = ()
-    """The stage-1 runs or bundles that predict the cavities."""
+    """The stage-1 runs or bundles that predict the cavities: for a scar network, or to say where a crop around the atrium lies."""
     exclude: tuple[str, ...] = ()
     start_from: str = ""
     """The run or model whose weights it starts with; empty: random ones."""
@@ -85,10 +85,8 @@ class TrainingSettings:
         """The recipe of a phase. This training's learning rate is that of the first; the others' change in proportion."""
         phases = self.described.phases
         recipe, first = phases[phase].optimiser, phases[0].optimiser.learning_rate
-        wanted = self.size.learning_rate if self.learning_rate is None else self.learning_rate
-        if wanted is None:
-            return recipe
-        return dataclasses.replace(recipe, learning_rate=recipe.learning_rate * (wanted / first))
+        rate = self.size.learning_rate if self.learning_rate is None else self.learning_rate
+        return recipe if rate is None else dataclasses.replace(recipe, learning_rate=recipe.learning_rate * (rate / first))
 
     def epochs(self, phase: int) -> int:
         """How many epochs a phase has, at most."""
@@ -107,6 +105,11 @@ class TrainingSettings:
     def uses_predictions(self) -> bool:
         """Whether cavities have to be predicted before the training."""
         return self.described.sees_cavity(self.size) and self.anatomy == "predicted"
+
+    @property
+    def crops_around_predictions(self) -> bool:
+        """Whether predicted cavities say where a network that finds the cavity itself looks."""
+        return not self.described.takes_cavity and self.size.crop_kji is not None and self.size.crop_around == "atrium" and bool(self.cavities)
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary that `from_json` reads back to equal settings."""
@@ -133,7 +136,8 @@ class TrainingSettings:
         channels = tuple(Channel(c.name, "none" if n else "zscore", c.padding) for n, c in enumerate(described.channels))
         fine = NetworkSpec(self.size.plan.for_use(), self.size.spacing_kji, self.size.patch_kji, about.pop("weights", ("fold_0.safetensors",)))
         preprocessing = Preprocessing(
-            statistics=self.size.statistics, mirror_axes=MIRROR_AXES if self.size.mirror else (), crop=self.size.crop_kji
+            statistics=self.size.statistics, mirror_axes=MIRROR_AXES if self.size.mirror else (), crop=self.size.crop_kji,
+            crop_around=self.size.crop_around,
         )
         beyond_format_1 = not described.in_one_mask or len(self.size.patch_kji) != 3 or self.size.plan.architecture != DYNUNET or described.patch_inputs or self.size.crop_kji
         if beyond_format_1:

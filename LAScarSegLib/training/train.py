@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..datasets.layouts import listed
 from ..datasets.training_cases import TrainingCase, find_training_cases
-from ..errors import Cancelled, InputError, ProcessingError
+from ..errors import AtriumNotFound, Cancelled, InputError, ProcessingError
 from ..support.progress import Progress
 from ..support.whole_folder import check_folder, whole_folder
+from ..volumes.volume import Volume
 from . import VALIDATE_EVERY
 from .cavities import choose_cavity_models, open_cavity_model, predict_cavity
 from .preparation import CavityOf, PreparedCase, check_cases, learned_from, not_simulated_together, prepare, split
@@ -81,12 +84,15 @@ def start_run(settings: TrainingSettings, folder: str | Path, force: bool = Fals
     described = settings.described
     begun = _start_of(settings)
     cases = find_training_cases(settings.data, described.labels, settings.exclude)
-    sources = [open_cavity_model(path) for path in settings.cavities] if settings.uses_predictions else []
+    predicted = settings.uses_predictions or settings.crops_around_predictions
+    sources = [open_cavity_model(path) for path in settings.cavities] if predicted else []
     hashes, notes = check_cases(cases, described.labels, progress.part(0.0, CHECKING_SHARE))
     used = [case for case in cases if case.name in hashes]
     cut = split({case.name: case.group for case in used}, settings.fold, settings.folds, settings.seed)
     chosen = choose_cavity_models(hashes, sources) if sources else {}
     cavity_of = (lambda sha256, scan: predict_cavity(chosen[sha256], scan)) if sources else None
+    if settings.crops_around_predictions:
+        cavity_of = _or_the_middle(cavity_of, {sha256: name for name, sha256 in hashes.items()}, notes)
     with whole_folder(Path(folder), force, RUN) as partial:
         (partial / PREPARED).mkdir()
         prepared = _prepare_all(used, hashes, settings, partial / PREPARED, cavity_of, progress.part(CHECKING_SHARE, 1.0))
@@ -98,6 +104,19 @@ def start_run(settings: TrainingSettings, folder: str | Path, force: bool = Fals
         run = TrainingRun(Path(folder), settings, prepared, cut, simulated, tuple(notes), seen, learned)
         run.write(partial)
     return read_run(folder)
+
+
+def _or_the_middle(cavity_of: CavityOf, names: Mapping[str, str], notes: list[str]) -> CavityOf:
+    """`cavity_of`, empty where no atrium was found: a crop lies around the scan's middle there, and `notes` say so."""
+
+    def found(sha256: str, scan: Volume) -> np.ndarray:
+        try:
+            return cavity_of(sha256, scan)
+        except AtriumNotFound:
+            notes.append(f"{names[sha256]}: the given model found no left atrium, so the network sees the middle of the scan.")
+            return np.zeros(scan.array.shape, dtype=bool)
+
+    return found
 
 
 def _start_of(settings: TrainingSettings) -> StartingPoint | None:
