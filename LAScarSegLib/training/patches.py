@@ -115,6 +115,8 @@ class PatchDataset(torch_data.Dataset):
         if sampler.wants_foreground(number, self.size.batch_size):
             last = self.stage.produces[-1]
             points = case.foreground(self.folder, "" if sampler.foreground in ("", last) else sampler.foreground)
+            # An atrium without scar.
+            points = points if len(points) else None
         start = place_patch(shape, self.patch, points, random)
         if sampler.kind == "slices":
             return (start[0], *((n - size) // 2 for n, size in zip(shape[1:], self.patch[1:])))

@@ -17,7 +17,7 @@ from ..datasets.training_cases import LABELS_OF_STAGE, TrainingCase, voxel_hash
 from ..errors import InputError
 from ..inference.boundary import boundary_points
 from ..inference.preparation import Normalisation, anatomy_at, channels_at
-from ..inference.region import REGION_MARGIN_MM, middle_of, widened
+from ..inference.region import REGION_MARGIN_MM, crop_around, middle_of, widened
 from ..inference.resampling import resample_mask, shape_at, true_spacing
 from ..models.card import ModelCard
 from ..support.progress import Progress
@@ -26,6 +26,7 @@ from ..volumes.files import SIMULATED
 from ..volumes.orientation import Orientation
 from ..volumes.volume import Box, Volume
 from . import FOLDS
+from .scar_labels import ScarPlacement, notes_of
 
 FOREGROUND_POINTS = 10_000
 """Voxels of the foreground kept for oversampling; nnU-Net keeps as many."""
@@ -83,32 +84,35 @@ class Split:
 
 
 def check_cases(cases: Sequence[TrainingCase], stage: str, progress: Progress) -> tuple[dict[str, str], list[str]]:
-    """The voxel hash of every different scan by its case's name, and notes about those left out; reads every file once.
+    """The voxel hash of every different scan by its case's name, and notes about those left out and about odd scars; reads every file once.
 
     A scan that comes twice with equal labels (LAScarQS's task 1 lies in task 2 as well) is used once.
 
     Raises
     ------
     InputError
-        a label is empty or lies on another grid; one scan has two different labels.
+        a cavity is empty, a label lies on another grid; one scan has two different labels.
     """
     hashes: dict[str, str] = {}
     first: dict[str, tuple[str, str]] = {}
+    placements: dict[str, ScarPlacement] = {}
     notes = []
     for number, case in enumerate(cases):
         progress.report("check", number / len(cases), f"Checking {case.name}")
         image = case.read_image()
-        masks = [_label(case, key, image) for key in LABELS_OF_STAGE[stage]]
-        scan, labels = voxel_hash(image.array), "".join(voxel_hash(mask) for mask in masks)
+        masks = {key: _label(case, key, image) for key in LABELS_OF_STAGE[stage]}
+        scan, labels = voxel_hash(image.array), "".join(voxel_hash(mask) for mask in masks.values())
         if scan not in first:
             first[scan] = case.name, labels
             hashes[case.name] = scan
+            if "scar" in masks:
+                placements[case.name] = ScarPlacement.of(masks["scar"], masks["cavity"], image.geometry.spacing_kji)
             continue
         twin, theirs = first[scan]
         if labels != theirs:
             raise InputError(f"{case.name} and {twin} are the same scan with different labels. Leave one of them out (--exclude).")
         notes.append(f"{case.name} is the same scan as {twin}, with the same labels: used once.")
-    return hashes, notes
+    return hashes, notes + notes_of(placements)
 
 
 def split(groups: Mapping[str, str], fold: int, folds: int = FOLDS, seed: int = 0) -> Split:
@@ -145,23 +149,25 @@ def prepare(
     Parameters
     ----------
     cavity_of
-        predicts the cavities of a scar stage; None: the manual ones.
+        predicts the cavities of a scar stage; None: the manual ones. For a stage that finds the cavity: says where a crop around the atrium
+        lies, the scan's middle for an empty one.
     """
     image = case.read_image()
     turned = Orientation.towards_lps(image.geometry)
     drawn = {name: turned.apply(_label(case, name, image)) for name in _masks_needed(stage, cavity_of is None)}
     scan, spacing = turned.apply(image.array), turned.of_axes(image.geometry.spacing_kji)
     cavity = None
+    predicted = None if cavity_of is None else turned.apply(cavity_of(sha256, image))
     if stage.takes_cavity:
-        cavity = drawn["cavity"] if cavity_of is None else turned.apply(cavity_of(sha256, image))
-    box = _box(card, stage, scan, drawn["cavity"] if cavity is None else cavity, spacing)
+        cavity = drawn["cavity"] if predicted is None else predicted
+    box = _box(card, stage, scan, drawn["cavity"] if cavity is None else cavity, spacing, predicted if cavity is None else cavity)
     normalisation = Normalisation.of(scan, card.preprocessing.statistics, box)
     if not stage.takes_cavity and card.preprocessing.crop is None:
         box = box.grown(SURROUNDINGS_MM, spacing, scan.shape)
     channels = channels_at(card, stage, scan, cavity, spacing, normalisation, box)
     shape = channels.shape[1:]
     voxel = true_spacing(box.shape, spacing, shape)
-    small = {name: _small(mask[box.slices], shape, case, card, name) for name, mask in drawn.items()}
+    small = {name: _small(mask, box, shape, case, card, name) for name, mask in drawn.items()}
     labels = [small[product] for product in stage.produces]
     if stage.region is not None:
         labels.append(stage.region(anatomy_at((drawn["cavity"] if cavity is None else cavity)[box.slices], shape, spacing)))
@@ -216,17 +222,27 @@ def _label(case: TrainingCase, key: str, image: Volume) -> np.ndarray:
         raise InputError(
             f"{case.name}: the {key} ({grids[0]}) does not lie on the scan's grid ({grids[1]}{same}). Resample it to the scan."
         )
-    if not mask.array.any():
+    # There are atria without scar.
+    if key != "scar" and not mask.array.any():
         raise InputError(
             f"{case.name}: the {key} in {case.labels[key].path} is empty. Correct the label, or leave the case out (--exclude)."
         )
     return mask.array
 
 
-def _box(card: ModelCard, stage: Stage, scan: np.ndarray, cavity: np.ndarray, spacing: Sequence[float]) -> Box:
-    """What the network sees when it runs: the box of the cavity, or the whole scan where a cavity has to be found in it; or its crop."""
-    if card.preprocessing.crop is not None:
-        return middle_of(scan.shape, shape_at(card.preprocessing.crop, card.fine.spacing_in(spacing), spacing))
+def _box(
+    card: ModelCard, stage: Stage, scan: np.ndarray, cavity: np.ndarray, spacing: Sequence[float], told: np.ndarray | None
+) -> Box:  # fmt: skip
+    """What the network sees when it runs: the box of the cavity, or the whole scan where a cavity has to be found in it; or its crop.
+
+    `told` is the cavity as the network will know it, predicted where it finds the cavity itself: there a crop never follows the label.
+    """
+    how = card.preprocessing
+    if how.crop is not None:
+        size = shape_at(how.crop, card.fine.spacing_in(spacing), spacing)
+        if how.crop_around == "atrium" and told is not None and told.any():
+            return crop_around(Box.around(told, 0.0, spacing), scan.shape, size)
+        return middle_of(scan.shape, size)
     if not stage.takes_cavity and card.preprocessing.statistics != "region":
         return Box((0, 0, 0), scan.shape)
     least = shape_at(card.fine.patch_kji, card.fine.spacing_in(spacing), spacing)
@@ -237,11 +253,11 @@ def _contiguous(mask: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(mask)
 
 
-def _small(target: np.ndarray, shape: Sequence[int], case: TrainingCase, card: ModelCard, name: str) -> np.ndarray:
-    small = resample_mask(_contiguous(target), tuple(shape))
-    if not small.any():
+def _small(whole: np.ndarray, box: Box, shape: Sequence[int], case: TrainingCase, card: ModelCard, name: str) -> np.ndarray:
+    small = resample_mask(_contiguous(whole[box.slices]), tuple(shape))
+    if not small.any() and whole.any():
         grid, crop = " × ".join(f"{s:g}" for s in card.fine.spacing_mm), card.preprocessing.crop
-        where = "near the cavity" if crop is None else f"in the {' × '.join(map(str, crop))} voxels around the scan's middle"
+        where = "near the cavity" if crop is None else f"in the {' × '.join(map(str, crop))} voxels that the network sees"
         raise InputError(f"{case.name}: nothing of the {name} is left at {grid} mm {where}. Correct the label, or leave the case out.")
     return small
 

@@ -17,7 +17,8 @@ from ..inference.boundary import boundary_tiles
 from ..inference.resampling import working_geometry
 from ..inference.tiles import predict_maps
 from ..networks.architectures import in_scan
-from ..systems import Preset, Stage
+from ..systems import Output, Preset, Stage
+from ..systems.targets import wall_and_scar
 from ..systems.uncertainty import uncertainty_mm
 from ..volumes.volume import Volume
 from .preparation import PreparedCase
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 class ValidationScore:
     """One validation case: Dice on the working grid, and how unsure the network is at the edge where the stage asks for it.
 
-    Of a network of both masks `dice` is the mean of those that the phase watches, and `products` has each.
+    Of a network of both masks `dice` is the mean of those that the phase watches, and `products` has each. Scar that a network of both marks
+    on the surface is compared there.
     """
 
     name: str
@@ -62,9 +64,17 @@ def score_case(
         if stage.uncertain_threshold is not None and product == 0:
             unsure = uncertainty_mm(Volume(probability, working_geometry(probability.shape, case.spacing_kji)))
         found[output.product] = output.filtered(probability, case.spacing_kji) > output.threshold
-        dices[output.product] = dice(found[output.product], labels[product])
+        dices[output.product] = _dice(output, found[output.product], dict(zip(stage.produces, labels)), case.spacing_kji)
     mean = fmean(dices[name] for name in watched or stage.produces)
     return ValidationScore(case.name, mean, unsure, dices if len(dices) > 1 else None)
+
+
+def _dice(output: Output, found: np.ndarray, labels: Mapping[str, np.ndarray], spacing_kji: tuple[float, float, float]) -> float:
+    """Of the voxels; of a network that marks the surface, on the manual cavity's surface voxels, to which the label is projected too."""
+    if output.surface_mm is None or "cavity" not in labels:
+        return dice(found, labels[output.product])
+    wall, scar = wall_and_scar(labels, spacing_kji)
+    return dice(found & (wall | scar), scar)
 
 
 def score_cases(
