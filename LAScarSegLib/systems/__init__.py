@@ -7,13 +7,16 @@ from ..errors import InputError
 from .base import InputChannel, PreparedArrays, Preset, Stage, System, z_score
 from .boundary_focused import BOUNDARY_FOCUSED
 from .decoding import ComponentFilter, Output
+from .mtl_sesa import MTL_SESA
 from .progressive import PROGRESSIVE
 from .recipe import EarlyStop, Optimiser, Part, Phase, StartWeights
 from .sampling import Sampler
 from .targets import Target
 from .two_stage_sdm import TWO_STAGE_SDM
 
-SYSTEMS: Mapping[str, System] = MappingProxyType({system.key: system for system in (TWO_STAGE_SDM, BOUNDARY_FOCUSED, PROGRESSIVE)})
+SYSTEMS: Mapping[str, System] = MappingProxyType(
+    {system.key: system for system in (TWO_STAGE_SDM, BOUNDARY_FOCUSED, PROGRESSIVE, MTL_SESA)}
+)
 """Every published system, by its key."""
 
 

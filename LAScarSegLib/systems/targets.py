@@ -13,6 +13,9 @@ from scipy import ndimage
 from ..anatomy.distance import depth_inside, distance_to
 from ..errors import InputError
 
+SURFACE_REACH_MM = 3.0
+"""A voxel of the cavity's surface is scar when scar lies within this of it: as far as every projection here looks (SCIENCE section 5)."""
+
 Masks = Mapping[str, np.ndarray]
 Spacing = tuple[float, float, float]
 
@@ -73,19 +76,18 @@ def boundary(masks: Masks, spacing_kji: Spacing, of: str = "cavity") -> np.ndarr
     return surface_voxels(masks[of])[None].astype(np.float32)
 
 
-def distance_probabilities(masks: Masks, spacing_kji: Spacing, reach_mm: float = 3.0) -> np.ndarray:
-    """(2, k, j, i): exp(−mm) to normal wall and to scar on the cavity's surface (mtl_sesa; Li et al. 2020).
+def distance_probabilities(masks: Masks, spacing_kji: Spacing, reach_mm: float = SURFACE_REACH_MM) -> np.ndarray:
+    """(2, k, j, i): exp(−mm) to normal wall and to scar on the cavity's surface (mtl_sesa; Li et al. 2020)."""
+    return np.stack([_nearness(part, spacing_kji) for part in wall_and_scar(masks, spacing_kji, reach_mm)])
 
-    A surface voxel is scar when scar lies within `reach_mm` of it, else it is normal wall.
-    """
-    surface, scar = surface_voxels(masks["cavity"]), masks["scar"]
-    near = np.zeros_like(surface)
-    if scar.any():
-        near = ndimage.distance_transform_edt(~scar, spacing_kji) <= reach_mm
-    return np.stack([_nearness(surface & ~near, spacing_kji), _nearness(surface & near, spacing_kji)])
+
+def wall_and_scar(masks: Masks, spacing_kji: Spacing, reach_mm: float = SURFACE_REACH_MM) -> tuple[np.ndarray, np.ndarray]:
+    """The cavity's surface voxels that are normal wall, and those that are scar, because scar lies within `reach_mm`; (k, j, i) bool."""
+    surface = surface_voxels(masks["cavity"])
+    near = surface & (distance_to(masks["scar"], spacing_kji) <= reach_mm)
+    return surface & ~near, near
 
 
 def _nearness(points: np.ndarray, spacing_kji: Spacing) -> np.ndarray:
-    if not points.any():
-        return np.zeros(points.shape, dtype=np.float32)
-    return np.exp(-ndimage.distance_transform_edt(~points, spacing_kji)).astype(np.float32)
+    # To no points at all it is infinitely far: 0.
+    return np.exp(-distance_to(points, spacing_kji))

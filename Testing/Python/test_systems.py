@@ -25,7 +25,6 @@ EVERY_STAGE = [
     for key, variants in system.stages.items()
     for variant, stage in variants.items()
 ]
-
 NNUNET_STAGES = [each for each in EVERY_STAGE if each.id.startswith((TWO_STAGE.key, BOUNDARY.key))]
 """Of the two systems that take nnU-Net as it is."""
 
