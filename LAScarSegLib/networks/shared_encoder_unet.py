@@ -18,6 +18,8 @@ class SharedEncoderUNet(nn.Module):
         self.encoder = nn.ModuleList(double_convolution(a, b) for a, b in zip(inputs, plan.features))
         self.pool = nn.MaxPool3d(2)
         self.decoders = nn.ModuleList(Decoder(plan.features, outputs) for outputs in plan.heads)
+        # With few channels a training step of the processor takes two thirds of the time in this layout.
+        self.to(memory_format=torch.channels_last_3d)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         levels = [self.encoder[0](x)]
