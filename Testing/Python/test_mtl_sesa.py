@@ -15,13 +15,13 @@ pytest.importorskip("monai", reason="augmentation needs MONAI")
 pytest.importorskip("lightning", reason="training needs Lightning")
 
 from small_scan import flag_codes, lascarseg, numbers, only_data_files, small_scan, write_scan  # noqa: E402
-from training_data import CUBE, one_thread  # noqa: E402, F401
+from training_data import CUBE, one_thread, write_cases  # noqa: E402, F401
 from vtkmodules.util.numpy_support import vtk_to_numpy  # noqa: E402
 from vtkmodules.vtkIOXML import vtkXMLPolyDataReader  # noqa: E402
 
 from LAScarSegLib.datasets.phantoms import write_lascarqs_cohort  # noqa: E402
 from LAScarSegLib.datasets.training_cases import find_training_cases  # noqa: E402
-from LAScarSegLib.errors import InputError  # noqa: E402
+from LAScarSegLib.errors import AtriumNotFound, InputError  # noqa: E402
 from LAScarSegLib.inference.bundle_models import BundleCavityModel, BundleScarModel  # noqa: E402
 from LAScarSegLib.inference.options import InferenceOptions  # noqa: E402
 from LAScarSegLib.models.card import ModelCard, NetworkSpec  # noqa: E402
@@ -31,6 +31,7 @@ from LAScarSegLib.networks.shared_encoder_plan import SharedEncoderPlan  # noqa:
 from LAScarSegLib.networks.weights import pack_tensors  # noqa: E402
 from LAScarSegLib.phantom import PhantomSettings  # noqa: E402
 from LAScarSegLib.systems import find_system  # noqa: E402
+from LAScarSegLib.training.cavities import TrainedCavityModel  # noqa: E402
 from LAScarSegLib.training.preparation import prepare  # noqa: E402
 from LAScarSegLib.training.run_folder import TrainingRun, read_run  # noqa: E402
 from LAScarSegLib.training.scar_labels import ScarPlacement, notes_of  # noqa: E402
@@ -240,6 +241,37 @@ def test_in_training_the_crop_lies_around_a_predicted_atrium_and_never_around_th
         crops[name] = prepared.labels(out)[0].sum()
     # The middle (18–42, 30–70, 30–70) holds no more than the edge of the ball; around (37, 67, 35) all of it lies in the crop.
     assert crops["none"] == crops["empty"] == ball[18:42, 30:70, 30:70].sum() and crops["elsewhere"] == ball.sum()
+
+
+class FindsNothing:
+    """A cavity model that sees no atrium."""
+
+    def predict_mask(self, scan: Volume) -> Volume:
+        raise AtriumNotFound("The left atrium was not found in the scan.")
+
+
+def test_a_cavity_model_that_finds_no_atrium_leaves_the_crop_in_the_middle_and_the_run_says_so(tmp_path: Path, monkeypatch) -> None:
+    cases = write_cases(tmp_path / "data", 2, labels=("atriumSegImgMO", "scarSegImgM"))
+    size = replace(JOINT.preset("tiny"), spacing_kji=(4.0, 2.0, 2.0), crop_kji=(8, 12, 16))
+    monkeypatch.setattr("LAScarSegLib.training.train.open_cavity_model", lambda path: TrainedCavityModel(path, FindsNothing(), frozenset()))
+    told = start_run(settings_of(cases, size=size, cavities=("a model",)), tmp_path / "told")
+    # The scar of these cases lies in the box that is their cavity, of which another note tells.
+    assert told.notes[1:] == tuple(f"train_{n}: the given model found no left atrium, so the network sees the middle of the scan." for n in (1, 2))
+    alone = start_run(settings_of(cases, size=size), tmp_path / "alone")
+    for case, same in zip(told.cases, alone.cases, strict=True):
+        # 12 × 20 × 24 voxels, of which the middle ones.
+        assert case.labels(told.prepared).shape == (2, 8, 12, 16) and alone.notes == told.notes[:1]
+        assert np.array_equal(case.channels(told.prepared), same.channels(alone.prepared))
+    # Another system's network, or one that sees no crop, takes no notice of cavities that it is not asked for.
+    assert not settings_of(cases, size=replace(size, crop_around="middle"), cavities=("a model",)).crops_around_predictions
+
+
+def test_a_label_outside_of_the_crop_is_refused_by_name(tmp_path: Path) -> None:
+    cases = write_cases(tmp_path / "data", 2, labels=("atriumSegImgMO", "scarSegImgM"))
+    size = replace(JOINT.preset("tiny"), spacing_kji=(4.0, 2.0, 2.0), crop_kji=(2, 4, 4))
+    with pytest.raises(InputError, match="train_1: nothing of the scar is left at 4 × 2 × 2 mm in the crop that the network sees"):
+        start_run(settings_of(cases, size=size), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 # Training
