@@ -307,7 +307,7 @@ def test_it_trains_both_masks_and_goes_on_after_a_kill_as_if_nothing_was(run: Tr
 
 
 def test_the_preset_has_a_learning_rate_of_its_own_and_the_user_the_last_word(cohort: Path) -> None:
-    assert settings_of(cohort).recipe().learning_rate == 0.05
+    assert settings_of(cohort).recipe().learning_rate == 0.01
     assert settings_of(cohort, size=JOINT.preset("paper")).recipe().learning_rate == 1e-3
     assert settings_of(cohort, learning_rate=0.5).recipe().learning_rate == 0.5
 
