@@ -44,7 +44,8 @@ def train(
         Literal["predicted", "truth"], typer.Option(help="For a scar network: predicted cavities (give --cavity), or the manual ones.")
     ] = "predicted",
     cavity: Annotated[
-        Optional[list[str]], typer.Option(help="A stage-1 run (one for each fold), a cavity model or its bundle; may be repeated.")
+        Optional[list[str]],
+        typer.Option(help="A stage-1 run (one for each fold), a cavity model or its bundle, for a scar network or to place a crop; may be repeated."),
     ] = None,
     start_from: Annotated[
         Optional[str], typer.Option(help="A run, a bundle or a model's name: start with its weights.", show_default="random weights")

@@ -347,7 +347,7 @@ class BundleCavityModel(_BundleModel):
         return atrium_in(found, rough_mm, self.card.threshold), rough_mm
 
     def _look_at_crop(self, middle: Box, scan: OrientedScan, progress: Progress) -> tuple[_Seen, Progress]:
-        """The crop around the atrium that a coarse network finds first, where the card has one; else, and if there is none, around the middle."""
+        """The crop around the atrium that the card's coarse network finds; around the `middle` without such a network, or atrium."""
         coarse = self.card.coarse if self._options.region_first else None
         if coarse is None or middle.shape == scan.array.shape:
             return self._all_of(middle, scan), progress
@@ -355,8 +355,9 @@ class BundleCavityModel(_BundleModel):
         try:
             atrium, rough_mm = self._coarse_atrium(coarse, scan, progress.part(0.0, FINDING_SHARE))
         except AtriumNotFound:
-            message = "The coarse pass saw no left atrium, so the model looked at the middle of the scan. If the atrium lies elsewhere, give a region of interest."
-            self._notes += (QualityFlag("crop_in_the_middle", message),)
+            message = "The coarse pass saw no left atrium, so the model looked at the middle of the scan. "
+            remedy = "If the atrium lies elsewhere, give a region of interest."
+            self._notes += (QualityFlag("crop_in_the_middle", message + remedy),)
             return self._all_of(middle, scan), left
         found = region_of(atrium, rough_mm, scan.array.shape, scan.spacing, margin_mm=0.0)
         return self._all_of(self._crop(scan, found), scan), left

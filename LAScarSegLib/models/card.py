@@ -142,7 +142,9 @@ class Preprocessing:
     """Format 2: the scan's `middle`, or the `atrium` that the coarse network finds, or that the network is told."""
 
     def __post_init__(self) -> None:
-        choices = {"resampling": RESAMPLINGS, "statistics": STATISTICS, "orientation": ORIENTATIONS, "ensemble": ENSEMBLES, "crop_around": CROPS}
+        choices = {
+            "resampling": RESAMPLINGS, "statistics": STATISTICS, "orientation": ORIENTATIONS, "ensemble": ENSEMBLES, "crop_around": CROPS,
+        }  # fmt: skip
         for key, known in choices.items():
             _require_in(f"preprocessing.{key}", getattr(self, key), known)
         _require(sorted(self.axes) == [0, 1, 2], "preprocessing.axes", self.axes, "0, 1 and 2 in some order")

@@ -71,7 +71,7 @@ class Preset:
     crop_kji: tuple[int, int, int] | None = None
     """What the network sees of a scan, as voxels of `spacing_kji`; None: the region that is found, or all."""
     crop_around: str = "middle"
-    """What it lies around, of `models.card.CROPS`. `atrium`: one that was predicted, never the label; where there is none, the scan's middle."""
+    """What it lies around, of `models.card.CROPS`. `atrium`: a predicted one, never the label; without one the scan's middle."""
     learning_rate: float | None = None
     """The first phase's for a network of this size, the others' changing in proportion; None: as the phases say."""
 

@@ -12,7 +12,7 @@ from ..datasets.layouts import listed
 from ..volumes.volume import Box
 
 DEEP_MM, FAR_MM = 3.0, 5.0
-"""Deeper than this within the cavity nothing is wall, however its border was drawn; farther outside neither: a wall of 2 to 3 mm, and a slice."""
+"""Deeper than this within the cavity nothing is wall, however its border was drawn; nor farther outside: a wall of 2 to 3 mm, and a slice."""
 ODD_SHARE = 0.01
 """Less than this share of a label's voxels is a brush's slip, not worth a word."""
 
@@ -44,7 +44,9 @@ def notes_of(placements: Mapping[str, ScarPlacement]) -> list[str]:
         odd = {name: getattr(placement, share) for name, placement in placements.items() if getattr(placement, share) >= ODD_SHARE}
         if odd:
             named = listed(f"{name} ({100 * part:.0f} %)" for name, part in odd.items())
-            notes.append(f"Scar labels {where}, more than {limit:g} mm from its surface: {named}. They are kept as they are; correct them if that is wrong.")
+            kept = "They are kept as they are; correct them if that is wrong."
+            notes.append(f"Scar labels {where}, more than {limit:g} mm from its surface: {named}. {kept}")
     if empty := [name for name, placement in placements.items() if placement.empty]:
-        notes.append(f"Without any scar: {listed(empty)}. All of the wall there is taken for healthy; leave cases out whose scar was not drawn (--exclude).")
+        remedy = "leave cases out whose scar was not drawn (--exclude)."
+        notes.append(f"Without any scar: {listed(empty)}. All of the wall there is taken for healthy; {remedy}")
     return notes

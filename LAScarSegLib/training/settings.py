@@ -109,7 +109,8 @@ class TrainingSettings:
     @property
     def crops_around_predictions(self) -> bool:
         """Whether predicted cavities say where a network that finds the cavity itself looks."""
-        return not self.described.takes_cavity and self.size.crop_kji is not None and self.size.crop_around == "atrium" and bool(self.cavities)
+        around_atrium = self.size.crop_kji is not None and self.size.crop_around == "atrium"
+        return around_atrium and not self.described.takes_cavity and bool(self.cavities)
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary that `from_json` reads back to equal settings."""

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 class ValidationScore:
     """One validation case: Dice on the working grid, and how unsure the network is at the edge where the stage asks for it.
 
-    Of a network of both masks `dice` is the mean of those that the phase watches, and `products` has each. Scar that a network of both marks
-    on the surface is compared there.
+    Of a network of both masks `dice` is the mean of those that the phase watches, and `products` has each. Scar that such a network marks on
+    the surface is compared there.
     """
 
     name: str

@@ -46,9 +46,9 @@ MACHINE = Hardware(device="cpu", precision="32", workers=0, validate_every=1)
 OPTIONS = InferenceOptions(device="cpu")
 BLOOD_LEVEL, SCAR_LEVEL = 180.0, 250.5
 """Grey levels of the small scan between wall and blood, and between blood and scar."""
-LEAST_PCT, MOST_PCT = 11.7, 19.4
-"""A cap of 40° is (1 − cos 40°) / 2 of a sphere; what touches it reaches a voxel's diagonal of 2.2 mm and half of a slice's 2.5 mm, up to twice,
-farther: 52° of 22 mm."""
+LEAST_PCT, MOST_PCT = 11.7, 19.2
+"""A cap of 40° is (1 − cos 40°) / 2 = 11.7 % of a sphere. What touches it in voxels of 1.25 mm reaches their diagonal of 2.2 mm farther, and in
+slices of 2.5 mm one slice more: 12° of a radius of 22 mm, (1 − cos 52°) / 2 = 19.2 %."""
 
 
 # The network
@@ -84,8 +84,7 @@ def test_two_decoders_share_an_encoder_and_nothing_else() -> None:
     assert both(x).shape == (2, 3, 8, 12, 16)
     for number, channels in enumerate((slice(0, 1), slice(1, 3))):
         alone = build(replace(plan, heads=(plan.heads[number],)), 2).eval()
-        ours = {name.replace(f"decoders.{number}.", "decoders.0."): value for name, value in both.state_dict().items()}
-        alone.load_state_dict({name: ours[name] if name.startswith("encoder") else both.state_dict()[name.replace("decoders.0", f"decoders.{number}")] for name in alone.state_dict()})
+        alone.load_state_dict({name: both.state_dict()[name.replace("decoders.0", f"decoders.{number}")] for name in alone.state_dict()})
         torch.testing.assert_close(alone(x), both(x)[:, channels])
     both.train()(x)[:, 1:].sum().backward()
     moved = {name for name, weight in both.named_parameters() if weight.grad is not None and weight.grad.abs().sum() > 0}
@@ -256,7 +255,8 @@ def test_a_cavity_model_that_finds_no_atrium_leaves_the_crop_in_the_middle_and_t
     monkeypatch.setattr("LAScarSegLib.training.train.open_cavity_model", lambda path: TrainedCavityModel(path, FindsNothing(), frozenset()))
     told = start_run(settings_of(cases, size=size, cavities=("a model",)), tmp_path / "told")
     # The scar of these cases lies in the box that is their cavity, of which another note tells.
-    assert told.notes[1:] == tuple(f"train_{n}: the given model found no left atrium, so the network sees the middle of the scan." for n in (1, 2))
+    words = "the given model found no left atrium, so the network sees the middle of the scan."
+    assert told.notes[1:] == (f"train_1: {words}", f"train_2: {words}")
     alone = start_run(settings_of(cases, size=size), tmp_path / "alone")
     for case, same in zip(told.cases, alone.cases, strict=True):
         # 12 × 20 × 24 voxels, of which the middle ones.
@@ -322,7 +322,8 @@ def test_it_trains_and_is_packed_by_the_command_line(cohort: Path, tmp_path: Pat
     assert lascarseg(capfd, "models", "add", "scar.zip").code == 0
     content = json.loads(next((tmp_path / "store").rglob("model.json")).read_text())
     assert content["preprocessing"]["crop"] == [32, 84, 84] and content["preprocessing"]["crop_around"] == "atrium"
-    assert content["networks"]["scar"]["plan"] == {"architecture": "shared_encoder_unet", "features": [4, 8, 16], "heads": [2], "in_channels": 1}
+    plan = {"architecture": "shared_encoder_unet", "features": [4, 8, 16], "heads": [2], "in_channels": 1}
+    assert content["networks"]["scar"]["plan"] == plan
 
 
 # Odd labels
@@ -336,7 +337,8 @@ def test_scars_inside_the_cavity_or_off_its_wall_are_told_by_their_share() -> No
     # Eight voxels of 1 mm on the wall, one 5 mm deep in the cavity, one 6 mm outside of it.
     scar[8, 6:14, 15], scar[9, 9, 9], scar[9, 9, 20] = True, True, True
     assert ScarPlacement.of(scar, cavity, (1.0, 1.0, 1.0)) == ScarPlacement(0.1, 0.1)
-    notes = notes_of({"a": ScarPlacement(0.1, 0.0), "b": ScarPlacement(0.0, 0.005), "c": ScarPlacement(0.0, 0.25), "d": ScarPlacement(0, 0, True)})
+    placed = {"a": (0.1, 0.0), "b": (0.0, 0.005), "c": (0.0, 0.25), "d": (0.0, 0.0, True)}
+    notes = notes_of({name: ScarPlacement(*values) for name, values in placed.items()})
     assert [note[:60] for note in notes] == [
         "Scar labels inside the cavity, more than 3 mm from its surfa", "Scar labels off its wall, more than 5 mm from its surface: c",
         "Without any scar: d. All of the wall there is taken for heal",
@@ -392,7 +394,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     size = replace(JOINT.preset("tiny"), spacing_kji=(1.25,) * 3, patch_kji=(52, 52, 52), crop_kji=(64, 64, 64))
     array = small_scan()[0].array
     weights = grey_level_reader(size.plan, *((level - array.mean()) / array.std() for level in (BLOOD_LEVEL, SCAR_LEVEL)))
-    ModelStore().keep_new(replace(TrainingSettings("mtl_sesa", "joint", "", size).card(), name="mtl"), {"fold_0.safetensors": pack_tensors(weights)})
+    card = replace(TrainingSettings("mtl_sesa", "joint", "", size).card(), name="mtl")
+    ModelStore().keep_new(card, {"fold_0.safetensors": pack_tensors(weights)})
     return tmp_path
 
 
