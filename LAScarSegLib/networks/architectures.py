@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import InputError
+from .msws_b2p_plans import MSWS_NET, PATCH_UNET, MultiScalePlan, PatchUNetPlan
 from .plan import DYNUNET, NetworkPlan, Triple
-from .swin_plan import SWIN_UNETR, SwinPlan
 from .shared_encoder_plan import SHARED_ENCODER, SharedEncoderPlan
+from .swin_plan import SWIN_UNETR, SwinPlan
 
 if TYPE_CHECKING:
     from torch import nn
@@ -76,10 +77,26 @@ def _shared_encoder_unet(plan: SharedEncoderPlan) -> nn.Module:
     return SharedEncoderUNet(plan)
 
 
+def _msws_net(plan: MultiScalePlan) -> nn.Module:
+    from .msws_net import MultiScaleNet
+    from .slices import SliceBySlice
+
+    return SliceBySlice(MultiScaleNet(plan))
+
+
+def _patch_unet(plan: PatchUNetPlan) -> nn.Module:
+    from .patch_unet import PatchUNet
+    from .slices import SliceBySlice
+
+    return SliceBySlice(PatchUNet(plan))
+
+
 ARCHITECTURES: dict[str, Architecture] = {
     DYNUNET: Architecture(NetworkPlan, _plain_conv_unet),
     SWIN_UNETR: Architecture(SwinPlan, _swin_unetr),
     SHARED_ENCODER: Architecture(SharedEncoderPlan, _shared_encoder_unet),
+    MSWS_NET: Architecture(MultiScalePlan, _msws_net),
+    PATCH_UNET: Architecture(PatchUNetPlan, _patch_unet),
 }
 """Every architecture by its name."""
 
