@@ -2,7 +2,8 @@
 
 logits (B, 2, k, j, i), any floating type: background and foreground; target (B, 1, k, j, i): 0 or 1; region (B, 1, k, j, i): 0 or
 1, the R of two_stage_sdm, or None; a loss over the whole patch takes no notice of it. All return a scalar float32 and are
-finite for patches without foreground and for regions without a voxel. A loss of sigmoids (`DiceCE`) takes one logit instead of two.
+finite for patches without foreground and for regions without a voxel. Of a network with one output, read through a sigmoid, logits are
+(B, 1, k, j, i).
 """
 
 from collections.abc import Callable
@@ -15,11 +16,14 @@ from .cross_entropy import CrossEntropy
 from .deep_supervision import DeepSupervision
 from .dice_ce import DiceCE
 from .multi_task import ScarCrossEntropy, ScarDice, ScarEncoding, mtl_bce, mtl_se, mtl_sesa, unet_cavity_bce, unet_cavity_se
+from .focal_tversky import CAVITY_WEIGHTS, GAMMA, SCAR_WEIGHTS, FocalTversky
 from .objective import Moment, Objective
+from .one_logit_bce import OneLogitBCE
 from .recipes import cross_entropy_dice, dice_topk, region_loss
 from .region_bce import RegionBCE
 from .region_dice import RegionDice
 from .soft_dice import SoftDice
+from .soft_iou import SoftIoU
 from .topk import TopK
 from .wall_weighted import CavityAndWallWeightedScar
 from .weighted_sum import WeightedSum
@@ -40,6 +44,13 @@ LOSSES: dict[str, Callable[[], nn.Module]] = {
     "unet_scar_se": ScarEncoding,
     "unet_scar_bce": ScarCrossEntropy,
     "unet_scar_dice": ScarDice,
+    # msws_b2p: eq 2 as printed, with the exponent of the public code, and the others of table 2.
+    "focal_tversky_cavity": partial(FocalTversky, *CAVITY_WEIGHTS),
+    "focal_tversky_scar": partial(FocalTversky, *SCAR_WEIGHTS),
+    "focal_tversky_cavity_gamma": partial(FocalTversky, *CAVITY_WEIGHTS, exponent=GAMMA),
+    "focal_tversky_scar_gamma": partial(FocalTversky, *SCAR_WEIGHTS, exponent=GAMMA),
+    "one_logit_bce": OneLogitBCE,
+    "soft_iou": SoftIoU,
 }
 """What a phase of a training may minimise, by the name that a system's description gives."""
 
@@ -52,7 +63,6 @@ def make_loss(name: str) -> nn.Module:
 
 
 __all__ = [
-    "LOSSES", "CavityAndWallWeightedScar", "CrossEntropy", "DeepSupervision", "DiceCE", "Moment", "Objective", "RegionBCE", "RegionDice",
-    "SoftDice", "TopK", "WeightedSum",
-    "cross_entropy_dice", "dice_topk", "make_loss", "region_loss",
+    "LOSSES", "CavityAndWallWeightedScar", "CrossEntropy", "DeepSupervision", "DiceCE", "FocalTversky", "Moment", "Objective", "OneLogitBCE",
+    "RegionBCE", "RegionDice", "SoftDice", "SoftIoU", "TopK", "WeightedSum", "cross_entropy_dice", "dice_topk", "make_loss", "region_loss",
 ]  # fmt: skip
