@@ -21,7 +21,7 @@ from ..support.progress import Progress
 from ..systems import Output, Stage, find_system
 from ..systems.uncertainty import UncertaintyReference, threshold_for, uncertainty_flag, uncertainty_mm
 from ..volumes.volume import Box, Volume
-from .boundary import boundary_points, boundary_tiles
+from .boundary import boundary_tiles, points_to_look_around
 from .device import Device, choose_device, deterministic
 from .doubt import DOUBT_SHARE, measures_of
 from .found import FoundMasks, filled, probabilities_of
@@ -166,7 +166,7 @@ class _BundleModel:
         channels = channels_at(self.card, self.stage, scan.array, cavity, scan.spacing, normalisation, box)
         spacing, corners, room = spec.spacing_in(scan.spacing), None, (0, 0, 0)
         if self.stage.sampler.kind == "boundary":
-            outline = boundary_points(resample_mask(cavity[box.slices], channels.shape[1:]), self.stage.sampler.step_px)
+            outline = points_to_look_around(resample_mask(cavity[box.slices], channels.shape[1:]), self.stage.sampler.step_px, spacing)
             corners, room = boundary_tiles(outline, spec.patch_kji)
 
         def back(logits: np.ndarray) -> np.ndarray:

@@ -27,7 +27,8 @@ MIN_TILE_WEIGHT = 0.2
 PAIRED_VOXELS = 1 << 18
 """Tiles up to this size are run two at a time on the processor. For one tile of few voxels and channels torch takes its plain convolution
 instead of oneDNN's (`use_mkldnn` in ATen's Convolution.cpp counts N·C·D·H), which is three times as slow; larger ones get oneDNN's anyway,
-and two of them would take twice the memory."""
+and two of them would take twice the memory. A graphics card is given as many at a time as have so many voxels together: small patches one
+by one would leave most of it idle."""
 BACKGROUND = -20.0
 """The logit of what no tile has looked at: a probability of 2e-9."""
 
@@ -143,7 +144,8 @@ def predict_maps(
     chosen = None if corners is None else torch.zeros(size, dtype=torch.float32)
     corners = list(product(*starts)) if corners is None else corners
     with torch.inference_mode():
-        at_once = 2 if device == "cpu" and np.prod(patch) <= PAIRED_VOXELS else 1
+        fitting = max(1, PAIRED_VOXELS // int(np.prod(patch)))
+        at_once = fitting if device != "cpu" else 2 if np.prod(patch) <= PAIRED_VOXELS else 1
         for number in range(0, len(corners), at_once):
             report(number / len(corners))
             places = [tuple(slice(a, a + tile) for a, tile in zip(corner, patch)) for corner in corners[number : number + at_once]]

@@ -15,7 +15,7 @@ import numpy as np
 from ..datasets.layouts import listed
 from ..datasets.training_cases import LABELS_OF_STAGE, TrainingCase, voxel_hash
 from ..errors import InputError
-from ..inference.boundary import boundary_points
+from ..inference.boundary import points_to_look_around
 from ..inference.preparation import Normalisation, anatomy_at, channels_at
 from ..inference.region import REGION_MARGIN_MM, crop_around, middle_of, widened
 from ..inference.resampling import resample_mask, shape_at, true_spacing
@@ -174,7 +174,7 @@ def prepare(
     _write(folder, case.name, channels, np.stack(labels), stage.produces)
     if steps := {sampler.step_px for phase in stage.phases if (sampler := phase.sampler or stage.sampler).kind == "boundary"}:
         seen = small["cavity"] if cavity is None else resample_mask(_contiguous(cavity[box.slices]), shape)
-        np.save(folder / f"{case.name}.boundary.npy", boundary_points(seen, min(steps)))
+        np.save(folder / f"{case.name}.boundary.npy", points_to_look_around(seen, min(steps), voxel))
     targets = {target.name: keep_target(folder / TARGETS, target, small, voxel) for target in stage.targets}
     return PreparedCase(case.name, sha256, case.group, voxel, SIMULATED in image.flags, targets)
 
