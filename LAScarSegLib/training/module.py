@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
 
 from ..errors import InputError
@@ -54,6 +55,9 @@ class TrainingModule(lightning.LightningModule):
         self.rate_used = self.learning_rate
         for group in self.optimizers().optimizer.param_groups:
             group["lr"] = self.rate_used * group.get("part", 1.0)
+        # So does what a network draws (dropout), in each process and each of the batches of a step its own.
+        moment = (self.settings.seed, self.number, self.trainer.global_step, batch_idx % self.recipe.accumulate, self.trainer.global_rank)
+        torch.manual_seed(int(np.random.SeedSequence(moment).generate_state(1)[0]))
 
     @property
     def learning_rate(self) -> float:
