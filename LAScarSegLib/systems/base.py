@@ -72,12 +72,16 @@ class Preset:
     """What the network sees of a scan, as voxels of `spacing_kji`; None: the region that is found, or all."""
     crop_around: str = "middle"
     """What it lies around, of `models.card.CROPS`. `atrium`: a predicted one, never the label; without one the scan's middle."""
+    accumulate: int = 1
+    """Batches whose gradients are added up before the weights move, times the recipe's: for a paper's batch that doesn't fit into memory."""
     learning_rate: float | None = None
     """The first phase's for a network of this size, the others' changing in proportion; None: as the phases say."""
 
     def __post_init__(self) -> None:
         if len(self.patch_kji) not in (2, 3) or len(self.spacing_kji) != len(self.patch_kji):
             raise InputError(f"The patch {self.patch_kji} and the spacing {self.spacing_kji} must have three numbers each, or two for slices.")
+        if self.accumulate < 1:
+            raise InputError(f"A preset adds up the gradients of {self.accumulate} batches; it must be at least 1.")
         if any(size % step for size, step in zip(in_scan(self.patch_kji), self.plan.divisor)):
             raise InputError(f"The patch {self.patch_kji} is not a multiple of {self.plan.divisor}, the product of the network's strides.")
 

@@ -85,6 +85,7 @@ class TrainingSettings:
         """The recipe of a phase. This training's learning rate is that of the first; the others' change in proportion."""
         phases = self.described.phases
         recipe, first = phases[phase].optimiser, phases[0].optimiser.learning_rate
+        recipe = dataclasses.replace(recipe, accumulate=recipe.accumulate * self.size.accumulate)
         rate = self.size.learning_rate if self.learning_rate is None else self.learning_rate
         return recipe if rate is None else dataclasses.replace(recipe, learning_rate=recipe.learning_rate * (rate / first))
 
