@@ -7,6 +7,7 @@ from ..errors import InputError
 from .base import InputChannel, PreparedArrays, Preset, Stage, System, z_score
 from .boundary_focused import BOUNDARY_FOCUSED
 from .decoding import ComponentFilter, Output
+from .msws_b2p import MSWS_B2P
 from .mtl_sesa import MTL_SESA
 from .progressive import PROGRESSIVE
 from .recipe import EarlyStop, Optimiser, Part, Phase, StartWeights
@@ -15,7 +16,7 @@ from .targets import Target
 from .two_stage_sdm import TWO_STAGE_SDM
 
 SYSTEMS: Mapping[str, System] = MappingProxyType(
-    {system.key: system for system in (TWO_STAGE_SDM, BOUNDARY_FOCUSED, PROGRESSIVE, MTL_SESA)}
+    {system.key: system for system in (TWO_STAGE_SDM, BOUNDARY_FOCUSED, PROGRESSIVE, MTL_SESA, MSWS_B2P)}
 )
 """Every published system, by its key."""
 
