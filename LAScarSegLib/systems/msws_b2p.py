@@ -99,8 +99,8 @@ def scar_by_grey_level(cases: Iterable[PreparedArrays]) -> dict[str, Any]:
         everything += np.bincount(bins[(case.targets[BESIDE.name][0] > 0.5) | case.masks["scar"]], minlength=count)
     if not scar.any() or not everything.any():
         raise InputError(
-            f"The training cases have {int(scar.sum())} voxels of scar and {int(everything.sum())} beside the cavity's boundary: without both "
-            "there is no histogram of the scar's grey levels. Add cases with scar, or train the variant one_channel, which needs none."
+            f"The training cases have {int(scar.sum())} voxels of scar and {int(everything.sum())} beside the cavity's boundary: "
+            "without both there is no histogram of the scar's grey levels. Add cases with scar, or train the variant one_channel, which needs none."
         )
     below = np.cumsum(everything) / everything.sum()
     first, last = np.searchsorted(below, TAIL), np.searchsorted(below, 1 - TAIL)
@@ -134,7 +134,7 @@ def _cavity_presets(scales: int, shared: bool) -> dict[str, Preset]:
 
     return {
         "paper": preset((64, 128, 256, 512, 1024, 1024), 0.625, 640, CAVITY_BATCH, EPOCHS, accumulate=BATCH // CAVITY_BATCH),
-        "small": preset((8, 16, 32, 64, 128), 1.5, 256, 8, 6, learning_rate=QUICK_RATE),
+        "small": preset((8, 16, 32, 64, 128), 1.5, 256, 4, 6, learning_rate=QUICK_RATE),
         "tiny": preset((8, 16, 32), 2.5, 64, 4, 4, learning_rate=QUICK_RATE),
     }
 
@@ -150,7 +150,7 @@ def _scar_presets(channels: int, crop: bool = False) -> dict[str, Preset]:
     at_once = CAVITY_BATCH if crop else BATCH
     return {
         "paper": preset((64, 128, 256, 512), 0.625, (64, CENTRE_CROP_PX), at_once, EPOCHS, accumulate=BATCH // at_once),
-        "small": preset((16, 32, 64, 128), 0.625, (64, CENTRE_CROP_PX), 4 if crop else BATCH, 4, learning_rate=QUICK_RATE),
+        "small": preset((12, 24, 48, 64), 0.625, (64, CENTRE_CROP_PX), 1 if crop else BATCH // 2, 4, learning_rate=QUICK_RATE),
         "tiny": preset((8, 16, 24, 32), 1.25, (32, 128), 2 if crop else 8, 4, learning_rate=QUICK_RATE),
     }
 

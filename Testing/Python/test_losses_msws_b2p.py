@@ -105,7 +105,7 @@ def test_losses_and_gradients_are_finite_at_the_ends(name: str, certain: float, 
 
 def test_losses_of_a_batch_are_of_all_its_pixels_together() -> None:
     # 1 of 2 right with p = 1/(1 + e^−1) in one slice, nothing to be found in the other.
-    logits, target = torch.tensor([[1.0, -50.0], [-50.0, -50.0]]).reshape(2, 1, 1, 1, 2), torch.tensor([[1.0, 0], [0, 0]]).reshape(2, 1, 1, 1, 2)
+    logits, target = (torch.tensor(rows).reshape(2, 1, 1, 1, 2) for rows in ([[1.0, -50.0], [-50.0, -50.0]], [[1.0, 0.0], [0.0, 0.0]]))
     p = 1 / (1 + exp(-1))
     assert float(FocalTversky(0.3, 0.7, 1.0)(logits, target)) == pytest.approx(0.7 * (1 - p) / (p + 0.7 * (1 - p) + 1e-4), rel=1e-5)
     assert float(SoftIoU()(logits, target)) == pytest.approx(1 - (p + 1) / 2, rel=1e-5)
