@@ -126,7 +126,7 @@ def with_room_for_two(lge: np.ndarray, anatomy: Anatomy | None) -> np.ndarray:
 
 
 def _cavity_presets(scales: int, shared: bool) -> dict[str, Preset]:
-    """Slices at 0.625, 1.5 and 2.5 mm; `small` and `tiny` are ours, for a processor."""
+    """Slices at 0.625, 2 and 2.5 mm; `small` and `tiny` are ours, for a processor."""
 
     def preset(features: tuple[int, ...], spacing_mm: float, side: int, batch: int, epochs: int, **more: Any) -> Preset:
         plan = MultiScalePlan(1, 1, features, scales, shared)
@@ -134,7 +134,7 @@ def _cavity_presets(scales: int, shared: bool) -> dict[str, Preset]:
 
     return {
         "paper": preset((64, 128, 256, 512, 1024, 1024), 0.625, 640, CAVITY_BATCH, EPOCHS, accumulate=BATCH // CAVITY_BATCH),
-        "small": preset((8, 16, 32, 64, 128), 1.5, 256, 4, 6, learning_rate=QUICK_RATE),
+        "small": preset((8, 16, 32, 64, 128), 2.0, 192, 4, 4, learning_rate=QUICK_RATE),
         "tiny": preset((8, 16, 32), 2.5, 64, 4, 4, learning_rate=QUICK_RATE),
     }
 
@@ -150,7 +150,7 @@ def _scar_presets(channels: int, crop: bool = False) -> dict[str, Preset]:
     at_once = CAVITY_BATCH if crop else BATCH
     return {
         "paper": preset((64, 128, 256, 512), 0.625, (64, CENTRE_CROP_PX), at_once, EPOCHS, accumulate=BATCH // at_once),
-        "small": preset((12, 24, 48, 64), 0.625, (64, CENTRE_CROP_PX), 1 if crop else BATCH // 2, 4, learning_rate=QUICK_RATE),
+        "small": preset((12, 24, 48, 64), 1.25, (32, CENTRE_CROP_PX // 2), 1 if crop else BATCH, 4, learning_rate=QUICK_RATE),
         "tiny": preset((8, 16, 24, 32), 1.25, (32, 128), 2 if crop else 8, 4, learning_rate=QUICK_RATE),
     }
 
