@@ -134,7 +134,7 @@ def _cavity_presets(scales: int, shared: bool) -> dict[str, Preset]:
 
     return {
         "paper": preset((64, 128, 256, 512, 1024, 1024), 0.625, 640, CAVITY_BATCH, EPOCHS, accumulate=BATCH // CAVITY_BATCH),
-        "small": preset((8, 16, 32, 64, 128), 2.0, 192, 4, 4, learning_rate=QUICK_RATE),
+        "small": preset((8, 16, 32, 64, 128), 2.0, 128, 4, 4, learning_rate=QUICK_RATE),
         "tiny": preset((8, 16, 32), 2.5, 64, 4, 4, learning_rate=QUICK_RATE),
     }
 
