@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -13,59 +12,32 @@ from scipy.special import expit
 from ..errors import AtriumNotFound, InputError, ProcessingError
 from ..models.bundle import Bundle, check_use
 from ..models.card import ModelCard, NetworkSpec
-from ..networks import Plan
-from ..networks.weights import check_finite_weights, tensor_shapes, unpack_tensors
 from ..support.doubt import Doubt
 from ..support.flags import QualityFlag, simulated_model
 from ..support.progress import Progress
 from ..systems import Output, Stage, find_system
 from ..systems.uncertainty import UncertaintyReference, threshold_for, uncertainty_flag, uncertainty_mm
 from ..volumes.volume import Box, Volume
-from .boundary import boundary_tiles, points_to_look_around
 from .device import Device, choose_device, deterministic
 from .doubt import DOUBT_SHARE, measures_of
 from .found import FoundMasks, filled, probabilities_of
+from .kept_networks import NetworkSource, bundle_networks
+from .looking import Looking, Seen, beyond_crop
 from .memory import with_less_memory
 from .options import InferenceOptions
-from .preparation import Normalisation, OrientedScan, anatomy_at, channels_at
-from .region import (
-    REGION_MARGIN_MM, atrium_in, check_found, crop_around, is_cropped, largest_component, middle_of, region_of, voxels_around, widened,
-)  # fmt: skip
-from .resampling import (
-    resample_logits, resample_logits_part, resample_mask, resample_scan, resample_scan_part, shape_at, true_spacing,
-    working_geometry,
-)  # fmt: skip
-from .tiles import BACKGROUND, ONE_MASK, Corner, contributing_tiles, predict_maps
+from .preparation import Normalisation, OrientedScan, anatomy_at
+from .region import REGION_MARGIN_MM, atrium_in, check_found, is_cropped, largest_component, region_of
+from .resampling import resample_mask, resample_scan, shape_at, true_spacing, working_geometry
+from .tiles import ONE_MASK, Corner, predict_maps
 
 if TYPE_CHECKING:
     from torch import nn
-
-NetworkSource = Callable[[NetworkSpec, int], "nn.Module"]
-"""(spec, fold) → the network of that fold with its weights, on the CPU, in evaluation mode."""
 
 FINDING_SHARE = 0.2
 """The coarse pass's part of the progress: it has an eighth of the voxels or less, but sees the whole scan."""
 
 COARSE_RESAMPLING = "linear"
 """Coarse networks are trained here, on linearly interpolated scans, whatever an imported fine network saw."""
-
-KEPT_NETWORKS = 4
-"""A coarse and a fine network for the cavity, and as many for the scar: what one run needs."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Seen:
-    """What the fine network is given, and the way back.
-
-    `channels` (C, k, j, i) at its spacing; `corners`: where its tiles start in them, None for tiles all over; `back` makes the
-    logits of the channels those of the scan's own voxels inside `box`; `room` as for `tiles.predict_maps`.
-    """
-
-    channels: np.ndarray
-    box: Box
-    back: Callable[[np.ndarray], np.ndarray]
-    corners: list[Corner] | None = None
-    room: Corner = (0, 0, 0)
 
 
 class _BundleModel:
@@ -78,6 +50,7 @@ class _BundleModel:
         self.card = card
         self.stage: Stage = find_system(card.system).stage(card.stage, card.variant)
         self.device: Device = choose_device(options.device)
+        self._looking = Looking(card, self.stage, options.step)
         self._networks = networks
         self._options = options
         self._progress = progress or Progress()
@@ -133,48 +106,7 @@ class _BundleModel:
         self._notes += tuple(note for note in notes if note.code not in {known.code for known in self._notes})
         return logits
 
-    def _with_room(self, box: Box, scan: OrientedScan) -> Box:
-        """`box` as large as a patch, where the scan has room."""
-        spec = self.card.fine
-        return widened(box, scan.array.shape, shape_at(spec.patch_kji, spec.spacing_in(scan.spacing), scan.spacing))
-
-    def _crop(self, scan: OrientedScan, atrium: Box | None = None) -> Box | None:
-        """The part that the network was trained to see, around `atrium` or the scan's middle; None where there is no such rule."""
-        how = self.card.preprocessing
-        if how.crop is None:
-            return None
-        size = shape_at(how.crop, self.card.fine.spacing_in(scan.spacing), scan.spacing)
-        if atrium is None or how.crop_around != "atrium":
-            return middle_of(scan.array.shape, size)
-        return crop_around(atrium, scan.array.shape, size)
-
-    def _within_crop(self, box: Box, crop: Box, scan: OrientedScan) -> Box:
-        """What of the crop shows `box`, as large as a patch; all of it where `box` lies outside."""
-        common = box.within(crop)
-        if min(common.shape) < 1:
-            return crop
-        spec = self.card.fine
-        inner = widened(common.seen_from(crop), crop.shape, shape_at(spec.patch_kji, spec.spacing_in(scan.spacing), scan.spacing))
-        return Box(*(tuple(a + first for a, first in zip(corner, crop.start)) for corner in (inner.start, inner.stop)))
-
-    def _all_of(self, box: Box, scan: OrientedScan, cavity: np.ndarray | None = None) -> _Seen:
-        """A box of the scan: what a network that was trained on boxes wants."""
-        how, spec = self.card.preprocessing, self.card.fine
-        # A network of a fixed part of scans was trained on that part's z-score, wherever in it there is something to see.
-        part = self._crop(scan) or box
-        normalisation = Normalisation.of(scan.array, "region", part) if how.statistics == "region" else scan.normalisation
-        channels = channels_at(self.card, self.stage, scan.array, cavity, scan.spacing, normalisation, box)
-        spacing, corners, room = spec.spacing_in(scan.spacing), None, (0, 0, 0)
-        if self.stage.sampler.kind == "boundary":
-            outline = points_to_look_around(resample_mask(cavity[box.slices], channels.shape[1:]), self.stage.sampler.step_px, spacing)
-            corners, room = boundary_tiles(outline, spec.patch_kji)
-
-        def back(logits: np.ndarray) -> np.ndarray:
-            return resample_logits(logits, box.shape, spacing, scan.spacing, how.resampling)
-
-        return _Seen(channels, box, back, corners, room)
-
-    def _probability(self, seen: _Seen, stage: str, progress: Progress) -> dict[str, np.ndarray]:
+    def _probability(self, seen: Seen, stage: str, progress: Progress) -> dict[str, np.ndarray]:
         """The folds' mean probability (k, j, i) of everything that the network finds, on the scan's own voxels."""
         outputs = self.stage.outputs
         by_probability = self.card.preprocessing.ensemble == "probability"
@@ -287,7 +219,7 @@ class BundleCavityModel(_BundleModel):
 
     def seen_around(self, box: Box, scan: OrientedScan) -> tuple[np.ndarray, Box]:
         """The scan as the fine network would see it in `box`, made as large as a patch: its first channel, and that box."""
-        seen = self._all_of(self._with_room(box, scan), scan)
+        seen = self._looking.all_of(self._looking.with_room(box, scan), scan)
         return seen.channels[0], seen.box
 
     def _predict(self, scan: OrientedScan, progress: Progress) -> FoundMasks:
@@ -315,25 +247,25 @@ class BundleCavityModel(_BundleModel):
         self._notes += (uncertainty_flag(value, self._reference, threshold),)
         return threshold
 
-    def _look(self, scan: OrientedScan, progress: Progress) -> tuple[_Seen, Progress]:
+    def _look(self, scan: OrientedScan, progress: Progress) -> tuple[Seen, Progress]:
         """What the fine pass sees, and the progress that is left for it."""
         if self._options.roi is not None:
-            return self._all_of(self._with_room(scan.box(self._options.roi), scan), scan), progress
-        crop = self._crop(scan)
+            return self._looking.all_of(self._looking.with_room(scan.box(self._options.roi), scan), scan), progress
+        crop = self._looking.crop(scan)
         if crop is not None and self.card.preprocessing.crop_around == "atrium":
             return self._look_at_crop(crop, scan, progress)
         coarse, normalisation, shape = self.card.coarse, scan.normalisation, scan.array.shape
         if coarse is None or not self._options.region_first or is_cropped(shape, scan.spacing):
-            return self._all_of(crop or normalisation.box, scan), progress
+            return self._looking.all_of(crop or normalisation.box, scan), progress
         left = progress.part(FINDING_SHARE, 1.0)
         atrium, rough_mm = self._coarse_atrium(coarse, scan, progress.part(0.0, FINDING_SHARE))
         box = region_of(atrium, rough_mm, shape, scan.spacing)
         if crop is not None:
-            return self._all_of(self._within_crop(box, crop, scan), scan), left
+            return self._looking.all_of(self._looking.within_crop(box, crop, scan), scan), left
         # A network of boxes wants a box; a z-score of some voxels only can't follow the interpolation.
         if self.card.preprocessing.statistics != "region" and normalisation.is_the_same_everywhere:
-            return self._tiles_at(atrium, box, scan), left
-        return self._all_of(self._with_room(box, scan), scan), left
+            return self._looking.tiles_at(atrium, box, scan), left
+        return self._looking.all_of(self._looking.with_room(box, scan), scan), left
 
     def _coarse_atrium(self, coarse: NetworkSpec, scan: OrientedScan, progress: Progress) -> tuple[np.ndarray, tuple[float, ...]]:
         """The coarse network's atrium in the whole scan, (k, j, i) bool, and its voxels in mm; `AtriumNotFound` when there is none."""
@@ -346,11 +278,11 @@ class BundleCavityModel(_BundleModel):
         found = sigmoid(self._logits(coarse, rough[None], (0.0,), 0, "find", progress)[0])
         return atrium_in(found, rough_mm, self.card.threshold), rough_mm
 
-    def _look_at_crop(self, middle: Box, scan: OrientedScan, progress: Progress) -> tuple[_Seen, Progress]:
+    def _look_at_crop(self, middle: Box, scan: OrientedScan, progress: Progress) -> tuple[Seen, Progress]:
         """The crop around the atrium that the card's coarse network finds; around the `middle` without such a network, or atrium."""
         coarse = self.card.coarse if self._options.region_first else None
         if coarse is None or middle.shape == scan.array.shape:
-            return self._all_of(middle, scan), progress
+            return self._looking.all_of(middle, scan), progress
         left = progress.part(FINDING_SHARE, 1.0)
         try:
             atrium, rough_mm = self._coarse_atrium(coarse, scan, progress.part(0.0, FINDING_SHARE))
@@ -358,43 +290,9 @@ class BundleCavityModel(_BundleModel):
             message = "The coarse pass saw no left atrium, so the model looked at the middle of the scan. "
             remedy = "If the atrium lies elsewhere, give a region of interest."
             self._notes += (QualityFlag("crop_in_the_middle", message + remedy),)
-            return self._all_of(middle, scan), left
+            return self._looking.all_of(middle, scan), left
         found = region_of(atrium, rough_mm, scan.array.shape, scan.spacing, margin_mm=0.0)
-        return self._all_of(self._crop(scan, found), scan), left
-
-    def _tiles_at(self, atrium: np.ndarray, box: Box, scan: OrientedScan) -> _Seen:
-        """Some of the whole scan's tiles, those that decide what comes out in the atrium: for a network that was trained on whole scans.
-
-        Their voxels and weights are the whole scan's, so what comes out is what comes out there.
-
-        Parameters
-        ----------
-        atrium
-            (k, j, i) bool, the coarse mask of the whole scan.
-        box
-            what is wanted, in the scan's voxels.
-        """
-        method, whole = self.card.preprocessing.resampling, scan.normalisation.box
-        patch, spacing = self.card.fine.patch_kji, self.card.fine.spacing_in(scan.spacing)
-        shape = shape_at(whole.shape, scan.spacing, spacing)
-        points = voxels_around(atrium, whole, scan.array.shape, shape)
-        corners = contributing_tiles(points, shape, patch, self._options.step)
-        first = np.min(corners, axis=0)
-        last = np.minimum(np.max(corners, axis=0) + patch, shape)
-        block = Box(tuple(map(int, first)), tuple(map(int, last)))
-        part = resample_scan_part(scan.array[whole.slices], shape, block, scan.spacing, spacing, method)
-        channels = self.stage.inputs(scan.normalisation.apply(part), None)
-        box = box.within(whole)
-        wanted = box.seen_from(whole)
-
-        def back(logits: np.ndarray) -> np.ndarray:
-            def read(place: tuple[slice, ...]) -> np.ndarray:
-                return block.of_values(logits, Box(tuple(s.start for s in place), tuple(s.stop for s in place)), BACKGROUND)
-
-            return resample_logits_part(read, shape, whole.shape, wanted, spacing, scan.spacing, method)
-
-        return _Seen(channels, box, back, [tuple(int(c - f) for c, f in zip(corner, first)) for corner in corners])
-
+        return self._looking.all_of(self._looking.crop(scan, found), scan), left
 
 class BundleScarModel(_BundleModel):
     """The scar from the scan and its cavity. Parameters as for `BundleCavityModel`."""
@@ -421,84 +319,23 @@ class BundleScarModel(_BundleModel):
             raise InputError("The cavity is empty, so there is no wall to look for scar in. Correct the mask.")
         scan = OrientedScan.of(volume, self.card.preprocessing)
         mask = scan.orientation.apply(cavity.array) > 0
-        self._notes = beyond_crop(mask, self._crop(scan, Box.around(mask, 0.0, scan.spacing)))
+        self._notes = beyond_crop(mask, self._looking.crop(scan, Box.around(mask, 0.0, scan.spacing)))
         box = self._box(mask, scan)
         # A network that finds both masks sees the scan alone, here around the cavity that it is told.
-        seen = self._all_of(box, scan, mask if self.stage.takes_cavity else None)
+        seen = self._looking.all_of(box, scan, mask if self.stage.takes_cavity else None)
         probability = self._probability(seen, "scar", self._progress)["scar"]
         return self._volume(self._scar(probability, mask[box.slices], scan.spacing), box, scan)
 
     def _box(self, mask: np.ndarray, scan: OrientedScan) -> Box:
         if self._options.roi is not None:
             return scan.box(self._options.roi)
-        crop = self._crop(scan, Box.around(mask, 0.0, scan.spacing))
+        crop = self._looking.crop(scan, Box.around(mask, 0.0, scan.spacing))
         if crop is not None and self.card.preprocessing.crop_around == "atrium":
             return crop
         if not self._options.region_first:
             return crop or scan.normalisation.box
         around = Box.around(mask, REGION_MARGIN_MM, scan.spacing)
-        return self._with_room(around, scan) if crop is None else self._within_crop(around, crop, scan)
-
-
-def beyond_crop(cavity: np.ndarray, crop: Box | None) -> tuple[QualityFlag, ...]:
-    """A warning where a cavity (k, j, i) bool reaches out of the part of the scan that a network was trained to see."""
-    if crop is None:
-        return ()
-    lacking = 1.0 - np.count_nonzero(cavity[crop.slices]) / np.count_nonzero(cavity)
-    if not lacking:
-        return ()
-    message = (
-        f"{100 * lacking:.1f} % of the cavity lies outside the part of the scan that the scar model looks at: it finds no scar "
-        "there. Crop the scan around the left atrium, or take another method."
-    )
-    return (QualityFlag("cavity_beyond_crop", message),)
-
-
-def bundle_networks(bundle: Bundle) -> NetworkSource:
-    """Networks with a bundle's weights, the last ones used kept for the next scan (`KEPT_NETWORKS`).
-
-    Of an ensemble one fold is in memory at a time: its weight files are read once for each run of it. What this returns raises
-    `InputError` when a weight file does not fit its network.
-    """
-
-    def load(spec: NetworkSpec, fold: int) -> nn.Module:
-        name = spec.weights[fold]
-        file = _WeightFile(bundle.card.files[name].sha256, spec.plan.for_use(), name, bundle)
-        return _read_network(file) if len(spec.weights) > 1 else _kept_network(file)
-
-    return load
-
-
-@dataclass(frozen=True)
-class _WeightFile:
-    """A network's weights; those of the same bytes and plan are the same network, whichever bundle holds them."""
-
-    sha256: str
-    plan: Plan
-    name: str = field(compare=False)
-    bundle: Bundle = field(compare=False)
-
-
-def _read_network(file: _WeightFile) -> nn.Module:
-    from ..networks import build, weight_shapes
-
-    # A plan can claim anything: what the file's own header says is compared before any memory is taken for weights.
-    content, spare = file.bundle.weights(file.name), file.plan.training_only
-    expected = weight_shapes(file.plan)
-    given = {name: shape for name, shape in tensor_shapes(content).items() if not name.startswith(spare)}
-    wrong = sorted(set(expected) ^ set(given)) or sorted(name for name in expected if expected[name] != given[name])
-    if wrong:
-        raise InputError(
-            f"{file.bundle.path}: {file.name} does not fit the network that model.json describes ({wrong[0]}). Get the bundle again."
-        )
-    tensors = unpack_tensors(content)
-    check_finite_weights(tensors, f"{file.bundle.path}: {file.name}")
-    network = build(file.plan, seed=0)
-    network.load_state_dict({name: tensor for name, tensor in tensors.items() if not name.startswith(spare)})
-    return network.eval()
-
-
-_kept_network = lru_cache(KEPT_NETWORKS)(_read_network)
+        return self._looking.with_room(around, scan) if crop is None else self._looking.within_crop(around, crop, scan)
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:

@@ -11,7 +11,8 @@ import numpy as np
 
 from ..datasets.layouts import listed
 from ..errors import InputError
-from ..inference.bundle_models import BundleCavityModel, NetworkSource
+from ..inference.bundle_models import BundleCavityModel
+from ..inference.kept_networks import NetworkSource
 from ..inference.options import InferenceOptions
 from ..models.bundle import check_use
 from ..models.card import ModelCard, NetworkSpec

@@ -11,15 +11,15 @@ pytest.importorskip("monai", reason="networks need lascarseg[models]")
 
 from model_cases import small_card, weights_for  # noqa: E402
 
-from LAScarSegLib.inference import bundle_models  # noqa: E402
-from LAScarSegLib.inference.bundle_models import bundle_networks  # noqa: E402
+from LAScarSegLib.inference import kept_networks  # noqa: E402
+from LAScarSegLib.inference.kept_networks import bundle_networks  # noqa: E402
 from LAScarSegLib.models.bundle import Bundle, write_bundle  # noqa: E402
 
 
 @pytest.fixture
 def read(monkeypatch) -> list[str]:
     """The names of the weight files that were read; nothing is kept from before."""
-    bundle_models._kept_network.cache_clear()
+    kept_networks._kept_network.cache_clear()
     names, weights = [], Bundle.weights
     monkeypatch.setattr(Bundle, "weights", lambda bundle, name: names.append(name) or weights(bundle, name))
     return names

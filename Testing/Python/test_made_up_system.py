@@ -474,12 +474,12 @@ def test_what_can_not_be_is_refused_in_words(folder, cohort, run):
 
 
 def test_weights_of_another_plan_are_refused_before_any_is_loaded(folder, monkeypatch):
-    from LAScarSegLib.inference import bundle_models
+    from LAScarSegLib.inference import kept_networks
 
     card = ModelStore().find("cups").card
     wider = replace(card, fine=replace(card.fine, plan=CupPlan(width=3)), name="wider", files={})
     name = card.fine.weights[0]
     bundle = ModelStore().keep_new(wider, {name: ModelStore().find("cups").read(name)})
-    monkeypatch.setattr(bundle_models, "unpack_tensors", lambda content: pytest.fail("the weights were loaded"))
+    monkeypatch.setattr(kept_networks, "unpack_tensors", lambda content: pytest.fail("the weights were loaded"))
     with pytest.raises(InputError, match="does not fit the network that model.json describes .network.cavity_head.weight"):
         BundleCavityModel.from_bundle(bundle, InferenceOptions(device="cpu")).predict(small_scan()[0])

@@ -269,7 +269,7 @@ def test_a_cavity_model_that_finds_no_atrium_leaves_the_crop_in_the_middle_and_t
 def test_a_label_outside_of_the_crop_is_refused_by_name(tmp_path: Path) -> None:
     cases = write_cases(tmp_path / "data", 2, labels=("atriumSegImgMO", "scarSegImgM"))
     size = replace(JOINT.preset("tiny"), spacing_kji=(4.0, 2.0, 2.0), crop_kji=(2, 4, 4))
-    with pytest.raises(InputError, match="train_1: nothing of the scar is left at 4 × 2 × 2 mm in the crop that the network sees"):
+    with pytest.raises(InputError, match="train_1: nothing of the scar is left at 4 × 2 × 2 mm in the 2 × 4 × 4 voxels that the network sees"):
         start_run(settings_of(cases, size=size), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

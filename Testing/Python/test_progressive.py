@@ -316,7 +316,7 @@ def test_the_wrong_stage_before_is_refused(stages: dict[str, TrainingRun], cohor
 
 def test_a_scar_that_lies_outside_the_crop_is_refused_with_the_cases_name(cohort: Path, tmp_path: Path) -> None:
     size = replace(size_of("scar"), crop_kji=(33, 2, 2))
-    with pytest.raises(InputError, match="train_.*nothing of the scar is left at 3 × 3 × 3 mm in the 33 × 2 × 2 voxels around the scan's"):
+    with pytest.raises(InputError, match="train_.*nothing of the scar is left at 3 × 3 × 3 mm in the 33 × 2 × 2 voxels that the network sees"):
         start_run(settings_of(cohort, "scar", variant="iii", size=size), tmp_path / "run")
 
 

@@ -18,7 +18,8 @@ from model_cases import Contrast, ball, small_card, small_plan, weights_for  # n
 from small_scan import lascarseg  # noqa: E402
 
 from LAScarSegLib.errors import InputError, ProcessingError  # noqa: E402
-from LAScarSegLib.inference.bundle_models import BundleCavityModel, bundle_networks  # noqa: E402
+from LAScarSegLib.inference.bundle_models import BundleCavityModel  # noqa: E402
+from LAScarSegLib.inference.kept_networks import bundle_networks  # noqa: E402
 from LAScarSegLib.models import store as stores  # noqa: E402
 from LAScarSegLib.models.bundle import read_bundle, with_files, write_bundle  # noqa: E402
 from LAScarSegLib.models.card import NetworkSpec  # noqa: E402
