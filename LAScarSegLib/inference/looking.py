@@ -70,7 +70,7 @@ class Looking:
         """A box of the scan: what a network that was trained on boxes wants."""
         how, spec = self.card.preprocessing, self.card.fine
         # A network of a fixed part of scans was trained on that part's z-score, wherever in it there is something to see.
-        part = self.crop(scan) or box
+        part = self.crop(scan, box) or box
         normalisation = Normalisation.of(scan.array, "region", part) if how.statistics == "region" else scan.normalisation
         channels = channels_at(self.card, self.stage, scan.array, cavity, scan.spacing, normalisation, box)
         spacing, corners, room = spec.spacing_in(scan.spacing), None, (0, 0, 0)

@@ -38,7 +38,7 @@ from LAScarSegLib.training.scar_labels import ScarPlacement, notes_of  # noqa: E
 from LAScarSegLib.training.settings import TrainingSettings  # noqa: E402
 from LAScarSegLib.training.train import Hardware, start_run, train  # noqa: E402
 from LAScarSegLib.volumes.files import read_volume, write_volume  # noqa: E402
-from LAScarSegLib.volumes.volume import Geometry, Volume  # noqa: E402
+from LAScarSegLib.volumes.volume import Box, Geometry, Volume  # noqa: E402
 
 SYSTEM = find_system("mtl_sesa")
 JOINT = SYSTEM.stage("joint")
@@ -217,6 +217,35 @@ def test_a_scar_alone_is_looked_for_around_the_cavity_that_was_given() -> None:
     # Carried 5 mm from the surface of the ball of 16 mm: all of it, and nothing of the rest.
     distance = 2.0 * np.sqrt(((np.indices(ball.shape) - np.array([40, 70, 30]).reshape(3, 1, 1, 1)) ** 2).sum(axis=0))
     assert (found.array[(distance > 14.0) & (distance < 18.0)] > 0).all() and not found.array[distance > 22.0].any()
+
+
+class Keeps(Reads):
+    """Keeps what it is given."""
+
+    def __init__(self) -> None:
+        super().__init__(3)
+        self.given: list[np.ndarray] = []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.given.append(x[0, 0].numpy().copy())
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("told", ["by a coarse network", "by a cavity", "by a region of interest"])
+def test_the_crops_grey_levels_are_those_of_the_crop_wherever_it_lies(told: str) -> None:
+    card, (scan, ball), network = cropping_card(), off_centre(), Keeps()
+    # Beyond the crop the scan is bright: the z-score of another part would see it.
+    scan.array[:, :40] += 500.0
+    networks = lambda spec, fold: Reads(2) if spec is card.coarse else network  # noqa: E731
+    scan.array[ball] += 2000.0
+    roi = Box((28, 50, 10), (52, 90, 50))
+    if told == "by a cavity":
+        BundleScarModel(card, networks, OPTIONS).predict(scan, scan.like(ball.astype(np.uint8)))
+    else:
+        options = replace(OPTIONS, roi=roi if told == "by a region of interest" else None)
+        BundleCavityModel(card, networks, options).predict(scan)
+    tile = network.given[-1]
+    assert tile.shape == (24, 40, 40) and abs(tile.mean()) < 1e-3 and tile.std() == pytest.approx(1.0, abs=1e-3)
 
 
 def test_in_training_the_crop_lies_around_a_predicted_atrium_and_never_around_the_label(tmp_path: Path) -> None:
