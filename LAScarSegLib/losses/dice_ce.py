@@ -4,6 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from .precision import at_least_32_bits
 from .soft_dice import SMOOTH
 
 DICE_SHARE = 0.5
@@ -31,7 +32,7 @@ class DiceCE(nn.Module):
         self, logits: torch.Tensor, target: torch.Tensor, region: torch.Tensor | None = None, weight: torch.Tensor | None = None
     ) -> torch.Tensor:
         """`weight` W (B, 1, k, j, i) above 0; None: 1 everywhere. `region` is taken no notice of."""
-        logits = in_full(logits)
+        logits = at_least_32_bits(logits)
         true = target.to(logits.dtype)
         w = torch.ones_like(true) if weight is None else weight.to(logits.dtype)
         predicted, axes = torch.sigmoid(logits), (1, 2, 3, 4)
@@ -41,8 +42,3 @@ class DiceCE(nn.Module):
         entropy = functional.binary_cross_entropy_with_logits(logits, true, reduction="none")
         entropy = (w * entropy).sum(axes) / w.sum(axes)
         return (self.dice_share * dice + (1.0 - self.dice_share) * entropy).mean()
-
-
-def in_full(values: torch.Tensor) -> torch.Tensor:
-    """float32 at least: half precision rounds small losses to 0, and sums of millions of voxels to infinity."""
-    return values if values.dtype == torch.float64 else values.float()
