@@ -154,3 +154,18 @@ def test_real_scans_as_they_are_and_upside_down(data_dir, collection, image, nam
     drawn[:, : np.argwhere(mask)[:, 1].mean().astype(int)] = False
     stroke = Change(cavity=Drawn(Mask.of(drawn), analysis.sources.cavity))
     assert "scan_lies_otherwise" in {flag.code for flag in revise(analysis, stroke).flags}
+
+
+def test_a_networks_cavity_in_a_scan_that_lies_upside_down_is_to_be_looked_at(data_dir):
+    pytest.importorskip("torch", reason="networks need torch")
+    from LAScarSegLib.analysis.network_runs import find_cavity
+    from LAScarSegLib.inference.options import InferenceOptions
+    from LAScarSegLib.models.store import ModelStore
+
+    bundle = ModelStore().default_cavity()
+    if bundle is None:
+        pytest.skip("the project's cavity model is not here")
+    scan = read_volume(data_dir / "la2018" / "A11O45O3NAXWM7T2H8CH" / "lge.nii.gz")
+    doubts = [find_cavity(volume, bundle, InferenceOptions(device="cpu")).doubt for volume in (scan, lying(scan, scan.array > 0, (-1, 1, 1))[0])]
+    assert [doubt.word for doubt in doubts] == [GOOD, LOOK]
+    assert "a chest upside down" in doubts[1].reasons[0]
