@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import functools
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from LAScarSegLib.analysis import Analysis, ByRule, Change, Drawn, Given, Mask, 
 from LAScarSegLib.analysis.archive import read_analysis, write_analysis
 from LAScarSegLib.analysis.provenance import describe_file
 from LAScarSegLib.analysis.settings import Settings
+from LAScarSegLib.analysis.sources import Source
 from LAScarSegLib.errors import InputError
 from LAScarSegLib.intensity.protocols import PROTOCOLS
 from LAScarSegLib.output.reading import read_result
@@ -86,7 +88,7 @@ def scan_file(number: int, folder: Path) -> Path:
     return path
 
 
-def through_folder(analysis: Analysis, number: int, folder: Path) -> Analysis:
+def through_folder(analysis: Analysis, folder: Path) -> Analysis:
     """Written to a result folder and read back."""
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         write_results(analysis, Path(temporary) / "out", figures=False, report=False, scene=False)
@@ -94,14 +96,14 @@ def through_folder(analysis: Analysis, number: int, folder: Path) -> Analysis:
         return read_result(Path(temporary) / "out", scan).analyse(ranges=analysis.has_ranges)
 
 
-def through_archive(analysis: Analysis, number: int, folder: Path) -> Analysis:
+def through_archive(analysis: Analysis, folder: Path) -> Analysis:
     """Through the file that the worker's process hands to Slicer."""
     path = folder / "analysis.npz"
     write_analysis(analysis, path)
-    return read_analysis(path, phantom(number).image)
+    return read_analysis(path, analysis.volume)
 
 
-def through_scene(analysis: Analysis, number: int, folder: Path) -> Analysis:
+def through_scene(analysis: Analysis, folder: Path) -> Analysis:
     """Shown in a scene, saved as .mrb, loaded into another scene and taken up there."""
     from LAScarSegLib import scene as mrml
     from LAScarSegLib.session.edit_session import reopen
@@ -121,14 +123,18 @@ def check_carrier(carrier: str, number: int, start: str, steps: Sequence[tuple[s
     for what, place, size in steps:
         story.do(what, place, size, wait=False)
     story.measure(ranges=steps[0][2] % 2 == 0)
-    written = story.analysis
+    check_written(carrier, story.analysis, scan_file(number, folder), folder, ("cavity", "scar")[steps[0][1] % 2])
+
+
+def check_written(carrier: str, written: Analysis, scan: Path, folder: Path, then: str) -> None:
+    """`written`, an analysis of the file `scan`, is read back as it was, and a change to the mask `then` gives the same."""
     if carrier == "folder":
-        written = written.described({"image": describe_file(scan_file(number, folder))})
-    read = CARRIERS[carrier](written, number, folder)
+        written = written.described({"image": describe_file(scan)})
+    read = CARRIERS[carrier](written, folder)
     assert_same(written, read, same_run=True)
     smaller = Mask.of(ndimage.binary_erosion(written.masks["cavity"].whole()))
-    for change in (Change(cavity=smaller), Change(scar=written.masks["wall"]))[steps[0][1] % 2 :][:1]:
-        assert_same(revise(written, change, ranges=False), revise(read, change, ranges=False))
+    change = Change(cavity=smaller) if then == "cavity" else Change(scar=written.masks["wall"])
+    assert_same(revise(written, change, ranges=False), revise(read, change, ranges=False))
 
 
 def regridded(volume: Volume, order: tuple[int, int, int], flips: Sequence[bool], rotation: np.ndarray) -> Volume:
@@ -198,9 +204,19 @@ class Story:
     """
 
     def __init__(self, number: int, start: str, checking: bool = True) -> None:
-        self.phantom, self._checking = phantom(number), checking
-        cavity = Mask.of(self.phantom.cavity.array)
-        self.bases = {"cavity": Given(cavity), "wall": wall_of(number, start), "scar": scar_of(number, start)}
+        cavity = Given(Mask.of(phantom(number).cavity.array))
+        self._begin(phantom(number), {"cavity": cavity, "wall": wall_of(number, start), "scar": scar_of(number, start)}, checking)
+
+    @classmethod
+    def of(cls, case: Any, sources: Mapping[str, Source]) -> Self:
+        """On another scan (`image`, `cavity` and `planes`), with these sources."""
+        story = cls.__new__(cls)
+        story._begin(case, dict(sources), checking=True)
+        return story
+
+    def _begin(self, case: Any, sources: dict[str, Source], checking: bool) -> None:
+        self.phantom, self._checking = case, checking
+        self.bases = sources
         self.drawn: dict[str, np.ndarray | None] = dict.fromkeys(NAMES)
         self.settings, self.planes = QUICK, ()
         self.undo_steps: list[tuple[dict, dict]] = []
