@@ -140,7 +140,8 @@ def fitted(card: ModelCard, image: Volume, drawn: Mapping[str, np.ndarray]) -> t
     spacing = true_spacing(box.shape, scan.spacing, shape)
     learned = {}
     if stage.learn is not None:
-        learned = dict(stage.learn([PreparedArrays(seen.channels, small, {target.name: target.of(small, spacing) for target in stage.targets})]))
+        targets = {target.name: target.of(small, spacing) for target in stage.targets}
+        learned = dict(stage.learn([PreparedArrays(seen.channels, small, targets)]))
     network = LeastSquares(build(card.fine.plan, seed=0), len(seen.channels))
     wanted = np.concatenate([wanted_of(output, small, spacing) for output in stage.outputs])
 
