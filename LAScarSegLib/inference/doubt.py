@@ -95,7 +95,7 @@ def _measured(model: BundleCavityModel, name: str, found: Found) -> dict[str, fl
     spec = model.card.fine
     tile = tuple(max(d, int(TILE_SHARE * n) // d * d) for n, d in zip(spec.patch, spec.plan.divisor))
     with deterministic():
-        run = network_runner(model.network(spec), model.device.key)
+        run = network_runner(model.network(spec), model.device.key, model.stage.output("cavity"))
         answers = look_again(run, found.grey, found.spacing_mm, found.middle_mm, list(LOOKS.values()), spec.spacing_mm, tile)
     values = {f"{look}_overlap": overlap(found, *answer) for look, answer in zip(LOOKS, answers)}
     other, covered = answers[list(LOOKS).index("scaled")]

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..systems import Output
+
 if TYPE_CHECKING:
     import torch
     from torch import nn
@@ -88,14 +90,15 @@ def look_again(
     return answers
 
 
-def network_runner(network: nn.Module, device: str) -> Callable[[torch.Tensor], torch.Tensor]:
-    """`run` of `look_again` for a network of two classes that is on `device` already."""
+def network_runner(network: nn.Module, device: str, output: Output) -> Callable[[torch.Tensor], torch.Tensor]:
+    """`run` of `look_again` for a network that is on `device` already, of one of its outputs: of background and foreground, or a sigmoid."""
     import torch
 
     def run(tiles: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode(), torch.autocast("cuda", enabled=device.startswith("cuda")):
-            both = network(tiles.to(device)).float().to("cpu")
-        return both[:, 1] - both[:, 0]
+            logits = network(tiles.to(device)).float().to("cpu")
+        found = [logits[:, channel] for channel in output.channels]
+        return found[1] - found[0] if output.activation == "softmax" else found[0]
 
     return run
 

@@ -18,7 +18,7 @@ from LAScarSegLib.inference.bundle_models import BundleCavityModel
 from LAScarSegLib.inference.doubt import LOOKS
 from LAScarSegLib.inference.options import InferenceOptions
 from LAScarSegLib.inference.preparation import OrientedScan
-from LAScarSegLib.inference.second_looks import Look, look_again
+from LAScarSegLib.inference.second_looks import Look, look_again, network_runner
 from LAScarSegLib.models.bundle import Bundle, read_bundle
 from LAScarSegLib.models.card import ModelCard
 from LAScarSegLib.models.doubt_calibration import MEASURES, UNCHECKED, DoubtCalibration, Measure
@@ -26,6 +26,7 @@ from LAScarSegLib.phantom import PhantomSettings, make_phantom
 from LAScarSegLib.support.doubt import WORDS, Doubt
 from LAScarSegLib.support.progress import Progress
 from LAScarSegLib.support.resources import resource_path
+from LAScarSegLib.systems import Output
 from LAScarSegLib.volumes.volume import Geometry, Volume
 
 SHIPPED = "Models/la-cavity-1.0"
@@ -302,6 +303,15 @@ def test_a_look_brings_the_answer_back_to_where_it_was_found(look):
 
     assert covered[bright > 0].all()
     assert dice(probability > 0.5, bright > 0) > 0.95
+
+
+@pytest.mark.parametrize("output", [Output("cavity", (0, 1)), Output("cavity", (2,), "sigmoid")], ids=["two classes", "a sigmoid"])
+def test_a_look_reads_the_output_that_is_the_cavitys(output):
+    torch = pytest.importorskip("torch", reason="networks need torch")
+    tiles = torch.arange(8.0).reshape(1, 1, 2, 2, 2)
+    found = network_runner(lambda x: torch.cat([-x, 2 * x, 3 * x], dim=1), "cpu", output)(tiles)
+    # Foreground minus background is 2x + x; the sigmoid's logit is 3x.
+    assert torch.equal(found, 3 * tiles[:, 0])
 
 
 def test_what_lies_beyond_the_tile_is_not_covered():
