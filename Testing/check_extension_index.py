@@ -33,7 +33,7 @@ CMAKE_NAMES = {"HOMEPAGE", "CONTRIBUTORS", "DESCRIPTION", "ICONURL", "SCREENSHOT
 LICENSE_FILES = ("LICENSE", "LICENCE", "License.txt", "license.txt", "LICENSE.txt", "COPYING", "COPYING.txt")
 MAX_MEGABYTES = 100
 IMAGE_STARTS = {".png": b"\x89PNG\r\n\x1a\n", ".jpg": b"\xff\xd8\xff", ".jpeg": b"\xff\xd8\xff", ".gif": b"GIF8"}
-BINARY_ENDINGS = {".png", ".jpg", ".jpeg", ".gif", ".ico", ".nrrd", ".nii", ".gz", ".zip", ".safetensors", ".vtp", ".mrb", ".pdf"}
+BINARY_ENDINGS = {".png", ".jpg", ".jpeg", ".gif", ".ico", ".nrrd", ".nii", ".gz", ".zip", ".safetensors", ".npz", ".vtp", ".mrb", ".pdf"}
 ALLOWED_IMPORTS = {"slicer", "vtk", "vtkmodules", "qt", "ctk", "SimpleITK", "numpy", "scipy"} | sys.stdlib_module_names
 """What a module may import at file scope."""
 
