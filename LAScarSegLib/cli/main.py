@@ -16,6 +16,7 @@ from .evaluate import evaluate
 from .measure import measure
 from .models import models
 from .phantom import phantom
+from .reproduce import reproduce
 from .run import run
 from .train import train
 
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=True,
 )
-for command in (run, measure, phantom, doctor, evaluate, train):
+for command in (run, measure, phantom, doctor, evaluate, train, reproduce):
     app.command(cls=CatalogueCommand)(command)
 app.add_typer(models)
 

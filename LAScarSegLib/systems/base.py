@@ -21,6 +21,7 @@ from ..networks import Plan
 from ..networks.architectures import in_scan
 from .decoding import Output
 from .recipe import Optimiser, Phase, StartWeights
+from .reproduction import Reproduction
 from .sampling import Sampler
 from .targets import Target
 
@@ -242,6 +243,8 @@ class System:
     paper: str
     stages: Mapping[str, Mapping[str, Stage]]
     """By stage (`cavity`, `scar`, or what a network of both is called) and variant; the first variant is the paper's own method."""
+    reproduction: Reproduction | None = None
+    """What the paper's tables need, for `lascarseg reproduce`; None: it can't be asked for."""
 
     @property
     def cavity(self) -> Stage:

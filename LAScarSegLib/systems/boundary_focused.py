@@ -8,6 +8,7 @@ from ..anatomy.anatomy import Anatomy
 from ..anatomy.distance import depth_inside, distance_to
 from ..errors import InputError
 from .base import SCAN, InputChannel, Stage, System, by_variant, scan_only, z_score
+from .boundary_focused_tables import TABLES
 from .nnunet import cavity_presets, scar_presets
 
 PAPER = (
@@ -97,4 +98,5 @@ BOUNDARY_FOCUSED = System(
         ),
         "scar": by_variant(_scar_stage("full"), _scar_stage("plain", distance=False)),
     },
+    reproduction=TABLES,
 )

@@ -14,6 +14,7 @@ from ..errors import InputError
 from ..networks.msws_b2p_plans import MultiScalePlan, PatchUNetPlan
 from .base import SCAN, InputChannel, PreparedArrays, Preset, Stage, System, by_variant, scan_only
 from .decoding import ComponentFilter, Output
+from .msws_b2p_tables import TABLES
 from .recipe import EarlyStop, Optimiser
 from .sampling import Sampler
 from .targets import Masks, Spacing, Target
@@ -219,4 +220,5 @@ MSWS_B2P = System(
             _scar_stage("centre_crop", three=False, filtered=False, sampler=ALL_ALIKE),
         ),
     },
+    reproduction=TABLES,
 )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from ..networks.shared_encoder_plan import SharedEncoderPlan
 from .base import SCAN, Preset, Stage, System, by_variant, scan_only
 from .decoding import Output
+from .mtl_sesa_tables import TABLES
 from .recipe import Optimiser
 from .sampling import Sampler
 from .targets import SURFACE_REACH_MM, Target, boundary, distance_probabilities, signed_distance_outside
@@ -100,4 +101,5 @@ MTL_SESA = System(
             _stage("scar", "dice", "unet_scar_dice", (1,), (Output("scar", (0,), "sigmoid"),)),
         ),
     },
+    reproduction=TABLES,
 )

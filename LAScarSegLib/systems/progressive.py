@@ -13,6 +13,7 @@ from ..errors import InputError
 from ..networks.swin_plan import SwinPlan
 from .base import SCAN, Preset, Stage, System, by_variant, scan_only
 from .decoding import Output
+from .progressive_tables import TABLES
 from .recipe import EarlyStop, Optimiser, Part, Phase, StartWeights
 from .sampling import Sampler
 from .targets import Target
@@ -151,4 +152,5 @@ PROGRESSIVE = System(
             _third("ii_iii", StartWeights("joint", variant="ii")),
         ),
     },
+    reproduction=TABLES,
 )

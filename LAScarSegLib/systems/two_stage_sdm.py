@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..volumes.volume import Box
 from .base import SCAN, InputChannel, Stage, System, by_variant, scan_only
 from .nnunet import cavity_presets, scar_presets
+from .two_stage_sdm_tables import TABLES
 
 PAPER = (
     "Kundu B, Linte C. A two stage pipeline for left atrial wall constrained scar segmentation and localization from LGE-MR images. "
@@ -104,4 +105,5 @@ TWO_STAGE_SDM = System(
             scar_stage(ScarOptions(sdm=False, roi=False, bub=False), "plain"),
         ),
     },
+    reproduction=TABLES,
 )

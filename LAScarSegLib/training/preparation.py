@@ -5,7 +5,7 @@ in use what it saw in training.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -139,6 +139,22 @@ def split(groups: Mapping[str, str], fold: int, folds: int = FOLDS, seed: int = 
     held = set(shuffled[fold::folds])
     cases = sorted(groups)
     return Split(tuple(c for c in cases if groups[c] not in held), tuple(c for c in cases if groups[c] in held))
+
+
+def split_by_name(names: Iterable[str], validation: Iterable[str]) -> Split:
+    """Validation on the cases that are named, training on the rest; a name that isn't among them (a scan's second copy) is left out.
+
+    Raises
+    ------
+    InputError
+        nothing is left on one of both sides.
+    """
+    cases, held = sorted(names), set(validation)
+    cut = Split(tuple(c for c in cases if c not in held), tuple(c for c in cases if c in held))
+    if not cut.training or not cut.validation:
+        side = "validate with" if cut.training else "train on"
+        raise InputError(f"Of {listed(cases)} none is left to {side}, when {listed(sorted(held))} are kept for the validation. Add cases.")
+    return cut
 
 
 def prepare(

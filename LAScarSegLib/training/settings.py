@@ -52,6 +52,10 @@ class TrainingSettings:
     """The run or model whose weights it starts with; empty: random ones."""
     learning_rate: float | None = None
     """The first; None: the preset's, or else the stage's."""
+    validation: tuple[str, ...] = ()
+    """The cases to validate on, by name, all others are trained on; empty: those of the fold."""
+    manual_where_not_found: bool = False
+    """Take the manual cavity of a case in which the given models see no atrium, and note it; else such a case is an error."""
 
     def __post_init__(self) -> None:
         described = self.described
@@ -122,7 +126,8 @@ class TrainingSettings:
         size = dict(data["size"])
         numbers = {name: tuple(size[name]) for name in ("spacing_kji", "patch_kji", "crop_kji") if size.get(name) is not None}
         preset = Preset(**(size | numbers | {"plan": read_plan(size["plan"])}))
-        return cls(**(dict(data) | {"size": preset, "cavities": tuple(data["cavities"]), "exclude": tuple(data["exclude"])}))
+        lists = {name: tuple(data.get(name, ())) for name in ("cavities", "exclude", "validation")}
+        return cls(**(dict(data) | {"size": preset} | lists))
 
     def differences(self, other: TrainingSettings) -> dict[str, tuple[Any, Any]]:
         """What of two trainings differs: by key, as `size.epochs`, sorted, the values of this one and of the other."""

@@ -6,7 +6,7 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,9 @@ from ..support.whole_folder import check_folder, whole_folder
 from ..volumes.volume import Volume
 from . import VALIDATE_EVERY
 from .cavities import choose_cavity_models, open_cavity_model, predict_cavity
-from .preparation import CavityOf, PreparedCase, check_cases, learned_from, not_simulated_together, prepare, split
+from .preparation import (
+    CavityOf, PreparedCase, Split, check_cases, learned_from, not_simulated_together, prepare, split, split_by_name,
+)  # fmt: skip
 from .run_folder import PREPARED, RUN, TrainingRun, check_same, is_run, read_run
 from .settings import BEST, LAST, TrainingSettings
 from .start import StartingPoint, open_start
@@ -88,11 +90,13 @@ def start_run(settings: TrainingSettings, folder: str | Path, force: bool = Fals
     sources = [open_cavity_model(path) for path in settings.cavities] if predicted else []
     hashes, notes = check_cases(cases, described.labels, progress.part(0.0, CHECKING_SHARE))
     used = [case for case in cases if case.name in hashes]
-    cut = split({case.name: case.group for case in used}, settings.fold, settings.folds, settings.seed)
+    cut = _cut(used, settings)
     chosen = choose_cavity_models(hashes, sources) if sources else {}
     cavity_of = (lambda sha256, scan: predict_cavity(chosen[sha256], scan)) if sources else None
     if settings.crops_around_predictions:
         cavity_of = _or_the_middle(cavity_of, {sha256: name for name, sha256 in hashes.items()}, notes)
+    elif sources and settings.manual_where_not_found:
+        cavity_of = _or_the_manual(cavity_of, {hashes[case.name]: case for case in used}, notes)
     with whole_folder(Path(folder), force, RUN) as partial:
         (partial / PREPARED).mkdir()
         prepared = _prepare_all(used, hashes, settings, partial / PREPARED, cavity_of, progress.part(CHECKING_SHARE, 1.0))
@@ -106,6 +110,12 @@ def start_run(settings: TrainingSettings, folder: str | Path, force: bool = Fals
     return read_run(folder)
 
 
+def _cut(cases: Sequence[TrainingCase], settings: TrainingSettings) -> Split:
+    if settings.validation:
+        return split_by_name((case.name for case in cases), settings.validation)
+    return split({case.name: case.group for case in cases}, settings.fold, settings.folds, settings.seed)
+
+
 def _or_the_middle(cavity_of: CavityOf, names: Mapping[str, str], notes: list[str]) -> CavityOf:
     """`cavity_of`, empty where no atrium was found: a crop lies around the scan's middle there, and `notes` say so."""
 
@@ -115,6 +125,19 @@ def _or_the_middle(cavity_of: CavityOf, names: Mapping[str, str], notes: list[st
         except AtriumNotFound:
             notes.append(f"{names[sha256]}: the given model found no left atrium, so the network sees the middle of the scan.")
             return np.zeros(scan.array.shape, dtype=bool)
+
+    return found
+
+
+def _or_the_manual(cavity_of: CavityOf, cases: Mapping[str, TrainingCase], notes: list[str]) -> CavityOf:
+    """`cavity_of`, the manual cavity where no atrium was found, and `notes` say so."""
+
+    def found(sha256: str, scan: Volume) -> np.ndarray:
+        try:
+            return cavity_of(sha256, scan)
+        except AtriumNotFound:
+            notes.append(f"{cases[sha256].name}: the given model found no left atrium, so the manual cavity was taken.")
+            return cases[sha256].labels["cavity"].read().array
 
     return found
 
