@@ -121,8 +121,16 @@ def said_of_duplicates(groups: Sequence[Sequence[str]]) -> list[str]:
     lines = []
     if between:
         example = " is ".join(between[0][:2])
-        lines.append(f"{len(between)} scans are in both tasks, for example {example}.")
+        lines.append(f"{_scans_said(between)} in both tasks: {example}{_more(between)}.")
     if within:
         example = " is ".join(within[0][:2])
-        lines.append(f"{len(within)} scans come more than once within a task, for example {example}; each training uses one of them.")
+        lines.append(f"{_scans_said(within)} in one task more than once: {example}{_more(within)}; each training uses one of the copies.")
     return lines
+
+
+def _scans_said(groups: Sequence[Sequence[str]]) -> str:
+    return "1 scan is" if len(groups) == 1 else f"{len(groups)} scans are"
+
+
+def _more(groups: Sequence[Sequence[str]]) -> str:
+    return "" if len(groups) == 1 else f" and {len(groups) - 1} more"
