@@ -11,7 +11,7 @@ from ..errors import InputError
 from .common import ProgressOption, console, out, reported_errors, say, shown_progress
 
 if TYPE_CHECKING:
-    from ..jobs.reproduction.plan import Plan
+    from ..jobs.reproduction.plan import ReproductionPlan
 
 
 def reproduce(
@@ -62,14 +62,14 @@ def reproduce(
     say(f"Tables: {done.folder / 'report.html'} and {done.folder / 'tables'}", out(progress))
 
 
-def _print_plan(plan: Plan, progress: str | None) -> None:
+def _print_plan(plan: ReproductionPlan, progress: str | None) -> None:
     from rich.table import Table
 
     table = Table(title=f"{plan.title}, preset {plan.preset}", title_justify="left")
     for heading, justify in (("training", "left"), ("of", "left"), ("steps", "right"), ("hours", "right")):
         table.add_column(heading, justify=justify)
     for line in plan.trainings:
-        table.add_row(line.name, line.what, f"{line.steps:,}", f"{line.hours:,.1f}")
+        table.add_row(line.name, line.what, f"{line.steps:,}", f"{line.hours:,.2f}" if line.hours < 1 else f"{line.hours:,.0f}")
     terminal = console(out(progress))
     terminal.print(table)
     for text in plan.lines:

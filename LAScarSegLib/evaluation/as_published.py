@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -17,8 +17,10 @@ from ..systems import Stage, find_system
 from ..volumes.volume import Volume
 from .metrics import METRICS, Metric
 from .scores import score_masks
+from .voxel import border_voxels, nearest_mm
 
 PUBLISHED_METRICS = (
+    Metric("asd_mm", "Mean distance of the predicted surface to the reference's (ASD)", "ASD", "mm", 2, False),
     Metric("sensitivity", "Sensitivity of the voxels", "sensitivity", "", 3, True),
     Metric("true_positives", "True positives, all scans together", "TP", "voxels", 0, True),
     Metric("false_positives", "False positives, all scans together", "FP", "voxels", 0, False),
@@ -118,12 +120,18 @@ def score_as_published(
 ) -> CaseResult:
     """Every metric that a paper reports of two masks (k, j, i); with the manual `cavity` they are scar.
 
-    HD, mean surface distance and their 95th percentile are those of medpy; surface metrics those of LAScarQS on the manual cavity.
+    `hd_mm`, `assd_mm` and `asd_mm` are medpy's `hd`, `assd` and `asd`; surface metrics those of LAScarQS on the manual cavity.
     """
     truth = reference.array > 0
     manual = None if cavity is None else cavity.array > 0
     values, notes = score_masks(prediction, truth, reference.geometry, manual)
-    return CaseResult(case, {**values, **counts(prediction, truth)}, (*((note,) if note else ()), *notes))
+    return CaseResult(case, {**values, **counts(prediction, truth), "asd_mm": asd_mm(prediction, truth, reference.geometry.spacing_kji)}, (*((note,) if note else ()), *notes))
+
+
+def asd_mm(prediction: np.ndarray, reference: np.ndarray, spacing_kji: Sequence[float]) -> float | None:
+    """Mean distance in mm of the border voxels of one bool mask (k, j, i) to those of the other, one way (medpy `asd`); None when one is empty."""
+    distances = nearest_mm(border_voxels(prediction), border_voxels(reference), spacing_kji)
+    return float(distances.mean()) if distances.size else None
 
 
 def counts(prediction: np.ndarray, reference: np.ndarray) -> dict[str, float | None]:

@@ -3,7 +3,7 @@
 from .reproduction import Reproduction, Row, Shares, Table, Training
 
 FOLDS = 5
-CAVITY = ("dice", "hd_mm", "assd_mm")
+CAVITY = ("dice", "hd_mm", "asd_mm")
 TASK_2 = "task2"
 
 

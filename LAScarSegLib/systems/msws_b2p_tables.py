@@ -4,7 +4,7 @@ from .reproduction import Reproduction, Row, Shares, Table, Training
 
 TASK_2 = "task2"
 COUNTS = ("dice", "true_positives", "false_positives", "false_negatives")
-DISTANCES = ("dice", "hd_mm", "assd_mm")
+DISTANCES = ("dice", "hd_mm", "asd_mm")
 FOUND = ("dice", "sensitivity")
 
 

@@ -2,7 +2,7 @@
 
 from .reproduction import MANUAL, Reproduction, Row, Shares, Table, Training
 
-CAVITY = ("dice", "assd_mm", "hd_mm")
+CAVITY = ("dice", "asd_mm", "hd_mm")
 SCAR = ("challenge_accuracy", "challenge_dice", "challenge_gdice")
 FOLDS = 5
 """Of the network that says where the crop lies; ours."""

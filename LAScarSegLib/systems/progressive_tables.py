@@ -2,7 +2,7 @@
 
 from .reproduction import MANUAL, Reproduction, Row, Shares, Table, Training
 
-COLUMNS = ("dice", "hd_mm", "assd_mm")
+COLUMNS = ("dice", "hd_mm", "asd_mm")
 NOT_READ = MANUAL
 """Its scar networks see a fixed part of the scan: whatever cavity they are given, no voxel follows from it."""
 

@@ -197,6 +197,31 @@ def test_counts_by_hand():
     assert counts(prediction, np.zeros(5, bool))["sensitivity"] is None
 
 
+def test_the_mean_surface_distance_goes_one_way_as_medpys_asd():
+    """Predicted voxels 1 and 4 mm beside the only true one: 2.5 mm; the other way 1 mm; both ways together (1 + 4 + 1) / 3."""
+    prediction, reference = np.zeros((1, 1, 8), bool), np.zeros((1, 1, 8), np.uint8)
+    prediction[0, 0, [1, 4]] = True
+    reference[0, 0, 0] = 1
+
+    values = score_as_published("a", prediction, Volume(reference, Geometry((8, 1, 1), (1.0, 1.0, 1.0)))).values
+
+    assert values["asd_mm"] == pytest.approx(2.5) and values["assd_mm"] == pytest.approx(2.0)
+    assert score_as_published("a", prediction & False, Volume(reference, Geometry((8, 1, 1), (1.0, 1.0, 1.0)))).values["asd_mm"] is None
+
+
+def test_distances_are_medpys():
+    medpy = pytest.importorskip("medpy.metric.binary")
+    random = np.random.default_rng(3)
+    one, other = (np.pad(random.random((6, 8, 9)) > 0.7, 2) for _ in range(2))
+    spacing = (2.5, 0.625, 0.5)
+
+    values = score_as_published("a", one, Volume(other.astype(np.uint8), Geometry(one.shape[::-1], spacing[::-1]))).values
+
+    for key, theirs in (("asd_mm", medpy.asd), ("hd_mm", medpy.hd), ("assd_mm", medpy.assd)):
+        assert values[key] == pytest.approx(theirs(one, other, voxelspacing=spacing)), key
+    assert values["sensitivity"] == pytest.approx(medpy.sensitivity(one, other)) and values["dice"] == pytest.approx(medpy.dc(one, other))
+
+
 def test_a_score_counts_every_voxel_wherever_it_lies():
     """Two cubes of scar, one far from the wall: the Dice is that of the voxels, 2·27 / (27 + 54); the far one is outside the wall."""
     geometry = Geometry((40, 40, 40), (1.0, 1.0, 1.0))

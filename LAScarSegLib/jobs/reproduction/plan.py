@@ -24,7 +24,7 @@ class PlannedLine:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ReproductionPlan:
     """Everything that `--plan` says: the trainings, then lines."""
 
     title: str
@@ -33,7 +33,7 @@ class Plan:
     lines: tuple[str, ...]
 
 
-def make_plan(request: ReproductionRequest, output: Path | None = None, device: str = "auto") -> Plan:
+def make_plan(request: ReproductionRequest, output: Path | None = None, device: str = "auto") -> ReproductionPlan:
     """Reads headers, no voxels, and measures the device for a second; what was begun in `output` counts, nothing is written.
 
     Raises `InputError` as `engine.reproduce`.
@@ -61,7 +61,7 @@ def make_plan(request: ReproductionRequest, output: Path | None = None, device: 
         f"About {expected.room_bytes / 1e9:.1f} GB on the disk.",
         *request.description.differences,
     )
-    return Plan(request.system.title, request.preset, trainings, lines)
+    return ReproductionPlan(request.system.title, request.preset, trainings, lines)
 
 
 def _time(hours: float) -> str:
