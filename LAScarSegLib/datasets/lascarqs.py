@@ -75,8 +75,9 @@ def _scans(folder: Path, labels: str) -> tuple[Scan, ...]:
         first = lost[0].geometry
         size, spacing = (" × ".join(f"{n:g}" for n in numbers) for numbers in (first.size, first.spacing))
         raise InputError(
-            f"{folder}: the header of {listed(scan.case.name for scan in lost)} looks lost: {size} voxels of {spacing} mm. LAScarQS's scans have "
-            "0.625 × 0.625 × 2.5 mm, and every length would be wrong. Get the files again, or write the right spacing into scans and labels."
+            f"{folder}: the header of {listed(scan.case.name for scan in lost)} looks lost: {size} voxels of {spacing} mm. LAScarQS's scans "
+            "have 0.625 × 0.625 × 2.5 mm, and every length would be wrong. Get the files again, or write the right spacing into scans and "
+            "labels."
         )
     return scans
 

@@ -90,7 +90,8 @@ def find_cavity(bundle: Bundle, scan: Volume, device: str, largest_part: bool) -
 def find_scar(bundle: Bundle, scan: Volume, cavity: FoundCavity, device: str, mask_prediction: bool | None) -> tuple[np.ndarray, str]:
     """(k, j, i) bool: where a bundle's probability of scar is above its threshold, and why there is none.
 
-    Only a network that was trained on the surroundings of cavities is limited to them; one that sees a fixed part of scans counts in all of it.
+    Only a network that was trained on the surroundings of cavities is limited to them; one that sees a fixed part of scans counts in all
+    of it.
     """
     if cavity.used is None:
         return np.zeros(scan.array.shape, dtype=bool), cavity.note
@@ -125,11 +126,12 @@ def score_as_published(
     truth = reference.array > 0
     manual = None if cavity is None else cavity.array > 0
     values, notes = score_masks(prediction, truth, reference.geometry, manual)
-    return CaseResult(case, {**values, **counts(prediction, truth), "asd_mm": asd_mm(prediction, truth, reference.geometry.spacing_kji)}, (*((note,) if note else ()), *notes))
+    values |= {**counts(prediction, truth), "asd_mm": asd_mm(prediction, truth, reference.geometry.spacing_kji)}
+    return CaseResult(case, values, (*((note,) if note else ()), *notes))
 
 
 def asd_mm(prediction: np.ndarray, reference: np.ndarray, spacing_kji: Sequence[float]) -> float | None:
-    """Mean distance in mm of the border voxels of one bool mask (k, j, i) to those of the other, one way (medpy `asd`); None when one is empty."""
+    """Mean distance in mm of the border voxels of one bool mask (k, j, i) to those of the other (medpy `asd`); None when one is empty."""
     distances = nearest_mm(border_voxels(prediction), border_voxels(reference), spacing_kji)
     return float(distances.mean()) if distances.size else None
 

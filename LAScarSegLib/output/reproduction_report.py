@@ -105,7 +105,8 @@ def _shown_row(row: ReproducedRow) -> dict[str, Any]:
         metric, summary = cell.metric, cell.summary
         interval = DASH if summary.low is None else f"{_number(summary.low, metric)} … {_number(summary.high, metric)}"
         cells.append({"ours": _mean(summary, metric), "interval": interval, "published": _published(cell)})
-    return {"label": row.row.label, "cells": cells, "scans": max((c.summary.cases for c in row.cells), default=0), "absent": row.row.absent, "notes": row.notes}
+    scans = max((cell.summary.cases for cell in row.cells), default=0)
+    return {"label": row.row.label, "cells": cells, "scans": scans, "absent": row.row.absent, "notes": row.notes}
 
 
 def _shown_folds(row: ReproducedRow) -> dict[str, Any]:

@@ -45,7 +45,10 @@ TABLES = Reproduction(
             "table_2", "Table 2: cavity of task 1", "cavity", CAVITY,
             (
                 _k("U-Net", "cavity_plain", (0.8577, 0.1847), (50.74, 65.57), (2.201, 2.607)),
-                Row("U-Net+TopK", dict(zip(CAVITY, ((0.8809, 0.1167), (25.86, 15.51), (2.110, 2.386)))), "cavity", cavity_variant="task1_topk"),
+                Row(
+                    "U-Net+TopK", dict(zip(CAVITY, ((0.8809, 0.1167), (25.86, 15.51), (2.110, 2.386)))), "cavity",
+                    cavity_variant="task1_topk",
+                ),
                 _k("U-Net+TopK+UAM", "cavity", (0.9051, 0.0453), (23.32, 8.32), (1.64, 0.987)),
             ),
             part="test",
@@ -61,9 +64,9 @@ TABLES = Reproduction(
         ),
     ),
     differences=(
-        "The challenge's test scans (10 of task 1, 20 of task 2) are not public: a sixth of each task is kept apart instead, and trained on less.",
-        "U-Net+TopK and U-Net+TopK+UAM are the same weights, read with one threshold and with a lower one for unusually uncertain cases; so "
-        "the scar with the distance map is trained once, on predicted cavities.",
+        "The challenge's test scans (10 of task 1, 20 of task 2) are not public: a sixth of each task is kept apart instead.",
+        "U-Net+TopK and U-Net+TopK+UAM are the same weights, read with one threshold and with a lower one for unusually uncertain "
+        "cases; so the scar with the distance map is trained once, on predicted cavities.",
         "The cavity is scored as nnU-Net leaves it when it keeps the largest part; holes are filled.",
     ),
     largest_part=True,

@@ -67,10 +67,11 @@ TABLES = Reproduction(
     ),
     differences=(
         "The 60 scans are those of LAScarQS's task 1, the paper's are of the 2018 challenge with scars that are not public.",
-        "The crop lies around the atrium of a coarse network, which is trained first (in five folds, so that no training sees a crop of its "
-        "own scan); the paper doesn't say how the heart is found.",
+        "The crop lies around the atrium of a coarse network, which is trained first (in five folds, so that no training sees a crop of "
+        "its own scan); the paper doesn't say how the heart is found.",
         "The last weights are measured; the 20 scans choose nothing.",
         f"MGMM has several components in the paper. {TWO_COMPONENTS}",
-        "U-Net scar has no cavity of its own: it is read on the surface that U-Net LA-BCE finds.",
+        "U-Net scar has no cavity of its own: it is read on the surface that U-Net LA-BCE finds. In training its crop "
+        "lies around the manual one.",
     ),
 )  # fmt: skip

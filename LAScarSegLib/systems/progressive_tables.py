@@ -57,8 +57,8 @@ TABLES = Reproduction(
     differences=(
         "The paper's n = 12 is one fold of five: here are all five, pooled and one by one.",
         "The scans that are measured also chose the checkpoint and the end of the training, as in the paper: the scores flatter.",
-        "Stage I learns from task 2, which holds the scans of task 1 too: the cavity of a scan that is measured may come from a network that "
-        "has seen it, as in the paper (--by-scan-hash keeps them apart).",
+        "Stage I learns from task 2, which holds the scans of task 1 too: the cavity of a scan that is measured may come from a network "
+        "that has seen it, as in the paper (--by-scan-hash keeps them apart).",
     ),
     validate_every=1,
 )  # fmt: skip

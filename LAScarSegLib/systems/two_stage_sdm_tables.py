@@ -34,8 +34,9 @@ TABLES = Reproduction(
         Table("table_2", "Table II: where the errors lie", "scar", SECOND, _rows(SECOND, 3), part="test"),
     ),
     differences=(
-        "The cavity is an ensemble of five folds; the paper's is one network trained on all scans of task 2. Scans of task 1 lie in task 2 too: "
-        "as in the paper, cavities of scans that are measured may come from networks that have seen them (--by-scan-hash keeps them apart).",
+        "The cavity is an ensemble of five folds; the paper's is one network trained on all scans of task 2. Scans of task 1 lie in task 2 "
+        "too: as in the paper, cavities of scans that are measured may come from networks that have seen them (--by-scan-hash keeps them "
+        "apart).",
         "nnUNet (plain) is told where the atrium is: it sees the box of the cavity and 15 mm around.",
         "The Dice is that of the raw probability above 0.5, without any limit to a wall or region.",
     ),

@@ -1,4 +1,4 @@
-"""`lascarseg reproduce` as its user calls it: the plan of each paper, one paper from scans to tables, stopped and gone on with, bad input."""
+"""`lascarseg reproduce` as its user calls it: the plan of each paper, one paper from scans to tables though killed, bad input."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from ...errors import Cancelled, InputError
 from ...evaluation.as_published import CaseResult, FoundCavity, find_cavity, find_scar, read_as, scar_by_rule, score_as_published
 from ...evaluation.published_tables import ReproducedTable, reproduce_table
 from ...models.bundle import Bundle, read_bundle
+from ...output.report import require_jinja2
 from ...output.reproduction_report import write_tables
 from ...support.progress import Progress
 from ...support.whole_folder import disk_error
@@ -44,7 +45,9 @@ class Reproduced:
     tables: tuple[ReproducedTable, ...]
 
 
-def reproduce(request: ReproductionRequest, output: str | Path, machine: Hardware = Hardware(), progress: Progress | None = None) -> Reproduced:
+def reproduce(
+    request: ReproductionRequest, output: str | Path, machine: Hardware = Hardware(), progress: Progress | None = None
+) -> Reproduced:
     """Train, measure and write the tables of a paper, or go on with what is in `output`.
 
     Raises
@@ -57,6 +60,8 @@ def reproduce(request: ReproductionRequest, output: str | Path, machine: Hardwar
         what was done stays.
     """
     output, progress = Path(output).expanduser().resolve(), progress or Progress()
+    # Not after weeks.
+    require_jinja2()
     begun = read_begun(output, request)
     folder = open_lascarqs(request.data, request.description.tasks)
     if begun is None:
@@ -103,7 +108,8 @@ def _check_scans(begun: Begun, folder: LascarqsFolder) -> None:
     changed = [f"{task}/{name}" for task, cases in begun.hashes.items() for name in set(cases) ^ set(folder.names(task))]
     if changed:
         raise InputError(
-            f"{folder.root} has other scans than when {begun.folder} was begun: {listed(sorted(changed))}. Put them back, or give another folder."
+            f"{folder.root} has other scans than when {begun.folder} was begun: {listed(sorted(changed))}. Put them back, or give another "
+            "folder."
         )
 
 
@@ -137,8 +143,8 @@ def _export(work: _Work, ensemble: PlannedEnsemble, steps: Steps) -> None:
 
 
 def _export_runs(work: _Work, runs: Sequence[str], name: str, checkpoint: str, coarse: str) -> None:
-    paper = work.begun.request.paper
-    asked = ExportRequest(name=f"{paper}-{name}".replace("_", "-"), checkpoint=checkpoint, coarse=work.path(RUNS, coarse) if coarse else None)
+    called = f"{work.begun.request.paper}-{name}".replace("_", "-")
+    asked = ExportRequest(name=called, checkpoint=checkpoint, coarse=work.path(RUNS, coarse) if coarse else None)
     export_runs([work.path(RUNS, run) for run in runs], work.path(MODELS, f"{name}.zip"), asked)
 
 
@@ -214,7 +220,8 @@ def remarks_of(request: ReproductionRequest, folder: LascarqsFolder, hashes: Map
     if request.preset != "paper":
         lines.append(f"Trained with the preset {request.preset}: not the paper's networks, and no comparison with its numbers.")
     if request.epochs is not None or request.steps_per_epoch is not None:
-        asked = ", ".join(f"{value} {name}" for name, value in (("epochs", request.epochs), ("steps an epoch", request.steps_per_epoch)) if value)
+        asked_for = (("epochs", request.epochs), ("steps an epoch", request.steps_per_epoch))
+        asked = ", ".join(f"{value} {name}" for name, value in asked_for if value)
         lines.append(f"Trained for another time than the preset's: {asked}.")
     return lines
 

@@ -72,6 +72,6 @@ def check_room(steps: Steps, folder: LascarqsFolder, place: Path) -> None:
     needed, free = room_needed(steps, folder), shutil.disk_usage(place).free
     if free < needed:
         raise InputError(
-            f"The disk of {place} has {free / 1e9:.1f} GB left; the trainings need about {needed / 1e9:.1f} GB. Nothing was begun. Free some "
-            "space, or give an output folder on another disk."
+            f"The disk of {place} has {free / 1e9:.1f} GB left; the trainings need about {needed / 1e9:.1f} GB. Nothing was begun. Free "
+            "some space, or give an output folder on another disk."
         )

@@ -57,7 +57,8 @@ def make_plan(request: ReproductionRequest, output: Path | None = None, device: 
         *cut_in_words(steps),
         *remarks_of(request, folder, begun.hashes if begun else None),
         f"{len(steps.trainings)} trainings and {len(steps.measurements)} rows to measure: {'; '.join(tables)}.",
-        f"About {_time(expected.hours)} on {chosen}, if no training stops early; an estimate from one convolution, right to a factor of two or three.",
+        f"About {_time(expected.hours)} on {chosen}, if no training stops early: what one convolution takes, times the operations. Right to a "
+        "factor of two or three.",
         f"About {expected.room_bytes / 1e9:.1f} GB on the disk.",
         *request.description.differences,
     )
@@ -65,4 +66,6 @@ def make_plan(request: ReproductionRequest, output: Path | None = None, device: 
 
 
 def _time(hours: float) -> str:
-    return f"{hours * 60:.0f} minutes" if hours < 2 else f"{hours:,.0f} hours" if hours < 72 else f"{hours:,.0f} hours ({hours / 24:,.0f} days)"
+    if hours < 2:
+        return f"{hours * 60:.0f} minutes"
+    return f"{hours:,.0f} hours" + (f" ({hours / 24:,.0f} days)" if hours > 72 else "")

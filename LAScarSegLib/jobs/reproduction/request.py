@@ -12,6 +12,7 @@ from ... import __version__
 from ...errors import InputError
 from ...support.whole_folder import PROGRAM, FolderKind, check_folder, marked_by_program, marker_content, whole_folder
 from ...systems import SYSTEMS, System, find_system
+from ...systems.reproduction import Reproduction
 
 CARD, RUNS, MODELS, SCORES, TABLES, REPORT = "reproduction.json", "runs", "models", "scores", "tables", "report.html"
 FORMAT = 1
@@ -53,7 +54,7 @@ class ReproductionRequest:
         return find_system(self.paper)
 
     @property
-    def description(self):  # type: ignore[no-untyped-def]
+    def description(self) -> Reproduction:
         """What the paper's tables need."""
         if self.system.reproduction is None:
             known = ", ".join(key for key, system in SYSTEMS.items() if system.reproduction is not None)
@@ -96,7 +97,7 @@ def read_begun(folder: Path, request: ReproductionRequest) -> Begun | None:
         raise InputError(f"{folder / CARD} is not LAScarSeg's, so the folder is left alone. Give another one.")
     if content.get("version") != __version__ or content.get("format") != FORMAT:
         raise InputError(
-            f"{folder} was begun by LAScarSeg {content.get('version')}, this is {__version__}: what both train would be mixed in one table. "
+            f"{folder} was begun by LAScarSeg {content.get('version')}, this is {__version__}: what both train would be mixed in a table. "
             "Finish it with that version, or give another folder; nothing in it was changed."
         )
     try:

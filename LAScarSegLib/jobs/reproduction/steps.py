@@ -8,10 +8,10 @@ from pathlib import Path
 
 from ...datasets.parts import Parts, cut
 from ...errors import InputError
-from ...systems import Preset, Stage, find_system
-from ...systems.reproduction import Reproduction, Row, Table, Training
+from ...systems import Preset, Stage, System, find_system
+from ...systems.reproduction import Row, Table, Training
 from ...training.settings import TrainingSettings
-from .request import MODELS, RUNS, SCORES, ReproductionRequest
+from .request import MODELS, RUNS, ReproductionRequest
 
 Units = Mapping[str, Mapping[str, str]]
 """By task and case what stays together, or the hash of its voxels."""
@@ -66,14 +66,16 @@ class Steps:
         return list({m.name: m for row in self.measured.values() for m in row}.values())
 
 
-def with_coarse(description: Reproduction, request: ReproductionRequest) -> tuple[Training, ...]:
+def with_coarse(request: ReproductionRequest) -> tuple[Training, ...]:
     """The trainings, with a coarse network before those that know an atrium's surroundings only and have nothing that finds them."""
     found: list[Training] = []
-    for training in description.trainings:
+    for training in request.description.trainings:
         stage = stage_of(training, request)
         size = stage.preset(training.preset or request.preset)
-        if not stage.takes_cavity and size.statistics == "region" and size.crop_kji is None and not training.coarse and "coarse" in stage.presets:
-            coarse = replace(training, key=f"coarse_{training.task}", preset="coarse", variant=next(iter(_system(training, request).stages[training.stage])))
+        knows_a_box = not stage.takes_cavity and size.statistics == "region" and size.crop_kji is None
+        if knows_a_box and not training.coarse and "coarse" in stage.presets:
+            own = _system(training, request).stage(training.stage).variant
+            coarse = replace(training, key=f"coarse_{training.task}", preset="coarse", variant=own, checkpoint="best")
             if all(before.key != coarse.key for before in found):
                 found.append(coarse)
             training = replace(training, coarse=coarse.key)
@@ -81,7 +83,7 @@ def with_coarse(description: Reproduction, request: ReproductionRequest) -> tupl
     return tuple(found)
 
 
-def _system(training: Training, request: ReproductionRequest):  # type: ignore[no-untyped-def]
+def _system(training: Training, request: ReproductionRequest) -> System:
     return find_system(training.system) if training.system else request.system
 
 
@@ -113,7 +115,7 @@ class _Planner:
 
     def __init__(self, request: ReproductionRequest, hashes: Units, output: Path, parts: Sequence[Mapping[str, Parts]]) -> None:
         self.request, self.hashes, self.output, self.parts = request, hashes, output, tuple(parts)
-        self.trainings = with_coarse(request.description, request)
+        self.trainings = with_coarse(request)
         self.inner: dict[tuple[str, int], int] = {}
 
     def steps(self) -> Steps:
@@ -144,7 +146,8 @@ class _Planner:
         """Names of those to validate on (none: a cross-validation of the rest), and of those that are left out."""
         parts = self.parts[fold][training.task]
         if training.all_scans:
-            held = {self.hashes[task][name] for task, p in self.parts[fold].items() if task != training.task for name in (*p.validation, *p.test)}
+            others = {task: p for task, p in self.parts[fold].items() if task != training.task}
+            held = {self.hashes[task][name] for task, p in others.items() for name in (*p.validation, *p.test)}
             same = tuple(name for name, sha256 in sorted(self.hashes[training.task].items()) if sha256 in held)
             return (), same if self.request.by_scan_hash else ()
         if training.folds > 1:
@@ -171,13 +174,15 @@ class _Planner:
     ) -> TrainingSettings:
         request, stage = self.request, stage_of(training, self.request)
         size: Preset = stage.preset(training.preset or request.preset)
-        cavities = tuple(str(self.output / MODELS / f"{name}.zip") for name in self._run_names(training.cavities, fold)) if training.cavities else ()
+        predicting = self._run_names(training.cavities, fold) if training.cavities else []
+        cavities = tuple(str(self.output / MODELS / f"{name}.zip") for name in predicting)
         start = str(self.output / RUNS / self._name(training.start_from, fold)) if training.start_from else ""
         steps = stage.phases[0].optimiser.iterations_per_epoch if request.steps_per_epoch is None else request.steps_per_epoch
         return TrainingSettings(
-            system=training.system or request.paper, stage=training.stage, variant=training.variant, preset=training.preset or request.preset,
-            data=str(Path(request.data) / training.task), size=size if request.epochs is None else replace(size, epochs=request.epochs),
-            steps_per_epoch=steps, fold=number, folds=max(2, inner), seed=request.seed, exclude=exclude, cavities=cavities, start_from=start,
+            system=training.system or request.paper, stage=training.stage, variant=training.variant,
+            preset=training.preset or request.preset, data=str(Path(request.data) / training.task),
+            size=size if request.epochs is None else replace(size, epochs=request.epochs), steps_per_epoch=steps, fold=number,
+            folds=max(2, inner), seed=request.seed, exclude=exclude, cavities=cavities, start_from=start,
             anatomy="predicted" if cavities else "truth", validation=validation, manual_where_not_found=True,
         )  # fmt: skip
 
