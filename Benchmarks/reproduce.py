@@ -87,7 +87,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("papers", nargs="*", default=list(SYSTEMS))
     parser.add_argument("--scans", type=int, nargs=2, default=(3, 4), help="of task 1 and of task 2")
-    parser.add_argument("--steps", type=int, default=2, help="of each training")
+    parser.add_argument("--steps", type=int, default=6, help="of each training")
     parser.add_argument("--seed", type=int, default=0, help="of the moments at which it is killed")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

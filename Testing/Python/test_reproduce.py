@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +27,7 @@ from LAScarSegLib.training.train import Hardware
 
 __all__ = ["one_thread"]
 PAPER = "two_stage_sdm"
+ROOT = Path(__file__).resolve().parents[2]
 MACHINE = Hardware(device="cpu", precision="32", workers=0)
 PLAN_SECONDS = 20.0
 
@@ -129,6 +132,24 @@ def test_bad_input_is_said_and_nothing_is_written(few: Path, tmp_path: Path, cap
     outcome = run("-o", tmp_path / "out")
     assert outcome.code == 2 and "GB left; the trainings need about" in outcome.err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_second_process_in_the_same_folder_is_told_so(few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    output, said = tmp_path / "out", []
+
+    def meanwhile(*arguments, **options):
+        hold = (
+            "import sys; from pathlib import Path; from LAScarSegLib.support.one_at_a_time import alone_in\n"
+            "with alone_in(Path(sys.argv[1])): pass"
+        )
+        said.append(subprocess.run([sys.executable, "-c", hold, str(output)], capture_output=True, text=True, cwd=ROOT))
+        raise Cancelled
+
+    monkeypatch.setattr(engine, "_train_all", meanwhile)
+    for _ in range(2):
+        with pytest.raises(Cancelled):
+            reproduce(request_of(few), output, MACHINE)
+    assert all(f"Another process is working in {output}" in process.stderr for process in said) and len(said) == 2
 
 
 def test_what_another_version_or_another_request_has_begun_is_left_alone(few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

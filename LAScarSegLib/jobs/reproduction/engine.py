@@ -19,6 +19,7 @@ from ...evaluation.published_tables import ReproducedTable, reproduce_table
 from ...models.bundle import Bundle, read_bundle
 from ...output.report import require_jinja2
 from ...output.reproduction_report import write_tables
+from ...support.one_at_a_time import alone_in
 from ...support.progress import Progress
 from ...support.whole_folder import disk_error
 from ...systems.reproduction import MANUAL, Reproduction
@@ -53,7 +54,8 @@ def reproduce(
     Raises
     ------
     InputError
-        data that are not LAScarQS's or can't be cut as the paper's, a folder of something else, too little room on the disk.
+        data that are not LAScarQS's or can't be cut as the paper's, a folder of something else or in which another process works, too little
+        room on the disk.
     ProcessingError
         a training failed, or the disk is full; what was done stays.
     Cancelled
@@ -73,8 +75,9 @@ def reproduce(
     steps = plan_steps(request, begun.hashes, output)
     work = _Work(begun, folder, replace(machine, validate_every=request.description.validate_every))
     try:
-        _train_all(work, steps, progress.part(HASHING_SHARE, TRAINING_SHARE))
-        return _write(work, steps, _measure_all(work, steps, progress.part(TRAINING_SHARE, 1.0)))
+        with alone_in(output):
+            _train_all(work, steps, progress.part(HASHING_SHARE, TRAINING_SHARE))
+            return _write(work, steps, _measure_all(work, steps, progress.part(TRAINING_SHARE, 1.0)))
     except Cancelled as error:
         raise Cancelled(f"Stopped. What was done is in {output}; the same command goes on there.") from error
     except OSError as error:

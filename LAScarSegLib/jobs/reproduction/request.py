@@ -10,13 +10,14 @@ from typing import Any
 
 from ... import __version__
 from ...errors import InputError
+from ...support.one_at_a_time import LOCK
 from ...support.whole_folder import PROGRAM, FolderKind, check_folder, marked_by_program, marker_content, whole_folder
 from ...systems import SYSTEMS, System, find_system
 from ...systems.reproduction import Reproduction
 
 CARD, RUNS, MODELS, SCORES, TABLES, REPORT = "reproduction.json", "runs", "models", "scores", "tables", "report.html"
 FORMAT = 1
-REPRODUCTION = FolderKind("reproduction", frozenset({CARD}), marked_by_program((RUNS, MODELS, SCORES, TABLES, REPORT)))
+REPRODUCTION = FolderKind("reproduction", frozenset({CARD}), marked_by_program((RUNS, MODELS, SCORES, TABLES, REPORT, LOCK)))
 
 
 @dataclass(frozen=True)
