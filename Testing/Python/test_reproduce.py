@@ -29,7 +29,6 @@ __all__ = ["one_thread"]
 PAPER = "two_stage_sdm"
 ROOT = Path(__file__).resolve().parents[2]
 MACHINE = Hardware(device="cpu", precision="32", workers=0)
-PLAN_SECONDS = 20.0
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +53,10 @@ def request_of(data: Path, **changes) -> ReproductionRequest:
 
 @pytest.mark.parametrize("paper", SYSTEMS)
 def test_a_plan_of_each_paper(paper: str, data: Path, tmp_path: Path, capfd: pytest.CaptureFixture):
-    begin = time.monotonic()
     outcome = lascarseg(capfd, "reproduce", paper, "--data", data, "--preset", "tiny", "--plan", "-o", tmp_path / "out", "--device", "cpu")
 
     assert outcome.code == 0, outcome.err
-    assert time.monotonic() - begin < PLAN_SECONDS and not (tmp_path / "out").exists()
+    assert not (tmp_path / "out").exists()
     for training in SYSTEMS[paper].reproduction.trainings:
         assert training.key in outcome.out
     flat = " ".join(outcome.out.split())
