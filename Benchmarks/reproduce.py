@@ -23,6 +23,8 @@ from LAScarSegLib.systems import SYSTEMS
 
 PHANTOMS = PhantomSettings(size=(80, 72, 24), spacing=(1.5, 1.5, 4.0), la_volume_ml=60.0)
 KILLS = 2
+KILLED_AFTER = (0.1, 0.4)
+"""Shares of the undisturbed run: both kills come before the end."""
 PLAN_SECONDS = 20.0
 MAIN = "from LAScarSegLib.cli.main import main; main()"
 
@@ -70,7 +72,7 @@ def check(paper: str, data: Path, folder: Path, steps: int, chance: random.Rando
     wanted = {f"{table.key}.csv" for table in SYSTEMS[paper].reproduction.tables}
     kills = []
     for _ in range(KILLS):
-        taken, ended = run(paper, data, folder / f"{paper}_killed", steps, chance.uniform(0.15, 0.6) * whole)
+        taken, ended = run(paper, data, folder / f"{paper}_killed", steps, chance.uniform(*KILLED_AFTER) * whole)
         kills += [] if ended else [taken]
     run(paper, data, folder / f"{paper}_killed", steps)
     first, second = tables(folder / f"{paper}_whole"), tables(folder / f"{paper}_killed")
@@ -87,7 +89,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("papers", nargs="*", default=list(SYSTEMS))
     parser.add_argument("--scans", type=int, nargs=2, default=(3, 4), help="of task 1 and of task 2")
-    parser.add_argument("--steps", type=int, default=6, help="of each training")
+    parser.add_argument("--steps", type=int, default=2, help="of each training")
     parser.add_argument("--seed", type=int, default=0, help="of the moments at which it is killed")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
