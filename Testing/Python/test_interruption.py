@@ -56,7 +56,7 @@ def result_of_a_run() -> None:
     run_request(Request(image=Path("image.nrrd"), cavity=Path("cavity.nrrd"), output=Path("out"), figures=False, report=False, scene=False))
 
 
-MOMENTS = ["Reading cavity", "LA surface", "Perturbation range", "Writing sdm_cavity", "Writing figures/"]
+MOMENTS = ["Reading cavity", "LA surface", "Perturbation range", "Writing figures/", "Writing scene"]
 
 
 @posix
@@ -77,7 +77,7 @@ def test_ctrl_c_keeps_the_result_that_was_to_be_replaced(folder):
     result_of_a_run()
     before = {path.name: path.stat().st_mtime_ns for path in Path("out").iterdir()}
     command = start("--force")
-    wait_for(command, "Writing surface")
+    wait_for(command, "Writing figures/")
     command.send_signal(signal.SIGINT)
     assert end(command)[0] == 130
     assert {path.name: path.stat().st_mtime_ns for path in Path("out").iterdir()} == before
