@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +9,7 @@ from typing import Any, Self
 
 from ..errors import InputError
 from .plan import LARGEST_CHANNELS, Triple
+from .plan_json import check_plan_keys, plan_to_json
 
 MSWS_NET, PATCH_UNET = "msws_net", "patch_unet"
 KERNEL_AREA, TRANSPOSED_AREA = 9, 4
@@ -49,17 +48,12 @@ class _SlicePlan:
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary (lists, no tuples) that `from_json` reads back to an equal plan."""
-        return json.loads(json.dumps(dataclasses.asdict(self)))
+        return plan_to_json(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """From a dictionary; `InputError` for a missing or unknown key and for values that can't be."""
-        fields = dataclasses.fields(cls)
-        unknown = sorted(set(data) - {f.name for f in fields})
-        missing = [f.name for f in fields if f.default is dataclasses.MISSING and f.name not in data]
-        if unknown or missing:
-            words = [f"{word} {', '.join(names)}" for word, names in (("unknown", unknown), ("missing", missing)) if names]
-            raise InputError(f"The network plan can't be used: {'; '.join(words)}.")
+        check_plan_keys(cls, data)
         if not isinstance(data["features"], (list, tuple)):
             raise InputError(f"features of the network plan is {data['features']!r}; it must be a list.")
         return cls(**(dict(data) | {"features": tuple(data["features"])}))

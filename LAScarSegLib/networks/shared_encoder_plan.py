@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +9,7 @@ from typing import Any
 
 from ..errors import InputError
 from .plan import LARGEST_CHANNELS, MOST_STAGES, Triple, require_count
+from .plan_json import check_plan_keys, plan_to_json
 
 SHARED_ENCODER = "shared_encoder_unet"
 """Its name in `architectures.ARCHITECTURES`."""
@@ -83,17 +82,12 @@ class SharedEncoderPlan:
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary (lists, no tuples) that `from_json` reads back to an equal plan."""
-        return json.loads(json.dumps(dataclasses.asdict(self)))
+        return plan_to_json(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> SharedEncoderPlan:
         """From a dictionary; `InputError` for a missing or unknown key and for values that can't be."""
-        fields = dataclasses.fields(cls)
-        unknown = sorted(set(data) - {f.name for f in fields})
-        missing = [f.name for f in fields if f.default is dataclasses.MISSING and f.name not in data]
-        if unknown or missing:
-            words = [f"{word} {', '.join(names)}" for word, names in (("unknown", unknown), ("missing", missing)) if names]
-            raise InputError(f"The network plan can't be used: {'; '.join(words)}.")
+        check_plan_keys(cls, data)
         try:
             return cls(**(dict(data) | {name: tuple(data[name]) for name in ("heads", "features")}))
         except TypeError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from typing import Any
 
 from ..errors import InputError
 from .plan import Triple
+from .plan_json import check_plan_keys, plan_to_json
 
 SWIN_UNETR = "swin_unetr"
 """MONAI's SwinUNETR (Hatamizadeh et al. 2021), its decoder once for each mask."""
@@ -115,17 +115,12 @@ class SwinPlan:
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary (lists, no tuples) that `from_json` reads back to an equal plan."""
-        return json.loads(json.dumps(dataclasses.asdict(self)))
+        return plan_to_json(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> SwinPlan:
         """From a dictionary; `InputError` for a missing or unknown key and for values that can't be."""
-        fields = {f.name: f.default for f in dataclasses.fields(cls)}
-        unknown = sorted(set(data) - set(fields))
-        missing = [name for name, default in fields.items() if default is dataclasses.MISSING and name not in data]
-        if unknown or missing:
-            words = [f"{word} {', '.join(names)}" for word, names in (("unknown", unknown), ("missing", missing)) if names]
-            raise InputError(f"The network plan can't be used: {'; '.join(words)}.")
+        check_plan_keys(cls, data)
         return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in data.items()})
 
 
