@@ -10,7 +10,7 @@ from .plan import NetworkPlan
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["ARCHITECTURES", "Architecture", "NetworkPlan", "Plan", "build", "read_plan", "weight_shapes"]
+__all__ = ["ARCHITECTURES", "Architecture", "NetworkPlan", "Plan", "build", "build_unfilled", "read_plan", "weight_shapes"]
 
 
 def build(plan: Plan, seed: int | None = None) -> nn.Module:
@@ -33,8 +33,8 @@ def build(plan: Plan, seed: int | None = None) -> nn.Module:
         return ARCHITECTURES[plan.architecture].module(plan)
 
 
-def weight_shapes(plan: Plan) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every weight of `plan`, without the memory that they would take. Imports torch."""
+def build_unfilled(plan: Plan) -> nn.Module:
+    """The module of `plan` on torch's device `meta`: its weights have shapes, and take no memory. Imports torch."""
     import torch
     from torch.overrides import TorchFunctionMode
 
@@ -45,4 +45,9 @@ def weight_shapes(plan: Plan) -> dict[str, tuple[int, ...]]:
             return args[0] if function in (torch.Tensor.normal_, torch.Tensor.uniform_) else function(*args, **(kwargs or {}))
 
     with torch.device("meta"), Unfilled():
-        return {name: tuple(value.shape) for name, value in build(plan).state_dict().items()}
+        return build(plan)
+
+
+def weight_shapes(plan: Plan) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every weight of `plan`, without the memory that they would take. Imports torch."""
+    return {name: tuple(value.shape) for name, value in build_unfilled(plan).state_dict().items()}

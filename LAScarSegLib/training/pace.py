@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from functools import lru_cache
 
-from ..networks import Plan, build
+from ..networks import Plan, build_unfilled
 from ..networks.architectures import in_scan
 from .settings import TrainingSettings
 
@@ -45,18 +45,10 @@ def operations_per_second(device: str) -> float:
 def forward_operations(plan: Plan, patch_kji: tuple[int, ...]) -> float:
     """Floating-point operations of one patch's forward pass, counted without computing anything. Imports torch."""
     import torch
-    from torch.overrides import TorchFunctionMode
     from torch.utils.flop_counter import FlopCounterMode
 
-    class Unfilled(TorchFunctionMode):
-        """Weights that don't exist need no random numbers."""
-
-        def __torch_function__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
-            return args[0] if function in (torch.Tensor.normal_, torch.Tensor.uniform_) else function(*args, **(kwargs or {}))
-
-    with torch.device("meta"), Unfilled():
-        network = build(plan.for_training()).eval()
-        patch = torch.empty(1, plan.in_channels, *in_scan(patch_kji))
+    network = build_unfilled(plan.for_training()).eval()
+    patch = torch.empty(1, plan.in_channels, *in_scan(patch_kji), device="meta")
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(patch)
     return float(counter.get_total_flops())
