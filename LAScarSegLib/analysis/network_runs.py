@@ -71,7 +71,7 @@ def find_scar(scan: Volume, cavity: Mask, bundle: Bundle, options: InferenceOpti
 def _unless_it_lies_otherwise(doubt: Doubt | None, scan: Volume, cavity: Mask) -> Doubt | None:
     """A cavity is not *good* in a scan that lies upside down: a network draws the usual atrium there, too."""
     lie = None if doubt is None or SIMULATED in scan.flags else lie_of(scan.array, scan.geometry, cavity)
-    return doubt if lie is None or not lie.is_wrong else doubt.looked_at(lie.sentence)
+    return doubt if lie is None or not lie.is_wrong else doubt.looked_at(lie.reason)
 
 
 def _described(bundle: Bundle, options: InferenceOptions) -> dict[str, object]:

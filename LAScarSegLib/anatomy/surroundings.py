@@ -53,6 +53,11 @@ class Lie:
         return self.otherwise >= LEAST_LIKENESS and self.otherwise > self.as_it_is + CLEARLY_MORE
 
     @property
+    def reason(self) -> str:
+        """Why a cavity in it is not to be taken for good; the flag says more."""
+        return f"The picture around the atrium looks like a chest {self.words}."
+
+    @property
     def sentence(self) -> str:
         """What a person should know."""
         return (
