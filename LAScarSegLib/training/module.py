@@ -14,6 +14,7 @@ from ..losses import Moment, make_loss
 from ..losses.objective import minimised
 from ..networks import build
 from ..systems import Optimiser
+from .bfloat16 import mend_thin_convolutions
 from .settings import TrainingSettings
 
 DISTRIBUTED_LOWEST_WEIGHT = 1e-6
@@ -31,6 +32,7 @@ class TrainingModule(lightning.LightningModule):
         self.phase, self.recipe = self.stage.phases[number], settings.recipe(number)
         self.epochs, self.steps_before = settings.epochs(number), settings.steps_before(number)
         self.network = build(settings.size.plan.for_training(), seed=settings.seed)
+        mend_thin_convolutions(self.network)
         self.loss = make_loss(self.phase.recipe)
         self.done = False
         """Whether the phase has come to its end; the recorder says so."""
