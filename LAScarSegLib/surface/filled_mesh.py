@@ -51,7 +51,7 @@ def filled_mesh(path: Path, grid: Geometry) -> Volume:
             else ""
         )
         raise InputError(f"The mesh {path} does not overlap the image. Check that both are of the same patient and in mm.{hint}")
-    return Volume(_fill(mesh, indices, grid), grid, flags)
+    return Volume(filled(indices, _triangles(mesh), grid), grid, flags)
 
 
 def _read(path: Path) -> vtkPolyData:
@@ -124,14 +124,20 @@ def _space(mesh: vtkPolyData, path: Path) -> str:
     return match[1].decode() if match else ""
 
 
-def _fill(mesh: vtkPolyData, indices: np.ndarray, grid: Geometry) -> np.ndarray:
-    """(k, j, i) bool: the voxels of `grid` inside the mesh, whose points lie at `indices` (N, 3), in the order (i, j, k)."""
+def _triangles(mesh: vtkPolyData) -> np.ndarray:
+    from vtkmodules.util.numpy_support import vtk_to_numpy
+
+    return vtk_to_numpy(mesh.GetPolys().GetConnectivityArray()).reshape(-1, 3)
+
+
+def filled(indices: np.ndarray, triangles: np.ndarray, grid: Geometry) -> np.ndarray:
+    """(k, j, i) bool: the voxels of `grid` inside a closed mesh of `triangles` (M, 3) whose points lie at `indices` (N, 3), in the order
+    (i, j, k)."""
     from vtkmodules.util.numpy_support import vtk_to_numpy
     from vtkmodules.vtkImagingStencil import vtkImageStencilToImage, vtkPolyDataToImageStencil
 
     from .polydata import mesh_polydata
 
-    triangles = vtk_to_numpy(mesh.GetPolys().GetConnectivityArray()).reshape(-1, 3)
     stencil, image = vtkPolyDataToImageStencil(), vtkImageStencilToImage()
     # In voxels, where the grid is neither oblique nor flipped.
     stencil.SetInputData(mesh_polydata(indices, triangles))
