@@ -9,8 +9,8 @@ import numpy as np
 
 from ..surface.planes import CutPlane
 from ..surface.surface import REGION_BODY, REGION_EXCLUDED, REGION_LABELS
-from ..volumes.volume import Box, Geometry
-from .settings import VEIN_VARIANTS, PhantomSettings
+from ..volumes.volume import Box, Geometry, Volume
+from .settings import LGE_SPACING_MM, VEIN_VARIANTS, PhantomSettings
 from .shapes import FAR_MM, Field, Shape, curve, dot, ellipsoid, grid_points, in_front_of, spread, tube, union, unit
 
 # Proportions and ranges are SCIENCE section 7's where it gives them; the rest is read off axial LGE scans.
@@ -37,6 +37,9 @@ CUT_DISC_RADII, CUT_WIDENING = 1.45, 0.7
 """What a stump's end cuts off: a disc of so many ostial radii (and 3 mm), wider by 0.7 mm for each mm beyond."""
 MITRAL_DISC_RADII = 1.25
 """The mitral plane cuts within so many radii of the annulus: the funnel, not the appendage beside it."""
+
+MASK_MARGIN_MM, MASK_LAYER_MM = 6.0, 0.5
+"""Of `cavity_mask`: background around the cavity, and the distance of the layers that a slice is made of."""
 
 MITRAL_NORMAL = np.array([0.46, -0.70, -0.55])
 VEIN_PLACES = {
@@ -162,6 +165,24 @@ def cavity_extent(atrium: Atrium) -> tuple[np.ndarray, np.ndarray]:
     box = Box.around(distance < 1.0, 0.0, grid.spacing_kji)
     corners = grid.index_to_lps(np.array([box.start[::-1], [n - 1 for n in box.stop[::-1]]]))
     return corners[0], corners[1]
+
+
+def cavity_mask(atrium: Atrium, spacing: tuple[float, float, float] = LGE_SPACING_MM) -> Volume:
+    """The cavity alone, without a scan, on an axial grid around it: bool, the voxels of which more than half lie in the LA.
+
+    The shares are those of layers about half a millimetre apart through the slice, each smoothed over a voxel of the plane.
+    """
+    low, high = cavity_extent(atrium)
+    low = low - MASK_MARGIN_MM
+    size = tuple(int(n) for n in np.ceil((high + MASK_MARGIN_MM - low) / spacing))
+    layers = max(1, round(spacing[2] / MASK_LAYER_MM))
+    share = np.zeros(size[::-1], np.float32)
+    for offset in ((np.arange(layers) + 0.5) / layers - 0.5) * spacing[2]:
+        grid = Geometry(size, spacing, (low[0], low[1], low[2] + offset))
+        whole = Box((0, 0, 0), grid.shape)
+        distance = np.maximum(atrium.open_shape.on_grid(grid, whole, 6.0), atrium.beyond_cuts(grid_points(grid, whole)))
+        share += np.clip(0.5 - distance / spacing[0], 0, 1) / layers
+    return Volume(share > 0.5, Geometry(size, spacing, tuple(low.tolist())))
 
 
 def _sampled_cavity(atrium: Atrium, step_mm: float) -> tuple[Geometry, np.ndarray]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
 from ..errors import InputError
-from .mitral_plane import find_mitral
+from .mitral_plane import TOWARDS_VENTRICLE, find_mitral
 from .ostia import Ostium, farther_out, find_ostia
 from .planes import MITRAL, CutPlane, MeshGraph, cut_off, label_regions
 from .protrusions import Cavity, fill_surface, find_branches
@@ -20,7 +21,9 @@ LAA = "LAA"
 APPENDAGE_ANTERIOR = -0.1
 """Of half the body's depth: how far before its middle an appendage lies (ostium and half of the way to the tip). 30 LGE-MRI and 30
 phantoms: appendages −0.2 and less, left superior veins 0 and more; between them it is open which one it is."""
-NEITHER = 0.1
+NEITHER, CLEARLY_BEFORE = 0.1, 0.2
+AT_THE_VALVE = 0.75
+"""Cosine: what stands out below the middle within 41° of the valve's direction belongs to the valve; appendages lie above the middle."""
 COMMON_MM2 = 300.0
 """A common trunk has a diameter of 20 mm and more, a single vein 14–17.5 (SCIENCE section 7): 19.5 mm."""
 LARGEST_VEIN_MM2, SMALLEST_VEIN_MM2 = 600.0, 40.0
@@ -88,7 +91,7 @@ def find_planes(surface: Surface, at_border: np.ndarray | None = None) -> FoundP
             notes.add(name, "no vein was found, so that this does not look like a left atrium with its veins")
         return FoundPlanes((), notes.frozen())
     mesh = MeshGraph.of(largest)
-    planes = [plane for name, ostium in named.items() if (plane := _cutting(mesh, cavity, name, ostium, notes)) is not None]
+    planes = [plane for name in named if (plane := _cutting(mesh, cavity, name, named, notes)) is not None]
     mitral, doubt = find_mitral(largest, cavity)
     notes.add(MITRAL, doubt)
     planes = [*_cutting_mitral(mesh, mitral, planes, notes), *planes]
@@ -108,6 +111,10 @@ class _Notes:
     def add(self, name: str, why: str) -> None:
         if why and why not in self._of.get(name, []):
             self._of.setdefault(name, []).append(why)
+
+    def add_all(self, name: str, reasons: Iterable[str]) -> None:
+        for why in reasons:
+            self.add(name, why)
 
     def frozen(self) -> dict[str, str]:
         return {name: (text := "; ".join(why))[0].upper() + text[1:] + "." for name, why in self._of.items()}
@@ -151,6 +158,9 @@ def _named(cavity: Cavity, ostia: Sequence[Ostium], notes: _Notes) -> dict[str, 
     sides: dict[str, list[Ostium]] = {"left": [], "right": []}
     for ostium in ostia:
         place = (ostium.origin + ostium.tip) / 2 - middle
+        if place[2] < 0 and place @ TOWARDS_VENTRICLE > AT_THE_VALVE * np.linalg.norm(place):
+            notes.add(MITRAL, f"a part of {ostium.volume_ml:.1f} mL stands out towards the ventricle: a leak through the valve, or its leaflets")
+            continue
         sides["left" if place[0] > 0 else "right"].append(ostium)
     appendage = _appendage(sides["left"], middle, half, notes)
     if appendage is not None:
@@ -158,9 +168,6 @@ def _named(cavity: Cavity, ostia: Sequence[Ostium], notes: _Notes) -> dict[str, 
         sides["left"] = [ostium for ostium in sides["left"] if ostium is not appendage]
     for side, found in sides.items():
         named |= _named_side(side, found, middle, notes)
-    for name, ostium in named.items():
-        for why in _doubts(name, ostium):
-            notes.add(name, why)
     return named
 
 
@@ -178,8 +185,8 @@ def _appendage(left: Sequence[Ostium], middle: np.ndarray, half: np.ndarray, not
         return None
     if places[0] > APPENDAGE_ANTERIOR:
         notes.add(LAA, "it lies where the left superior vein could be, too")
-    if len(places) > 1 and places[1] < APPENDAGE_ANTERIOR:
-        notes.add(LAA, "two protrusions on the left are as anterior as an appendage; the most anterior one was taken")
+    if len(places) > 1 and places[1] - places[0] < CLEARLY_BEFORE:
+        notes.add(LAA, "two protrusions on the left are about as anterior; the more anterior one was taken for the appendage")
     return ordered[0]
 
 
@@ -207,15 +214,15 @@ def _named_side(side: str, found: Sequence[Ostium], middle: np.ndarray, notes: _
         if height(upper) - height(lower) < ALIKE_MM:
             for one, other in ((name, next_name), (next_name, name)):
                 notes.add(one, f"it lies about as high as the one called {other}: the two may be the other way round")
-    if len(ordered) == 3:
-        notes.add(mid, f"a third vein on the {side}" + ("" if side == "right" else ", which is rare: it may be a branch, or a part of the appendage"))
+    if len(ordered) == 3 and side == "left":
+        notes.add(mid, "a third vein on the left is rare: it may be a branch, or a part of the appendage")
     return dict(zip(names, ordered))
 
 
 def _only(side: str, ostium: Ostium, height: float, notes: _Notes) -> str:
     """What the only vein of a side is called."""
     superior, _, inferior, common = SIDES[side]
-    if ostium.area_mm2 >= COMMON_MM2 or ostium.tips > 1:
+    if ostium.area_mm2 >= COMMON_MM2 or len(ostium.tips) > 1:
         if side == "right" or ostium.area_mm2 < COMMON_MM2:
             notes.add(common, f"only one vein was found on the {side}; it was taken for a common trunk because it " + _trunk_reason(ostium))
         return common
@@ -243,10 +250,12 @@ def _doubts(name: str, ostium: Ostium) -> Iterator[str]:
         yield f"its ostium is only {diameter:.0f} mm wide: it may be a branch, or a roughness of the mask"
 
 
-def _cutting(mesh: MeshGraph, cavity: Cavity, name: str, ostium: Ostium, notes: _Notes) -> CutPlane | None:
+def _cutting(mesh: MeshGraph, cavity: Cavity, name: str, named: Mapping[str, Ostium], notes: _Notes) -> CutPlane | None:
     """The plane of an ostium; where it would cut into the body or a neighbour, too, it moves out along the centre line."""
-    nearest_tip = int(np.linalg.norm(mesh.surface.points - ostium.tip, axis=1).argmin())
-    first: tuple[CutPlane, float] | None = None
+    ostium, tree = named[name], cKDTree(mesh.surface.points)
+    own = tree.query(np.array(ostium.tips))[1]
+    others = tree.query(np.array([tip for other in named.values() if other is not ostium for tip in other.tips]).reshape(-1, 3))[1]
+    first: tuple[CutPlane, float, Ostium] | None = None
     for out_mm in np.arange(0.0, FARTHEST_OUT_MM + STEP_OUT_MM / 2, STEP_OUT_MM):
         moved = farther_out(cavity, ostium, out_mm)
         if moved is None:
@@ -259,13 +268,15 @@ def _cutting(mesh: MeshGraph, cavity: Cavity, name: str, ostium: Ostium, notes: 
         share = float(mesh.surface.vertex_area_mm2[cut].sum() / mesh.surface.area_mm2)
         ends = mesh.edges[cut[mesh.edges[:, 0]] != cut[mesh.edges[:, 1]]]
         rim_mm = np.linalg.norm(mesh.surface.points[ends].mean(axis=1) - moved.origin, axis=1).max(initial=0.0)
-        first = first or (plane, share)
-        if share <= MOST_CUT and cut[nearest_tip] and rim_mm <= RIM_RADII * moved.radius_mm + RIM_MM:
+        first = first or (plane, share, moved)
+        if share <= MOST_CUT and cut[own].all() and not cut[others].any() and rim_mm <= RIM_RADII * moved.radius_mm + RIM_MM:
+            notes.add_all(name, _doubts(name, moved))
             return plane
     if first is None or first[1] > MOST_CUT:
         notes.add(name, "no plane was found that cuts it off and leaves the body alone")
         return None
     notes.add(name, "its plane cuts off a part of the body or of a neighbour, too")
+    notes.add_all(name, _doubts(name, first[2]))
     return first[0]
 
 

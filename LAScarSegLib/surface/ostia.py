@@ -18,13 +18,13 @@ INWARDS_MM = 9.0
 LOOK_AHEAD_MM, LARGEST_SPREAD = 4.0, 0.2
 """Towards the body a vein's radius (of the circle of equal area) grows by less than 0.2 mm for each mm, seen over 4 mm: walls that spread
 by 11°. In the antrum they spread by more. Tuned on 30 phantoms."""
-STILL_THE_VEIN = 1.4
-"""Inwards of the opened body a section belongs to the vein as long as it has less than so many times the area."""
+WIDER_MM = 1.5
+"""Inwards of the opened body a section belongs to the vein as long as its radius is no more than this larger: the antrum's rounding."""
 WEDGE_SHARE = 0.6
 """What tapers all along has no such place: its ostium is left near its base, where it still has this share of the area."""
 TIP_MM = 3.0
 """An ostium lies at least so far from the tip."""
-WIDEST_TRUNK_MM2, SHORTEST_TRUNK_MM = 600.0, 6.0
+WIDEST_TRUNK_MM2, SHORTEST_TRUNK_MM = 600.0, 9.0
 """A stem with a fork is one vein if it is no wider than a trunk of 27 mm and as long as this; else it is part of the antrum."""
 
 
@@ -32,20 +32,23 @@ WIDEST_TRUNK_MM2, SHORTEST_TRUNK_MM = 600.0, 6.0
 class Ostium:
     """An opening of the body into a protrusion: `origin` (3,) mm LPS, `axis` (3,) unit vector outwards, the area there.
 
-    `tip` (3,) the farthest point, `reach_mm` how far that is along the line, `tips` how many ends, `volume_ml` beyond; `settled` when the
+    `tips` (3,) each of its ends, the farthest first, `reach_mm` how far that is along the line, `volume_ml` beyond; `settled` when the
     cross-section really is that of a tube there. `line`, `axes` (n, 3) run along the centre from the tip to the ostium, a point each mm.
     """
 
     origin: np.ndarray
     axis: np.ndarray
     area_mm2: float
-    tip: np.ndarray
+    tips: tuple[np.ndarray, ...]
     reach_mm: float
-    tips: int
     volume_ml: float
     settled: bool
     line: np.ndarray
     axes: np.ndarray
+
+    @property
+    def tip(self) -> np.ndarray:
+        return self.tips[0]
 
     @property
     def radius_mm(self) -> float:
@@ -137,7 +140,7 @@ def _place(cavity: Cavity, branch: Branch) -> Ostium | None:
     here = section(place)
     axis = _mean_axis(axes, place)
     return Ostium(
-        here.centre, axis, here.area_mm2, branch.tips[0], STEP_MM * place + branch.tip_way_mm - branch.way_mm[0], len(branch.tips),
+        here.centre, axis, here.area_mm2, tuple(branch.tips), STEP_MM * place + branch.tip_way_mm - branch.way_mm[0],
         branch.volume_ml, settled, points[: place + 1], axes[: place + 1],
     )  # fmt: skip
 
@@ -146,8 +149,8 @@ def _walk(
     section: Callable[[int], Section], spread: Callable[[int], float], base: int, last: int, outermost: int
 ) -> tuple[int, bool]:
     """The place of the ostium on a line whose `base` leaves the opened body, and whether the section there is a tube's."""
-    inward = base
-    while inward < last and section(inward + 1).whole and 0 < section(inward + 1).area_mm2 <= STILL_THE_VEIN * section(base).area_mm2:
+    inward, widest_mm = base, section(base).radius_mm + WIDER_MM
+    while inward < last and section(inward + 1).whole and 0 < section(inward + 1).radius_mm <= widest_mm:
         inward += 1
     # The innermost section of a tube, as long as no other opening joins it; else the outermost stretch of the line decides.
     for place in (*range(inward, base - 1, -1), *range(base - 1, outermost - 1, -1)):
