@@ -124,7 +124,16 @@ def real(data: Path, numbers: Sequence[int], pictures: Path | None) -> list[dict
         if pictures is not None:
             draw(surface, found, pictures / f"{number:02d}.png", str(number))
         names = [plane.name for plane in found.planes]
-        results.append({"number": number, "scan": folder.name, "vertices": len(surface.points), "seconds": round(seconds, 3), "found": names, "unsure": dict(found.unsure)})
+        results.append(
+            {
+                "number": number,
+                "scan": folder.name,
+                "vertices": len(surface.points),
+                "seconds": round(seconds, 3),
+                "found": names,
+                "unsure": dict(found.unsure),
+            }
+        )
         print(f"{number:02d}  {seconds:.2f} s  {' '.join(name + ('?' if name in found.unsure else '') for name in names)}", flush=True)
         for name, why in found.unsure.items():
             print(f"      {name}: {why}", flush=True)
@@ -142,7 +151,14 @@ def draw(surface: Surface, found: FoundPlanes, path: Path, head: str) -> None:
     for view, axes in zip(VIEWS, figure.axes):
         for plane in found.planes:
             x, y = (np.array(plane.origin) - centre) @ np.stack([view.right, np.array(view.up)], axis=1)
-            axes.text(x, y, plane.name + ("?" if plane.name in found.unsure else ""), fontsize=8, ha="center", bbox={"facecolor": "white", "alpha": 0.6, "pad": 1, "linewidth": 0})
+            axes.text(
+                x,
+                y,
+                plane.name + ("?" if plane.name in found.unsure else ""),
+                fontsize=8,
+                ha="center",
+                bbox={"facecolor": "white", "alpha": 0.6, "pad": 1, "linewidth": 0},
+            )
     figure.savefig(path, dpi=70)
 
 

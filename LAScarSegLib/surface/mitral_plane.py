@@ -30,7 +30,9 @@ def find_mitral(surface: Surface, cavity: Cavity) -> tuple[CutPlane, str]:
     """The mitral plane, its normal towards the ventricle, and why it should not be relied on ("": it may be)."""
     leak = _neck(cavity)
     if leak is not None:
-        why = "the cavity narrows and widens again towards the ventricle: it seems to leak through the valve, and the plane lies at the neck"
+        why = (
+            "the cavity narrows and widens again towards the ventricle: it seems to leak through the valve, and the plane lies at the neck"
+        )
         return leak, why
     body = ndimage.binary_dilation(cavity.body, iterations=2)
     index = np.rint((surface.points - cavity.geometry.origin) / VOXEL_MM).astype(int)[:, ::-1]

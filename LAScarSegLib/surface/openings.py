@@ -159,7 +159,9 @@ def _named(cavity: Cavity, ostia: Sequence[Ostium], notes: _Notes) -> dict[str, 
     for ostium in ostia:
         place = (ostium.origin + ostium.tip) / 2 - middle
         if place[2] < 0 and place @ TOWARDS_VENTRICLE > AT_THE_VALVE * np.linalg.norm(place):
-            notes.add(MITRAL, f"a part of {ostium.volume_ml:.1f} mL stands out towards the ventricle: a leak through the valve, or its leaflets")
+            notes.add(
+                MITRAL, f"a part of {ostium.volume_ml:.1f} mL stands out towards the ventricle: a leak through the valve, or its leaflets"
+            )
             continue
         sides["left" if place[0] > 0 else "right"].append(ostium)
     appendage = _appendage(sides["left"], middle, half, notes)
@@ -228,7 +230,9 @@ def _only(side: str, ostium: Ostium, height: float, notes: _Notes) -> str:
         return common
     name, missing = (superior, inferior) if height > 0 else (inferior, superior)
     notes.add(name, f"only one vein was found on the {side}; it is called after its height, and may be the other one or a common trunk")
-    notes.add(missing, f"only one vein was found on the {side}: this one's stump is missing in the mask, or so short that it goes with the body")
+    notes.add(
+        missing, f"only one vein was found on the {side}: this one's stump is missing in the mask, or so short that it goes with the body"
+    )
     return name
 
 

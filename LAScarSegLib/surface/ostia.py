@@ -15,13 +15,11 @@ LINE_SMOOTHING = 2.0
 STEP_MM = 1.0
 INWARDS_MM = 9.0
 """So far the line is drawn on straight towards the body: the opening's ball reaches into a vein by less than its own radius."""
-LOOK_AHEAD_MM, LARGEST_SPREAD = 4.0, 0.2
+LOOK_AHEAD_MM, LARGEST_SPREAD, TAPERING_SPREAD = 4.0, 0.2, 0.3
 """Towards the body a vein's radius (of the circle of equal area) grows by less than 0.2 mm for each mm, seen over 4 mm: walls that spread
-by 11°. In the antrum they spread by more. Tuned on 30 phantoms."""
+by 11°. In the antrum they spread by more. Where a stump tapers all along, 17° must do. Tuned on 30 phantoms."""
 WIDER_MM = 1.5
 """Inwards of the opened body a section belongs to the vein as long as its radius is no more than this larger: the antrum's rounding."""
-WEDGE_SHARE = 0.6
-"""What tapers all along has no such place: its ostium is left near its base, where it still has this share of the area."""
 TIP_MM = 3.0
 """An ostium lies at least so far from the tip."""
 WIDEST_TRUNK_MM2, SHORTEST_TRUNK_MM = 600.0, 9.0
@@ -145,22 +143,19 @@ def _place(cavity: Cavity, branch: Branch) -> Ostium | None:
     )  # fmt: skip
 
 
-def _walk(
-    section: Callable[[int], Section], spread: Callable[[int], float], base: int, last: int, outermost: int
-) -> tuple[int, bool]:
+def _walk(section: Callable[[int], Section], spread: Callable[[int], float], base: int, last: int, outermost: int) -> tuple[int, bool]:
     """The place of the ostium on a line whose `base` leaves the opened body, and whether the section there is a tube's."""
     inward, widest_mm = base, section(base).radius_mm + WIDER_MM
     while inward < last and section(inward + 1).whole and 0 < section(inward + 1).radius_mm <= widest_mm:
         inward += 1
     # The innermost section of a tube, as long as no other opening joins it; else the outermost stretch of the line decides.
-    for place in (*range(inward, base - 1, -1), *range(base - 1, outermost - 1, -1)):
-        if spread(place) <= LARGEST_SPREAD:
-            return place, True
+    for limit in (LARGEST_SPREAD, TAPERING_SPREAD):
+        for place in range(inward, outermost - 1, -1):
+            if spread(place) <= limit:
+                return place, True
+    # What tapers more than that has no such place: its ostium is left where it leaves the opened body.
     closed = [n for n in range(min(outermost, base), base + 1) if section(n).whole and section(n).area_mm2 <= WIDEST_TRUNK_MM2]
-    if not closed:
-        return min(outermost, base), False
-    widest = max(section(n).area_mm2 for n in closed)
-    return min((n for n in closed if section(n).area_mm2 >= WEDGE_SHARE * widest), key=lambda n: (spread(n), -n)), False
+    return max(closed, default=min(outermost, base)), False
 
 
 def _mean_axis(axes: np.ndarray, place: int) -> np.ndarray:
