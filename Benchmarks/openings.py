@@ -3,8 +3,8 @@
     python Benchmarks/openings.py phantoms [--count 60] [--seed 2000] [--json FILE]
     python Benchmarks/openings.py real [--data FOLDER] [--numbers 51 52 …] [--pictures FOLDER] [--json FILE]
 
-The phantoms' cavities are masks of 0.625 × 0.625 × 2.5 mm, their vein variants take turns. The bars: 95 % of the veins have the right name
-and their ostium within 4 mm of the true one; the mitral plane lies within 5 mm and 15° of the true one; 1.5 s for each surface. Nobody knows
+The phantoms' cavities are masks of 0.625 × 0.625 × 2.5 mm, their vein variants take turns. The bars: 95 % of the veins have the right
+name and their ostium within 4 mm of the true one; the mitral plane lies within 5 mm and 15° of the true one; 1.5 s for each surface. Nobody knows
 the true planes of real cavities (la2018 in FOLDER, by default LASCARSEG_TEST_DATA, else ../shared/data, in the order of their names):
 `--pictures` draws each with its regions and names, for a person to judge. Writes only the files that are named.
 """

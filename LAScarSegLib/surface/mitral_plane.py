@@ -48,7 +48,7 @@ def find_mitral(surface: Surface, cavity: Cavity) -> tuple[CutPlane, str]:
 
 
 def _flat_end(points: np.ndarray, normals: np.ndarray, area: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """Middle (3,), outward normal (3,) and flat area in mm² of the flattest end towards the ventricle of vertices (N, 3) with areas (N,)."""
+    """Middle (3,), outward normal (3,) and flat area in mm² of the flattest end towards the ventricle, from vertices (N, 3), areas (N,)."""
     best, normal, height = -np.inf, TOWARDS_VENTRICLE, 0.0
     # Only what faces the cone at all, so that the search is short.
     facing = normals @ TOWARDS_VENTRICLE > np.cos(np.radians(CONE_DEG + FACING_DEG))

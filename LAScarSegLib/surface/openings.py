@@ -1,4 +1,4 @@
-"""The openings of a left atrium found on its closed surface: pulmonary veins, appendage and mitral valve, each as a plane that can be edited."""
+"""The openings of a left atrium found on its closed surface: veins, appendage and mitral valve, each as a plane that can be edited."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from ..errors import InputError
-from .mitral_plane import TOWARDS_VENTRICLE, find_mitral
+from .mitral_plane import TOWARDS_VENTRICLE, VENTRICLE_ML, find_mitral
 from .ostia import Ostium, farther_out, find_ostia
 from .planes import MITRAL, CutPlane, MeshGraph, cut_off, label_regions
 from .protrusions import Cavity, fill_surface, find_branches
@@ -77,23 +77,26 @@ def find_planes(surface: Surface, at_border: np.ndarray | None = None) -> FoundP
     """
     _require_closed(surface)
     largest, pieces = _largest_piece(surface)
-    cavity = fill_surface(largest)
     if largest.volume_ml < SMALLEST_CAVITY_ML:
         raise InputError(
-            f"The cavity has {largest.volume_ml:.1f} mL, less than any left atrium ({SMALLEST_CAVITY_ML:g} mL): there are no veins to find. "
-            "Check the mask."
+            f"The cavity has {largest.volume_ml:.1f} mL, less than any left atrium ({SMALLEST_CAVITY_ML:g} mL): there are no veins to "
+            "find. Check the mask."
         )
+    cavity = fill_surface(largest)
     notes = _Notes()
     ostia = find_ostia(cavity, find_branches(cavity))
-    named = _named(cavity, ostia, notes)
+    named, ventricle = _named(cavity, ostia, notes)
     if named.keys() <= {LAA}:
         for name in (MITRAL, *named):
             notes.add(name, "no vein was found, so that this does not look like a left atrium with its veins")
         return FoundPlanes((), notes.frozen())
     mesh = MeshGraph.of(largest)
     planes = [plane for name in named if (plane := _cutting(mesh, cavity, name, named, notes)) is not None]
-    mitral, doubt = find_mitral(largest, cavity)
-    notes.add(MITRAL, doubt)
+    if ventricle is None:
+        mitral, doubt = find_mitral(largest, cavity)
+        notes.add(MITRAL, doubt)
+    else:
+        mitral = CutPlane(MITRAL, tuple(ventricle.origin.tolist()), tuple(ventricle.axis.tolist()))
     planes = [*_cutting_mitral(mesh, mitral, planes, notes), *planes]
     _note_borders(surface, planes, at_border, notes)
     if pieces > 1:
@@ -126,15 +129,15 @@ def _require_closed(surface: Surface) -> None:
     _, counts = np.unique(keys, return_counts=True)
     if not len(surface.triangles) or (counts != 2).any():
         raise InputError(
-            f"The surface is not closed ({np.count_nonzero(counts == 1)} edges have a triangle on one side only): veins and valve are looked for "
-            "in the cavity inside of it. Make the surface from the cavity's mask."
+            f"The surface is not closed ({np.count_nonzero(counts == 1)} edges have a triangle on one side only): veins and valve "
+            "are looked for in the cavity inside of it. Make the surface from the cavity's mask."
         )
 
 
 def _largest_piece(surface: Surface) -> tuple[Surface, int]:
     """The largest connected part of a surface, and how many parts there are that are no specks; holes inside a cavity are none."""
     size = len(surface.points)
-    ends = surface.triangles[:, :2]
+    ends = np.concatenate([surface.triangles[:, :2], surface.triangles[:, 1:]])
     count, label = connected_components(coo_array((np.ones(len(ends), bool), tuple(ends.T)), shape=(size, size)), directed=False)
     if count == 1:
         return surface, 1
@@ -150,11 +153,12 @@ def _part(surface: Surface, which: np.ndarray) -> Surface:
     return Surface(surface.points[which], triangles, surface.normals[which])
 
 
-def _named(cavity: Cavity, ostia: Sequence[Ostium], notes: _Notes) -> dict[str, Ostium]:
-    """The ostia by name; what is odd about them goes into `notes`."""
+def _named(cavity: Cavity, ostia: Sequence[Ostium], notes: _Notes) -> tuple[dict[str, Ostium], Ostium | None]:
+    """The ostia by name, and that of a ventricle which the cavity leaks into; what is odd about them goes into `notes`."""
     body = cavity.lps(np.argwhere(cavity.body))
     middle, half = body.mean(axis=0), np.ptp(body, axis=0) / 2
     named: dict[str, Ostium] = {}
+    ventricle = None
     sides: dict[str, list[Ostium]] = {"left": [], "right": []}
     for ostium in ostia:
         place = (ostium.origin + ostium.tip) / 2 - middle
@@ -162,6 +166,7 @@ def _named(cavity: Cavity, ostia: Sequence[Ostium], notes: _Notes) -> dict[str, 
             notes.add(
                 MITRAL, f"a part of {ostium.volume_ml:.1f} mL stands out towards the ventricle: a leak through the valve, or its leaflets"
             )
+            ventricle = ostium if ostium.volume_ml >= VENTRICLE_ML else ventricle
             continue
         sides["left" if place[0] > 0 else "right"].append(ostium)
     appendage = _appendage(sides["left"], middle, half, notes)
@@ -170,7 +175,7 @@ def _named(cavity: Cavity, ostia: Sequence[Ostium], notes: _Notes) -> dict[str, 
         sides["left"] = [ostium for ostium in sides["left"] if ostium is not appendage]
     for side, found in sides.items():
         named |= _named_side(side, found, middle, notes)
-    return named
+    return named, ventricle
 
 
 def _anterior(ostium: Ostium, middle: np.ndarray, half: np.ndarray) -> float:
@@ -194,7 +199,7 @@ def _appendage(left: Sequence[Ostium], middle: np.ndarray, half: np.ndarray, not
 
 def _named_side(side: str, found: Sequence[Ostium], middle: np.ndarray, notes: _Notes) -> dict[str, Ostium]:
     """The veins of a side from above to below: superior, (middle,) inferior, or one common trunk."""
-    superior, mid, inferior, common = SIDES[side]
+    superior, mid, inferior, _ = SIDES[side]
 
     def height(ostium: Ostium) -> float:
         return float((ostium.origin - middle) @ [0.0, -POSTERIOR_LOWERS, 1.0])

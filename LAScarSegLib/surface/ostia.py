@@ -109,7 +109,7 @@ def _resampled(line: np.ndarray, along: np.ndarray, steps: np.ndarray) -> tuple[
 
 
 def _place(cavity: Cavity, branch: Branch) -> Ostium | None:
-    """The ostium of one branch: from where it leaves the opened body outwards to the first section that is a tube's, or inwards to the last."""
+    """The ostium of one branch: the innermost section that is a tube's, around where the branch leaves the opened body or farther out."""
     points, axes = _centre_line(branch)
     if len(points) < 3:
         return None

@@ -16,8 +16,8 @@ from .surface import REGION_EXCLUDED, REGION_LABELS, Surface
 def ostium_curve(surface: Surface, plane: CutPlane, others: Sequence[CutPlane] = ()) -> np.ndarray:
     """The line along which a plane cuts its opening off a closed surface: the border of its region in `label_regions`.
 
-    Where the border crosses the plane its points lie in the plane; where a region ends off the plane (beside a neighbour that the plane runs
-    through, or around a flat lid) they lie halfway between the vertices on its two sides.
+    Where the border crosses the plane its points lie in the plane; where a region ends off the plane (beside a neighbour that the plane
+    runs through, or around a flat lid) they lie halfway between the vertices on its two sides.
 
     Parameters
     ----------
@@ -49,8 +49,8 @@ def ostium_curve(surface: Surface, plane: CutPlane, others: Sequence[CutPlane] =
 
 
 def _border(triangles: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Edges (E, 2) between a vertex inside (first) and one outside, and pairs (L, 2) of them that share a triangle: on a closed surface each
-    edge is in two pairs."""
+    """Edges (E, 2) between a vertex inside (first) and one outside, and pairs (L, 2) of them that share a triangle: on a closed surface
+    each edge is in two pairs."""
     mixed = triangles[(inside[triangles].sum(axis=1) % 3) > 0]
     # The corner that is alone on its side, and the two across.
     few = inside[mixed].sum(axis=1) == 1
