@@ -98,6 +98,10 @@ def find_planes(surface: Surface, at_border: np.ndarray | None = None) -> FoundP
     else:
         mitral = CutPlane(MITRAL, tuple(ventricle.origin.tolist()), tuple(ventricle.axis.tolist()))
     planes = [*_cutting_mitral(mesh, mitral, planes, notes), *planes]
+    if (handles := _handles(largest)) > 0:
+        for name in (LAA, "LSPV", "LCPV"):
+            if name in named:
+                notes.add(name, f"parts of the mask touch and form {handles} ring{'s'[: handles > 1]}, as appendage and left superior vein often do")
     _note_borders(surface, planes, at_border, notes)
     if pieces > 1:
         for name in [plane.name for plane in planes]:
@@ -145,6 +149,11 @@ def _largest_piece(surface: Surface) -> tuple[Surface, int]:
     # A cavity inside the cavity is turned inside out: its volume is negative.
     volumes = np.array([part.volume_ml for part in parts])
     return parts[int(volumes.argmax())], max(1, int(np.count_nonzero(volumes > PIECE_ML)))
+
+
+def _handles(surface: Surface) -> int:
+    """Rings of a closed, connected surface, by Euler's formula: V − E + F = 2 − 2 g, with E = 3 F / 2."""
+    return max(0, (2 - len(surface.points) + len(surface.triangles) // 2) // 2)
 
 
 def _part(surface: Surface, which: np.ndarray) -> Surface:

