@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
-from .protrusions import Branch, Cavity, Section, cross_section
+from .protrusions import Branch, Cavity, CrossSection, cross_section
 
 LINE_SMOOTHING = 2.0
 """Standard deviation in points of a line, which lie about a voxel apart: the radius of a vein's slab of voxels, halved."""
@@ -119,9 +119,9 @@ def _place(cavity: Cavity, branch: Branch) -> Ostium | None:
     beyond = np.arange(STEP_MM, INWARDS_MM + STEP_MM / 2, STEP_MM)
     points = np.concatenate([points, points[-1] - beyond[:, None] * inward])
     axes = np.concatenate([axes, np.tile(inward, (len(beyond), 1))])
-    sections: dict[int, Section] = {}
+    sections: dict[int, CrossSection] = {}
 
-    def section(place: int) -> Section:
+    def section(place: int) -> CrossSection:
         if place not in sections:
             sections[place] = cross_section(cavity, points[place], axes[place])
         return sections[place]
@@ -143,7 +143,7 @@ def _place(cavity: Cavity, branch: Branch) -> Ostium | None:
     )  # fmt: skip
 
 
-def _walk(section: Callable[[int], Section], spread: Callable[[int], float], base: int, last: int, outermost: int) -> tuple[int, bool]:
+def _walk(section: Callable[[int], CrossSection], spread: Callable[[int], float], base: int, last: int, outermost: int) -> tuple[int, bool]:
     """The place of the ostium on a line whose `base` leaves the opened body, and whether the section there is a tube's."""
     inward, widest_mm = base, section(base).radius_mm + WIDER_MM
     while inward < last and section(inward + 1).whole and 0 < section(inward + 1).radius_mm <= widest_mm:

@@ -77,7 +77,7 @@ class Branch:
 
 
 @dataclass(frozen=True)
-class Section:
+class CrossSection:
     """A plane's cut through the cavity around a point: area, centroid (3,) in mm LPS; `whole` when it ends within the square looked at."""
 
     area_mm2: float
@@ -168,7 +168,7 @@ def _joined(branches: Sequence[Branch], level: float) -> Branch:
     return lasting[0] if len(lasting) == 1 else Branch(children=tuple(lasting))
 
 
-def cross_section(cavity: Cavity, point: np.ndarray, normal: np.ndarray) -> Section:
+def cross_section(cavity: Cavity, point: np.ndarray, normal: np.ndarray) -> CrossSection:
     """The piece of the cavity around `point` (3,) in the plane with that unit `normal` (3,); area 0 where the point lies outside."""
     across = np.linalg.svd(normal[None])[2][1:]
     steps = np.arange(-SECTION_REACH_MM, SECTION_REACH_MM + SECTION_STEP_MM / 2, SECTION_STEP_MM)
@@ -179,10 +179,10 @@ def cross_section(cavity: Cavity, point: np.ndarray, normal: np.ndarray) -> Sect
     label = ndimage.label(depth > 0)[0]
     middle = len(steps) // 2
     if not label[middle, middle]:
-        return Section(0.0, point, True)
+        return CrossSection(0.0, point, True)
     # A pixel that the border runs through counts in part.
     piece = ndimage.binary_dilation(label == label[middle, middle])
     share = np.clip(depth / SECTION_STEP_MM + 0.5, 0, 1) * piece
     centre = (places * share[..., None]).sum(axis=(0, 1)) / share.sum()
     whole = not (piece[0].any() or piece[-1].any() or piece[:, 0].any() or piece[:, -1].any())
-    return Section(float(share.sum()) * SECTION_STEP_MM**2, centre, whole)
+    return CrossSection(float(share.sum()) * SECTION_STEP_MM**2, centre, whole)
