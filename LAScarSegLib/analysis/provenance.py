@@ -24,12 +24,8 @@ NODE = "node "
 """Before the name of a node of a scene that stands for a file; such a name may hold a slash."""
 
 
-def describe_run(volume: Volume, settings: Settings, sources: Sources, digests: Mapping[str, str]) -> dict[str, Any]:
-    """JSON-ready: program and library versions, time (UTC), settings, the scan's grid, and where everything comes from.
-
-    `digests` are the SHA-256 of the masks that were measured.
-    """
-    networks = {name: dict(network.model) for name, network in sources.networks.items()}
+def describe_program() -> dict[str, Any]:
+    """JSON-ready: program and library versions, the time (UTC), the notice."""
     return {
         "program": "LAScarSeg",
         "version": __version__,
@@ -43,6 +39,16 @@ def describe_run(volume: Volume, settings: Settings, sources: Sources, digests: 
             "SimpleITK": SimpleITK.Version_VersionString(),
             "vtk": vtkVersion.GetVTKVersion(),
         },
+    }
+
+
+def describe_run(volume: Volume, settings: Settings, sources: Sources, digests: Mapping[str, str]) -> dict[str, Any]:
+    """JSON-ready: program and library versions, time (UTC), settings, the scan's grid, and where everything comes from.
+
+    `digests` are the SHA-256 of the masks that were measured.
+    """
+    networks = {name: dict(network.model) for name, network in sources.networks.items()}
+    return describe_program() | {
         "settings": settings.to_json(),
         "geometry": volume.geometry.to_json(),
         "inputs": {name: dict(file) for name, file in sources.inputs.items()},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..analysis import Analysis
+    from ..measure.numbers import Quantity
+    from ..support.doubt import Doubt
+    from ..support.flags import QualityFlag
 
 
 @dataclass
@@ -157,35 +160,41 @@ def what_next(output: Path | None) -> str:
     )
 
 
-def print_numbers(analysis: Analysis, output: Path | None, file: TextIO) -> None:
-    """The measurements as a table, the flags, and where the result is."""
+def numbers_table(title: str, measurements: Mapping[str, Quantity], parameter_name: str | None, file: TextIO) -> None:
+    """Print what was measured as a table."""
     from rich.table import Table
 
     from ..measure.numbers import NUMBERS
-    from ..support.flags import NOTE
 
-    headline, label = analysis.headline, analysis.settings.label
-    title = f"{f'{label}. ' if label else ''}{analysis.method.label}. For research use only."
     table = Table(title=printable(title), title_justify="left")
     for heading, justify in (("", "left"), ("value", "right"), ("unit", "left"), ("perturbation range", "right")):
         table.add_column(heading, justify=justify)
     for number in NUMBERS:
-        quantity = analysis.measurements[number.key]
-        if quantity.value is not None:
-            unit = number.unit_for_people(analysis.method.parameter_name)
-            table.add_row(number.label, number.text(quantity.value), unit, number.range_text(quantity))
-    terminal = console(file)
-    notes = [remark for remark in analysis.remarks if remark.severity == NOTE]
-    for remark in analysis.remarks:
-        # What may be wrong comes before the number, in one line each, however wide the terminal: scripts read them, too.
-        if remark.severity != NOTE:
-            say(remark.line, file)
-    terminal.print(", ".join(filter(None, (headline.sentence, headline.area_text))), style="bold")
-    terminal.print(table)
+        quantity = measurements.get(number.key)
+        if quantity is not None and quantity.value is not None:
+            table.add_row(number.label, number.text(quantity.value), number.unit_for_people(parameter_name), number.range_text(quantity))
+    console(file).print(table)
+
+
+def print_remarks(remarks: Iterable[QualityFlag | Doubt], file: TextIO) -> None:
+    """One line each, however wide the terminal: scripts read them, too."""
+    for remark in remarks:
+        say(remark.line, file)
+
+
+def print_numbers(analysis: Analysis, output: Path | None, file: TextIO) -> None:
+    """The measurements as a table, the flags, and where the result is."""
+    from ..support.flags import NOTE
+
+    headline, label = analysis.headline, analysis.settings.label
+    # What may be wrong comes before the number.
+    print_remarks([remark for remark in analysis.remarks if remark.severity != NOTE], file)
+    console(file).print(", ".join(filter(None, (headline.sentence, headline.area_text))), style="bold")
+    title = f"{f'{label}. ' if label else ''}{analysis.method.label}. For research use only."
+    numbers_table(title, analysis.measurements, analysis.method.parameter_name, file)
     for line in told_below(analysis):
         say(line, file)
-    for note in notes:
-        say(note.line, file)
+    print_remarks([remark for remark in analysis.remarks if remark.severity == NOTE], file)
     if analysis.withheld:
         say(what_next(output), file)
     if output is not None:

@@ -18,6 +18,7 @@ from .models import models
 from .phantom import phantom
 from .reproduce import reproduce
 from .run import run
+from .surface import surface
 from .train import train
 
 app = typer.Typer(
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=True,
 )
-for command in (run, measure, phantom, doctor, evaluate, train, reproduce):
+for command in (run, measure, surface, phantom, doctor, evaluate, train, reproduce):
     app.command(cls=CatalogueCommand)(command)
 app.add_typer(models)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ..intensity.rules import Rule
-from .numbers import NUMBERS, Quantity
+from .numbers import NUMBERS, Number, Quantity
 from .sample import CavityCounts, Levels, Sample
 
 
@@ -13,7 +13,7 @@ def grey_level_of(sample: Sample, rule: Rule | None, parameter: float | None) ->
 
 
 def measurements(
-    samples: Sequence[Sample], levels: Sequence[Levels], staging: str | None, names: Sequence[str] = ()
+    samples: Sequence[Sample], levels: Sequence[Levels], staging: str | None, names: Sequence[str] = (), numbers: Sequence[Number] = NUMBERS
 ) -> dict[str, Quantity]:
     """Every key of measurements.json with its value and its perturbation range.
 
@@ -27,11 +27,13 @@ def measurements(
         which Utah stages; None when the scan was not declared native.
     names
         what was done to each sample after the first, in words, for the ends of the range.
+    numbers
+        which of the catalogue.
     """
     every = [CavityCounts(sample, level, staging) for sample, level in zip(samples, levels, strict=True)]
     named = ("", *(names or [""] * (len(every) - 1)))
     result = {}
-    for number in NUMBERS:
+    for number in numbers:
         values = [None if (value := number.count(counted)) is None else value if number.roman else float(value) for counted in every]
         if not number.ranged or len(every) == 1 or values[0] is None:
             result[number.key] = Quantity(values[0], number.unit)

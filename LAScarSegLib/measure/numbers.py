@@ -60,7 +60,8 @@ class Number:
 
     `key` and `unit` as in measurements.json; `label` for people; `decimals` to show; `count` what it is on one cavity, None where
     it isn't defined; `coding` None for a number that is no segment's. `roman`: written as I, II, III. `ranged`: perturbation
-    changes it. `comparable`: the difference of two results means something.
+    changes it. `comparable`: the difference of two results means something. `needs_scan`: counted from voxels or grey levels, so that
+    a surface alone does not have it.
     """
 
     key: str
@@ -72,6 +73,7 @@ class Number:
     roman: bool = False
     ranged: bool = True
     comparable: bool = True
+    needs_scan: bool = True
 
     @property
     def tells_scar(self) -> bool:
@@ -123,31 +125,38 @@ NUMBERS: list[Number] = [
     Number(
         "scar_area_pct_wall", "Scar, share of the LA wall inside the cut planes", "%", 1, lambda on: on.area_pct_of_wall(on.scar),
         Coding("scar", _private("ScarWallSurfPct", "Scar, share of the left atrial wall's surface")),
+        needs_scan=False,
     ),
     Number(
         "scar_area_pct", "Scar, share of the LA surface", "%", 1, lambda on: on.area_pct(on.scar),
         Coding("scar", _private("ScarSurfacePct", "Scar, share of the left atrial surface")),
+        needs_scan=False,
     ),
     Number(
         "dense_scar_area_pct_wall", "Dense scar, share of the LA wall inside the cut planes", "%", 1, lambda on: on.area_pct_of_wall(on.dense),
         Coding("scar", _private("DenseWallSurfPct", "Dense scar, share of the left atrial wall's surface")),
+        needs_scan=False,
     ),
     Number(
         "dense_scar_area_pct", "Dense scar, share of the LA surface", "%", 1, lambda on: on.area_pct(on.dense),
         Coding("scar", _private("DenseSurfacePct", "Dense scar, share of the left atrial surface")),
+        needs_scan=False,
     ),
     Number(
         "scar_area_cm2_wall", "Scar area inside the cut planes", "cm2", 1, lambda on: on.area_cm2(on.on_wall(on.scar)),
         Coding("scar", _private("ScarWallArea", "Area of scar on the left atrial wall")),
+        needs_scan=False,
     ),
-    Number("scar_area_cm2", "Scar area", "cm2", 1, lambda on: on.area_cm2(on.scar), Coding("scar", AREA)),
+    Number("scar_area_cm2", "Scar area", "cm2", 1, lambda on: on.area_cm2(on.scar), Coding("scar", AREA), needs_scan=False),
     Number(
         "dense_scar_area_cm2_wall", "Dense scar area inside the cut planes", "cm2", 1, lambda on: on.area_cm2(on.on_wall(on.dense)),
         Coding("scar", _private("DenseWallArea", "Area of dense scar on the left atrial wall")),
+        needs_scan=False,
     ),
     Number(
         "dense_scar_area_cm2", "Dense scar area", "cm2", 1, lambda on: on.area_cm2(on.dense),
         Coding("scar", _private("DenseArea", "Area of dense scar")),
+        needs_scan=False,
     ),
     Number(
         "scar_volume_ml_wall", "Scar volume inside the cut planes", "mL", 2, lambda on: on.volume_ml(on.scar_voxels_on_wall),
@@ -182,15 +191,17 @@ NUMBERS: list[Number] = [
         "la_wall_area_cm2", "LA wall area inside the cut planes", "cm2", 1,
         lambda on: on.area_cm2(on.sample.counts_as_wall) if on.sample.has_planes else None,
         Coding("cavity", _private("WallArea", "Area of the left atrial wall inside the cut planes")),
+        needs_scan=False,
     ),
     Number(
-        "la_surface_area_cm2", "LA surface area", "cm2", 1, lambda on: on.sample.vertex_area_mm2.sum() / 100.0, Coding("cavity", AREA)
+        "la_surface_area_cm2", "LA surface area", "cm2", 1, lambda on: on.sample.vertex_area_mm2.sum() / 100.0, Coding("cavity", AREA), needs_scan=False
     ),
     Number(
         "unmeasured_area_pct", "Surface that could not be measured", "%", 1, lambda on: on.unmeasured_pct,
         Coding("cavity", _private("UnmeasuredPct", "Share of the surface that could not be measured")),
+        needs_scan=False,
     ),
-    Number("la_volume_ml", "LA volume", "mL", 1, lambda on: on.sample.la_volume_ml, Coding("cavity", VOLUME)),
+    Number("la_volume_ml", "LA volume", "mL", 1, lambda on: on.sample.la_volume_ml, Coding("cavity", VOLUME), needs_scan=False),
     Number(
         "wall_volume_ml_wall", "Wall volume inside the cut planes", "mL", 1, lambda on: on.volume_ml(on.wall_voxels_proper),
         Coding("wall", _private("WallProperVolume", "Volume of the left atrial wall inside the cut planes")),
@@ -206,12 +217,12 @@ NUMBERS: list[Number] = [
         "blood_pool_sd", "Blood pool, standard deviation", "a.u.", 1, lambda on: on.sample.blood.sd,
         Coding("cavity", derivation=STANDARD_DEVIATION),
     ),
-    Number("threshold", "Threshold (the rule's parameter)", "", 2, lambda on: on.levels.parameter, ranged=False, comparable=False),
+    Number("threshold", "Threshold (the rule's parameter)", "", 2, lambda on: on.levels.parameter, ranged=False, comparable=False, needs_scan=False),
     Number(
         "threshold_dense", "Threshold of dense scar (the rule's parameter)", "", 2, lambda on: on.levels.dense_parameter, ranged=False,
-        comparable=False,
+        comparable=False, needs_scan=False,
     ),
-    Number("threshold_intensity", "Threshold (grey level)", "a.u.", 1, lambda on: on.levels.scar),
+    Number("threshold_intensity", "Threshold (grey level)", "a.u.", 1, lambda on: on.levels.scar, needs_scan=False),
 ]  # fmt: skip
 """Every number in the order in which it is shown. Add one here: every front end reads this list, and nothing else."""
 ON_WALL, ON_SURFACE = "scar_area_pct_wall", "scar_area_pct"

@@ -2,13 +2,14 @@
 
 import csv
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..analysis import Analysis
-from ..measure.numbers import NUMBERS
+from ..measure.numbers import NUMBERS, Quantity
 from ..support.printable import csv_text
 
 CURVE_DIGITS = 6
@@ -23,12 +24,21 @@ def write_json(content: Any, path: Path) -> None:
 
 def write_measurements_csv(analysis: Analysis, path: Path) -> None:
     """Columns key, label, value, unit, low, high; what the table is about, then one row for each quantity, empty where not computed."""
-    rows = [["key", "label", "value", "unit", "low", "high"], *([key, label, csv_text(text), "", "", ""] for key, label, text in about(analysis))]
+    write_quantities_csv(about(analysis), analysis.measurements, analysis.method.parameter_name, path)
+
+
+def write_quantities_csv(
+    told: Sequence[tuple[str, str, str]], measurements: Mapping[str, Quantity], parameter_name: str | None, path: Path
+) -> None:
+    """The same of (key, label, text) and the numbers of the catalogue that are there."""
+    rows = [["key", "label", "value", "unit", "low", "high"], *([key, label, csv_text(text), "", "", ""] for key, label, text in told)]
     for number in NUMBERS:
-        quantity = analysis.measurements[number.key]
+        if number.key not in measurements:
+            continue
+        quantity = measurements[number.key]
         cells = ["" if plain(cell) is None else repr(plain(cell)) for cell in (quantity.value, quantity.low, quantity.high)]
-        rows.append([number.key, number.label, cells[0], number.unit_on(analysis.method.parameter_name), *cells[1:]])
-    _write_csv(rows, path)
+        rows.append([number.key, number.label, cells[0], number.unit_on(parameter_name), *cells[1:]])
+    write_csv(rows, path)
 
 
 def about(analysis: Analysis) -> list[tuple[str, str, str]]:
@@ -52,7 +62,7 @@ def write_curve_csv(analysis: Analysis, path: Path) -> None:
     rows = [list(columns)]
     for values in zip(*columns.values()):
         rows.append(["" if not np.isfinite(value) else f"{value:.{CURVE_DIGITS}g}" for value in values])
-    _write_csv(rows, path)
+    write_csv(rows, path)
 
 
 def plain(content: Any) -> Any:
@@ -70,6 +80,7 @@ def plain(content: Any) -> Any:
     return str(content) if isinstance(content, Path) else content
 
 
-def _write_csv(rows: list[list[str]], path: Path) -> None:
+def write_csv(rows: Sequence[Sequence[str]], path: Path) -> None:
+    """Rows of cells as UTF-8, commas, lines ending in LF."""
     with open(path, "w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows(rows)

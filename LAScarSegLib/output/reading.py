@@ -11,6 +11,7 @@ from ..analysis.description import DAMAGE, Stored, on_described_grid, read_descr
 from ..analysis.legacy import LegacyResult
 from ..analysis.provenance import NODE, describe_file, name_only
 from ..analysis.sources import CAVITY, MASKS, SCAR, Given, Probability
+from ..analysis.surface_alone import MADE_FROM
 from ..anatomy.labels import FEWEST_GREY_LEVELS, SEGMENT_NAMES, chosen_voxels
 from ..errors import InputError
 from ..support.flags import QualityFlag
@@ -50,6 +51,8 @@ def read_result(folder: str | Path, image: Path | None = None) -> Stored:
         raise InputError(f"{folder} is not a result of LAScarSeg (it has no {MARKER}). Give a folder that `lascarseg run` made.")
     try:
         provenance, measured = _json(folder / MARKER), _json(folder / "measurements.json")
+        if provenance.get("made_from") == MADE_FROM:
+            raise InputError(f"{folder} was made from a surface, without a scan. To measure it otherwise, give its mesh to `lascarseg surface` again.")
         made_from = provenance["inputs"]["image"]
         scan_path, sha256 = _where_it_was(folder, str(made_from["path"])), str(made_from["sha256"])
         description, digests = provenance.get(SOURCES), {name: str(provenance["masks"][name]) for name in MASKS}

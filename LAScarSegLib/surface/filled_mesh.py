@@ -104,7 +104,7 @@ def _points_lps(mesh: vtkPolyData, path: Path) -> tuple[np.ndarray, tuple[Qualit
     from vtkmodules.util.numpy_support import vtk_to_numpy
 
     points = vtk_to_numpy(mesh.GetPoints().GetData()).astype(np.float64)
-    space = _space(mesh, path)
+    space = space_of(mesh, path)
     if space == "RAS":
         points = points * RAS_TO_LPS
     if space:
@@ -113,7 +113,7 @@ def _points_lps(mesh: vtkPolyData, path: Path) -> tuple[np.ndarray, tuple[Qualit
     return points, (QualityFlag("mesh_without_space", message),)
 
 
-def _space(mesh: vtkPolyData, path: Path) -> str:
+def space_of(mesh: vtkPolyData, path: Path) -> str:
     """"LPS", "RAS", or "" where neither field nor comment says it."""
     field = mesh.GetFieldData().GetAbstractArray(SPACE_FIELD)
     if field is not None and field.GetNumberOfValues():

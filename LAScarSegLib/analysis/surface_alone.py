@@ -1,0 +1,169 @@
+"""A surface that somebody else made, measured without a scan: what the mesh and its scar alone can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from ..measure.headline import Headline
+from ..measure.numbers import Quantity
+from ..measure.quality import check_mitral_leak, check_planes, check_volume
+from ..measure.sample import Levels, Sample
+from ..measure.surface_alone import surface_measurements, surface_sample
+from ..support.flags import NOTE, QualityFlag, gravest_first
+from ..surface.mesh_files import MeshScar, SurfaceFile
+from ..surface.planes import CutPlane, label_regions, reach_beyond_mitral_mm, remarks_on_planes
+from ..surface.surface import Surface
+from .method import ScarMethod
+from .provenance import describe_program
+from .sources import File
+
+ARRAY = "array"
+"""The method's name in measurements.json: scar by an array of the mesh."""
+NO_SCAR = "none"
+"""The same where no array was named."""
+MADE_FROM = "surface"
+"""`made_from` in provenance.json: no scan belongs to the result."""
+FEW_MISSING_PCT = 1.0
+"""Of the surface: so little without a value is good to know, and no warning."""
+
+
+@dataclass(frozen=True, eq=False)
+class SurfaceAnalysis:
+    """What was found on a surface alone. `measurements` holds the numbers of the catalogue that need no scan, and no others."""
+
+    surface: Surface
+    measurements: dict[str, Quantity]
+    method: ScarMethod
+    planes: tuple[CutPlane, ...]
+    flags: tuple[QualityFlag, ...]
+    provenance: dict[str, Any]
+    label: str = ""
+    findings: dict[str, Any] = field(default_factory=dict)
+    """JSON-ready, by their key in measurements.json: regions, gaps."""
+
+    @property
+    def knows_scar(self) -> bool:
+        """Whether it was said what is scar."""
+        return self.method.name != NO_SCAR
+
+    @property
+    def headline(self) -> Headline | None:
+        """The number that stands first; None without scar."""
+        return Headline.of_measurements(self.measurements) if self.knows_scar else None
+
+    @property
+    def remarks(self) -> list[QualityFlag]:
+        """The flags, the gravest first."""
+        return gravest_first(self.flags)
+
+    @property
+    def planes_source(self) -> str:
+        return "given" if self.planes else "none"
+
+    def measurements_json(self) -> dict[str, Any]:
+        """The content of measurements.json: the keys of a run that need no scan."""
+        content: dict[str, Any] = {key: quantity.to_json() for key, quantity in self.measurements.items()}
+        return content | {
+            "headline": self.headline.number.key if self.headline else None,
+            "planes_source": self.planes_source,
+            "protocol": None,
+            "method": self.method.to_json(),
+            "withheld": False,
+            "quality_flags": [flag.to_json() for flag in self.flags],
+            **self.findings,
+        }
+
+
+def analyse_surface(
+    file: SurfaceFile, scar: MeshScar | None, *, dense: float | None = None, lge: np.ndarray | None = None, planes: Sequence[CutPlane] = (),
+    label: str = "", inputs: Mapping[str, File] | None = None,
+) -> SurfaceAnalysis:  # fmt: skip
+    """Measure scar that an array of a mesh tells.
+
+    Parameters
+    ----------
+    scar
+        which points are scar; None: nobody says, and only the shape is measured.
+    dense
+        the value above which scar is dense, of the same array.
+    lge
+        (N,) grey levels of the points, for display; None: scar's own array where it holds such.
+
+    Raises
+    ------
+    InputError
+        `dense` below the threshold, or where scar lies below one; what `label_regions` refuses.
+    """
+    if lge is None and scar is not None and scar.is_grey_level:
+        lge = scar.values
+    surface = file.surface
+    surface = surface.with_arrays(region=label_regions(surface, planes), lge=lge)
+    levels = _levels(scar, dense, lge)
+    marked = np.zeros(len(surface.points), dtype=bool) if scar is None else scar.scar
+    sample = surface_sample(surface, marked, None if scar is None else scar.values, file.is_closed, bool(planes))
+    if scar is not None:
+        surface = surface.with_arrays(scar=marked, scar_class=sample.scar_class(None, levels.dense))
+    measured = surface_measurements(sample, levels, scar is not None)
+    flags = (*file.flags, *remarks_on_planes(planes), *_flags(surface, sample, measured, planes, scar))
+    provenance = describe_program() | {
+        "made_from": MADE_FROM, "inputs": {name: dict(file) for name, file in (inputs or {}).items()}, "simulated": False,
+        "scar": None if scar is None else scar.condition.words, "planes": [plane.to_json() for plane in planes],
+    }  # fmt: skip
+    return SurfaceAnalysis(surface, measured, _method(scar, levels), tuple(planes), flags, provenance, label, findings_of(surface, planes))
+
+
+def findings_of(surface: Surface, planes: Sequence[CutPlane]) -> dict[str, Any]:
+    """What is found on the surface beyond its numbers, by its key in measurements.json, JSON-ready.
+
+    The one place for the table of regions (`regions`), the gaps of the encirclements (`gaps`), and the flat map of a surface that comes
+    without a scan.
+    """
+    del surface, planes
+    return {}
+
+
+def _levels(scar: MeshScar | None, dense: float | None, lge: np.ndarray | None) -> Levels:
+    if scar is None or scar.condition.is_label:
+        if dense is not None:
+            raise InputError(f"A threshold of dense scar ({dense:g}) needs scar by a threshold, for example --scar 'scalars>100'.")
+        return Levels()
+    condition = scar.condition
+    if dense is not None and not (condition.is_lower_limit and condition.number <= dense < np.inf):
+        raise InputError(f"Dense scar (above {dense:g}) must be a part of scar ({condition.words}). Give a higher number.")
+    # Dense scar is what lies above; with >= its limit belongs to it.
+    limit = dense if dense is None or condition.sign == ">" else float(np.nextafter(dense, -np.inf))
+    return Levels(condition.number if lge is scar.values else None, limit, condition.number, dense)
+
+
+def _method(scar: MeshScar | None, levels: Levels) -> ScarMethod:
+    if scar is None:
+        words = "Shape only: no array was named as scar"
+        return ScarMethod(NO_SCAR, words, words)
+    condition = scar.condition
+    title = "Scar by an array of the given surface"
+    name = None if condition.is_label else condition.array
+    return ScarMethod(ARRAY, title, f"{title}: {condition.words}", levels.parameter, name, levels.scar)
+
+
+def _flags(
+    surface: Surface, sample: Sample, measured: Mapping[str, Quantity], planes: Sequence[CutPlane], scar: MeshScar | None
+) -> tuple[QualityFlag, ...]:
+    volume, missing = measured["la_volume_ml"].value, measured["unmeasured_area_pct"].value or 0.0
+    beyond = sample.vertex_area_mm2[~surface.is_wall].sum() / sample.vertex_area_mm2.sum()
+    flags = check_planes(bool(planes), float(beyond)) + check_mitral_leak(reach_beyond_mitral_mm(surface, planes))
+    if volume is not None:
+        flags += check_volume(volume)
+    if missing > 0:
+        message = (
+            f"{missing:.1f} % of the surface has no value in the array that tells scar, which does not mean that it is free of scar. It counts as not "
+            "measured."
+        )
+        flags += (QualityFlag("mesh_values_missing", message, "" if missing > FEW_MISSING_PCT else NOTE),)
+    if scar is not None and not scar.scar.any():
+        flags += (QualityFlag("no_scar", f"No scar was found: no point passes {scar.condition.words}."),)
+    return flags
