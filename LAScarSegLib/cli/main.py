@@ -11,6 +11,7 @@ from ..errors import Cancelled
 from ..support.interruption import leave, watch_signals
 from ..support.printable import PrintableFormatter
 from .common import CatalogueCommand, Invocation, say
+from .compare import compare
 from .doctor import doctor
 from .evaluate import evaluate
 from .measure import measure
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=True,
 )
-for command in (run, measure, surface, phantom, doctor, evaluate, train, reproduce):
+for command in (run, measure, compare, surface, phantom, doctor, evaluate, train, reproduce):
     app.command(cls=CatalogueCommand)(command)
 app.add_typer(models)
 

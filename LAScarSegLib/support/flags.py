@@ -60,6 +60,12 @@ FLAGS: dict[str, FlagKind] = {
     "scene_missing": FlagKind("No Slicer scene", NOTE, (FILE,)),
     "simulated": FlagKind("Simulated, not a patient", WARNING, (FILE,)),
     "surface_figures_missing": FlagKind("No pictures of the surface", NOTE, (FILE,)),
+    # about a comparison of two results
+    "common_wall_small": FlagKind("Little wall in common", WARNING, (FILE,)),
+    "compared_scans_differ": FlagKind("Not known to be one scan", WARNING, (FILE,)),
+    "methods_differ": FlagKind("Measured in different ways", WARNING, (FILE,)),
+    "surfaces_differ": FlagKind("Unlike surfaces", WARNING, (FILE,)),
+    "turned_far": FlagKind("Turned far to fit", WARNING, (FILE,)),
     # about a network's run
     "cavity_uncertain": FlagKind("Model unsure of the cavity", WARNING, (NETWORK,)),
     "cavity_uncertainty": FlagKind("How sure the model is of the cavity", NOTE, (NETWORK,)),

@@ -6,6 +6,7 @@ vtkMRMLModelStorageNode reads it and turns the mesh into its own RAS, so the sur
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,18 +73,23 @@ def mesh_polydata(points: np.ndarray, triangles: np.ndarray) -> vtkPolyData:
     return polydata
 
 
-def write_vtp(surface: Surface, path: str | Path) -> Path:
-    """Write `surface.vtp`: LPS mm, said in the file; returns the path.
+def write_vtp(surface: Surface, path: str | Path, more: Mapping[str, np.ndarray] | None = None) -> Path:
+    """Write `surface.vtp`: LPS mm, said in the file, with `more` point arrays (N,) by name; returns the path.
 
     Raises
     ------
     ProcessingError
         when the file can't be written (no such folder, no permission, no space).
     """
+    from vtkmodules.util.numpy_support import numpy_to_vtk
     from vtkmodules.vtkCommonCore import vtkStringArray
     from vtkmodules.vtkIOXML import vtkXMLPolyDataWriter
 
     polydata = surface_polydata(surface)
+    for name, values in (more or {}).items():
+        array = numpy_to_vtk(np.ascontiguousarray(values), deep=True)
+        array.SetName(name)
+        polydata.GetPointData().AddArray(array)
     space = vtkStringArray()
     space.SetName(SPACE_FIELD)
     space.InsertNextValue("LPS")

@@ -12,8 +12,10 @@ import numpy as np
 
 from ..errors import InputError
 from ..support.printable import printable
-from .filled_mesh import MESH_EXTENSIONS, space_of
+from .filled_mesh import RAS_TO_LPS, space_of
+from .mesh import oriented_surface
 from .raw_mesh import RawMesh
+from .surface import Surface
 
 if TYPE_CHECKING:
     from vtkmodules.vtkCommonDataModel import vtkDataSetAttributes, vtkPolyData
@@ -157,3 +159,21 @@ def _arrays(data: vtkDataSetAttributes, length: int, no_value: float | None) -> 
         missing = ~np.isfinite(values) | (values == MARK) | (values == no_value if no_value is not None else False)
         found[name or f"array {number + 1}"] = np.where(missing, np.nan, values)
     return found
+
+
+def read_vtp(path: Path) -> Surface:
+    """The surface of a result as `write_vtp` wrote it, vertex by vertex, with the arrays that are there.
+
+    Raises
+    ------
+    InputError
+        damaged, or no surface.
+    """
+    raw = read_vtk_mesh(path)
+    found = raw.point_arrays
+    points = raw.points * RAS_TO_LPS if raw.space == "RAS" else raw.points
+    whole = {name: np.nan_to_num(found[name]).astype(np.uint8) for name in ("Scar", "ScarClass", "Region") if name in found}
+    return oriented_surface(points, raw.triangles).with_arrays(
+        lge=found.get("LGE"), iir=found.get("IIR"), scar_probability=found.get("ScarProbability"), region=whole.get("Region"),
+        scar=whole["Scar"] > 0 if "Scar" in whole else None, scar_class=whole.get("ScarClass"),
+    )  # fmt: skip

@@ -1,0 +1,98 @@
+"""Compare two results: before and after, or two methods of one scan. From two folders to a third."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..analysis.comparison import compare_surfaces, side_by_side
+from ..analysis.provenance import describe_program
+from ..errors import InputError
+from ..output.comparison_report import ComparedResults
+from ..output.comparison_writing import check_comparison_folder, write_comparison
+from ..output.figures.style import require_matplotlib
+from ..output.report import require_jinja2
+from ..output.result_surface import ResultSurface, read_result_surface
+from ..support.flags import NOTE, QualityFlag
+from ..support.progress import Progress
+
+LARGEST_TOLERANCE_MM = 20.0
+"""Beyond this any scar agrees with any other."""
+
+
+@dataclass(frozen=True)
+class CompareRequest:
+    """Two result folders, and how they are compared.
+
+    `same_scan`: two methods of one scan, nothing is moved; `smooth`: bend B after its rigid motion; `tolerance_mm`: None for the
+    registration's error; `force_different`: go on where they seem to be two patients', or two scans.
+    """
+
+    a: Path
+    b: Path
+    output: Path
+    same_scan: bool = False
+    smooth: bool = False
+    tolerance_mm: float | None = None
+    force_different: bool = False
+    force: bool = False
+
+
+def compare_results(request: CompareRequest, progress: Progress) -> ComparedResults:
+    """Compare the results, and write the comparison.
+
+    Raises
+    ------
+    InputError
+        no results, withheld scar, two patients, two scans with `same_scan`, an output folder that can't be used.
+    """
+    if request.same_scan and request.smooth:
+        raise InputError("--smooth bends B onto A; results of the same scan lie in one space already. Leave one of --smooth and --same-scan out.")
+    if request.tolerance_mm is not None and not 0 <= request.tolerance_mm <= LARGEST_TOLERANCE_MM:
+        raise InputError(f"The tolerance is {request.tolerance_mm:g} mm; it must be 0 to {LARGEST_TOLERANCE_MM:g} mm.")
+    check_comparison_folder(request.output, request.force)
+    require_matplotlib()
+    require_jinja2()
+    progress.report("read", 0.0, "Reading the results")
+    a, b = read_result_surface(request.a), read_result_surface(request.b)
+    flags = _one_scan(a, b, request) + _methods(a, b, request) + _of_both(a, b)
+    progress.report("compare", 0.1, "Comparing the surfaces" if request.same_scan else "Laying B onto A")
+    comparison = compare_surfaces(
+        a.surface, b.surface, same_scan=request.same_scan, bend=request.smooth, tolerance_mm=request.tolerance_mm, force=request.force_different
+    )
+    settings = {"same_scan": request.same_scan, "smooth": request.smooth, "tolerance_mm": request.tolerance_mm, "force_different": request.force_different}
+    provenance = describe_program() | {"simulated": a.simulated or b.simulated, "settings": settings}
+    compared = ComparedResults(a, b, comparison, side_by_side(a.measurements, b.measurements), (*comparison.flags, *flags), provenance)
+    progress.report("write", 0.7, "Writing the comparison")
+    write_comparison(compared, request.output, force=request.force)
+    return compared
+
+
+def _one_scan(a: ResultSurface, b: ResultSurface, request: CompareRequest) -> tuple[QualityFlag, ...]:
+    """Refuse, or remark on, results that are not known to be of one scan where that was said."""
+    if not request.same_scan or (a.image_sha256 is not None and a.image_sha256 == b.image_sha256):
+        return ()
+    unknown = [name for name, result in (("A", a), ("B", b)) if result.image_sha256 is None]
+    why = f"{' and '.join(unknown)} came without a scan" if unknown else "their scans differ (SHA-256)"
+    message = f"The results are not known to be of one scan: {why}."
+    if not request.force_different:
+        raise InputError(f"{message} Leave --same-scan out, and they are registered; who knows that they lie in one space goes on with --force-different.")
+    return (QualityFlag("compared_scans_differ", f"{message} They were compared where they lie."),)
+
+
+def _methods(a: ResultSurface, b: ResultSurface, request: CompareRequest) -> tuple[QualityFlag, ...]:
+    """A change between two scans that were measured in different ways may be the method's."""
+    if request.same_scan or a.method == b.method:
+        return ()
+    return (QualityFlag("methods_differ", f"A was measured by “{a.method}”, B by “{b.method}”: what differs may be the method, and no change."),)
+
+
+def _of_both(a: ResultSurface, b: ResultSurface) -> tuple[QualityFlag, ...]:
+    """What was remarked on each result, notes left out: it is no less true of their comparison."""
+    found = []
+    for name, result in (("A", a), ("B", b)):
+        for flag in result.measurements.get("quality_flags") or ():
+            if isinstance(flag, dict) and flag.get("severity") != NOTE:
+                code, message, severity = (str(flag.get(key, "")) for key in ("code", "message", "severity"))
+                found.append(QualityFlag(code, f"{name}: {message}", severity))
+    return tuple(found)

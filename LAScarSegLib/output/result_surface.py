@@ -1,0 +1,73 @@
+"""The surface of a result folder with its numbers, for whoever compares results: no scan is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..support.json_text import parse_json
+from ..support.printable import printable
+from ..surface.surface import Surface
+from ..surface.vtk_meshes import read_vtp
+from .reading import LARGEST_JSON_BYTES
+from .writing import MARKER
+
+NEEDED = ("surface.vtp", "measurements.json", MARKER)
+
+
+@dataclass(frozen=True, eq=False)
+class ResultSurface:
+    """`surface.vtp` of a result, and the contents of its measurements.json and provenance.json."""
+
+    folder: str
+    """The folder's name alone."""
+    surface: Surface
+    measurements: dict[str, Any]
+    provenance: dict[str, Any]
+
+    @property
+    def image_sha256(self) -> str | None:
+        """Of the scan; None for a surface without one."""
+        image = (self.provenance.get("inputs") or {}).get("image")
+        return image.get("sha256") if isinstance(image, dict) else None
+
+    @property
+    def label(self) -> str:
+        """What the case is called; empty where it is not."""
+        settings = self.provenance.get("settings")
+        return str(settings.get("label") or "") if isinstance(settings, dict) else ""
+
+    @property
+    def method(self) -> str:
+        """How scar was found, in words."""
+        method = self.measurements.get("method")
+        return str(method.get("label", "")) if isinstance(method, dict) else ""
+
+    @property
+    def simulated(self) -> bool:
+        return bool(self.provenance.get("simulated"))
+
+
+def read_result_surface(folder: Path) -> ResultSurface:
+    """What `lascarseg run`, `measure` or `surface` wrote.
+
+    Raises
+    ------
+    InputError
+        no such result, a damaged one, or one whose scar is withheld.
+    """
+    shown = printable(folder)
+    missing = [name for name in NEEDED if not (folder / name).is_file()]
+    if missing:
+        raise InputError(f"{shown} is not a result of LAScarSeg (it has no {missing[0]}). Give a folder that `lascarseg run` or `surface` made.")
+    try:
+        measurements, provenance = (parse_json((folder / name).read_bytes(), LARGEST_JSON_BYTES) for name in NEEDED[1:])
+    except (OSError, ValueError) as error:
+        raise InputError(f"The result {shown} is damaged ({printable(error)}). Run the analysis again.") from error
+    if not isinstance(measurements, dict) or not isinstance(provenance, dict):
+        raise InputError(f"The result {shown} is damaged: its JSON files hold no objects. Run the analysis again.")
+    if measurements.get("withheld"):
+        raise InputError(f"The scar of {shown} is withheld: its cavity is not to be used. Confirm or correct it first (`lascarseg measure`).")
+    return ResultSurface(folder.resolve().name, read_vtp(folder / NEEDED[0]), measurements, provenance)
