@@ -25,6 +25,10 @@ COMPARISON = FolderKind(title="LAScarSeg comparison", markers=frozenset({ALL_JSO
 """The marker lists the files; nothing else is ever replaced."""
 CHANGE_MAP = FigureKind("change_map.png", change_map.compose, change_map.describe, change_map.caption, needs_rendering=True)  # type: ignore[arg-type]
 
+RESIDUAL_LABELS = {
+    "mean_mm": "Distance of the surfaces, mean", "p95_mm": "Distance of the surfaces, 95 %", "trimmed_mean_mm": "Distance of the surfaces, mean of the nearer part",
+}  # fmt: skip
+
 
 def check_comparison_folder(folder: str | Path, force: bool = False) -> Path:
     """The absolute path of `folder`, if a comparison may be written there (`whole_folder.check_folder`)."""
@@ -71,9 +75,9 @@ def _table(compared: ComparedResults) -> list[list[str]]:
     for number in COMPARED_NUMBERS:
         value = comparison.numbers[number.key]
         rows.append([number.key, number.of_methods if comparison.of_methods else number.label, _cell(value), number.unit, "", ""])
-    residual = comparison.residual.to_json() | {"tolerance_mm": comparison.tolerance_mm}
-    rows += [[f"residual_{key}" if key in comparison.residual.to_json() else key, key.replace("_", " "), _cell(value), "mm", "", ""]
-             for key, value in residual.items()]  # fmt: skip
+    for key, value in comparison.residual.to_json().items():
+        rows.append([f"residual_{key}", RESIDUAL_LABELS[key], _cell(value), "mm", "", ""])
+    rows.append(["tolerance_mm", "Tolerance", _cell(comparison.tolerance_mm), "mm", "", ""])
     for row in compared.beside:
         rows.append([f"difference_{row['key']}", "B − A", _cell(row["difference"]), row["unit"], _cell(row["a"]["value"]), _cell(row["b"]["value"])])
     return rows
