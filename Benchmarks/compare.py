@@ -3,8 +3,8 @@
     python Benchmarks/compare.py [--data FOLDER] [--others 2] [--json FILE]
 
 FOLDER (default: LASCARSEG_TEST_DATA, else ../shared/data) has la2018 and patients.csv; without them nothing is measured. Two parts:
-a known motion (5°, 5 mm) of cavities' surfaces is undone, on the same mesh and on one made anew with other triangles; and every pair of
-scans of one patient is registered, as are others. Prints the errors and the distributions of the residual, writes only the file that
+a known motion (5°, 5 mm) of cavities' surfaces is undone, on the same mesh, on one of a third of its triangles, and on one made anew from the
+mask with longer edges (which is smoothed to another shape, so that no bar is on it); and every pair of scans of one patient is registered, as are others. Prints the errors and the distributions of the residual, writes only the file that
 is named; the exit code is 1 where a bar is broken.
 """
 
@@ -24,12 +24,15 @@ from pathlib import Path
 import numpy as np
 from common.timing import Bar, judge, print_table
 from scipy.spatial.transform import Rotation
+from vtkmodules.util.numpy_support import vtk_to_numpy
+from vtkmodules.vtkFiltersCore import vtkQuadricDecimation
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from LAScarSegLib.analysis.comparison import LARGEST_RESIDUAL_MM, compare_surfaces  # noqa: E402
-from LAScarSegLib.surface.mesh import cavity_surface  # noqa: E402
+from LAScarSegLib.surface.mesh import cavity_surface, oriented_surface  # noqa: E402
+from LAScarSegLib.surface.polydata import mesh_polydata  # noqa: E402
 from LAScarSegLib.surface.registration import register  # noqa: E402
 from LAScarSegLib.surface.surface import Surface  # noqa: E402
 from LAScarSegLib.volumes.files import read_volume  # noqa: E402
@@ -38,6 +41,7 @@ EDGE_MM, COARSE_EDGE_MM = 1.0, 1.6
 ANGLE_DEG, SHIFT_MM = 5.0, 5.0
 ANGLE_BAR_DEG, SHIFT_BAR_MM, OVERLAP_BAR_PCT = 0.5, 0.5, 2.0
 KNOWN_SCANS = 8
+MADE_ANEW = "made anew"
 SAME_LABEL = frozenset({"0RZDK210BSMWAA6467LU", "CMPXO4J23G58J53Q98SZ"})
 """Two scans with one label: their residual says nothing."""
 SEED = 0
@@ -68,6 +72,16 @@ def marked(surface: Surface, at: np.ndarray) -> np.ndarray:
     return (np.linalg.norm(surface.points[:, None] - at[None], axis=2) < 14.0).any(axis=1)
 
 
+def decimated(surface: Surface) -> Surface:
+    """The same shape of a third of the triangles."""
+    fewer = vtkQuadricDecimation()
+    fewer.SetInputData(mesh_polydata(surface.points, surface.triangles))
+    fewer.SetTargetReduction(0.67)
+    fewer.Update()
+    points, triangles = (vtk_to_numpy(data) for data in (fewer.GetOutput().GetPoints().GetData(), fewer.GetOutput().GetPolys().GetConnectivityArray()))
+    return oriented_surface(points.astype(float), triangles.reshape(-1, 3).astype(np.int64))
+
+
 def known_motion(data: Path, scans: list[str]) -> list[dict[str, float]]:
     """What is left of a known motion, and what it does to the overlap of the same scar with itself."""
     random, rows = np.random.default_rng(SEED), []
@@ -76,7 +90,7 @@ def known_motion(data: Path, scans: list[str]) -> list[dict[str, float]]:
         axis, way = (vector / np.linalg.norm(vector) for vector in random.normal(size=(2, 3)))
         turn, centre = Rotation.from_rotvec(np.deg2rad(ANGLE_DEG) * axis).as_matrix(), fixed.points.mean(axis=0)
         at = fixed.points[random.choice(len(fixed.points), 8, replace=False)]
-        for name, mesh in (("same mesh", fixed), ("made anew", surface_of(data, scan, COARSE_EDGE_MM))):
+        for name, mesh in (("same mesh", fixed), ("a third", decimated(fixed)), (MADE_ANEW, surface_of(data, scan, COARSE_EDGE_MM))):
             moved = replace(mesh, points=(mesh.points - centre) @ turn.T + centre + SHIFT_MM * way, normals=mesh.normals @ turn.T)
             compared = compare_surfaces(fixed.with_arrays(scar=marked(fixed, at)), moved.with_arrays(scar=marked(mesh, at)))
             motion = compared.registration.motion
@@ -149,10 +163,11 @@ def main() -> int:
     if options.json:
         options.json.write_text(json.dumps({"known": known, "pairs": rows}, indent=1), encoding="utf-8")
     refused = {kind: [row["trimmed_mean_mm"] > LARGEST_RESIDUAL_MM for row in rows if row["kind"] == kind] for kind in ("clear", "other")}
+    barred = [row for row in known if row["mesh"] != MADE_ANEW]
     return judge([
-        Bar("known motion, angle", max(row["angle_deg"] for row in known), ANGLE_BAR_DEG, "°"),
-        Bar("known motion, mean way", max(row["mean_mm"] for row in known), SHIFT_BAR_MM, "mm"),
-        Bar("known motion, overlap", max(max(row["dice_off_pct"], row["kept_off_pct"]) for row in known), OVERLAP_BAR_PCT, "points"),
+        Bar("known motion, angle", max(row["angle_deg"] for row in barred), ANGLE_BAR_DEG, "°"),
+        Bar("known motion, mean way", max(row["mean_mm"] for row in barred), SHIFT_BAR_MM, "mm"),
+        Bar("known motion, overlap", max(max(row["dice_off_pct"], row["kept_off_pct"]) for row in barred), OVERLAP_BAR_PCT, "points"),
         Bar("one patient's scans refused", 100.0 * np.mean(refused["clear"]), 5.0, "%"),
         Bar("other patients' scans refused", 100.0 * np.mean(refused["other"]), 90.0, "%", at_least=True),
     ])  # fmt: skip

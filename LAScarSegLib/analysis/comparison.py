@@ -21,7 +21,7 @@ from ..surface.surface import CLASS_NOT_MEASURED, Surface
 
 IN_NONE, IN_BOTH, ONLY_B, ONLY_A, NOT_COMPARED = 0, 1, 2, 3, 255
 """`Change` of a vertex."""
-LARGEST_RESIDUAL_MM = 1.5
+LARGEST_RESIDUAL_MM = 1.05
 """Mean of the nearer 70 % of the distances after the rigid motion, above which two surfaces are taken for two patients' (Docs/compare.md)."""
 FARTHEST_MM = 10.0
 """Wall that is farther than this from the other surface has no partner there: a vein that the other was cut before."""

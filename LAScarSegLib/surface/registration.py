@@ -26,7 +26,7 @@ CAP_MM = 10.0
 """A vein that is not there in the other surface is wrong by this, however long it is."""
 ALIKE_COSINE = 0.5
 """Two points are no pair when their normals differ by more than 60°: opposite sides of a vein, of the ridge beside the appendage."""
-STILL_MM, STILL_RAD = 1e-4, 1e-6
+STILL_MM, STILL_RAD = 1e-3, 1e-5
 START_DEG = 20.0
 """The starts beside the plain one are turned by this about each axis: the atrium's tilt differs by less between two scans of a patient."""
 RESIDUAL_SAMPLES = 4000
