@@ -1,0 +1,142 @@
+"""The body's map onto the disk: every vertex a weighted mean of its neighbours, the openings on their circles.
+
+Weights are the cotangents of the harmonic map (Pinkall and Polthier 1993), kept positive, and then divided by how much the map of the
+round before shrinks the surface (Yoshizawa, Belyaev, Seidel: "A fast and simple stretch-minimizing mesh parameterization", SMI 2004):
+the harmonic map keeps angles and crowds the back wall, a few rounds spread it out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import coo_array, csr_array
+from scipy.sparse.linalg import splu
+
+from .open_body import OpenBody
+from .planes import MITRAL
+from .standard_disk import DISK_RADIUS, standard_hole
+
+ROUNDS = 4
+"""Of the weights' correction. Measured in Docs/flat_map.md: more rounds win little and bend angles."""
+SMALLEST_WEIGHT = 0.02
+"""Of the mean weight of a triangle: a cotangent below (an angle above 89°) is raised to it, since negative weights fold maps."""
+STARTS, TURNS, SETTLED = 8, 500, 1e-9
+"""The openings' turns are sought from 8 starting angles by so many sweeps at most, until no turn changes by more than 1e-9."""
+
+
+def disk_positions(body: OpenBody) -> np.ndarray:
+    """(K, 2) position of every vertex of the body on the standard disk.
+
+    Along each opening's circle the vertices lie as their distances along its edge; how far each circle is turned, the rim included, is
+    what makes the sum of squared stretches least. So the map follows from the surface alone, whichever way the patient lies.
+    """
+    mesh = _Springs.of(body)
+    fixed, edges = _edge_positions(body, mesh.vertices)
+    stiffness, turns = np.ones(len(mesh.triangles)), None
+    for _ in range(ROUNDS + 1):
+        uv, turns = _solve(mesh.laplacian(stiffness), fixed, edges, turns)
+        stiffness = stiffness * mesh.shrinking(uv)
+        stiffness /= np.median(stiffness)
+    return np.stack([uv.real, uv.imag], axis=-1)[: len(body.vertex)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Springs:
+    """The body, its gaps closed by a cone each, as a net of springs: `cotangents` (M, 3) of the angles opposite each side, `edge` (M, 3)
+    the number of that side in `ends` (E, 2), `area` (M,)."""
+
+    vertices: int
+    triangles: np.ndarray
+    cotangents: np.ndarray
+    area: np.ndarray
+    edge: np.ndarray
+    ends: np.ndarray
+
+    @classmethod
+    def of(cls, body: OpenBody) -> _Springs:
+        points, triangles = [body.points], [body.triangles]
+        for tip, gap in enumerate(body.gaps, start=len(body.points)):
+            points.append(body.points[gap].mean(axis=0, keepdims=True))
+            triangles.append(np.stack([np.roll(gap, -1), gap, np.full(len(gap), tip)], axis=1))
+        points, triangles = np.concatenate(points), np.concatenate(triangles)
+        corners = points[triangles]
+        sides = np.stack([corners[:, 2] - corners[:, 1], corners[:, 0] - corners[:, 2], corners[:, 1] - corners[:, 0]], axis=1)
+        twice = np.maximum(np.linalg.norm(np.cross(sides[:, 0], sides[:, 1]), axis=1), 1e-12)
+        dots = np.stack([np.einsum("ij,ij->i", sides[:, (k + 1) % 3], sides[:, (k + 2) % 3]) for k in range(3)], axis=1)
+        pairs = np.sort(triangles[:, [[1, 2], [2, 0], [0, 1]]], axis=2).reshape(-1, 2)
+        keys, edge = np.unique(pairs[:, 0] * len(points) + pairs[:, 1], return_inverse=True)
+        ends = np.stack([keys // len(points), keys % len(points)], axis=1)
+        return cls(len(points), triangles, -dots / twice[:, None], twice / 2, edge.reshape(-1, 3), ends)
+
+    def laplacian(self, stiffness: np.ndarray) -> csr_array:
+        """(K, K) weights of the springs, negative, and their sums on the diagonal; `stiffness` (M,) of the triangles."""
+        each = (self.cotangents * stiffness[:, None]).ravel() / 2
+        weight = np.bincount(self.edge.ravel(), each)
+        mean = np.bincount(self.edge.ravel(), np.repeat(stiffness, 3))
+        weight = np.maximum(weight, SMALLEST_WEIGHT * mean)
+        a, b = self.ends.T
+        total = np.bincount(a, weight, minlength=self.vertices) + np.bincount(b, weight, minlength=self.vertices)
+        diagonal = np.arange(self.vertices)
+        entries = np.concatenate([-weight, -weight, total]), (np.concatenate([a, b, diagonal]), np.concatenate([b, a, diagonal]))
+        return coo_array(entries, shape=(self.vertices,) * 2).tocsr()
+
+    def shrinking(self, uv: np.ndarray) -> np.ndarray:
+        """(M,) how many times smaller or larger the map is than the surface, as a length, smoothed over neighbours; `uv` (K,) complex."""
+        q = uv[self.triangles]
+        squared = np.abs(np.stack([q[:, 2] - q[:, 1], q[:, 0] - q[:, 2], q[:, 1] - q[:, 0]], axis=1)) ** 2
+        stretch = np.sqrt(np.maximum((self.cotangents * squared).sum(axis=1) / (4 * self.area), 1e-18))
+        corners, area = self.triangles.ravel(), np.repeat(self.area, 3)
+        at_vertices = np.bincount(corners, area * np.repeat(stretch, 3)) / np.bincount(corners, area)
+        return at_vertices[self.triangles].mean(axis=1)
+
+
+def _edge_positions(body: OpenBody, vertices: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which vertices (K,) bool lie on an opening, and (K, H + 1) complex: a column for each opening's circle around 0, the last for all
+    their centres. Their sum, each circle turned, is where the edges lie."""
+    fixed, edges = np.zeros(vertices, dtype=bool), np.zeros((vertices, len(body.openings) + 1), dtype=complex)
+    for column, (name, loop) in enumerate(body.openings.items()):
+        step = np.linalg.norm(body.points[np.roll(loop, -1)] - body.points[loop], axis=1)
+        around = 2j * np.pi * (np.cumsum(step) - step) / step.sum()
+        fixed[loop] = True
+        # The body is on the left of its edges: it lies inside the rim and outside the holes.
+        if name == MITRAL:
+            edges[loop, column] = DISK_RADIUS * np.exp(around)
+        else:
+            centre, radius = standard_hole(name)
+            edges[loop, column], edges[loop, -1] = radius * np.exp(-around), complex(*centre)
+    return fixed, edges
+
+
+def _solve(laplacian: csr_array, fixed: np.ndarray, edges: np.ndarray, turns: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """(K,) complex positions, and the turns (H + 1,) of the circles that gave the least energy; the turns found before are the start."""
+    free = np.flatnonzero(~fixed)
+    inner = laplacian[free][:, free].tocsc()
+    pull = -(laplacian[free] @ edges)
+    solver = splu(inner, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+    columns = edges.shape[1]
+    solved = solver.solve(np.concatenate([pull.real, pull.imag], axis=1))
+    parts = edges.copy()
+    parts[free] = solved[:, :columns] + 1j * solved[:, columns:]
+    turns = _least_energy(parts.conj().T @ (laplacian @ parts), turns)
+    return parts @ turns, turns
+
+
+def _least_energy(energy: np.ndarray, start: np.ndarray | None) -> np.ndarray:
+    """Unit numbers z (H + 1,), the last 1, with the least z* · `energy` · z: each in turn is set to its best given the others."""
+    columns = len(energy)
+    candidates = [start] if start is not None else [np.append(np.full(columns - 1, np.exp(2j * np.pi * n / STARTS)), 1.0) for n in range(STARTS)]
+    best, least = candidates[0], np.inf
+    for turns in candidates:
+        turns = turns.copy()
+        for _ in range(TURNS):
+            before = turns.copy()
+            for k in range(columns - 1):
+                pull = energy[k] @ turns - energy[k, k] * turns[k]
+                turns[k] = -pull / max(abs(pull), 1e-300)
+            if np.abs(turns - before).max() < SETTLED:
+                break
+        value = (turns.conj() @ energy @ turns).real
+        if value < least:
+            best, least = turns, value
+    return best
