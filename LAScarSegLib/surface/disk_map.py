@@ -11,16 +11,21 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import coo_array, csr_array
+from scipy.sparse.csgraph import dijkstra
 from scipy.sparse.linalg import splu
 
 from .open_body import OpenBody
 from .planes import MITRAL
-from .standard_disk import DISK_RADIUS, standard_hole
+from .standard_disk import DISK_RADIUS, TRUNKS, standard_hole
 
 ROUNDS = 4
 """Of the weights' correction. Measured in Docs/flat_map.md: more rounds win little and bend angles."""
 SMALLEST_WEIGHT = 0.02
 """Of the mean weight of a triangle: a cotangent below (an angle above 89°) is raised to it, since negative weights fold maps."""
+BACK_WALL_LINES = (("LSPV", "RSPV"), ("LIPV", "RIPV"))
+"""The back wall's upper and lower border: LA_flattening's lines between the superior and between the inferior veins."""
+LINE_WEIGHT = 1.0
+"""How strongly a vertex on such a line is drawn to its place, in units of all its own springs together."""
 STARTS, TURNS, SETTLED = 8, 500, 1e-9
 """The openings' turns are sought from 8 starting angles by so many sweeps at most, until no turn changes by more than 1e-9."""
 
@@ -29,13 +34,16 @@ def disk_positions(body: OpenBody) -> np.ndarray:
     """(K, 2) position of every vertex of the body on the standard disk.
 
     Along each opening's circle the vertices lie as their distances along its edge; how far each circle is turned, the rim included, is
-    what makes the sum of squared stretches least. So the map follows from the surface alone, whichever way the patient lies.
+    what makes the sum of squared stretches least. The shortest ways between the superior and between the inferior veins are drawn towards
+    the straight lines between them, so that the back wall lies where it does in the standard. So the map follows from the surface alone,
+    whichever way the patient lies.
     """
     mesh = _Springs.of(body)
     fixed, edges = _edge_positions(body, mesh.vertices)
+    lines = _back_wall_lines(body, mesh)
     stiffness, turns = np.ones(len(mesh.triangles)), None
     for _ in range(ROUNDS + 1):
-        uv, turns = _solve(mesh.laplacian(stiffness), fixed, edges, turns)
+        uv, turns = _solve(mesh.laplacian(stiffness), fixed, edges, lines, turns)
         stiffness = stiffness * mesh.shrinking(uv)
         stiffness /= np.median(stiffness)
     return np.stack([uv.real, uv.imag], axis=-1)[: len(body.vertex)]
@@ -108,17 +116,58 @@ def _edge_positions(body: OpenBody, vertices: int) -> tuple[np.ndarray, np.ndarr
     return fixed, edges
 
 
-def _solve(laplacian: csr_array, fixed: np.ndarray, edges: np.ndarray, turns: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def _back_wall_lines(body: OpenBody, mesh: _Springs) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices on the shortest ways (L,), and their places (L,) complex on the straight lines from opening to opening."""
+    used, places = [np.empty(0, dtype=int)], [np.empty(0, dtype=complex)]
+    a, b = mesh.ends.T
+    points = np.concatenate([body.points, np.full((mesh.vertices - len(body.points), 3), np.inf)])
+    length = np.linalg.norm(points[a] - points[b], axis=1)
+    real = np.isfinite(length)
+    graph = coo_array((length[real], (a[real], b[real])), shape=(mesh.vertices,) * 2).tocsr()
+    for line in BACK_WALL_LINES:
+        start, end = (_opening_of(name, body) for name in line)
+        if start is None or end is None:
+            continue
+        distance, before, _ = dijkstra(graph, directed=False, indices=body.openings[start], min_only=True, return_predecessors=True)
+        way = [int(body.openings[end][distance[body.openings[end]].argmin()])]
+        while before[way[-1]] >= 0:
+            way.append(int(before[way[-1]]))
+        (start_centre, start_radius), (end_centre, end_radius) = ((complex(*centre), radius) for centre, radius in map(standard_hole, (start, end)))
+        along = (end_centre - start_centre) / abs(end_centre - start_centre)
+        share = distance[way] / distance[way[0]]
+        first, last = start_centre + start_radius * along, end_centre - end_radius * along
+        used.append(np.array(way[1:-1], dtype=int))
+        places.append((first + share * (last - first))[1:-1])
+    vertices, first = np.unique(np.concatenate(used), return_index=True)
+    return vertices, np.concatenate(places)[first]
+
+
+def _opening_of(vein: str, body: OpenBody) -> str | None:
+    """The opening of a vein on this body: its own, or the common trunk; None where there is neither."""
+    return next((name for name in (vein, *(trunk for trunk, veins in TRUNKS.items() if vein in veins)) if name in body.openings), None)
+
+
+def _solve(
+    laplacian: csr_array, fixed: np.ndarray, edges: np.ndarray, lines: tuple[np.ndarray, np.ndarray], turns: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
     """(K,) complex positions, and the turns (H + 1,) of the circles that gave the least energy; the turns found before are the start."""
+    on_line, places = lines
+    hold = np.zeros(len(fixed))
+    hold[on_line] = LINE_WEIGHT * laplacian.diagonal()[on_line]
+    drawn = np.zeros_like(edges)
+    drawn[on_line, -1] = hold[on_line] * places
+    number = np.arange(len(fixed))
+    held = (laplacian + coo_array((hold, (number, number)), shape=laplacian.shape)).tocsr()
     free = np.flatnonzero(~fixed)
-    inner = laplacian[free][:, free].tocsc()
-    pull = -(laplacian[free] @ edges)
-    solver = splu(inner, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+    pull = (drawn - held @ edges)[free]
+    solver = splu(held[free][:, free].tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
     columns = edges.shape[1]
     solved = solver.solve(np.concatenate([pull.real, pull.imag], axis=1))
     parts = edges.copy()
     parts[free] = solved[:, :columns] + 1j * solved[:, columns:]
-    turns = _least_energy(parts.conj().T @ (laplacian @ parts), turns)
+    # Half the energy's derivative by the positions is `held` · parts − drawn; the part without any turn does not matter.
+    energy = parts.conj().T @ (held @ parts) - parts.conj().T @ drawn - drawn.conj().T @ parts
+    turns = _least_energy(energy, turns)
     return parts @ turns, turns
 
 

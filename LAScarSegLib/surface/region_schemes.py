@@ -1,0 +1,149 @@
+"""The schemes that divide the LA wall into regions: each is one entry of `SCHEMES`, drawn on the standard disk.
+
+To add a scheme, add one entry: the outlines of its regions on the disk. An outline goes round its region from corner to corner in
+straight lines; a corner is the name of an opening (its centre), a place (x, y) or an `Arc` of the rim.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from .standard_disk import RIM_DEGREES, rim_point, standard_hole
+
+ARC_STEP_DEGREES = 3.0
+OUTSIDE = 1.1
+"""Outlines run outside the rim by a tenth, so that no vertex of the rim is left between an arc and its chords."""
+
+
+@dataclass(frozen=True)
+class Arc:
+    """A stretch of the disk's rim, counter-clockwise from one angle to another, degrees."""
+
+    start_degrees: float
+    end_degrees: float
+
+    @property
+    def points(self) -> np.ndarray:
+        """(P, 2)"""
+        sweep = (self.end_degrees - self.start_degrees) % 360.0
+        steps = int(np.ceil(sweep / ARC_STEP_DEGREES)) + 1
+        return OUTSIDE * rim_point(self.start_degrees + np.linspace(0.0, sweep, steps))
+
+
+Corner = str | tuple[float, float] | Arc
+
+
+@dataclass(frozen=True)
+class Region:
+    """A region's name and its outline on the standard disk."""
+
+    name: str
+    outline: tuple[Corner, ...]
+
+    @cached_property
+    def polygon(self) -> np.ndarray:
+        """(P, 2) corners of the outline."""
+        return np.concatenate([_points_of(corner) for corner in self.outline])
+
+    def holds(self, uv: np.ndarray) -> np.ndarray:
+        """(K,) bool: which places (K, 2) lie inside (a ray to the right crosses the outline an odd number of times)."""
+        inside, polygon = np.zeros(len(uv), dtype=bool), self.polygon
+        for (x0, y0), (x1, y1) in zip(polygon, np.roll(polygon, -1, axis=0)):
+            if y0 != y1:
+                inside ^= ((y0 > uv[:, 1]) != (y1 > uv[:, 1])) & (uv[:, 0] < x0 + (x1 - x0) * (uv[:, 1] - y0) / (y1 - y0))
+        return inside
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """How the wall is divided.
+
+    `regions` cover the whole disk without overlap. Before them come the antra: within `antrum_mm` of a vein's ostium along the surface
+    the wall belongs to that vein, within `appendage_mm` of the appendage's neck to its base, to the nearest where two meet; 0 for none.
+    """
+
+    key: str
+    title: str
+    source: str
+    regions: tuple[Region, ...]
+    antrum_mm: float = 0.0
+    appendage_mm: float = 0.0
+
+
+def _points_of(corner: Corner) -> np.ndarray:
+    if isinstance(corner, Arc):
+        return corner.points
+    return np.array([standard_hole(corner)[0] if isinstance(corner, str) else corner])
+
+
+def _between(*corners: str | tuple[float, float]) -> tuple[float, float]:
+    """The middle of some corners."""
+    x, y = np.mean([_points_of(corner)[0] for corner in corners], axis=0)
+    return float(x), float(y)
+
+
+def _on_rim(degrees: float) -> tuple[float, float]:
+    x, y = rim_point(degrees)
+    return float(x), float(y)
+
+
+ANTRUM_MM = 10.0
+"""Ablation lines that encircle veins lie 5–10 mm outside the ostia (SCIENCE section 7): the antrum is the wall up to there."""
+APPENDAGE_MM = 5.0
+"""Ours: half of the ridge between the appendage and the left veins, which is about as wide as an antrum."""
+
+_RIGHT, _ANTERIOR_LEFT, _LOWER_LEFT, _LOWER_RIGHT = (RIM_DEGREES[name] for name in ("RSPV", "LAA", "LIPV", "RIPV"))
+_SEPTAL = ("RIPV", Arc(_LOWER_RIGHT, _RIGHT), "RSPV")
+_LATERAL = ("LSPV", "LAA", Arc(_ANTERIOR_LEFT, _LOWER_LEFT), "LIPV")
+
+_WALLS = Scheme(
+    "walls",
+    "Five walls, vein antra and appendage base",
+    "The five parts into which LA_flattening divides the atrium (Nuñez-Garcia et al. 2020) by lines from opening to opening and to the mitral "
+    "annulus; antra are ours.",
+    (
+        Region("posterior", ("LSPV", "LIPV", "RIPV", "RSPV")),
+        Region("anterior", ("RSPV", Arc(_RIGHT, _ANTERIOR_LEFT), "LAA", "LSPV")),
+        Region("septal", _SEPTAL),
+        Region("lateral", _LATERAL),
+        Region("inferior", ("LIPV", Arc(_LOWER_LEFT, _LOWER_RIGHT), "RIPV")),
+    ),
+    ANTRUM_MM,
+    APPENDAGE_MM,
+)
+
+_ROOF, _FLOOR = _between("LSPV", "RSPV"), _between("LIPV", "RIPV")
+_LEFT_CARINA, _RIGHT_CARINA = _between("LSPV", "LIPV"), _between("RSPV", "RIPV")
+_BACK = _between(_LEFT_CARINA, _RIGHT_CARINA)
+_BELOW = (_LOWER_LEFT + _LOWER_RIGHT) / 2
+_ABOVE = (_RIGHT + _ANTERIOR_LEFT) / 2
+_MIDWAY_RIGHT = _between("RSPV", _on_rim(_RIGHT))
+_FRONT = _between(_ROOF, _on_rim(_ABOVE))
+
+_BENITO_2018 = Scheme(
+    "benito2018",
+    "Twelve segments (Benito et al. 2018)",
+    "Benito et al., Europace 20(12):1959–1965, 2018: segments 1–4 posterior wall, 5–6 floor, 7 septal, 8–11 anterior wall, 12 lateral; 3 and 5 are "
+    "the ones nearest to the LIPV. The article's own borders were not at hand: the posterior wall is divided at its middle both ways, the floor and "
+    "the anterior wall likewise, and segments are counted from the roof downwards and from the patient's left to the right.",
+    (
+        Region("1 posterior upper left", ("LSPV", _LEFT_CARINA, _BACK, _ROOF)),
+        Region("2 posterior upper right", (_ROOF, _BACK, _RIGHT_CARINA, "RSPV")),
+        Region("3 posterior lower left", (_LEFT_CARINA, "LIPV", _FLOOR, _BACK)),
+        Region("4 posterior lower right", (_BACK, _FLOOR, "RIPV", _RIGHT_CARINA)),
+        Region("5 floor left", ("LIPV", Arc(_LOWER_LEFT, _BELOW), _FLOOR)),
+        Region("6 floor right", (_FLOOR, Arc(_BELOW, _LOWER_RIGHT), "RIPV")),
+        Region("7 septal", _SEPTAL),
+        Region("8 anterior, roof left", ("LSPV", _ROOF, _FRONT, "LAA")),
+        Region("9 anterior, roof right", (_ROOF, "RSPV", _MIDWAY_RIGHT, _FRONT)),
+        Region("10 anterior, mitral left", ("LAA", _FRONT, Arc(_ABOVE, _ANTERIOR_LEFT))),
+        Region("11 anterior, mitral right", (_FRONT, _MIDWAY_RIGHT, Arc(_RIGHT, _ABOVE))),
+        Region("12 lateral", _LATERAL),
+    ),
+)
+
+SCHEMES: dict[str, Scheme] = {scheme.key: scheme for scheme in (_WALLS, _BENITO_2018)}
+"""Every scheme by its key; the first is the default."""
