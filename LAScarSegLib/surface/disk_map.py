@@ -24,7 +24,7 @@ SMALLEST_WEIGHT = 0.02
 """Of the mean weight of a triangle: a cotangent below (an angle above 89°) is raised to it, since negative weights fold maps."""
 BACK_WALL_LINES = (("LSPV", "RSPV"), ("LIPV", "RIPV"))
 """The back wall's upper and lower border: LA_flattening's lines between the superior and between the inferior veins."""
-LINE_WEIGHT = 1.0
+LINE_WEIGHT = 0.1
 """How strongly a vertex on such a line is drawn to its place, in units of all its own springs together."""
 STARTS, TURNS, SETTLED = 8, 500, 1e-9
 """The openings' turns are sought from 8 starting angles by so many sweeps at most, until no turn changes by more than 1e-9."""

@@ -1,17 +1,18 @@
 """The schemes that divide the LA wall into regions: each is one entry of `SCHEMES`, drawn on the standard disk.
 
 To add a scheme, add one entry: the outlines of its regions on the disk. An outline goes round its region from corner to corner in
-straight lines; a corner is the name of an opening (its centre), a place (x, y) or an `Arc` of the rim.
+straight lines; a corner is the name of an opening (its centre; of the common trunk where that stands for the vein), the middle
+`Between` two corners, a place `OnRim` or an `Arc` of the rim.
 """
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
-from .standard_disk import RIM_DEGREES, rim_point, standard_hole
+from .standard_disk import RIM_DEGREES, TRUNKS, rim_point, standard_hole
 
 ARC_STEP_DEGREES = 3.0
 OUTSIDE = 1.1
@@ -33,7 +34,23 @@ class Arc:
         return OUTSIDE * rim_point(self.start_degrees + np.linspace(0.0, sweep, steps))
 
 
-Corner = str | tuple[float, float] | Arc
+@dataclass(frozen=True)
+class OnRim:
+    """The place of the rim at an angle, degrees counter-clockwise from the right."""
+
+    degrees: float
+
+
+@dataclass(frozen=True)
+class Between:
+    """The middle of two corners."""
+
+    one: Place
+    other: Place
+
+
+Place = str | OnRim | Between
+Corner = Place | Arc
 
 
 @dataclass(frozen=True)
@@ -43,14 +60,13 @@ class Region:
     name: str
     outline: tuple[Corner, ...]
 
-    @cached_property
-    def polygon(self) -> np.ndarray:
-        """(P, 2) corners of the outline."""
-        return np.concatenate([_points_of(corner) for corner in self.outline])
+    def polygon(self, openings: Container[str]) -> np.ndarray:
+        """(P, 2) corners of the outline on the disk of an atrium with these openings."""
+        return np.concatenate([corner.points if isinstance(corner, Arc) else _place(corner, openings)[None] for corner in self.outline])
 
-    def holds(self, uv: np.ndarray) -> np.ndarray:
+    def holds(self, uv: np.ndarray, openings: Container[str]) -> np.ndarray:
         """(K,) bool: which places (K, 2) lie inside (a ray to the right crosses the outline an odd number of times)."""
-        inside, polygon = np.zeros(len(uv), dtype=bool), self.polygon
+        inside, polygon = np.zeros(len(uv), dtype=bool), self.polygon(openings)
         for (x0, y0), (x1, y1) in zip(polygon, np.roll(polygon, -1, axis=0)):
             if y0 != y1:
                 inside ^= ((y0 > uv[:, 1]) != (y1 > uv[:, 1])) & (uv[:, 0] < x0 + (x1 - x0) * (uv[:, 1] - y0) / (y1 - y0))
@@ -73,21 +89,14 @@ class Scheme:
     appendage_mm: float = 0.0
 
 
-def _points_of(corner: Corner) -> np.ndarray:
-    if isinstance(corner, Arc):
-        return corner.points
-    return np.array([standard_hole(corner)[0] if isinstance(corner, str) else corner])
-
-
-def _between(*corners: str | tuple[float, float]) -> tuple[float, float]:
-    """The middle of some corners."""
-    x, y = np.mean([_points_of(corner)[0] for corner in corners], axis=0)
-    return float(x), float(y)
-
-
-def _on_rim(degrees: float) -> tuple[float, float]:
-    x, y = rim_point(degrees)
-    return float(x), float(y)
+def _place(corner: Place, openings: Container[str]) -> np.ndarray:
+    """(2,) where a corner lies."""
+    if isinstance(corner, OnRim):
+        return rim_point(corner.degrees)
+    if isinstance(corner, Between):
+        return (_place(corner.one, openings) + _place(corner.other, openings)) / 2
+    stands_for_it = (trunk for trunk, veins in TRUNKS.items() if corner in veins and trunk in openings and corner not in openings)
+    return np.array(standard_hole(next(stands_for_it, corner))[0])
 
 
 ANTRUM_MM = 10.0
@@ -115,13 +124,13 @@ _WALLS = Scheme(
     APPENDAGE_MM,
 )
 
-_ROOF, _FLOOR = _between("LSPV", "RSPV"), _between("LIPV", "RIPV")
-_LEFT_CARINA, _RIGHT_CARINA = _between("LSPV", "LIPV"), _between("RSPV", "RIPV")
-_BACK = _between(_LEFT_CARINA, _RIGHT_CARINA)
+_ROOF, _FLOOR = Between("LSPV", "RSPV"), Between("LIPV", "RIPV")
+_LEFT_CARINA, _RIGHT_CARINA = Between("LSPV", "LIPV"), Between("RSPV", "RIPV")
+_BACK = Between(_LEFT_CARINA, _RIGHT_CARINA)
 _BELOW = (_LOWER_LEFT + _LOWER_RIGHT) / 2
 _ABOVE = (_RIGHT + _ANTERIOR_LEFT) / 2
-_MIDWAY_RIGHT = _between("RSPV", _on_rim(_RIGHT))
-_FRONT = _between(_ROOF, _on_rim(_ABOVE))
+_MIDWAY_RIGHT = Between("RSPV", OnRim(_RIGHT))
+_FRONT = Between(_ROOF, OnRim(_ABOVE))
 
 _BENITO_2018 = Scheme(
     "benito2018",

@@ -58,7 +58,7 @@ def label_walls(surface: Surface, scheme: str = "walls", flat_map: FlatMap | Non
     flat_map = flat_map or flatten(surface)
     rings = _rings(surface, chosen)
     names = (*(region.name for region in chosen.regions), *(_ring_name(name) for name in rings))
-    on_map = _on_map(flat_map.points, chosen)
+    on_map = _on_map(flat_map, chosen)
     labels = np.zeros(len(surface.points), dtype=np.uint8)
     labels[flat_map.vertex] = on_map
     body = surface.region == REGION_BODY
@@ -85,11 +85,12 @@ def region_table(surface: Surface, walls: WallRegions) -> list[RegionScar]:
     ]
 
 
-def _on_map(uv: np.ndarray, scheme: Scheme) -> np.ndarray:
-    """(K,) the number of the scheme's region, from 1, of each place (K, 2) on the disk."""
+def _on_map(flat_map: FlatMap, scheme: Scheme) -> np.ndarray:
+    """(K,) the number of the scheme's region, from 1, of each vertex of the map."""
+    uv = flat_map.points
     number = np.zeros(len(uv), dtype=np.uint8)
     for n, region in enumerate(scheme.regions, start=1):
-        number[region.holds(uv) & (number == 0)] = n
+        number[region.holds(uv, flat_map.holes) & (number == 0)] = n
     # A place right on a border may be in neither outline, by rounding.
     nowhere = number == 0
     if nowhere.any():
