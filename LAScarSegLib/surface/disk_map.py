@@ -7,13 +7,14 @@ the harmonic map keeps angles and crowds the back wall, a few rounds spread it o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import dijkstra
 from scipy.sparse.linalg import splu
 
+from .disk_morph import morphed
 from .open_body import OpenBody
 from .planes import MITRAL
 from .standard_disk import DISK_RADIUS, TRUNKS, standard_hole
@@ -26,6 +27,8 @@ BACK_WALL_LINES = (("LSPV", "RSPV"), ("LIPV", "RIPV"))
 """The back wall's upper and lower border: LA_flattening's lines between the superior and between the inferior veins."""
 LINE_WEIGHT = 0.1
 """How strongly a vertex on such a line is drawn to its place, in units of all its own springs together."""
+LEAST_SWEEP = 0.2
+"""Of an opening's circle a piece of its edge gets at least a fifth of what its length would give it."""
 STARTS, TURNS, SETTLED = 8, 500, 1e-9
 """The openings' turns are sought from 8 starting angles by so many sweeps at most, until no turn changes by more than 1e-9."""
 
@@ -46,7 +49,48 @@ def disk_positions(body: OpenBody) -> np.ndarray:
         uv, turns = _solve(mesh.laplacian(stiffness), fixed, edges, lines, turns)
         stiffness = stiffness * mesh.shrinking(uv)
         stiffness /= np.median(stiffness)
-    return np.stack([uv.real, uv.imag], axis=-1)[: len(body.vertex)]
+    return _plane(uv)[: len(body.vertex)]
+
+
+def disk_positions_in_steps(body: OpenBody) -> np.ndarray:
+    """(K, 2) likewise, by a way that does not fold (`disk_morph`): for atria whose openings would lie far from the standard's places."""
+    holes = [name for name in body.openings if name != MITRAL]
+    closed = replace(body, openings={MITRAL: body.openings[MITRAL]}, gaps=(*(body.openings[name] for name in holes), *body.gaps))
+    mesh = _Springs.of(closed)
+    fixed, edges = _edge_positions(closed, mesh.vertices)
+    stiffness, none = np.ones(len(mesh.triangles)), (np.empty(0, dtype=int), np.empty(0, dtype=complex))
+    for _ in range(ROUNDS + 1):
+        uv, _ = _solve(mesh.laplacian(stiffness), fixed, edges, none, np.ones(2, dtype=complex))
+        stiffness = stiffness * mesh.shrinking(uv)
+        stiffness /= np.median(stiffness)
+    standing = np.array([complex(*standard_hole(name)[0]) for name in holes])
+    lying = np.array([uv[body.openings[name]].mean() for name in holes])
+    turn = (standing * lying.conj()).sum()
+    uv = uv[: len(body.vertex)] * turn / abs(turn)
+    moved, target = np.zeros(len(uv), dtype=bool), np.zeros(len(uv), dtype=complex)
+    for name, loop in body.openings.items():
+        moved[loop] = True
+        target[loop] = uv[loop] if name == MITRAL else _onto_circle(uv[loop], *standard_hole(name))
+    line = _back_wall_lines(body, _Springs.of(body))
+    return morphed(_plane(uv), body.points, body.triangles, moved, _plane(target), (line[0], _plane(line[1])))
+
+
+def _plane(uv: np.ndarray) -> np.ndarray:
+    """(…, 2) of complex places."""
+    return np.stack([uv.real, uv.imag], axis=-1)
+
+
+def _onto_circle(edge: np.ndarray, centre: tuple[float, float], radius: float) -> np.ndarray:
+    """(R,) places on an opening's circle for its edge (R,) complex, which is walked clockwise: each vertex in the direction in which it lies from the
+    edge's middle, as far as they stay in order and apart."""
+    around = edge - edge.mean()
+    sweep = -np.angle(np.roll(around, -1) / around)
+    length = np.abs(np.roll(edge, -1) - edge)
+    sweep = np.maximum(sweep, LEAST_SWEEP * 2 * np.pi * length / length.sum())
+    angle = (np.cumsum(sweep) - sweep) * 2 * np.pi / sweep.sum()
+    circle = np.exp(-1j * angle)
+    turn = (around / np.abs(around) * circle.conj()).sum()
+    return complex(*centre) + radius * circle * turn / abs(turn)
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +226,8 @@ def _least_energy(energy: np.ndarray, start: np.ndarray | None) -> np.ndarray:
             before = turns.copy()
             for k in range(columns - 1):
                 pull = energy[k] @ turns - energy[k, k] * turns[k]
-                turns[k] = -pull / max(abs(pull), 1e-300)
+                # Without any other opening no turn is better than another.
+                turns[k] = -pull / abs(pull) if abs(pull) > SETTLED * abs(energy[k, k]) else turns[k]
             if np.abs(turns - before).max() < SETTLED:
                 break
         value = (turns.conj() @ energy @ turns).real

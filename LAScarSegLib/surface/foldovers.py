@@ -9,11 +9,11 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.sparse import coo_array
 
-RINGS = (8, 16, 32)
+RINGS = (8, 16)
 """How many rows of triangles around those that lie face down may move; more in the next attempt if that was too few."""
 AREA_WEIGHT = 0.1
 """λ of the paper's energy: what keeping areas counts beside keeping shapes."""
-ROUNDS, STEPS = 8, 120
+ROUNDS, STEPS = 6, 60
 """The regularisation is tightened so often, with so many L-BFGS steps each; it ends when no triangle lies face down."""
 SMALLEST = 1e-6
 """ε of the paper's second equation when nothing is folded."""
@@ -61,14 +61,24 @@ def _relaxed(uv: np.ndarray, points: np.ndarray, triangles: np.ndarray, free: np
         value, slope = _energy(placed[triangles], gradients, area, epsilon)
         return value, (gather @ slope.reshape(-1, 2)).ravel()
 
+    def is_unfolded(flat: np.ndarray) -> bool:
+        placed = uv.copy()
+        placed[moving] = flat.reshape(-1, 2)
+        return bool((signed_areas(placed, triangles) > 0).all())
+
+    def until_unfolded(flat: np.ndarray) -> None:
+        if is_unfolded(flat):
+            raise StopIteration
+
     flat = uv[moving].ravel()
     for _ in range(ROUNDS):
         placed = uv.copy()
         placed[moving] = flat.reshape(-1, 2)
         lowest = _determinants(placed[triangles], gradients)[1].min()
         epsilon = float(np.hypot(SMALLEST, LOOSENING * min(lowest, 0.0)))
-        flat = minimize(energy, flat, args=(epsilon,), jac=True, method="L-BFGS-B", options={"maxiter": STEPS, "maxcor": 10}).x
-        if lowest > 0:
+        found = minimize(energy, flat, args=(epsilon,), jac=True, method="L-BFGS-B", callback=until_unfolded, options={"maxiter": STEPS})
+        flat = found.x
+        if lowest > 0 or is_unfolded(flat):
             break
     placed = uv.copy()
     placed[moving] = flat.reshape(-1, 2)

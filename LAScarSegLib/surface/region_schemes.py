@@ -31,7 +31,8 @@ class Arc:
         """(P, 2)"""
         sweep = (self.end_degrees - self.start_degrees) % 360.0
         steps = int(np.ceil(sweep / ARC_STEP_DEGREES)) + 1
-        return OUTSIDE * rim_point(self.start_degrees + np.linspace(0.0, sweep, steps))
+        around = rim_point(self.start_degrees + np.linspace(0.0, sweep, steps))
+        return np.concatenate([around[:1], OUTSIDE * around, around[-1:]])
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ def test_common_trunk_lies_between_its_veins():
 
 
 def test_middle_vein_has_the_same_room_above_and_below():
-    flat = flatten(ball_with_openings({**VEINS, "RMPV": (-1.0, 0.30, 0.02, 4.0)}))
+    flat = flatten(ball_with_openings({**VEINS, "RMPV": (-1.0, 0.15, 0.0, 3.0)}))
     (x, y), radius = flat.holes["RMPV"]
     assert x == 0.205
     assert (0.084 - 0.041) - (y + radius) == pytest.approx((y - radius) - (-0.109 + 0.033))
