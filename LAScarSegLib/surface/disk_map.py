@@ -81,8 +81,8 @@ def _plane(uv: np.ndarray) -> np.ndarray:
 
 
 def _onto_circle(edge: np.ndarray, centre: tuple[float, float], radius: float) -> np.ndarray:
-    """(R,) places on an opening's circle for its edge (R,) complex, which is walked clockwise: each vertex in the direction in which it lies from the
-    edge's middle, as far as they stay in order and apart."""
+    """(R,) places on an opening's circle for its edge (R,) complex, which is walked clockwise: each vertex in the direction in which it
+    lies from the edge's middle, as far as they stay in order and apart."""
     around = edge - edge.mean()
     sweep = -np.angle(np.roll(around, -1) / around)
     length = np.abs(np.roll(edge, -1) - edge)
@@ -176,7 +176,8 @@ def _back_wall_lines(body: OpenBody, mesh: _Springs) -> tuple[np.ndarray, np.nda
         way = [int(body.openings[end][distance[body.openings[end]].argmin()])]
         while before[way[-1]] >= 0:
             way.append(int(before[way[-1]]))
-        (start_centre, start_radius), (end_centre, end_radius) = ((complex(*centre), radius) for centre, radius in map(standard_hole, (start, end)))
+        (start_xy, start_radius), (end_xy, end_radius) = standard_hole(start), standard_hole(end)
+        start_centre, end_centre = complex(*start_xy), complex(*end_xy)
         along = (end_centre - start_centre) / abs(end_centre - start_centre)
         share = distance[way] / distance[way[0]]
         first, last = start_centre + start_radius * along, end_centre - end_radius * along
@@ -218,7 +219,9 @@ def _solve(
 def _least_energy(energy: np.ndarray, start: np.ndarray | None) -> np.ndarray:
     """Unit numbers z (H + 1,), the last 1, with the least z* · `energy` · z: each in turn is set to its best given the others."""
     columns = len(energy)
-    candidates = [start] if start is not None else [np.append(np.full(columns - 1, np.exp(2j * np.pi * n / STARTS)), 1.0) for n in range(STARTS)]
+    candidates = [start]
+    if start is None:
+        candidates = [np.append(np.full(columns - 1, np.exp(2j * np.pi * n / STARTS)), 1.0) for n in range(STARTS)]
     best, least = candidates[0], np.inf
     for turns in candidates:
         turns = turns.copy()

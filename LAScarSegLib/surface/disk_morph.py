@@ -1,8 +1,9 @@
 """A way onto the standard disk without folds, in small steps: first every opening lies where it likes, then all move to their places.
 
-A map whose rim is convex and whose openings are closed never folds (Tutte 1963; Floater 1997). From there the openings' edges are moved a little
-at a time, and the vertices between follow as the mean value coordinates (Floater 2003) of the layout before: these leave an unmoved layout as it
-is, so that a step that is small enough cannot fold it either (Floater and Gotsman, "How to morph tilings injectively", 1999).
+A map whose rim is convex and whose openings are closed never folds (Tutte 1963; Floater 1997). From there the openings' edges are moved
+a little at a time, and the vertices between follow as the mean value coordinates (Floater 2003) of the layout before: these leave an
+unmoved layout as it is, so that a step that is small enough cannot fold it either (Floater and Gotsman, "How to morph tilings
+injectively", 1999).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from scipy.sparse.linalg import splu
 from .foldovers import unfolded
 
 STEPS = 10
-"""Of equal length. What a step turns over all the same, beside an opening's edge, is turned back at once (`foldovers`), while it is little."""
+"""Of equal length. What a step turns over all the same, beside an opening's edge, is turned back at once, while it is little."""
 LINE_WEIGHT = 0.3
 """How strongly vertices of a drawn line follow it, in units of their own weights together."""
 
@@ -22,7 +23,8 @@ LINE_WEIGHT = 0.3
 def morphed(
     uv: np.ndarray, points: np.ndarray, triangles: np.ndarray, moved: np.ndarray, target: np.ndarray, lines: tuple[np.ndarray, np.ndarray]
 ) -> np.ndarray:
-    """(K, 2) the layout `uv` of the surface's `points` (K, 3) after its vertices `moved` (K,) bool went to `target` (K, 2) and the others followed.
+    """(K, 2) the layout `uv` of the surface's `points` (K, 3) after its vertices `moved` (K,) bool went to `target` (K, 2) and the others
+    followed.
 
     `lines` are vertices (L,) that are drawn towards places (L, 2).
     """
@@ -41,7 +43,8 @@ def _followed(
     hold = np.zeros(len(uv))
     hold[on_line] = LINE_WEIGHT
     free, number = np.flatnonzero(~moved), np.arange(len(uv))
-    rows = (coo_array((1.0 + hold, (number, number)), shape=weights.shape) - coo_array((1 / total, (number, number)), shape=weights.shape) @ weights).tocsr()[free]
+    own, shares = (coo_array((diagonal, (number, number)), shape=weights.shape) for diagonal in (1.0 + hold, 1.0 / total))
+    rows = (own - shares @ weights).tocsr()[free]
     pull = np.zeros_like(uv)
     pull[on_line] = LINE_WEIGHT * drawn
     fixed = np.where(moved[:, None], places, 0.0)

@@ -136,8 +136,8 @@ def flatten(surface: Surface) -> FlatMap:
     for side, names in (("left", LEFT_NAMES), ("right", RIGHT_NAMES)):
         if not any(name in body.openings for name in names):
             raise InputError(
-                f"The surface has no plane of a {side} vein that reaches the body: the flat map needs the mitral plane, one left and one right vein "
-                f"at least to know how the atrium lies. Give a plane {names[0]}, {names[2]} or {names[3]} (Docs/planes.md)."
+                f"The surface has no plane of a {side} vein that reaches the body: the map needs the mitral plane and at least one left "
+                f"and one right vein to know how the atrium lies. Give a plane {names[0]}, {names[2]} or {names[3]} (Docs/planes.md)."
             )
     return _flattened(body)
 

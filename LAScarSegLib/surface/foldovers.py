@@ -116,7 +116,7 @@ def _energy(corners: np.ndarray, gradients: np.ndarray, area: np.ndarray, epsilo
     chi = np.where(det > 0, (det + root) / 2, epsilon**2 / np.maximum(2 * (root - det), 1e-300))
     chi_slope = chi / root
     top = (jacobian**2).sum(axis=(1, 2)) + AREA_WEIGHT * (det**2 + 1)
-    cofactor = np.stack([np.stack([jacobian[:, 1, 1], -jacobian[:, 1, 0]], -1), np.stack([-jacobian[:, 0, 1], jacobian[:, 0, 0]], -1)], axis=1)
+    cofactor = np.stack([jacobian[:, 1, 1], -jacobian[:, 1, 0], -jacobian[:, 0, 1], jacobian[:, 0, 0]], axis=-1).reshape(-1, 2, 2)
     by_det = 2 * AREA_WEIGHT * det / chi - top * chi_slope / chi**2
     slope = 2 * jacobian / chi[:, None, None] + by_det[:, None, None] * cofactor
     return float((area * top / chi).sum()), np.einsum("m,mux,mcx->mcu", area, slope, gradients)

@@ -59,7 +59,8 @@ def open_body(surface: Surface) -> OpenBody:
     """
     if surface.region is None or not (surface.region == REGION_EXCLUDED).any():
         raise InputError(
-            "The surface has no mitral plane, and the mitral annulus is the rim of the map. Give a plane MV, and one for each vein (Docs/planes.md)."
+            "The surface has no mitral plane, and the mitral annulus is the rim of the map. Give a plane MV, and one for each vein "
+            "(Docs/planes.md)."
         )
     whole = surface.triangles[(surface.region[surface.triangles] == REGION_BODY).all(axis=1)]
     if len(whole) == 0:
@@ -140,7 +141,8 @@ def _largest(across: np.ndarray, kept: np.ndarray) -> np.ndarray:
 
 
 def _named(loops: list[np.ndarray], surface: Surface, vertex: np.ndarray) -> tuple[dict[str, np.ndarray], list[np.ndarray], list[str]]:
-    """Which opening each edge belongs to: the one whose cut-off surface is nearest to it. Of several edges of one opening the longest counts."""
+    """Which opening each edge belongs to: the one whose cut-off surface is nearest to it. Of several edges of one opening the longest
+    counts."""
     names = {label: name for name, label in REGION_LABELS.items()} | {REGION_EXCLUDED: MITRAL}
     beyond = np.flatnonzero(surface.region != REGION_BODY)
     tree = cKDTree(surface.points[beyond])
@@ -152,7 +154,7 @@ def _named(loops: list[np.ndarray], surface: Surface, vertex: np.ndarray) -> tup
         name = _taken_together(parts, remarks) or names[int(share.argmax())]
         if name in openings:
             gaps.append(loop)
-            remarks.append(f"The cut at {name} leaves more than one edge on the body; the longest is its opening, the others are gaps of the map.")
+            remarks.append(f"The cut at {name} leaves more than one edge on the body: the longest is its opening, others are gaps of the map.")
         else:
             openings[name] = loop
     return openings, gaps, remarks
@@ -163,7 +165,8 @@ def _taken_together(parts: list[str], remarks: list[str]) -> str | None:
     if len(parts) < 2:
         return None
     if MITRAL in parts:
-        remarks.append(f"{_listed([part for part in parts if part != MITRAL])} cannot be told from the mitral opening: part of the map's rim.")
+        others = _listed([part for part in parts if part != MITRAL])
+        remarks.append(f"{others} cannot be told from the mitral opening: part of the map's rim.")
         return MITRAL
     for trunk, veins in TRUNKS.items():
         mains = [part for part in parts if part in veins]
@@ -182,8 +185,8 @@ def _check_topology(vertices: int, sides: int, triangles: int, edges: int) -> No
     tunnels = (2 - edges - (vertices - sides + triangles)) // 2
     if tunnels:
         raise InputError(
-            f"The surface of the body has {tunnels} tunnel{'s' if tunnels > 1 else ''} through it (parts of the cavity that touch where they should "
-            "not): such a surface cannot be laid flat. Separate or fill them in the cavity."
+            f"The surface of the body has {tunnels} tunnel{'s' if tunnels > 1 else ''} through it (parts of the cavity that touch where they "
+            "should not): such a surface cannot be laid flat. Separate or fill them in the cavity."
         )
 
 

@@ -112,8 +112,8 @@ _LATERAL = ("LSPV", "LAA", Arc(_ANTERIOR_LEFT, _LOWER_LEFT), "LIPV")
 _WALLS = Scheme(
     "walls",
     "Five walls, vein antra and appendage base",
-    "The five parts into which LA_flattening divides the atrium (Nuñez-Garcia et al. 2020) by lines from opening to opening and to the mitral "
-    "annulus; antra are ours.",
+    "The five parts into which LA_flattening divides the atrium (Nuñez-Garcia et al. 2020) by lines from opening to opening and to the "
+    "mitral annulus; antra are ours.",
     (
         Region("posterior", ("LSPV", "LIPV", "RIPV", "RSPV")),
         Region("anterior", ("RSPV", Arc(_RIGHT, _ANTERIOR_LEFT), "LAA", "LSPV")),
@@ -136,9 +136,9 @@ _FRONT = Between(_ROOF, OnRim(_ABOVE))
 _BENITO_2018 = Scheme(
     "benito2018",
     "Twelve segments (Benito et al. 2018)",
-    "Benito et al., Europace 20(12):1959–1965, 2018: segments 1–4 posterior wall, 5–6 floor, 7 septal, 8–11 anterior wall, 12 lateral; 3 and 5 are "
-    "the ones nearest to the LIPV. The article's own borders were not at hand: the posterior wall is divided at its middle both ways, the floor and "
-    "the anterior wall likewise, and segments are counted from the roof downwards and from the patient's left to the right.",
+    "Benito et al., Europace 20(12):1959–1965, 2018: segments 1–4 posterior wall, 5–6 floor, 7 septal, 8–11 anterior wall, 12 lateral; 3 "
+    "and 5 are the ones nearest to the LIPV. The article's own borders were not at hand: the posterior wall is divided at its middle both "
+    "ways, the floor and the anterior wall likewise, and segments are counted from the roof downwards and from left to right.",
     (
         Region("1 posterior upper left", ("LSPV", _LEFT_CARINA, _BACK, _ROOF)),
         Region("2 posterior upper right", (_ROOF, _BACK, _RIGHT_CARINA, "RSPV")),

@@ -25,7 +25,8 @@ TRUNKS = {"LCPV": ("LSPV", "LIPV"), "RCPV": ("RSPV", "RIPV")}
 MIDDLES = {"LMPV": ("LSPV", "LIPV"), "RMPV": ("RSPV", "RIPV")}
 
 RIM_DEGREES = {"RSPV": 22.5, "LAA": 130.5, "LIPV": 210.0, "RIPV": 330.0}
-"""Where the dividing line that leaves each opening ends on the rim, degrees counter-clockwise from the right (`t_v5` … `t_v8` of LA_flattening)."""
+"""Where the dividing line that leaves each opening ends on the rim, degrees counter-clockwise from the right (`t_v5` … `t_v8` of
+LA_flattening)."""
 
 
 def standard_hole(name: str) -> tuple[tuple[float, float], float]:

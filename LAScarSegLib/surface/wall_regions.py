@@ -125,8 +125,8 @@ def _rings(surface: Surface, scheme: Scheme) -> dict[str, np.ndarray]:
 
 
 def _along_surface(surface: Surface, reach_mm: float) -> coo_array:
-    """Lengths in mm between neighbouring vertices of the wall and the openings' edges, and across each side to the opposite corner, which makes paths
-    straighter than sides alone do."""
+    """Lengths in mm between neighbouring vertices within reach of an opening, and across each side to the opposite corner, which makes
+    paths straighter than sides alone do."""
     openings = np.flatnonzero(surface.region > REGION_BODY)
     if len(openings) == 0:
         near = np.zeros(len(surface.points), dtype=bool)

@@ -50,7 +50,7 @@ def test_walls_lie_where_anatomy_has_them(atrium, flat, direction, name):
 
 
 def test_antrum_is_a_ring_of_ten_millimetres(atrium, flat):
-    """On the ball an opening of radius r at arc r' has its ring's outer edge 10 mm of arc further; measured where no other opening is near."""
+    """On the ball the ring ends 10 mm of arc beyond the opening's edge; measured where no other opening is near."""
     walls = label_walls(atrium, "walls", flat)
     *axis, radius = VEINS["RSPV"]
     axis = np.asarray(axis) / np.linalg.norm(axis)

@@ -24,7 +24,8 @@ REACH = 0.585
 """Half the width of the picture in units of the disk: room for the words around the rim."""
 SCHEME = "walls"
 REGION_PLACES = {
-    "posterior": (-0.022, -0.012), "anterior": (0.03, 0.33), "septal": (0.36, -0.012), "lateral": (-0.395, 0.06), "inferior": (-0.022, -0.31),
+    "posterior": (-0.022, -0.012), "anterior": (0.03, 0.33), "septal": (0.36, -0.012), "lateral": (-0.395, 0.06),
+    "inferior": (-0.022, -0.31),
 }  # fmt: skip
 """Where the names of the five walls stand on the disk: the middle of each."""
 
@@ -54,16 +55,16 @@ def compose(analysis: Analysis, flat_map: FlatMap | None = None, marks: Sequence
 def describe(analysis: Analysis) -> str:
     headline = analysis.headline
     return (
-        "The left atrium laid flat on a disk, coloured by intensity relative to blood: the back wall in the middle between the four veins, the mitral "
-        f"annulus as the rim; {headline.share} of the {headline.of} is outlined as scar."
+        "The left atrium laid flat on a disk, coloured by intensity relative to blood: the back wall in the middle between the veins, the "
+        f"mitral annulus as the rim; {headline.share} of the {headline.of} is outlined as scar."
     )
 
 
 def caption(analysis: Analysis) -> str:
     return (
-        "The LA wall on the standard disk (Nuñez-Garcia et al. 2020), seen from behind: the back wall in the middle, the patient's left on the left, "
-        "the roof and the anterior wall above, the floor below; the rim is the mitral annulus. Every atrium's openings lie at the same places, so maps "
-        "can be compared; areas on the map are not to scale."
+        "The LA wall on the standard disk (Nuñez-Garcia et al. 2020), seen from behind: the back wall in the middle, the patient's left on "
+        "the left, the roof and the anterior wall above, the floor below; the rim is the mitral annulus. Every atrium's openings lie at the "
+        "same places, so maps can be compared; areas on the map are not to scale."
     )
 
 
@@ -134,7 +135,8 @@ def _legend(figure: Figure, analysis: Analysis, has_marks: bool) -> None:
 
     _, height = figure.get_size_inches()
     axes = figure.add_axes((0.06, 0.52 / height, 0.4, 0.13 / height))
-    bar = figure.colorbar(ScalarMappable(Normalize(*IIR_RANGE), COLOUR_MAP), cax=axes, orientation="horizontal", extend="both", extendfrac=0.03)
+    colours = ScalarMappable(Normalize(*IIR_RANGE), COLOUR_MAP)
+    bar = figure.colorbar(colours, cax=axes, orientation="horizontal", extend="both", extendfrac=0.03)
     bar.set_label("image intensity ratio (blood = 1)", fontsize=9)
     bar.outline.set_visible(False)
     level = analysis.method.threshold_intensity
