@@ -154,7 +154,7 @@ def _named(loops: list[np.ndarray], surface: Surface, vertex: np.ndarray) -> tup
         name = _taken_together(parts, remarks) or names[int(share.argmax())]
         if name in openings:
             gaps.append(loop)
-            remarks.append(f"The cut at {name} leaves more than one edge on the body: the longest is its opening, others are gaps of the map.")
+            remarks.append(f"The cut at {name} leaves more than one edge on the body: the longest is its opening.")
         else:
             openings[name] = loop
     return openings, gaps, remarks
@@ -185,8 +185,8 @@ def _check_topology(vertices: int, sides: int, triangles: int, edges: int) -> No
     tunnels = (2 - edges - (vertices - sides + triangles)) // 2
     if tunnels:
         raise InputError(
-            f"The surface of the body has {tunnels} tunnel{'s' if tunnels > 1 else ''} through it (parts of the cavity that touch where they "
-            "should not): such a surface cannot be laid flat. Separate or fill them in the cavity."
+            f"The surface of the body has {tunnels} tunnel{'s' if tunnels > 1 else ''} through it (parts that touch where they should not): "
+            "such a surface cannot be laid flat. Separate or fill them in the cavity."
         )
 
 

@@ -62,9 +62,9 @@ def describe(analysis: Analysis) -> str:
 
 def caption(analysis: Analysis) -> str:
     return (
-        "The LA wall on the standard disk (Nuñez-Garcia et al. 2020), seen from behind: the back wall in the middle, the patient's left on "
-        "the left, the roof and the anterior wall above, the floor below; the rim is the mitral annulus. Every atrium's openings lie at the "
-        "same places, so maps can be compared; areas on the map are not to scale."
+        "The LA wall on the standard disk (Nuñez-Garcia et al. 2020), seen from behind: the back wall in the middle, the patient's left "
+        "on the left, the roof and the anterior wall above, the floor below; the rim is the mitral annulus. Every atrium's openings lie at "
+        "the same places, so maps can be compared; areas on the map are not to scale."
     )
 
 
