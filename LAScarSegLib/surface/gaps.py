@@ -1,0 +1,342 @@
+"""Gaps in the scar around the pulmonary veins: encircling paths with the least healthy tissue (Nuñez-Garcia et al. 2018, SCIENCE 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from .bands import Band, BandBuilder
+from .encircling_paths import CutGraph, lexicographic_cost
+from .mesh_graph import FineGraph, MeshGraph
+from .planes import LEFT_NAMES, RIGHT_NAMES
+from .surface import CLASS_NOT_MEASURED, REGION_BODY, REGION_EXCLUDED, REGION_LABELS, Surface
+
+MIN_GAP_MM = 3.0
+"""A shorter stretch of healthy tissue is no gap (Nuñez-Garcia 2018; Linhart et al., Circ Arrhythm Electrophysiol 2018;11:e006659)."""
+BAND_MM = 18.0
+"""How far from the ostium a path may run: lines 5–10 mm outside the ostia and 4–8 mm wide (SCIENCE section 7)."""
+INSIDE_MM = 5.0
+"""How far into a vein: lines also lie on the ostium, and its plane is placed to a few millimetres."""
+CORRIDOR_RINGS, STRAIGHTENINGS = 2, 4
+"""The path is straightened among triangles within so many edges of it, at most so many times."""
+REGION_NAMES = {REGION_BODY: "body", REGION_EXCLUDED: "mitral", **{label: name for name, label in REGION_LABELS.items()}}
+Names = Callable[[np.ndarray], str] | np.ndarray
+"""The region of a point (3,) mm LPS, or the names (N,) of the vertices' regions."""
+
+
+@dataclass(frozen=True, eq=False)
+class Gap:
+    """One stretch of healthy tissue of at least `MIN_GAP_MM` on an encircling path.
+
+    clock
+        hours 0 … 12 of its middle seen from inside the LA looking into the vein: 12 is superior, 3 to the viewer's right, which is
+        anterior at left veins and posterior at right ones.
+    region
+        where its middle lies.
+    point_lps
+        its middle along the path, mm LPS.
+    points
+        (Q, 3) the path from one scar to the next, mm LPS.
+    """
+
+    length_mm: float
+    clock: float
+    region: str
+    point_lps: tuple[float, float, float]
+    points: np.ndarray
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "length_mm": round(self.length_mm, 2), "region": self.region, "clock": round(self.clock, 1) % 12,
+            "point_lps": [round(x, 2) for x in self.point_lps],
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Encirclement:
+    """The closed path with the least healthy tissue around a vein or an ipsilateral pair.
+
+    around
+        "LSPV" …, "left pair" or "right pair".
+    points, scar
+        (P, 3) mm LPS of the closed line (the first is not repeated) and (P,) bool: whether the piece from each to the next is scar.
+    path_mm, gap_mm, rgm
+        length of the path, of all its healthy tissue (shorter stretches, too), and their ratio, the relative gap measure.
+    encircled
+        no gap of at least `MIN_GAP_MM`.
+    unmeasured_mm
+        what of the path was not measured; it counts as healthy.
+    problem
+        why no path goes around; lengths are then NaN (null in JSON), there is no point, and `encircled` says nothing.
+    """
+
+    around: str
+    points: np.ndarray
+    scar: np.ndarray
+    path_mm: float
+    gap_mm: float
+    encircled: bool
+    gaps: tuple[Gap, ...]
+    unmeasured_mm: float
+    problem: str | None = None
+
+    @property
+    def rgm(self) -> float:
+        return self.gap_mm / self.path_mm
+
+    def to_json(self) -> dict[str, Any]:
+        """As `gaps` of measurements.json has it."""
+        if self.problem:
+            nothing = dict.fromkeys(("rgm", "path_mm", "gap_mm", "encircled", "unmeasured_mm"))
+            return {"around": self.around, **nothing, "gaps": [], "problem": self.problem}
+        return {
+            "around": self.around, "rgm": round(self.rgm, 4), "path_mm": round(self.path_mm, 2), "gap_mm": round(self.gap_mm, 2),
+            "encircled": self.encircled, "gaps": [gap.to_json() for gap in self.gaps], "unmeasured_mm": round(self.unmeasured_mm, 2),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Bands:
+    """The bands around every vein and every ipsilateral pair of a surface: made once, asked for every scar.
+
+    `mesh` is the surface as a graph; `bands` in the order of the regions' labels, then the pairs.
+    """
+
+    surface: Surface
+    mesh: MeshGraph
+    bands: tuple[Band, ...]
+
+    @classmethod
+    def of(cls, surface: Surface, band_mm: float | Mapping[str, float] = BAND_MM, inside_mm: float = INSIDE_MM) -> Bands:
+        """From the regions of a surface.
+
+        Parameters
+        ----------
+        band_mm
+            how far from the ostium, along the surface, a path may run; or one for each name ("LSPV", "left pair"), default `BAND_MM`.
+        inside_mm
+            how far into the vein.
+
+        Raises
+        ------
+        InputError
+            a surface without regions, a length that isn't a positive number.
+        """
+        if surface.region is None:
+            raise InputError("The surface has no regions, so that its veins are not known. Give cut planes of the veins.")
+        names = encircled_names(surface)
+        reach = {name: band_mm.get(name, BAND_MM) if isinstance(band_mm, Mapping) else band_mm for name in names}
+        for name, value in (*reach.items(), ("inside_mm", inside_mm)):
+            if not (np.isfinite(value) and (value > 0 or name == "inside_mm" and value == 0)):
+                raise InputError(f"The band of {name} is {value} mm; it must be a positive number of millimetres.")
+        builder = BandBuilder(surface)
+        bands = tuple(builder.band(name, veins, reach[name], inside_mm) for name, veins in names.items())
+        return cls(surface, builder.mesh, bands)
+
+    def encirclements(
+        self, scar: np.ndarray | None = None, unmeasured: np.ndarray | None = None, region_names: Names | None = None
+    ) -> tuple[Encirclement, ...]:
+        """The path around each vein and pair.
+
+        Parameters
+        ----------
+        scar
+            (N,) bool, by default the surface's; or float: scar where it is above 0, so that its border lies between the vertices
+            where it lies in the values (grey level − threshold), and not half-way. NaN is not measured.
+        unmeasured
+            (N,) bool, by default from the surface's `scar_class`; counts as healthy.
+        region_names
+            what a gap's region is called: names (N,) of the vertices or a function of a point (3,); by default "body" or the vein.
+        """
+        level, unmeasured = self._levels(self.surface.scar if scar is None else scar, unmeasured)
+        names = region_names if region_names is not None else _default_names(self.surface)
+        return tuple(self._encirclement(band, level, unmeasured, names) for band in self.bands)
+
+    def _levels(self, scar: np.ndarray | None, unmeasured: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """(N,) float, above 0 in scar, and (N,) bool: not measured."""
+        vertices = len(self.surface.points)
+        if scar is None or np.shape(scar) != (vertices,):
+            raise InputError(f"Gaps need the scar of {vertices} vertices; what was given has the shape {np.shape(scar)}.")
+        if unmeasured is None:
+            known = self.surface.scar_class is not None
+            unmeasured = self.surface.scar_class == CLASS_NOT_MEASURED if known else np.zeros(vertices, dtype=bool)
+        if scar.dtype == bool:
+            return np.where(scar & ~unmeasured, 1.0, -1.0), unmeasured
+        unmeasured = unmeasured | ~np.isfinite(scar)
+        usual = float(np.median(np.abs(scar[~unmeasured]))) if not unmeasured.all() else 1.0
+        return np.where(unmeasured, -max(usual, 1e-9), scar).astype(float), unmeasured
+
+    def _encirclement(self, band: Band, level: np.ndarray, unmeasured: np.ndarray, names: Names) -> Encirclement:
+        problem, path = band.problem, None
+        if problem is None:
+            path = band.graph.cheapest_closed_path(self._costs(band, level), band.separates)
+            problem = None if path is not None else f"No closed path goes around {' and '.join(band.veins)} within its band."
+        if path is None:
+            nothing = np.empty((0, 3)), np.empty(0, dtype=bool)
+            return Encirclement(band.around, *nothing, np.nan, np.nan, False, (), np.nan, problem)
+        fine, nodes = _straightened(self.mesh, band, band.vertices[path], level)
+        return _measured(band, fine, nodes, self.surface.points, level, unmeasured, names)
+
+    def _costs(self, band: Band, level: np.ndarray) -> np.ndarray:
+        """(E,) of the edges of the band's graph."""
+        mesh, diagonals = self.mesh, self.mesh.diagonals
+        low, high = level[mesh.edges[band.edges]].T
+        lengths = mesh.lengths_mm[band.edges]
+        crossing = band.diagonals
+        one, other = level[diagonals.ends[crossing]].T
+        share = diagonals.share[crossing]
+        across = level[mesh.edges[diagonals.across[crossing]]]
+        between = across[:, 0] * (1 - share) + across[:, 1] * share
+        before, after = diagonals.lengths_mm[crossing].T
+        return lexicographic_cost(
+            np.concatenate([lengths * healthy_share(low, high), before * healthy_share(one, between) + after * healthy_share(between, other)]),
+            np.concatenate([lengths, before + after]),
+        )
+
+
+def find_encirclements(
+    surface: Surface,
+    scar: np.ndarray | None = None,
+    band_mm: float | Mapping[str, float] = BAND_MM,
+    region_names: Names | None = None,
+    inside_mm: float = INSIDE_MM,
+) -> tuple[Encirclement, ...]:
+    """The closed path with the least healthy tissue around every vein and every ipsilateral pair: `Bands.of` and its `encirclements`."""
+    return Bands.of(surface, band_mm, inside_mm).encirclements(scar, region_names=region_names)
+
+
+@dataclass(frozen=True)
+class GapsAtThreshold:
+    """One point of a curve: gaps of one encirclement at one threshold. NaN where no path goes around."""
+
+    threshold: float
+    around: str
+    count: int
+    gap_mm: float
+    rgm: float
+
+
+def gaps_against_threshold(
+    surface: Surface | Bands, values: np.ndarray, thresholds: Sequence[float], band_mm: float | Mapping[str, float] = BAND_MM
+) -> tuple[tuple[GapsAtThreshold, ...], ...]:
+    """Gaps as the threshold changes: for each of `thresholds` one `GapsAtThreshold` for each vein and pair.
+
+    Scar is where `values` (N,) is above the threshold. `Bands` in the place of the surface are used as they are.
+    """
+    bands = surface if isinstance(surface, Bands) else Bands.of(surface, band_mm)
+    values = np.asarray(values, dtype=float)
+    return tuple(
+        tuple(GapsAtThreshold(float(t), e.around, len(e.gaps), e.gap_mm, e.rgm) for e in bands.encirclements(values - t)) for t in thresholds
+    )
+
+
+def encircled_names(surface: Surface) -> dict[str, tuple[str, ...]]:
+    """What is encircled on a surface with regions: each vein, and each side that has several together; name to veins."""
+    present = [name for name, label in REGION_LABELS.items() if name != "LAA" and (surface.region == label).any()]
+    sides = {side: tuple(n for n in present if n in own) for side, own in (("left pair", LEFT_NAMES), ("right pair", RIGHT_NAMES))}
+    return {name: (name,) for name in present} | {side: veins for side, veins in sides.items() if len(veins) > 1}
+
+
+def healthy_share(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Which share of a straight line is healthy, whose level is linear between `one` and `other`; scar is above 0."""
+    span = np.abs(one - other)
+    return np.where((one > 0) == (other > 0), (one <= 0) * 1.0, -np.minimum(one, other) / np.where(span > 0, span, 1.0))
+
+
+def _default_names(surface: Surface) -> np.ndarray:
+    return np.array([REGION_NAMES.get(n, "") for n in range(256)])[surface.region]
+
+
+def _straightened(mesh: MeshGraph, band: Band, path: np.ndarray, level: np.ndarray) -> tuple[FineGraph, np.ndarray]:
+    """The least path (P,) among the points along the edges near a path of vertices: its healthy tissue and its length are geodesics',
+    not those of a zigzag. Repeated around the new path until it stays clear of the corridor's border."""
+    in_band = np.zeros(mesh.edges.max() + 1, dtype=bool)
+    in_band[band.vertices] = True
+    for _ in range(STRAIGHTENINGS):
+        corridor, inner = _widened(mesh, path, in_band)
+        fine = FineGraph.of(mesh, np.flatnonzero(corridor[mesh.closed].all(axis=1)))
+        at, positions = fine.at(level), fine.at(mesh.points)
+        one, other = fine.links.T
+        lengths = np.linalg.norm(positions[one] - positions[other], axis=1)
+        crossed = np.where(fine.link_edges < 0, 0, band.crossed[fine.link_edges])
+        graph = CutGraph(len(positions), fine.links, crossed, band.graph.cuts)
+        nodes = graph.cheapest_closed_path(lexicographic_cost(lengths * healthy_share(at[one], at[other]), lengths), band.separates)
+        path = np.unique(fine.nearer[nodes])
+        if inner[path].all():
+            break
+    return fine, nodes
+
+
+def _widened(mesh: MeshGraph, path: np.ndarray, in_band: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(N + tips,) bool: the vertices of the band within `CORRIDOR_RINGS` edges of a path, and those that lie clear of its border."""
+    near = np.zeros(len(in_band), dtype=bool)
+    near[path] = True
+    for _ in range(CORRIDOR_RINGS):
+        touched = mesh.edges[near[mesh.edges].any(axis=1)]
+        inner = near.copy()
+        near[touched] = True
+        near &= in_band
+    outside = mesh.edges[(~near & in_band)[mesh.edges].any(axis=1)]
+    inner = near.copy()
+    inner[outside] = False
+    return near, inner
+
+
+def _measured(
+    band: Band, fine: FineGraph, nodes: np.ndarray, vertices: np.ndarray, level: np.ndarray, unmeasured: np.ndarray, names: Names
+) -> Encirclement:
+    """Lengths and gaps of a path (P,) of nodes."""
+    points, scar = _split(fine.at(vertices)[nodes], fine.at(level)[nodes])
+    pieces = np.linalg.norm(np.roll(points, -1, axis=0) - points, axis=1)
+    at = fine.at(np.where(unmeasured, -1.0, 1.0))[nodes]
+    lengths = np.linalg.norm(np.roll(fine.at(vertices)[nodes], -1, axis=0) - fine.at(vertices)[nodes], axis=1)
+    unmeasured_mm = float((lengths * healthy_share(at, np.roll(at, -1))).sum())
+    gaps = tuple(
+        _gap(band, line, vertices, names) for line in _healthy_lines(points, scar, band) if _length(line) >= MIN_GAP_MM
+    )  # fmt: skip
+    return Encirclement(
+        band.around, points, scar, float(pieces.sum()), float(pieces[~scar].sum()), not gaps, gaps, unmeasured_mm
+    )  # fmt: skip
+
+
+def _split(points: np.ndarray, level: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A closed line (P, 3) with one more point wherever its level (P,) passes 0, and which of its pieces are scar."""
+    ahead, level_ahead = np.roll(points, -1, axis=0), np.roll(level, -1)
+    passes = (level > 0) != (level_ahead > 0)
+    share = np.where(passes, level / np.where(passes, level - level_ahead, 1.0), 0.0)[:, None]
+    order = np.argsort(np.concatenate([np.arange(len(points)), np.flatnonzero(passes) + 0.5]), kind="stable")
+    line = np.concatenate([points, (points + share * (ahead - points))[passes]])[order]
+    # A piece from a vertex is what the vertex is, or what the next one is where the vertex lies on the border; one from a passage what follows.
+    scar = np.concatenate([(level > 0) & (passes | (level_ahead > 0)), (level_ahead > 0)[passes]])[order]
+    return line, scar
+
+
+def _healthy_lines(points: np.ndarray, scar: np.ndarray, band: Band) -> list[np.ndarray]:
+    """Each healthy stretch of a closed line, (Q, 3) from scar to scar; all of it, opened at 6 o'clock, where none is scar."""
+    if not scar.any():
+        hours = np.array([band.clock(point) for point in points])
+        start = int(np.abs(hours - 6.0).argmin())
+        line = np.roll(points, -start, axis=0)
+        return [np.concatenate([line, line[:1]])]
+    start = int(np.flatnonzero(scar)[0])
+    points, scar = np.roll(points, -start, axis=0), np.append(np.roll(scar, -start), True)
+    closed = np.concatenate([points, points[:1]])
+    firsts = np.flatnonzero(scar[:-1] & ~scar[1:]) + 1
+    lasts = np.flatnonzero(~scar[:-1] & scar[1:]) + 1
+    return [closed[first : last + 1] for first, last in zip(firsts, lasts)]
+
+
+def _length(line: np.ndarray) -> float:
+    return float(np.linalg.norm(np.diff(line, axis=0), axis=1).sum())
+
+
+def _gap(band: Band, line: np.ndarray, vertices: np.ndarray, names: Names) -> Gap:
+    along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
+    middle = np.array([np.interp(along[-1] / 2, along, line[:, axis]) for axis in range(3)])
+    near = band.vertices[np.square(vertices[band.vertices] - middle).sum(axis=1).argmin()]
+    name = names(middle) if callable(names) else names[near]
+    return Gap(float(along[-1]), band.clock(middle), str(name), tuple(middle.tolist()), line)
