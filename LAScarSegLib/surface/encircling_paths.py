@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -39,6 +39,7 @@ class CutGraph:
     edges: np.ndarray
     crossed: np.ndarray
     cuts: int
+    _known_starts: dict[int, np.ndarray] = field(default_factory=dict)
 
     def cheapest_closed_path(self, costs: np.ndarray, separates: int) -> np.ndarray | None:
         """(P,) nodes of the closed path of least cost (the first is not repeated) that crosses exactly the cuts of the bits
@@ -47,43 +48,47 @@ class CutGraph:
         `costs` (E,) are whole numbers above 0 whose sums stay below 2^53.
 
         A closed path is a path in the graph's cover (a sheet for every set of cuts crossed) from a node in sheet 0 to the same node in
-        sheet `separates`, and it passes a node of the cut. One search from all nodes of the cut at once bounds each node's path from
-        below; nodes are then tried in the order of their bounds, by searches guided by the same distances (as A*), until no bound is
-        lower than the best path. This is exact in any graph, planar or not.
+        sheet `separates`, and it passes a node of the cut. One search from all nodes of the cut at once bounds the paths through each
+        from below, and so does a path found through a node at a distance d: none is cheaper than it by more than 2 d. Always the node
+        with the lowest bound is tried, until none is lower than the best path. This is exact in any graph, planar or not.
         """
-        bit = self._shortest_cut(separates)
-        starts = self._starts[bit]
+        starts = self._starts(self._shortest_cut(separates))
         if not len(starts):
             return None
-        weights = costs[self._lifted_edge]
-        nearest = dijkstra(self._lifted(weights), indices=starts, min_only=True)
-        sheets = np.arange(1 << self.cuts)
-        to_go = nearest.reshape(len(sheets), -1)[sheets ^ separates].ravel()
-        bounds = to_go[starts]
-        if not np.isfinite(bounds).any():
-            return None
-        to_go = np.where(np.isfinite(to_go), to_go, 0.0)
-        guided = self._lifted(weights + to_go[self._indices] - np.repeat(to_go, np.diff(self._indptr)))
-        return self._tried_in_order(guided, starts, bounds, separates)
-
-    def _tried_in_order(self, guided: csr_array, starts: np.ndarray, bounds: np.ndarray, separates: int) -> np.ndarray | None:
+        cover = self._cover(costs)
+        nearest = dijkstra(cover, indices=starts, min_only=True)
+        bounds, ends = nearest[separates * self.nodes + starts], separates * self.nodes + starts
         best, path = np.inf, None
-        for n in np.argsort(bounds, kind="stable"):
-            if bounds[n] >= best:
-                break
-            end = separates * self.nodes + starts[n]
-            beyond, before = dijkstra(guided, indices=starts[n], limit=best - bounds[n] - 1.0, return_predecessors=True)
-            if np.isfinite(beyond[end]):
-                best, path = bounds[n] + beyond[end], _traced(before, end) % self.nodes
+        while bounds.min() < best:
+            n = bounds.argmin()
+            away, before = dijkstra(cover, indices=starts[n], return_predecessors=True)
+            if away[ends[n]] < best:
+                best, path = away[ends[n]], _traced(before, ends[n])[:-1] % self.nodes
+            bounds = np.maximum(bounds, away[ends[n]] - 2 * away[starts])
         return path
 
-    def _shortest_cut(self, separates: int) -> int:
-        return min((bit for bit in range(self.cuts) if separates >> bit & 1), key=lambda bit: len(self._starts[bit]))
+    def tightened(self, costs: np.ndarray, separates: int, start: int) -> np.ndarray | None:
+        """(P,) nodes of a closed path that no detour on one side makes cheaper: the cheapest through `start`, then the cheapest through
+        the node half-way on that, and so on while it gets cheaper. A few searches find in a narrow corridor what
+        `cheapest_closed_path` proves with many; None where no path leads around."""
+        cover = self._cover(costs)
+        best, path = np.inf, None
+        while True:
+            end = separates * self.nodes + start
+            away, before = dijkstra(cover, indices=start, return_predecessors=True)
+            if not away[end] < best:
+                return path
+            best, path = away[end], _traced(before, end)[:-1] % self.nodes
+            start = path[len(path) // 2]
 
-    @cached_property
-    def _starts(self) -> list[np.ndarray]:
-        """For each cut few nodes of which every edge across it has one."""
-        return [_cover(self.edges[self.crossed >> bit & 1 == 1], self.nodes) for bit in range(self.cuts)]
+    def _shortest_cut(self, separates: int) -> int:
+        return min((bit for bit in range(self.cuts) if separates >> bit & 1), key=lambda bit: np.count_nonzero(self.crossed >> bit & 1))
+
+    def _starts(self, bit: int) -> np.ndarray:
+        """Few nodes of which every edge across a cut has one."""
+        if bit not in self._known_starts:
+            self._known_starts[bit] = _touching(self.edges[self.crossed >> bit & 1 == 1], self.nodes)
+        return self._known_starts[bit]
 
     @cached_property
     def _cover_structure(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -96,33 +101,21 @@ class CutGraph:
         indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
         return indptr, columns[order].astype(np.int32), np.tile(np.arange(len(self.edges)), 2 * len(sheets))[order]
 
-    @property
-    def _indptr(self) -> np.ndarray:
-        return self._cover_structure[0]
-
-    @property
-    def _indices(self) -> np.ndarray:
-        return self._cover_structure[1]
-
-    @property
-    def _lifted_edge(self) -> np.ndarray:
-        return self._cover_structure[2]
-
-    def _lifted(self, weights: np.ndarray) -> csr_array:
-        size = len(self._indptr) - 1
-        return csr_array((weights, self._indices, self._indptr), shape=(size, size))
+    def _cover(self, costs: np.ndarray) -> csr_array:
+        indptr, indices, edge = self._cover_structure
+        return csr_array((costs[edge], indices, indptr), shape=(len(indptr) - 1,) * 2)
 
 
 def _traced(before: np.ndarray, end: int) -> np.ndarray:
-    """The nodes from a search's start to `end`, without the latter."""
-    nodes, node = [], before[end]
+    """The nodes from a search's start to `end`."""
+    nodes, node = [], end
     while node >= 0:
         nodes.append(node)
         node = before[node]
     return np.array(nodes[::-1])
 
 
-def _cover(edges: np.ndarray, nodes: int) -> np.ndarray:
+def _touching(edges: np.ndarray, nodes: int) -> np.ndarray:
     """Nodes of which every edge (K, 2) has one: always the one that covers most of what is left."""
     chosen = []
     while len(edges):

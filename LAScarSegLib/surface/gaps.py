@@ -264,7 +264,8 @@ def _straightened(mesh: MeshGraph, band: Band, path: np.ndarray, level: np.ndarr
         lengths = np.linalg.norm(positions[one] - positions[other], axis=1)
         crossed = np.where(fine.link_edges < 0, 0, band.crossed[fine.link_edges])
         graph = CutGraph(len(positions), fine.links, crossed, band.graph.cuts)
-        nodes = graph.cheapest_closed_path(lexicographic_cost(lengths * healthy_share(at[one], at[other]), lengths), band.separates)
+        costs = lexicographic_cost(lengths * healthy_share(at[one], at[other]), lengths)
+        nodes = graph.tightened(costs, band.separates, np.flatnonzero(fine.corner[:, 0] == path[0])[0])
         path = np.unique(fine.nearer[nodes])
         if inner[path].all():
             break
