@@ -34,7 +34,7 @@ Outline = tuple[str, np.ndarray, tuple[str, ...]]
 
 
 @dataclass(frozen=True, eq=False)
-class Gap:
+class DrawnGap:
     """Healthy tissue in a band: from `start_mm` along its line, `length_mm` long; `centre` (3,) LPS mm."""
 
     start_mm: float
@@ -53,7 +53,7 @@ class Lesion:
     points: np.ndarray
     half_width_mm: np.ndarray
     encircles: tuple[str, ...] = ()
-    gaps: tuple[Gap, ...] = ()
+    gaps: tuple[DrawnGap, ...] = ()
 
     @cached_property
     def _tree(self) -> cKDTree:
@@ -231,7 +231,7 @@ def _with_gaps(lesion: Lesion, others: list[Lesion], rng: np.random.Generator) -
         taken = stretch.astype(int) % len(lesion.points)
         if not covered[taken].any() and (lesion.outside_gaps_mm()[taken] > 0).all():
             middle = int((start + length / 2) / LINE_STEP_MM) % len(lesion.points)
-            lesion = replace(lesion, gaps=(*lesion.gaps, Gap(start, length, lesion.points[middle])))
+            lesion = replace(lesion, gaps=(*lesion.gaps, DrawnGap(start, length, lesion.points[middle])))
     return lesion
 
 

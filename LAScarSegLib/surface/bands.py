@@ -32,7 +32,7 @@ class Band:
     vertices
         (n,) vertices of the surface in the band; the nodes of `graph`.
     edges, diagonals
-        which edges and diagonals of the mesh are the edges of `graph`, in this order.
+        which edges and diagonals of the mesh are the edges of `graph`, in this order; `triangles` those of the mesh in the band.
     crossed
         (E,) the cuts that each edge of the mesh crosses, bit by bit; a path that encircles crosses those of `separates`.
     centre, axis, up
@@ -45,6 +45,7 @@ class Band:
     vertices: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=int))
     edges: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=int))
     diagonals: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=int))
+    triangles: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=int))
     crossed: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=int))
     graph: CutGraph | None = None
     separates: int = 0
@@ -103,9 +104,11 @@ class BandBuilder:
 
     def _rim(self, label: int, other: int | None = None) -> np.ndarray:
         """(E,) bool: edges of the mesh from the region `label` to `other` (None: any other), tips left out."""
-        ends, real = self.region[self.mesh.edges], ~self.is_tip[self.mesh.edges].any(axis=1)
-        one = (ends == label).sum(axis=1) == 1
-        return real & one & (True if other is None else (ends == other).any(axis=1))
+        one, two = (self.region[ends] for ends in self.mesh.ends)
+        real = self.mesh.within(~self.is_tip)
+        if other is None:
+            return real & ((one == label) != (two == label))
+        return real & ((one == label) & (two == other) | (one == other) & (two == label))
 
     def _neighbours(self, labels: Sequence[int]) -> str:
         """Words for what the regions `labels` meet besides the body."""
@@ -134,8 +137,8 @@ class BandBuilder:
         """(N + tips,) mm along the surface within `region` (N + tips,) bool from those of `starts` that lie in it; infinite beyond."""
         mesh, diagonals = self.mesh, self.mesh.diagonals
         region = region & ~self.is_tip
-        edges = region[mesh.edges].all(axis=1)
-        across = region[diagonals.ends].all(axis=1) & edges[diagonals.across]
+        edges = mesh.within(region)
+        across = region[diagonals.ends[:, 0]] & region[diagonals.ends[:, 1]] & edges[diagonals.across]
         ends = np.concatenate([mesh.edges[edges], diagonals.ends[across]])
         lengths = np.concatenate([mesh.lengths_mm[edges], diagonals.lengths_mm[across].sum(axis=1)])
         graph = csr_array((lengths, tuple(ends.T)), shape=(len(region),) * 2)
@@ -168,7 +171,7 @@ class BandBuilder:
 
     def _pieces(self, region: np.ndarray) -> np.ndarray:
         """(N + tips,) number of the connected piece of `region` (N + tips,) bool, −1 elsewhere."""
-        ends = self.mesh.edges[region[self.mesh.edges].all(axis=1)]
+        ends = self.mesh.edges[self.mesh.within(region)]
         graph = coo_array((np.ones(len(ends), dtype=np.int8), tuple(ends.T)), shape=(len(region),) * 2)
         label = connected_components(graph, directed=False)[1]
         piece = np.full(len(region), -1)
@@ -191,13 +194,14 @@ class BandBuilder:
         band is broken). The cuts lead from one vein to every other hole, from triangle to triangle, as short as possible."""
         mesh = self.mesh
         root, *others = sorted((n for n, kind in kinds.items() if kind in ("vein", "outside")), key=lambda n: kinds[n] == "outside")
-        joined = np.flatnonzero(inside[mesh.edges].all(axis=1) & ~self.is_tip[mesh.edges].any(axis=1))
+        joined = np.flatnonzero(mesh.within(inside & ~self.is_tip))
         ends = mesh.edge_triangles[joined]
         size = len(mesh.closed)
         graph = coo_array((np.ones(len(ends)), tuple(ends.T)), shape=(size, size)).tocsr()
         number = coo_array((joined + 1.0, tuple(ends.T)), shape=(size, size)).tocsr()
         number = (number + number.T).tocsr()
-        beside = np.where((inside[mesh.closed].sum(axis=1) == 2), hole[mesh.closed].max(axis=1), -1)
+        one, two, three = mesh.closed.T
+        beside = np.where(inside[one] * 1 + inside[two] + inside[three] == 2, np.maximum.reduce([hole[one], hole[two], hole[three]]), -1)
         away, before = dijkstra(
             graph, directed=False, unweighted=True, indices=np.flatnonzero(beside == root), min_only=True, return_predecessors=True
         )[:2]
@@ -219,9 +223,11 @@ class BandBuilder:
         vertices = np.flatnonzero(inside & ~self.is_tip)
         local = np.full(len(self.region), -1)
         local[vertices] = np.arange(len(vertices))
-        edges = np.flatnonzero((local[mesh.edges] >= 0).all(axis=1))
-        through = np.flatnonzero((local[diagonals.ends] >= 0).all(axis=1) & (local[mesh.edges[diagonals.across]] >= 0).all(axis=1))
-        bits = np.bitwise_xor.reduce(crossed[diagonals.through[through]], axis=1)
+        here = local >= 0
+        among = mesh.within(here)
+        edges = np.flatnonzero(among)
+        through = np.flatnonzero(here[diagonals.ends[:, 0]] & here[diagonals.ends[:, 1]] & among[diagonals.across])
+        bits = crossed[diagonals.through[through, 0]] ^ crossed[diagonals.through[through, 1]]
         graph = CutGraph(
             len(vertices),
             local[np.concatenate([mesh.edges[edges], diagonals.ends[through]])],
@@ -229,7 +235,8 @@ class BandBuilder:
             count,
         )
         centre, axis, up = self._frame(veins)
-        return Band(around, veins, None, vertices, edges, through, crossed, graph, separates, centre, axis, up)
+        triangles = np.flatnonzero(here[mesh.closed[:, 0]] & here[mesh.closed[:, 1]] & here[mesh.closed[:, 2]])
+        return Band(around, veins, None, vertices, edges, through, triangles, crossed, graph, separates, centre, axis, up)
 
     def _frame(self, veins: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Middle, axis into the veins and the direction to the head across it, (3,) each, of an ostium or a pair."""

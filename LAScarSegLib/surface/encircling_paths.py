@@ -15,6 +15,9 @@ LONGEST_MM = 2**12
 """No path is longer (an atrium's wall has 200 cm²). Healthy and whole length of 24 bits each fit into a double's 53."""
 HEALTHY_FIRST = float(UNITS_PER_MM * LONGEST_MM)
 
+SLACK = 1 / 2
+"""A search goes so much farther than the best path: paths through a node that are known to be dearer rule out its neighbours'."""
+
 
 def lexicographic_cost(healthy_mm: np.ndarray, length_mm: np.ndarray) -> np.ndarray:
     """(E,) whole numbers whose sums compare healthy length first and, where that is equal, whole length."""
@@ -55,16 +58,24 @@ class CutGraph:
         starts = self._starts(self._shortest_cut(separates))
         if not len(starts):
             return None
-        cover = self._cover(costs)
+        cover, sheets = self._cover(costs), np.arange(1 << self.cuts)
         nearest = dijkstra(cover, indices=starts, min_only=True)
-        bounds, ends = nearest[separates * self.nodes + starts], separates * self.nodes + starts
+        # Every search is guided by what is left to go at least (as A*).
+        to_go = nearest.reshape(len(sheets), -1)[sheets ^ separates].ravel()
+        bounds, ends = to_go[starts], separates * self.nodes + starts
+        to_go = np.where(np.isfinite(to_go), to_go, 0.0)
+        cover.data += to_go[cover.indices] - np.repeat(to_go, np.diff(cover.indptr))
         best, path = np.inf, None
         while bounds.min() < best:
             n = bounds.argmin()
-            away, before = dijkstra(cover, indices=starts[n], return_predecessors=True)
-            if away[ends[n]] < best:
-                best, path = away[ends[n]], _traced(before, ends[n])[:-1] % self.nodes
-            bounds = np.maximum(bounds, away[ends[n]] - 2 * away[starts])
+            limit = best + np.floor(best * SLACK)
+            beyond, before = dijkstra(cover, indices=starts[n], limit=limit - to_go[starts[n]], return_predecessors=True)
+            away = beyond + to_go[starts[n]]
+            through = min(away[ends[n]], limit + 1)
+            if through < best:
+                best, path = through, _traced(before, ends[n])[:-1] % self.nodes
+            bounds = np.maximum(bounds, through - 2 * (away[starts] - to_go[starts]))
+            bounds[n] = max(bounds[n], through)
         return path
 
     def tightened(self, costs: np.ndarray, separates: int, start: int) -> np.ndarray | None:
@@ -75,7 +86,7 @@ class CutGraph:
         best, path = np.inf, None
         while True:
             end = separates * self.nodes + start
-            away, before = dijkstra(cover, indices=start, return_predecessors=True)
+            away, before = dijkstra(cover, indices=start, limit=best, return_predecessors=True)
             if not away[end] < best:
                 return path
             best, path = away[end], _traced(before, end)[:-1] % self.nodes
@@ -92,18 +103,19 @@ class CutGraph:
 
     @cached_property
     def _cover_structure(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The cover's rows, columns and edges, as a compressed sparse matrix has them."""
-        sheets = np.arange(1 << self.cuts)[:, None]
-        here, there = (sheets * self.nodes + self.edges[:, 0]).ravel(), ((sheets ^ self.crossed) * self.nodes + self.edges[:, 1]).ravel()
-        rows, columns = np.concatenate([here, there]), np.concatenate([there, here])
+        """Where the cover's rows begin, and their columns, as a compressed sparse matrix has them; the edges of one sheet's entries."""
+        rows, columns = np.concatenate([self.edges, self.edges[:, ::-1]]).T
         order = np.argsort(rows, kind="stable")
-        counts = np.bincount(rows, minlength=len(sheets) * self.nodes)
-        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-        return indptr, columns[order].astype(np.int32), np.tile(np.arange(len(self.edges)), 2 * len(sheets))[order]
+        edge = order % max(len(self.edges), 1)
+        starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=self.nodes))])
+        sheets = np.arange(1 << self.cuts)[:, None]
+        indices = (sheets ^ self.crossed[edge]) * self.nodes + columns[order]
+        indptr = np.append((sheets * len(rows) + starts[:-1]).ravel(), len(rows) * len(sheets))
+        return indptr.astype(np.int32), indices.ravel().astype(np.int32), edge
 
     def _cover(self, costs: np.ndarray) -> csr_array:
         indptr, indices, edge = self._cover_structure
-        return csr_array((costs[edge], indices, indptr), shape=(len(indptr) - 1,) * 2)
+        return csr_array((np.tile(costs[edge], 1 << self.cuts), indices, indptr), shape=(len(indptr) - 1,) * 2)
 
 
 def _traced(before: np.ndarray, end: int) -> np.ndarray:

@@ -9,9 +9,6 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-POINTS_PER_EDGE = 4
-"""Even, so that each has a nearer end. Lengths along these points are within 1 % of geodesics (Docs/gaps.md)."""
-
 
 @dataclass(frozen=True, eq=False)
 class MeshGraph:
@@ -37,6 +34,21 @@ class MeshGraph:
     @property
     def triangle_edges(self) -> np.ndarray:
         return self._sides[1]
+
+    def within(self, vertices: np.ndarray) -> np.ndarray:
+        """(E,) bool: the edges with both ends among `vertices` (N + tips,) bool."""
+        low, high = self.ends
+        return vertices[low] & vertices[high]
+
+    @cached_property
+    def ends(self) -> tuple[np.ndarray, np.ndarray]:
+        """(E,) lower and (E,) higher vertex of each edge."""
+        return self.edges[:, 0].copy(), self.edges[:, 1].copy()
+
+    @property
+    def vertices(self) -> int:
+        """How many vertices there are with the tips."""
+        return len(self.points) + self.tips
 
     @cached_property
     def lengths_mm(self) -> np.ndarray:
@@ -151,8 +163,8 @@ class FineGraph:
     link_edges: np.ndarray
 
     @classmethod
-    def of(cls, mesh: MeshGraph, triangles: np.ndarray, count: int = POINTS_PER_EDGE) -> FineGraph:
-        """Of the mesh's triangles with the numbers `triangles` (T,), with `count` points along each edge."""
+    def of(cls, mesh: MeshGraph, triangles: np.ndarray, count: int) -> FineGraph:
+        """Of the mesh's triangles with the numbers `triangles` (T,), with `count` points along each edge: an even number, so that each has a nearer end."""
         vertices, corner = np.unique(mesh.closed[triangles], return_inverse=True)
         edges, side = np.unique(mesh.triangle_edges[triangles], return_inverse=True)
         corner, side = corner.reshape(-1, 3), side.reshape(-1, 3)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from LAScarSegLib.phantom.acquisition import zero_fill
-from LAScarSegLib.phantom.scar import LINE_STEP_MM, Gap, Lesion, resample
+from LAScarSegLib.phantom.scar import LINE_STEP_MM, DrawnGap, Lesion, resample
 from LAScarSegLib.phantom.shapes import ellipsoid, grid_points, tube, union
 from LAScarSegLib.phantom.truth import lesion_truth, triangle_share
 from LAScarSegLib.phantom.wall import isolines, zero_level
@@ -33,7 +33,7 @@ def latitude_band(sphere: Surface, colatitude_deg: float, width_mm: float, gaps:
     turn = np.linspace(0, 2 * np.pi, 721)
     circle = RADIUS_MM * np.stack([np.sin(angle) * np.cos(turn), np.sin(angle) * np.sin(turn), np.full(721, np.cos(angle))], axis=1)
     line = resample(circle)
-    return Lesion("band", line, np.full(len(line), width_mm / 2), ("LSPV",), tuple(Gap(s, n, np.zeros(3)) for s, n in gaps))
+    return Lesion("band", line, np.full(len(line), width_mm / 2), ("LSPV",), tuple(DrawnGap(s, n, np.zeros(3)) for s, n in gaps))
 
 
 def scar_area_mm2(sphere: Surface, lesion: Lesion) -> float:
