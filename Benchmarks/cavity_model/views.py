@@ -1,6 +1,6 @@
 """Whole fields of view to train the coarse network on: the challenge's scans show little more than the atrium.
 
-    python Benchmarks/cavity_model/views.py TRAIN.csv OUT
+    python Benchmarks/cavity_model/views.py TRAIN.csv OUT [--whole WHOLE.csv] [--fine-only]
 
 Writes OUT/views.csv, a manifest of `lascarseg train two_stage_sdm cavity --preset coarse`, with
 
@@ -13,13 +13,14 @@ all with every second voxel in the plane: the coarse network works at 4 mm. Noth
 says so.
 
 Writes OUT/fine.csv, too, a manifest for `--preset small`: the scans themselves, every second one in its thorax as well, and every
-sixth in its frame.
+sixth in its frame. --whole adds the scans of a manifest that show a whole field of view to it, as they are; --fine-only leaves out what
+the coarse network alone is trained on.
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -104,7 +105,16 @@ def _volume(array: np.ndarray, like: Volume) -> Volume:
     return Volume(array, Geometry(array.shape[::-1], like.geometry.spacing))
 
 
-def main(manifest: Path, out: Path) -> None:
+def cases_of(manifest: Path) -> list[list[str]]:
+    """The lines of a manifest with whole paths: name, image, cavity, group."""
+    with manifest.open(newline="", encoding="utf-8") as file:
+        return [
+            [case["name"], *(str((manifest.parent / case[key]).resolve()) for key in ("image", "cavity")), case["group"]]
+            for case in csv.DictReader(file)
+        ]
+
+
+def main(manifest: Path, out: Path, whole: Path | None, fine_only: bool) -> None:
     out.mkdir(parents=True)
     random = np.random.default_rng(0)
     rows, fine = [], []
@@ -120,25 +130,33 @@ def main(manifest: Path, out: Path) -> None:
     for number in range(BACKGROUNDS):
         image, cavity = background(number)
         thoraces.append((image, cavity))
-        add(f"phantom_{number}", f"phantom_{number}", image, cavity)
+        if not fine_only:
+            add(f"phantom_{number}", f"phantom_{number}", image, cavity)
         print(f"phantom {number + 1} of {BACKGROUNDS}", flush=True)
-    with manifest.open(newline="", encoding="utf-8") as file:
-        cases = list(csv.DictReader(file))
-    for number, case in enumerate(cases):
-        scan, cavity = read_volume(Path(case["image"])), read_volume(Path(case["cavity"]))
-        fine.append([case["name"], *(str((manifest.parent / case[key]).resolve()) for key in ("image", "cavity")), case["group"]])
-        if number % FRAMED_OF == 0:
-            row = add(f"{case['name']}_frame", case["group"], *framed(scan, cavity, random))
-            fine += [row] if number % FINE_FRAME_OF == 0 else []
-        if number % AS_IT_IS_OF == 0:
-            add(f"{case['name']}_crop", case["group"], scan, cavity)
-        row = add(f"{case['name']}_thorax", case["group"], *pasted(scan, cavity, *thoraces[number % BACKGROUNDS]))
-        fine += [row] if number % FINE_THORAX_OF == 0 else []
-        print(f"{case['name']} ({number + 1} of {len(cases)})", flush=True)
-    for name, lines in (("views.csv", rows), ("fine.csv", fine)):
+    cases = cases_of(manifest)
+    for number, (name, image, label, group) in enumerate(cases):
+        scan, cavity = read_volume(Path(image)), read_volume(Path(label))
+        fine.append(cases[number])
+        in_frame, in_thorax = number % FINE_FRAME_OF == 0, number % FINE_THORAX_OF == 0
+        if in_frame or (number % FRAMED_OF == 0 and not fine_only):
+            row = add(f"{name}_frame", group, *framed(scan, cavity, random))
+            fine += [row] if in_frame else []
+        if number % AS_IT_IS_OF == 0 and not fine_only:
+            add(f"{name}_crop", group, scan, cavity)
+        if in_thorax or not fine_only:
+            row = add(f"{name}_thorax", group, *pasted(scan, cavity, *thoraces[number % BACKGROUNDS]))
+            fine += [row] if in_thorax else []
+        print(f"{name} ({number + 1} of {len(cases)})", flush=True)
+    fine += cases_of(whole) if whole else []
+    for name, lines in (("fine.csv", fine), *(() if fine_only else (("views.csv", rows),))):
         with (out / name).open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([["name", "image", "cavity", "group"], *lines])
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("manifest", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--whole", type=Path)
+    parser.add_argument("--fine-only", action="store_true")
+    main(**vars(parser.parse_args()))

@@ -37,6 +37,9 @@ def train(
     fold: Annotated[int, typer.Option(help="Which fold to validate on, from 0.")] = 0,
     folds: Annotated[int, typer.Option(help="Into how many folds the cases are cut.")] = FOLDS,
     seed: Annotated[int, typer.Option(help="Of folds, weights and patches.")] = 0,
+    patients: Annotated[
+        Optional[Path], typer.Option(help="CSV of the scans' patients (columns id, patient_group): no split divides a patient's scans.")
+    ] = None,
     exclude: Annotated[
         Optional[list[str]], typer.Option(help="A case to leave out, or a text file with one on each line; may be repeated.")
     ] = None,
@@ -51,6 +54,9 @@ def train(
         Optional[str], typer.Option(help="A run, a bundle or a model's name: start with its weights.", show_default="random weights")
     ] = None,
     learning_rate: Annotated[Optional[float], typer.Option(help="The first one.", show_default="the system's, or the preset's")] = None,
+    ema: Annotated[
+        Optional[float], typer.Option(help="Average the weights over the steps, keeping so much at each (0.999), and use the average.", show_default="no average")
+    ] = None,
     epochs: Annotated[Optional[int], typer.Option(help="Of each phase of the training; the schedule runs over them.", show_default="the preset's")] = None,
     steps_per_epoch: Annotated[Optional[int], typer.Option(help="Optimiser steps of an epoch.", show_default="250")] = None,
     max_steps: Annotated[Optional[int], typer.Option(help="Stop after so many steps in all; --resume goes on.")] = None,
@@ -83,6 +89,7 @@ def train(
             steps_per_epoch=described.phases[0].optimiser.iterations_per_epoch if steps_per_epoch is None else steps_per_epoch,
             anatomy=anatomy, cavities=tuple(map(_source, cavity or ())), exclude=_excluded(exclude or []),
             start_from=_source(start_from) if start_from else "", learning_rate=learning_rate,
+            patients="" if patients is None else str(patients.expanduser().resolve()), ema=ema,
         )  # fmt: skip
         machine = Hardware(device, devices, nodes, precision, workers, max_steps, validate_every)
         # Before minutes of preparation.

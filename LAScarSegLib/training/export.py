@@ -140,6 +140,8 @@ def _training(runs: Sequence[TrainingRun], scores: Sequence[dict[str, Any]], req
     }  # fmt: skip
     if settings.start_from:
         about["started_from"] = Path(settings.start_from).name
+    if settings.ema is not None:
+        about["ema"] = settings.ema
     return about | ({"anatomy": settings.anatomy} if settings.described.sees_cavity(settings.size) else {})
 
 

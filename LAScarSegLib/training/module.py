@@ -14,6 +14,7 @@ from ..losses import Moment, make_loss
 from ..losses.objective import minimised
 from ..networks import build
 from ..systems import Optimiser
+from .average import WeightAverage
 from .bfloat16 import mend_thin_convolutions
 from .settings import TrainingSettings
 
@@ -32,6 +33,7 @@ class TrainingModule(lightning.LightningModule):
         self.phase, self.recipe = self.stage.phases[number], settings.recipe(number)
         self.epochs, self.steps_before = settings.epochs(number), settings.steps_before(number)
         self.network = build(settings.size.plan.for_training(), seed=settings.seed)
+        self.average = None if settings.ema is None else WeightAverage(self.network, settings.ema)
         mend_thin_convolutions(self.network)
         self.loss = make_loss(self.phase.recipe)
         self.done = False
@@ -47,6 +49,11 @@ class TrainingModule(lightning.LightningModule):
         for part in self._frozen:
             part.eval()
         return self
+
+    @property
+    def judged(self) -> torch.nn.Module:
+        """The network that is validated: with the averaged weights, where there are any."""
+        return self.network if self.average is None else self.average.network
 
     def on_fit_start(self) -> None:
         if self.trainer.world_size > 1 and hasattr(self.loss, "lowest_weight"):
@@ -68,6 +75,11 @@ class TrainingModule(lightning.LightningModule):
 
     def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> torch.Tensor:
         return minimised(self.loss, self.network(batch["channels"]), batch, self._moment)
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        # The weights move once for several batches where gradients are added up.
+        if self.average is not None and self.trainer.global_step > self.average.counted:
+            self.average.update(self.network)
 
     def _moment(self) -> Moment:
         step = self.trainer.global_step

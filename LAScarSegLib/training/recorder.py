@@ -118,7 +118,7 @@ class Recorder(lightning.Callback):
 
         watched = module.phase.watched
         scores = score_cases(
-            module.network, mine, self.run.prepared, module.stage, settings.size, str(module.device), report, watched, self.run.learned
+            module.judged, mine, self.run.prepared, module.stage, settings.size, str(module.device), report, watched, self.run.learned
         )
         module.train()
         if trainer.world_size == 1:

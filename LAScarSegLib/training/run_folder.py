@@ -29,8 +29,8 @@ def _runs_files(card: Path) -> tuple[str, ...] | None:
 
 RUN = FolderKind("training run", frozenset({RUN_CARD}), _runs_files)
 FORMAT = 1
-NETWORK_PREFIX = "network."
-"""Of the network's weights in a checkpoint of `module.TrainingModule`."""
+NETWORK_PREFIX, AVERAGE_PREFIX = "network.", "average.network."
+"""Of the network's weights in a checkpoint of `module.TrainingModule`, and of their moving average where there is one."""
 
 
 @dataclass(frozen=True)
@@ -86,14 +86,16 @@ class TrainingRun:
             ) from error
 
     def weights(self, which: str = BEST) -> dict[str, torch.Tensor]:
-        """The network's weights in a checkpoint, on the CPU, by name. Imports torch; nothing in the file is executed."""
+        """The network's weights in a checkpoint, averaged where the training does so, on the CPU, by name. Imports torch; nothing in the file
+        is executed."""
         import torch
 
         path = self.folder / which
         if not path.is_file():
             raise InputError(f"{self.folder} has no {which}: nothing was trained in it yet.")
         state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-        return {name.removeprefix(NETWORK_PREFIX): value for name, value in state.items() if name.startswith(NETWORK_PREFIX)}
+        prefix = NETWORK_PREFIX if self.settings.ema is None else AVERAGE_PREFIX
+        return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
 
 
 def is_run(folder: str | Path) -> bool:

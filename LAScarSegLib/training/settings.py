@@ -56,6 +56,10 @@ class TrainingSettings:
     """The cases to validate on, by name, all others are trained on; empty: those of the fold."""
     manual_where_not_found: bool = False
     """Take the manual cavity of a case in which the given models see no atrium, and note it; else such a case is an error."""
+    patients: str = ""
+    """A table of which scans are of one patient (`datasets.patients`), who lies on one side of every split; empty: the cases' own groups."""
+    ema: float | None = None
+    """How much of the weights' moving average stays at each step; the average is validated, exported and started from. None: there is none."""
 
     def __post_init__(self) -> None:
         described = self.described
@@ -74,6 +78,8 @@ class TrainingSettings:
                 raise InputError(f"The number of {name} is {value}; it must be at least 1.")
         if self.learning_rate is not None and not 0.0 < self.learning_rate <= LARGEST_LEARNING_RATE:
             raise InputError(f"The learning rate is {self.learning_rate:g}; it must be above 0 and at most {LARGEST_LEARNING_RATE:g}.")
+        if self.ema is not None and not 0.0 < self.ema < 1.0:
+            raise InputError(f"The moving average keeps {self.ema:g} of itself at each step; it must be above 0 and below 1, such as 0.999.")
         if self.uses_predictions and not self.cavities:
             raise InputError(
                 "A scar network trains on predicted cavities: give the stage-1 run of every fold, or a cavity bundle, with --cavity. "

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..datasets.layouts import listed
+from ..datasets.patients import by_patient, read_patients
 from ..datasets.training_cases import TrainingCase, find_training_cases
 from ..errors import AtriumNotFound, Cancelled, InputError, ProcessingError
 from ..support.progress import Progress
@@ -86,11 +87,14 @@ def start_run(settings: TrainingSettings, folder: str | Path, force: bool = Fals
     described = settings.described
     begun = _start_of(settings)
     cases = find_training_cases(settings.data, described.labels, settings.exclude)
+    patients = read_patients(settings.patients) if settings.patients else {}
+    cases = by_patient(cases, patients) if patients else cases
     predicted = settings.uses_predictions or settings.crops_around_predictions
     sources = [open_cavity_model(path) for path in settings.cavities] if predicted else []
     hashes, notes = check_cases(cases, described.labels, progress.part(0.0, CHECKING_SHARE))
     used = [case for case in cases if case.name in hashes]
     cut = _cut(used, settings)
+    notes += _notes_of_patients(used, cut, settings, patients)
     chosen = choose_cavity_models(hashes, sources) if sources else {}
     cavity_of = (lambda sha256, scan: predict_cavity(chosen[sha256], scan)) if sources else None
     if settings.crops_around_predictions:
@@ -114,6 +118,19 @@ def _cut(cases: Sequence[TrainingCase], settings: TrainingSettings) -> Split:
     if settings.validation:
         return split_by_name((case.name for case in cases), settings.validation)
     return split({case.name: case.group for case in cases}, settings.fold, settings.folds, settings.seed)
+
+
+def _notes_of_patients(cases: Sequence[TrainingCase], cut: Split, settings: TrainingSettings, patients: Mapping[str, str]) -> list[str]:
+    """Who is trained on although another scan of theirs is left out; `InputError` for a named validation that divides a patient."""
+    if not patients:
+        return []
+    learned = {case.group for case in cases if case.name in cut.training}
+    divided = [case.name for case in cases if case.name in cut.validation and case.group in learned]
+    if divided:
+        raise InputError(f"{listed(divided)}: to be validated on, but other scans of the same patients are trained on. Name all of a patient's.")
+    known = learned | {patients.get(name) for name in cut.training}
+    seen = [name for name in settings.exclude if patients.get(name) in known - {None}]
+    return [f"{listed(seen)}: left out, but other scans of the same patients are trained on."] if seen else []
 
 
 def _or_the_middle(cavity_of: CavityOf, names: Mapping[str, str], notes: list[str]) -> CavityOf:
