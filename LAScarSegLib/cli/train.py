@@ -68,6 +68,9 @@ def train(
         Literal["auto", "32", "bf16", "16"], typer.Option(help="auto: bfloat16 where the machine computes with it.")
     ] = "auto",
     workers: Annotated[Optional[int], typer.Option(help="Processes that cut patches.", show_default="half of the cores")] = None,
+    augment_on: Annotated[
+        Literal["auto", "device", "cpu"], typer.Option(help="Where patches are augmented; auto: on a graphics card that trains, if it can.")
+    ] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run from its last checkpoint.")] = False,
     force: ForceOption = False,
     progress: ProgressOption = None,
@@ -91,7 +94,7 @@ def train(
             start_from=_source(start_from) if start_from else "", learning_rate=learning_rate,
             patients="" if patients is None else str(patients.expanduser().resolve()), ema=ema,
         )  # fmt: skip
-        machine = Hardware(device, devices, nodes, precision, workers, max_steps, validate_every)
+        machine = Hardware(device, devices, nodes, precision, workers, max_steps, validate_every, augment_on)
         # Before minutes of preparation.
         choose_device(device)
         run = open_run(settings, output, resume, force, shown.part(0.0, PREPARATION_SHARE))

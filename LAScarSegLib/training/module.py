@@ -16,6 +16,7 @@ from ..networks import build
 from ..systems import Optimiser
 from .average import WeightAverage
 from .bfloat16 import mend_thin_convolutions
+from .device_augmentation import DRAWN, DeviceAugmentation
 from .settings import TrainingSettings
 
 DISTRIBUTED_LOWEST_WEIGHT = 1e-6
@@ -36,6 +37,8 @@ class TrainingModule(lightning.LightningModule):
         self.average = None if settings.ema is None else WeightAverage(self.network, settings.ema)
         mend_thin_convolutions(self.network)
         self.loss = make_loss(self.phase.recipe)
+        self.augmentation: DeviceAugmentation | None = None
+        """What makes patches of what was cut, on the device; None: they come augmented."""
         self.done = False
         """Whether the phase has come to its end; the recorder says so."""
         self.rate_used = self.recipe.learning_rate
@@ -58,6 +61,12 @@ class TrainingModule(lightning.LightningModule):
     def on_fit_start(self) -> None:
         if self.trainer.world_size > 1 and hasattr(self.loss, "lowest_weight"):
             self.loss.lowest_weight = DISTRIBUTED_LOWEST_WEIGHT
+
+    def transfer_batch_to_device(self, batch: dict[str, Any], device: torch.device, dataloader_idx: int) -> dict[str, torch.Tensor]:
+        if self.augmentation is None:
+            return super().transfer_batch_to_device(batch, device, dataloader_idx)
+        arrays = {key: value for key, value in batch.items() if key != DRAWN}
+        return self.augmentation(super().transfer_batch_to_device(arrays, device, dataloader_idx), batch[DRAWN])
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         # From the step alone, so that a resumed training goes on where it was; of `poly` constant over an epoch, as in nnU-Net.

@@ -13,8 +13,10 @@ from torch.utils import data as torch_data
 from ..errors import ProcessingError
 from ..networks.architectures import in_scan
 from ..systems import Preset, Sampler, Stage
-from .augmentation import LABELS, MAPS, SCAN, transforms_of
+from .augmentation import LABELS, transforms_of
+from .device_augmentation import CUT, DRAWN, TARGETS, draw
 from .preparation import PreparedCase
+from .samples import SampleLayout
 
 LARGEST_SEED = 2**32 - 1
 
@@ -64,43 +66,52 @@ class PatchDataset(torch_data.Dataset):
         of a phase that has its own; None: the stage's.
     learned
         what the stage's `learn` found in the training cases.
+    on_device
+        items are what `device_augmentation.DeviceAugmentation` makes such items of, on the device: arrays with room around the patch, and what
+        was drawn for it.
     """
 
     def __init__(
         self, cases: Sequence[PreparedCase], folder: Path, stage: Stage, size: Preset, seed: int, sampler: Sampler | None = None,
-        learned: Mapping[str, Any] = MappingProxyType({}),
+        learned: Mapping[str, Any] = MappingProxyType({}), on_device: bool = False,
     ) -> None:  # fmt: skip
-        self.learned = dict(learned)
+        self.learned, self.on_device = dict(learned), on_device
         self.cases, self.folder, self.stage, self.size, self.seed = tuple(cases), Path(folder), stage, size, seed
         self.sampler, self.patch = sampler or stage.sampler, in_scan(size.patch_kji)
         self.room, self.transforms = transforms_of(self.sampler.augmentation, self.patch, size.mirror, size.strong_augmentation)
-        self.padding = torch.tensor(stage.padding, dtype=torch.float32).reshape(-1, 1, 1, 1)
-        beyond = [value for target in stage.targets for value in target.padding]
-        self.beyond = torch.tensor(beyond, dtype=torch.float32).reshape(-1, 1, 1, 1)
-        self.scans = [n for n, channel in enumerate(stage.channels) if channel.augment_intensity]
-        self.maps = [n for n, channel in enumerate(stage.channels) if not channel.augment_intensity]
+        self.layout = SampleLayout(stage)
 
     def __len__(self) -> int:
         # Whoever draws says which (`SampleStream`); there are as many as the numbers of a seed.
         return LARGEST_SEED
 
-    def __getitem__(self, number: int) -> dict[str, torch.Tensor]:
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        if self.on_device:
+            return self._cut(number)
+        (channels, labels, targets), random = self._arrays(number, np.float32, np.float32)
+        sample = self.layout.to_augment(channels, labels, targets)
+        self.transforms.set_random_state(seed=int(random.integers(LARGEST_SEED)))
+        augmented = {key: torch.as_tensor(value) for key, value in self.transforms(sample).items()}
+        return self.layout.item(augmented, self.learned)
+
+    def _cut(self, number: int) -> dict[str, Any]:
+        """What the device makes item `number` of, in the types that it is kept in: half or less of what there is to move."""
+        (channels, labels, targets), random = self._arrays(number, np.float16, np.uint8)
+        drawn = draw(self.transforms, int(random.integers(LARGEST_SEED)))
+        return {CUT: channels, LABELS: labels, DRAWN: drawn} | ({} if targets is None else {TARGETS: targets})
+
+    def _arrays(self, number: int, values: type, masks: type) -> tuple[tuple[torch.Tensor, torch.Tensor, torch.Tensor | None], np.random.Generator]:
+        """Channels, labels and targets of the room around patch `number`, and the generator that has drawn where it lies."""
         random = np.random.default_rng([self.seed, number])
         case = self.cases[random.integers(len(self.cases))]
         channels = case.channels(self.folder)
         start = self._start(case, channels.shape[1:], number, random)
         window = Window(tuple(s - (room - n) // 2 for s, room, n in zip(start, self.room, self.patch)), self.room)
         labels = case.labels(self.folder)
-        cut = torch.from_numpy(window.cut(channels, self.stage.padding, np.float32))
-        sample = {SCAN: cut[self.scans], LABELS: torch.from_numpy(window.cut(labels, (0,) * len(labels), np.float32))}
-        moved = [cut[self.maps] - self.padding[self.maps]] if self.maps else []
-        if self.stage.targets:
-            cuts = [window.cut(case.target(self.folder, each.name), each.padding, np.float32) for each in self.stage.targets]
-            moved.append(torch.from_numpy(np.concatenate(cuts)) - self.beyond)
-        if moved:
-            # Empty corners of a rotated patch become 0: a map is shifted so that 0 is its padding, and back.
-            sample[MAPS] = torch.cat(moved)
-        return self._augmented(sample, random)
+        cut = torch.from_numpy(window.cut(channels, self.stage.padding, values))
+        masked = torch.from_numpy(window.cut(labels, (0,) * len(labels), masks))
+        targets = [window.cut(case.target(self.folder, each.name), each.padding, values) for each in self.stage.targets]
+        return (cut, masked, torch.from_numpy(np.concatenate(targets)) if targets else None), random
 
     def _start(self, case: PreparedCase, shape: Sequence[int], number: int, random: np.random.Generator) -> tuple[int, int, int]:
         """Where the patch starts, as the sampler says."""
@@ -121,26 +132,6 @@ class PatchDataset(torch_data.Dataset):
         if sampler.kind == "slices":
             return (start[0], *((n - size) // 2 for n, size in zip(shape[1:], self.patch[1:])))
         return start
-
-    def _augmented(self, sample: dict[str, torch.Tensor], random: np.random.Generator) -> dict[str, torch.Tensor]:
-        self.transforms.set_random_state(seed=int(random.integers(LARGEST_SEED)))
-        sample = {key: torch.as_tensor(value) for key, value in self.transforms(sample).items()}
-        channels = torch.empty((len(self.stage.channels), *self.patch))
-        channels[self.scans] = sample[SCAN].float()
-        if self.maps:
-            channels[self.maps] = sample[MAPS][: len(self.maps)].float() + self.padding[self.maps]
-        if self.stage.patch_inputs is not None:
-            channels = torch.from_numpy(np.asarray(self.stage.patch_inputs(channels.numpy(), self.learned), dtype=np.float32))
-        row = self.stage.region_row
-        item = {"channels": channels, "target": sample[LABELS][:row].float()}
-        if self.stage.region is not None:
-            item["region"] = sample[LABELS][row : row + 1].float()
-        if self.stage.targets:
-            targets, first = sample[MAPS][len(self.maps) :].float() + self.beyond, 0
-            for target in self.stage.targets:
-                item[target.name] = targets[first : first + len(target.padding)]
-                first += len(target.padding)
-        return item
 
 
 class SampleStream(torch_data.Sampler):

@@ -18,8 +18,10 @@ from ..datasets.layouts import listed
 from ..datasets.patients import by_patient, read_patients
 from ..datasets.training_cases import TrainingCase, find_training_cases
 from ..errors import AtriumNotFound, Cancelled, InputError, ProcessingError
+from ..support.checks import require_choice
 from ..support.progress import Progress
 from ..support.whole_folder import check_folder, whole_folder
+from ..systems import Sampler, Stage
 from ..volumes.volume import Volume
 from . import VALIDATE_EVERY
 from .cavities import choose_cavity_models, open_cavity_model, predict_cavity
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 PRECISIONS = {"auto": None, "32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 """Names for the command line, and Lightning's."""
 ACCELERATORS = {"cpu": "cpu", "cuda": "gpu", "mps": "mps"}
+AUGMENT_ON = ("auto", "device", "cpu")
 ADVICE = ".*does not have many workers.*|.*srun.*|.*LeafSpec.*|.*dataloader is not resumable.*"
 """Of Lightning's, to be kept off the terminal."""
 MOST_WORKERS = 8
@@ -64,8 +67,12 @@ class Hardware:
     max_steps: int | None = None
     """Stop after so many optimiser steps in all; the schedule stays that of the whole training."""
     validate_every: int = VALIDATE_EVERY
+    augment_on: str = "auto"
+    """One of `AUGMENT_ON`. `device`: patches are augmented where the network is, a batch at once; `cpu`: by the processes that cut them;
+    `auto`: on the device where that is a graphics card and can do it."""
 
     def __post_init__(self) -> None:
+        require_choice("place to augment on", self.augment_on, AUGMENT_ON)
         if self.precision not in PRECISIONS:
             raise InputError(f"There is no precision {self.precision!r}; choose one of {', '.join(PRECISIONS)}.")
         for name in ("devices", "nodes", "validate_every", "max_steps"):
@@ -313,16 +320,35 @@ def _hand_on(run: TrainingRun, module: TrainingModule) -> None:
 def _loader(run: TrainingRun, module: TrainingModule, trainer: lightning.Trainer, machine: Hardware) -> DataLoader:
     from torch.utils.data import DataLoader
 
+    from .device_augmentation import DeviceAugmentation, collate
     from .patches import PatchDataset, SampleStream
 
     size, sampler = run.settings.size, module.phase.sampler or module.stage.sampler
-    dataset = PatchDataset(run.part(run.split.training), run.prepared, run.settings.described, size, run.settings.seed, sampler, run.learned)
+    on_card = trainer.strategy.root_device.type != "cpu"
+    on_device = _augments_on_device(machine, module.stage, sampler, on_card)
+    dataset = PatchDataset(
+        run.part(run.split.training), run.prepared, run.settings.described, size, run.settings.seed, sampler, run.learned, on_device
+    )
+    if on_device:
+        module.augmentation = DeviceAugmentation(module.stage, dataset.transforms, dataset.patch)
     workers = min(MOST_WORKERS, (os.cpu_count() or 1) // 2) if machine.workers is None else machine.workers
     stream = SampleStream(
         size.batch_size * module.recipe.accumulate, run.settings.steps_per_epoch, lambda: module.steps_before + trainer.global_step,
         lambda: trainer.global_rank, lambda: trainer.world_size,
     )  # fmt: skip
-    return DataLoader(dataset, size.batch_size, sampler=stream, num_workers=workers, persistent_workers=workers > 0)
+    return DataLoader(
+        dataset, size.batch_size, sampler=stream, num_workers=workers, persistent_workers=workers > 0,
+        collate_fn=collate if on_device else None, pin_memory=on_device and on_card,
+    )  # fmt: skip
+
+
+def _augments_on_device(machine: Hardware, stage: Stage, sampler: Sampler, on_card: bool) -> bool:
+    from .device_augmentation import can_augment
+
+    possible = can_augment(stage, sampler)
+    if machine.augment_on == "device" and not possible:
+        raise InputError(f"The augmentation of the {stage.key} network can't be done on the device. Leave out --augment-on, or give cpu.")
+    return possible and (machine.augment_on == "device" or (machine.augment_on == "auto" and on_card))
 
 
 def _hardware(machine: Hardware) -> dict[str, object]:
