@@ -55,7 +55,8 @@ def train(
     ] = None,
     learning_rate: Annotated[Optional[float], typer.Option(help="The first one.", show_default="the system's, or the preset's")] = None,
     ema: Annotated[
-        Optional[float], typer.Option(help="Average the weights over the steps, keeping so much at each (0.999), and use the average.", show_default="no average")
+        Optional[float],
+        typer.Option(help="Average the weights, keeping so much at each step (0.999), and use the average.", show_default="no average"),
     ] = None,
     epochs: Annotated[Optional[int], typer.Option(help="Of each phase of the training; the schedule runs over them.", show_default="the preset's")] = None,
     steps_per_epoch: Annotated[Optional[int], typer.Option(help="Optimiser steps of an epoch.", show_default="250")] = None,

@@ -41,7 +41,8 @@ def read_patients(path: str | Path) -> dict[str, str]:
         if not scan:
             raise InputError(f"{path}, line {line}: there is no {ID}. Fill it in, or take the line out.")
         if patients.setdefault(scan, patient) != patient:
-            raise InputError(f"{path}, line {line}: {scan} is of {patient or 'nobody'} and of {patients[scan] or 'nobody'}. Correct one of them.")
+            both = f"of {patient or 'nobody'} and of {patients[scan] or 'nobody'}"
+            raise InputError(f"{path}, line {line}: {scan} is {both}. Correct one of them.")
     if not patients:
         raise InputError(f"{path} is no table of patients: it has no lines. {_wanted()}")
     return {scan: patient for scan, patient in patients.items() if patient}
@@ -74,6 +75,7 @@ def by_patient(cases: Sequence[TrainingCase], patients: Mapping[str, str]) -> li
         patient = patient_of[case.name]
         if patient:
             # The patient's name stays on top of the groups that it joins; of two patients the first.
-            one, other = sorted((root(f"patient {patient}"), root(f"group {case.group}")), key=lambda key: (not key.startswith("patient"), key))
+            roots = root(f"patient {patient}"), root(f"group {case.group}")
+            one, other = sorted(roots, key=lambda key: (not key.startswith("patient"), key))
             parent[other] = one
     return [replace(case, group=root(f"group {case.group}").partition(" ")[2]) for case in cases]

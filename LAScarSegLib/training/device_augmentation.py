@@ -166,8 +166,9 @@ def _placed(sample: Sample, rows: Sequence[int], values: Sequence[Values], patch
         middle = tuple(slice(n // 2 - p // 2, n // 2 - p // 2 + p) for n, p in zip(size, patch))
         placed[key] = rooms[(..., *middle)].clone(memory_format=torch.contiguous_format)
         if rows:
-            matrix = _stacked(values, "matrix", rooms) * torch.tensor(patch, device=rooms.device) / torch.tensor(size, device=rooms.device)[:, None]
             # torch's coordinates are (x, y, z) and 2 wide on either grid.
+            voxels = torch.tensor(patch) / torch.tensor(size)[:, None]
+            matrix = _stacked(values, "matrix", rooms) * voxels.to(rooms.device)
             theta = torch.cat([matrix.flip(1, 2), matrix.new_zeros(len(rows), 3, 1)], dim=2)
             grid = functional.affine_grid(theta, [len(rows), 1, *patch], align_corners=False)
             _put(placed[key], rows, functional.grid_sample(_taken(rooms, rows), grid, mode=_mode(key), align_corners=False))
@@ -236,13 +237,16 @@ def _stretch_contrast(sample: Sample, rows: Sequence[int], values: Sequence[Valu
     scan = _taken(sample[SCAN], rows)
     mean = scan.mean(PATCH, keepdim=True)
     stretched = (scan - mean) * _numbers(values, "factor", scan) + mean
-    _put(sample[SCAN], rows, stretched.clamp(scan.amin(PATCH, keepdim=True), scan.amax(PATCH, keepdim=True)) if step.preserve_range else stretched)
+    if step.preserve_range:
+        stretched = stretched.clamp(scan.amin(PATCH, keepdim=True), scan.amax(PATCH, keepdim=True))
+    _put(sample[SCAN], rows, stretched)
 
 
 def _coarsen(sample: Sample, rows: Sequence[int], values: Sequence[Values], step: RandSimulateLowResolutiond) -> None:
     scan, size = sample[SCAN], sample[SCAN].shape[2:]
     for row, drawn in zip(rows, values):
-        coarse = functional.interpolate(scan[row][None], [max(1, int(np.round(n * drawn["zoom"]))) for n in size], mode=str(step.downsample_mode))
+        fewer = [max(1, int(np.round(n * drawn["zoom"]))) for n in size]
+        coarse = functional.interpolate(scan[row][None], fewer, mode=str(step.downsample_mode))
         scan[row] = functional.interpolate(coarse, size, mode=str(step.upsample_mode), align_corners=step.align_corners)[0]
 
 

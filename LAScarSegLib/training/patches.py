@@ -19,6 +19,7 @@ from .preparation import PreparedCase
 from .samples import SampleLayout
 
 LARGEST_SEED = 2**32 - 1
+Arrays = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,8 @@ class PatchDataset(torch_data.Dataset):
     learned
         what the stage's `learn` found in the training cases.
     on_device
-        items are what `device_augmentation.DeviceAugmentation` makes such items of, on the device: arrays with room around the patch, and what
-        was drawn for it.
+        items are what `device_augmentation.DeviceAugmentation` makes such items of, on the device: arrays with room around the patch, and
+        what was drawn for it.
     """
 
     def __init__(
@@ -100,7 +101,7 @@ class PatchDataset(torch_data.Dataset):
         drawn = draw(self.transforms, int(random.integers(LARGEST_SEED)))
         return {CUT: channels, LABELS: labels, DRAWN: drawn} | ({} if targets is None else {TARGETS: targets})
 
-    def _arrays(self, number: int, values: type, masks: type) -> tuple[tuple[torch.Tensor, torch.Tensor, torch.Tensor | None], np.random.Generator]:
+    def _arrays(self, number: int, values: type, masks: type) -> tuple[Arrays, np.random.Generator]:
         """Channels, labels and targets of the room around patch `number`, and the generator that has drawn where it lies."""
         random = np.random.default_rng([self.seed, number])
         case = self.cases[random.integers(len(self.cases))]

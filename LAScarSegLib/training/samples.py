@@ -29,7 +29,7 @@ class SampleLayout:
         self.maps = [n for n, channel in enumerate(stage.channels) if not channel.augment_intensity]
 
     def to_augment(self, channels: torch.Tensor, labels: torch.Tensor, targets: torch.Tensor | None) -> dict[str, torch.Tensor]:
-        """What the transforms take, float32, from what was cut: (C, k, j, i), (P, k, j, i), and the targets (n, k, j, i) if there are any."""
+        """What the transforms take, float32, from what was cut: (C, k, j, i), (P, k, j, i), and targets (n, k, j, i) if there are any."""
         device = channels.device
         sample = {SCAN: _of(channels, self.scans), LABELS: labels}
         moved = [_of(channels, self.maps) - self.padding[self.maps].to(device)] if self.maps else []
@@ -65,4 +65,6 @@ class SampleLayout:
 
 def _of(channels: torch.Tensor, numbers: Sequence[int]) -> torch.Tensor:
     """The channels of these numbers; a view where they are all of them."""
-    return channels if len(numbers) == channels.shape[CHANNELS] else torch.stack([channels.select(CHANNELS, n) for n in numbers], dim=CHANNELS)
+    if len(numbers) == channels.shape[CHANNELS]:
+        return channels
+    return torch.stack([channels.select(CHANNELS, n) for n in numbers], dim=CHANNELS)

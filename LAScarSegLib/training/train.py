@@ -134,7 +134,9 @@ def _notes_of_patients(cases: Sequence[TrainingCase], cut: Split, settings: Trai
     learned = {case.group for case in cases if case.name in cut.training}
     divided = [case.name for case in cases if case.name in cut.validation and case.group in learned]
     if divided:
-        raise InputError(f"{listed(divided)}: to be validated on, but other scans of the same patients are trained on. Name all of a patient's.")
+        raise InputError(
+            f"{listed(divided)}: to be validated on, but other scans of the same patients are trained on. Name all of a patient's scans."
+        )
     known = learned | {patients.get(name) for name in cut.training}
     seen = [name for name in settings.exclude if patients.get(name) in known - {None}]
     return [f"{listed(seen)}: left out, but other scans of the same patients are trained on."] if seen else []
