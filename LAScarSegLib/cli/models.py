@@ -145,7 +145,7 @@ def export(
     terms: Annotated[Optional[Path], typer.Option(help="Of a run: a text file with terms that every user must accept.")] = None,
     checkpoint: Annotated[str, typer.Option(help="Of a run: best or last.")] = "best",
     half: Annotated[bool, typer.Option("--half", help="Of a run: weights in 16 bits, half the size.")] = False,
-    coarse: Annotated[Optional[Path], typer.Option(help="Of a run: the run of the coarse preset, which finds the atrium first.")] = None,
+    coarse: Annotated[Optional[Path], typer.Option(help="Of a run: the run of a coarse preset, or a model that has one, to find the atrium first.")] = None,
     measured: Annotated[Optional[Path], typer.Option(help="Of a run: a JSON file with scores on scans that were never used.")] = None,
     extra: Annotated[Optional[list[Path]], typer.Option(help="Of a run: a LICENSE.txt or README.md of it; may be repeated.")] = None,
     store: StoreOption = None,

@@ -1,7 +1,7 @@
 """A model bundle from finished runs, one for each fold."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -12,10 +12,11 @@ from .. import __version__
 from ..errors import InputError
 from ..models.bundle import Bundle, check_target, write_bundle
 from ..models.card import ModelCard, NetworkSpec
+from ..models.store import ModelStore
 from ..networks.weights import pack_tensors
 from ..systems.uncertainty import MINIMUM_CASES, SCORE, UncertaintyReference
 from .cavities import TRAINED_ON
-from .run_folder import TrainingRun, read_run
+from .run_folder import TrainingRun, is_run, read_run
 from .settings import BEST, LAST
 
 COARSE_WEIGHTS = "coarse.safetensors"
@@ -37,7 +38,7 @@ class ExportRequest:
     half: bool = False
     """Weights in 16 bits: half the size."""
     coarse: Path | None = None
-    """A run of a cavity stage's coarse preset, whose network finds the atrium first."""
+    """A run of a cavity stage's coarse preset, whose network finds the atrium first; or a model or bundle to take that network from."""
     measured: Path | None = None
     """A JSON file with scores on scans that were never used; the card keeps it as `measured` beside the validation's."""
     extra: tuple[Path, ...] = ()
@@ -60,14 +61,13 @@ def export_runs(folders: Sequence[str | Path], target: str | Path, request: Expo
     check_target(Path(target).expanduser().absolute(), force)
     _check_together(runs)
     names = tuple(f"fold_{run.settings.fold}.safetensors" for run in runs)
-    coarse = read_run(request.coarse) if request.coarse else None
     files = {path.name: path.read_bytes() for path in request.extra}
     files |= {name: _packed(run, request) for name, run in zip(names, runs)}
     card = _card(runs, names, request)
-    if coarse is not None:
-        _check_coarse(coarse, runs[0])
-        files[COARSE_WEIGHTS] = _packed(coarse, request)
-        card = _with_coarse(card, coarse, request)
+    if request.coarse is not None:
+        coarse = _coarse_network(request.coarse, runs[0], request)
+        files[COARSE_WEIGHTS] = coarse.weights
+        card = _with_coarse(card, coarse)
     return write_bundle(card, files, target, force=force)
 
 
@@ -85,25 +85,57 @@ def _check_together(runs: Sequence[TrainingRun]) -> None:
         raise InputError(f"The runs are of the folds {', '.join(map(str, folds))}: give each fold once.")
 
 
-def _check_coarse(coarse: TrainingRun, fine: TrainingRun) -> None:
-    for run, what in ((coarse, "coarse network"), (fine, "network that it finds the region for")):
-        if run.settings.described.takes_cavity:
-            raise InputError(f"{run.folder} is a {run.settings.stage} stage; the {what} must be of a cavity stage.")
+@dataclass(frozen=True, eq=False)
+class _CoarseNetwork:
+    """What a bundle keeps of the network that finds the atrium first; `trained_on`: voxel hashes."""
+
+    spec: NetworkSpec
+    weights: bytes
+    about: Mapping[str, Any]
+    trained_on: frozenset[str]
+
+
+def _coarse_network(path: Path, fine: TrainingRun, request: ExportRequest) -> _CoarseNetwork:
+    """Of a run of the coarse preset, or of a bundle that has one."""
+    if fine.settings.described.takes_cavity:
+        raise InputError(f"{fine.folder} is a {fine.settings.stage} stage; the network that the region is found for must be of a cavity stage.")
+    if is_run(path):
+        return _coarse_of_run(read_run(path), fine, request)
+    store = ModelStore()
+    bundle = store.open(str(path))
+    store.require_terms(bundle)
+    card = bundle.card
+    if card.coarse is None:
+        raise InputError(f"{path} has no coarse network. Give a run of a coarse preset, or a model that has one.")
+    _require_real(path, card.simulated, fine)
+    spec = replace(card.coarse, weights=(COARSE_WEIGHTS,))
+    about = dict(card.training.get("coarse", {})) | {"taken_from": card.reference}
+    return _CoarseNetwork(spec, bundle.weights(card.coarse.weights[0]), about, frozenset(card.training.get(TRAINED_ON, ())))
+
+
+def _coarse_of_run(coarse: TrainingRun, fine: TrainingRun, request: ExportRequest) -> _CoarseNetwork:
+    if coarse.settings.described.takes_cavity:
+        raise InputError(f"{coarse.folder} is a {coarse.settings.stage} stage; the coarse network must be of a cavity stage.")
     if coarse.settings.size.statistics != "image":
         raise InputError(f"{coarse.folder} was trained on regions; a coarse network must know whole scans (--preset coarse).")
-    if coarse.simulated and not fine.simulated:
-        raise InputError(f"{coarse.folder} was trained on simulated scans alone, {fine.folder} on real ones. Train both on real scans.")
-
-
-def _with_coarse(card: ModelCard, coarse: TrainingRun, request: ExportRequest) -> ModelCard:
+    _require_real(coarse.folder, coarse.simulated, fine)
     size, score = coarse.settings.size, coarse.scores()[request.checkpoint]
-    spec = NetworkSpec(size.plan.for_use(), size.spacing_kji, size.patch_kji, (COARSE_WEIGHTS,))
     about = {
         "data": Path(coarse.settings.data).name, "cases": len(coarse.cases), "steps": score["step"],
         "dice_mean": round(score["dice"], 4), "grid_mm": list(size.spacing_kji),
     }  # fmt: skip
+    spec = NetworkSpec(size.plan.for_use(), size.spacing_kji, size.patch_kji, (COARSE_WEIGHTS,))
+    return _CoarseNetwork(spec, _packed(coarse, request), about, coarse.trained_on)
+
+
+def _require_real(path: Path, simulated: bool, fine: TrainingRun) -> None:
+    if simulated and not fine.simulated:
+        raise InputError(f"{path} was trained on simulated scans alone, {fine.folder} on real ones. Train both on real scans.")
+
+
+def _with_coarse(card: ModelCard, coarse: _CoarseNetwork) -> ModelCard:
     hashes = sorted(frozenset(card.training.get(TRAINED_ON, ())) | coarse.trained_on)
-    return replace(card, coarse=spec, training=card.training | {"coarse": about, TRAINED_ON: hashes})
+    return replace(card, coarse=coarse.spec, training=card.training | {"coarse": dict(coarse.about), TRAINED_ON: hashes})
 
 
 def _packed(run: TrainingRun, request: ExportRequest) -> bytes:

@@ -14,7 +14,7 @@ from LAScarSegLib.models.bundle import write_bundle
 from LAScarSegLib.models.store import ModelStore
 from LAScarSegLib.networks import NetworkPlan
 from LAScarSegLib.networks.weights import unpack_tensors
-from LAScarSegLib.training.export import export_runs
+from LAScarSegLib.training.export import ExportRequest, export_runs
 from LAScarSegLib.training.run_folder import TrainingRun, read_run
 from LAScarSegLib.training.start import open_start
 from LAScarSegLib.training.train import Hardware, start_run, train
@@ -105,3 +105,19 @@ def test_real_scans_do_not_start_from_simulated_ones(first, tmp_path):
 def test_a_learning_rate_that_can_not_be_is_refused(first, rate):
     with pytest.raises(InputError, match="learning rate"):
         replace(first.settings, learning_rate=rate)
+
+
+def test_a_models_coarse_network_goes_along_with_a_new_fine_one(first, tmp_path):
+    card = small_card(name="older", coarse=True, training={"trained_on": ["a scan"]})
+    older = write_bundle(card, weights_for(card), tmp_path / "older")
+    made = export_runs([first.folder], tmp_path / "newer.zip", ExportRequest(coarse=older.path))
+    assert made.card.coarse == older.card.coarse and made.weights("coarse.safetensors") == older.weights("coarse.safetensors")
+    assert set(made.card.training["trained_on"]) == first.trained_on | {"a scan"}
+    assert made.card.training["coarse"]["taken_from"] == "older@1.0"
+
+
+def test_a_model_without_a_coarse_network_has_none_to_give(first, tmp_path):
+    card = small_card(name="older")
+    older = write_bundle(card, weights_for(card), tmp_path / "older")
+    with pytest.raises(InputError, match="has no coarse network"):
+        export_runs([first.folder], tmp_path / "newer.zip", ExportRequest(coarse=older.path))
