@@ -125,3 +125,10 @@ def frozen_parts(network: torch.nn.Module) -> list[torch.nn.Module]:
         if parameters and not any(parameter.requires_grad for parameter in parameters):
             frozen.append(module)
     return frozen
+
+
+def put_channels_last(network: torch.nn.Module) -> None:
+    """Lay the kernels of three dimensions out so that a voxel's channels lie beside each other; what they compute follows."""
+    for weight in network.parameters():
+        if weight.dim() == 5:
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last_3d)

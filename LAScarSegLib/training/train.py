@@ -70,6 +70,8 @@ class Hardware:
     augment_on: str = "auto"
     """One of `AUGMENT_ON`. `device`: patches are augmented where the network is, a batch at once; `cpu`: by the processes that cut them;
     `auto`: on the device where that is a graphics card and can do it."""
+    channels_last: bool = False
+    """Keep a voxel's channels beside each other: the same sums in another order, on a processor in a sixth less time."""
 
     def __post_init__(self) -> None:
         require_choice("place to augment on", self.augment_on, AUGMENT_ON)
@@ -283,7 +285,7 @@ def _train_phase(run: TrainingRun, number: int, reached: _Reached, machine: Hard
     """One phase, from its last checkpoint on or from its start; raises as `train`."""
     import lightning
 
-    from .module import TrainingModule
+    from .module import TrainingModule, put_channels_last
     from .recorder import Recorder, stopped_text
 
     module = TrainingModule(run.settings, number)
@@ -298,6 +300,8 @@ def _train_phase(run: TrainingRun, number: int, reached: _Reached, machine: Hard
     )  # fmt: skip
     if reached.file is None:
         _hand_on(run, module)
+    if machine.channels_last:
+        put_channels_last(module.network)
     try:
         trainer.fit(module, _loader(run, module, trainer, machine), ckpt_path=None if reached.file is None else str(reached.file))
     except (SystemExit, KeyboardInterrupt):

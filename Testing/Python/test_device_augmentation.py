@@ -142,6 +142,19 @@ def test_a_training_that_augments_on_the_device_resumes_bit_for_bit(run, monkeyp
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
+def test_channels_last_is_the_same_training_but_for_rounding(run, monkeypatch):
+    """After one step the weights have moved as far; kernels lie otherwise in memory."""
+    monkeypatch.setattr(recorder, "score_cases", lambda network, cases, *rest: [ValidationScore(case.name, 0.5) for case in cases])
+    made = []
+    for number, last in enumerate((False, True)):
+        trained = start_run(run.settings, run.folder.parent / f"layout{number}")
+        made.append(train(trained, replace(MACHINE, max_steps=1, channels_last=last)).weights("last.ckpt"))
+    for name, value in made[0].items():
+        torch.testing.assert_close(made[1][name], value, rtol=1e-3, atol=1e-5)
+    kernel = next(value for value in made[1].values() if value.dim() == 5 and value.shape[1] > 1)
+    assert kernel.is_contiguous(memory_format=torch.channels_last_3d) and not kernel.is_contiguous()
+
+
 def test_a_processor_augments_as_ever_unless_it_is_told_otherwise(run, monkeypatch):
     monkeypatch.setattr(recorder, "score_cases", lambda network, cases, *rest: [ValidationScore(case.name, 0.5) for case in cases])
     monkeypatch.setattr(DeviceAugmentation, "__call__", lambda *ignored: pytest.fail("a processor's patches come augmented"))

@@ -162,6 +162,8 @@ def test_a_cavity_is_found_in_the_whole_scan_and_drawn_in_its_region(stage: Stag
         coarse = stage.preset("coarse")
         assert (coarse.statistics, coarse.mirror, small.statistics) == ("image", False, "region")
         assert coarse.strong_augmentation and small.strong_augmentation
+        fine = stage.preset("fine")
+        assert (fine.statistics, fine.mirror, fine.batch_size, fine.strong_augmentation) == ("region", False, 8, True)
         # What lies around the atrium tells where it is: a patch of the coarse network covers a heart.
         assert min(n * s for n, s in zip(coarse.patch_kji, coarse.spacing_kji)) >= 120.0
     else:
