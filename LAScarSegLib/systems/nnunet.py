@@ -18,14 +18,14 @@ def cavity_presets(paper_epochs: int) -> Mapping[str, Preset]:
         # 96 × 96 × 128 mm: all of an atrium and what it opens into. At 1.5 mm the same takes two and a half times as long.
         # Few features at the finest resolution, where a processor spends its time.
         "small": _halving(1, (8, 32, 64, 128, 160), (2.0, 2.0, 2.0), (48, 48, 64), 24, "region", strong_augmentation=True),
-        # 80 × 100 × 120 mm on the finest grid that both the challenge's scans and a thick-sliced one fill; for a graphics card.
-        "fine": _halving(
-            1, (24, 48, 96, 192, 256), (1.25, 1.25, 1.25), (64, 80, 96), 60, "region", strong_augmentation=True, batch_size=FINE_BATCH
-        ),
         # 80 mm: most of an atrium. A step is a sixth of one of `small`.
         "tiny": _halving(1, (8, 16, 32, 48), (2.5, 2.5, 2.5), (32, 32, 32), 4, "region"),
         # 128 × 256 × 256 mm: what lies around the atrium tells where it is.
         "coarse": _halving(1, (8, 16, 32, 64), (4.0, 4.0, 4.0), (32, 64, 64), 12, strong_augmentation=True),
+        # 80 × 100 × 120 mm on the challenge's slices' grid, for a graphics card: an edge of 2 mm is all that `small` can draw.
+        "fine": _halving(
+            1, (24, 48, 96, 192, 256), (1.25, 1.25, 1.25), (64, 80, 96), 60, "region", strong_augmentation=True, batch_size=FINE_BATCH
+        ),
     }
 
 

@@ -55,7 +55,7 @@ def test_an_unknown_system_stage_variant_or_preset_is_refused_with_those_that_ex
         TWO_STAGE.stage("wall")
     with pytest.raises(InputError, match="full, sdm_roi, sdm, plain"):
         TWO_STAGE.stage("scar", "bub")
-    with pytest.raises(InputError, match="paper, small, tiny, coarse"):
+    with pytest.raises(InputError, match="paper, small, tiny, coarse, fine"):
         TWO_STAGE.cavity.preset("large")
     with pytest.raises(InputError, match="paper, small, tiny[.]"):
         TWO_STAGE.scar.preset("coarse")
