@@ -85,3 +85,27 @@ def test_a_validation_that_divides_a_patient_is_refused_and_a_left_out_scan_of_o
         start_run(settings, tmp_path / "run")
     run = start_run(replace(settings, validation=("train_2",), exclude=("train_4",)), tmp_path / "run")
     assert any("train_4: left out, but other scans of the same patients" in note for note in run.notes)
+
+
+@pytest.fixture
+def benchmark_split(repository, monkeypatch):
+    monkeypatch.syspath_prepend(str(repository / "Benchmarks" / "cavity_model"))
+    import split
+
+    return split
+
+
+def test_a_later_version_is_measured_on_patients_that_no_version_has_seen(benchmark_split):
+    """Of 1.0's sixteen one shares a patient with its training; the patient of CARMA's example has another scan there."""
+    names = [f"scan{n}" for n in range(40)] + [benchmark_split.SAME_AS_CARMA]
+    before, held = benchmark_split.divide(names)
+    patients = {held[0]: "shared", before[0]: "shared", before[1]: "carma", benchmark_split.SAME_AS_CARMA: "carma", held[1]: "twice", held[2]: "twice"}
+    training, kept = benchmark_split.divide_by_patient(names, patients)
+    assert kept == held[1:] and set(training) == set(before) - {before[1]} | {held[0]}
+
+
+def test_the_folds_of_the_other_centre_keep_each_scan_once(benchmark_split):
+    names = [f"la_{n:03}" for n in range(14)]
+    folds = [benchmark_split.divide_other_centre(names, fold) for fold in range(benchmark_split.FOLDS)]
+    assert sorted(name for _, kept in folds for name in kept) == names
+    assert all(not set(training) & set(kept) and len(training) + len(kept) == 14 for training, kept in folds)
