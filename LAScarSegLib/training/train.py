@@ -18,13 +18,12 @@ from ..datasets.layouts import listed
 from ..datasets.patients import by_patient, read_patients
 from ..datasets.training_cases import TrainingCase, find_training_cases
 from ..errors import AtriumNotFound, Cancelled, InputError, ProcessingError
-from ..support.checks import require_choice
 from ..support.progress import Progress
 from ..support.whole_folder import check_folder, whole_folder
 from ..systems import Sampler, Stage
 from ..volumes.volume import Volume
-from . import VALIDATE_EVERY
 from .cavities import choose_cavity_models, open_cavity_model, predict_cavity
+from .hardware import Hardware, lightning_options
 from .preparation import (
     CavityOf, PreparedCase, Split, check_cases, learned_from, not_simulated_together, prepare, split, split_by_name,
 )  # fmt: skip
@@ -38,10 +37,6 @@ if TYPE_CHECKING:
 
     from .module import TrainingModule
 
-PRECISIONS = {"auto": None, "32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
-"""Names for the command line, and Lightning's."""
-ACCELERATORS = {"cpu": "cpu", "cuda": "gpu", "mps": "mps"}
-AUGMENT_ON = ("auto", "device", "cpu")
 ADVICE = ".*does not have many workers.*|.*srun.*|.*LeafSpec.*|.*dataloader is not resumable.*"
 """Of Lightning's, to be kept off the terminal."""
 MOST_WORKERS = 8
@@ -50,37 +45,6 @@ CHECKING_SHARE = 0.3
 """Of the preparation: every file is read once to be checked, and once to be prepared."""
 WAIT_HOURS, WAIT_SECONDS = 12.0, 2.0
 """How long, and how often, another process looks whether the first one has prepared the cases."""
-
-
-@dataclass(frozen=True)
-class Hardware:
-    """Where and how fast to train; nothing here is kept with the run, so that it may go on elsewhere."""
-
-    device: str = "auto"
-    devices: int = 1
-    """Graphics cards on each node (or processes, on processors)."""
-    nodes: int = 1
-    precision: str = "auto"
-    """One of `PRECISIONS`; `auto`: bfloat16 where the machine computes with it, else 16 bits on a graphics card, else 32."""
-    workers: int | None = None
-    """Processes that cut and augment patches; None: half of the cores."""
-    max_steps: int | None = None
-    """Stop after so many optimiser steps in all; the schedule stays that of the whole training."""
-    validate_every: int = VALIDATE_EVERY
-    augment_on: str = "auto"
-    """One of `AUGMENT_ON`. `device`: patches are augmented where the network is, a batch at once; `cpu`: by the processes that cut them;
-    `auto`: on the device where that is a graphics card and can do it."""
-    channels_last: bool = False
-    """Keep a voxel's channels beside each other: the same sums in another order, on a processor in a sixth less time."""
-
-    def __post_init__(self) -> None:
-        require_choice("place to augment on", self.augment_on, AUGMENT_ON)
-        if self.precision not in PRECISIONS:
-            raise InputError(f"There is no precision {self.precision!r}; choose one of {', '.join(PRECISIONS)}.")
-        for name in ("devices", "nodes", "validate_every", "max_steps"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"{name} is {value}; it must be at least 1.")
 
 
 def start_run(settings: TrainingSettings, folder: str | Path, force: bool = False, progress: Progress | None = None) -> TrainingRun:
@@ -293,7 +257,7 @@ def _train_phase(run: TrainingRun, number: int, reached: _Reached, machine: Hard
     planned = module.epochs * run.settings.steps_per_epoch
     # Steps alone end a training: Lightning would count an epoch that was stopped half-way as a whole one.
     trainer = lightning.Trainer(
-        **_hardware(machine), max_steps=min(planned, total - module.steps_before), max_epochs=-1,
+        **lightning_options(machine), max_steps=min(planned, total - module.steps_before), max_epochs=-1,
         gradient_clip_val=module.recipe.gradient_clip, accumulate_grad_batches=module.recipe.accumulate, callbacks=[recorder],
         use_distributed_sampler=False, logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
         default_root_dir=run.folder,
@@ -355,29 +319,6 @@ def _augments_on_device(machine: Hardware, stage: Stage, sampler: Sampler, on_ca
     if machine.augment_on == "device" and not possible:
         raise InputError(f"The augmentation of the {stage.key} network can't be done on the device. Leave out --augment-on, or give cpu.")
     return possible and (machine.augment_on == "device" or (machine.augment_on == "auto" and on_card))
-
-
-def _hardware(machine: Hardware) -> dict[str, object]:
-    """Lightning's options for the machine."""
-    from ..inference.device import choose_device
-
-    device = choose_device(machine.device)
-    numbered = device.kind == "cuda" and machine.device.startswith("cuda:")
-    devices = [int(device.key.partition(":")[2])] if numbered and machine.devices == 1 else machine.devices
-    return {
-        "accelerator": ACCELERATORS[device.kind], "devices": devices, "num_nodes": machine.nodes,
-        "precision": PRECISIONS[machine.precision] or _best_precision(device.kind), "benchmark": device.kind == "cuda",
-    }  # fmt: skip
-
-
-def _best_precision(kind: str) -> str:
-    import torch
-
-    if kind == "cuda":
-        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
-    # oneDNN has bfloat16 convolutions from AVX-512 on: half the time of 32 bits for the small networks.
-    fast = kind == "cpu" and torch.backends.mkldnn.is_available() and "AVX512" in torch.backends.cpu.get_cpu_capability()
-    return "bf16-mixed" if fast else "32-true"
 
 
 def _waited_for(settings: TrainingSettings, folder: Path) -> TrainingRun:
