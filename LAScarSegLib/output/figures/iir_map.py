@@ -26,7 +26,7 @@ def compose(analysis: Analysis) -> Figure:
     colours = matplotlib.colormaps[COLOUR_MAP](np.linspace(0, 1, 256))
     surface = analysis.surface
     actors = colour_actor(surface, surface.iir, lookup_table(colours, *IIR_RANGE))
-    figure = draw_views(surface, actors, "Intensity at the wall, relative to blood", _how(analysis), FOOT_IN)
+    figure = draw_views(surface, actors, "Intensity at the wall, relative to blood", how(analysis), FOOT_IN)
     _colour_bar(figure, analysis)
     return figure
 
@@ -41,12 +41,13 @@ def describe(analysis: Analysis) -> str:
 
 def caption(analysis: Analysis) -> str:
     return (
-        f"Image intensity ratio (IIR): {_how(analysis)}, over the mean of the blood pool ({analysis.blood_pool.mean:.4g}). "
+        f"Image intensity ratio (IIR): {how(analysis)}, over the mean of the blood pool ({analysis.blood_pool.mean:.4g}). "
         f"For looking at. {how_decided(analysis)}"
     )
 
 
-def _how(analysis: Analysis) -> str:
+def how(analysis: Analysis) -> str:
+    """What was read at a vertex: "maximum along the surface normal from −1 to +3 mm"."""
     settings = analysis.settings
     statistic = {"max": "maximum", "mean": "mean", "median": "median", "p90": "90th percentile"}[settings.projection_statistic]
     span = f"from {settings.projection_from_mm:g} to {settings.projection_to_mm:+g} mm".replace("-", "−")

@@ -8,8 +8,9 @@ import numpy as np
 
 from ...analysis import Analysis
 from ...surface.surface import CLASS_DENSE, CLASS_NOT_MEASURED
+from ..findings import Findings
 from . import style
-from .surface_views import class_actors, draw_views
+from .surface_views import SurfaceMark, class_actors, draw_views
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,12 +18,16 @@ if TYPE_CHECKING:
 FOOT_IN = 0.42
 
 
-def compose(analysis: Analysis) -> Figure:
+def compose(analysis: Analysis, findings: Findings | None = None) -> Figure:
+    """`findings` whose gaps are marked with their numbers; by default what the analysis itself has in measurements.json."""
     from matplotlib.patches import Patch
 
+    if findings is None:
+        findings = Findings.from_json(analysis.measurements_json())
+    marks = [SurfaceMark(gap.number, gap.point_lps, gap.line_lps) for gap in findings.gaps if gap.point_lps is not None]
     layers = _layers(analysis)
     actors = class_actors(analysis.surface, [(mask, colour) for mask, colour, _ in layers], style.HEALTHY)
-    figure = draw_views(analysis.surface, actors, "Scar map", style.headline(analysis), FOOT_IN)
+    figure = draw_views(analysis.surface, actors, "Scar map", style.headline(analysis), FOOT_IN, marks)
     patches = [Patch(color=colour, label=label) for _, colour, label in reversed(layers)]
     patches.insert(-1 if not analysis.surface.is_wall.all() else len(patches), Patch(color=style.HEALTHY, label="no scar found"))
     figure.legend(handles=patches, loc="lower left", ncols=len(patches), bbox_to_anchor=(0.005, 0.0), handlelength=1.1, handleheight=1.1)
@@ -56,8 +61,9 @@ def describe(analysis: Analysis) -> str:
 def caption(analysis: Analysis) -> str:
     grey = " Grey parts lie beyond the exclusion planes." if not analysis.surface.is_wall.all() else ""
     unknown = " Dark parts were not measured." if (analysis.surface.scar_class == CLASS_NOT_MEASURED).any() else ""
+    gaps = " Numbers mark the gaps." if Findings.from_json(analysis.measurements_json()).gaps else ""
     return (
-        f"The LA surface. {how_decided(analysis)}{grey}{unknown} All views have one scale. "
+        f"The LA surface. {how_decided(analysis)}{grey}{unknown}{gaps} All views have one scale. "
         "L left, R right, A anterior, P posterior, S superior, I inferior of the patient."
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
     from vtkmodules.vtkCommonCore import vtkLookupTable
     from vtkmodules.vtkCommonDataModel import vtkPolyData
     from vtkmodules.vtkRenderingCore import vtkActor
+
+
+@dataclass(frozen=True)
+class SurfaceMark:
+    """A numbered place on the surface, and perhaps its course, both LPS mm: drawn in the views that show it."""
+
+    number: int
+    point: tuple[float, float, float]
+    line: tuple[tuple[float, float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,9 +71,13 @@ GAP_IN = 0.16
 """Between neighbouring views: the letters at their edges belong to one of them each."""
 NAME_IN = 0.26
 SCALE_BAR_MM = 20.0
+HIDDEN_BY_MM = 4.0
+"""What lies this far in front of a mark hides it: more than the curve of the wall beside it, less than any vein in front of it."""
+BESIDE_MM = 1.5
+"""How near to the line of sight a vertex must be to hide what lies behind: more than half of a mesh's edge."""
 
 
-def draw_views(surface: Surface, actors: list[vtkActor], head: str, line: str, foot_in: float) -> Figure:
+def draw_views(surface: Surface, actors: list[vtkActor], head: str, line: str, foot_in: float, marks: Sequence[SurfaceMark] = ()) -> Figure:
     """A figure with the six views of `actors` (LPS mm) under a headline, and `foot_in` inches left free below.
 
     Every panel has the same scale, so sizes can be compared between views.
@@ -87,6 +101,7 @@ def draw_views(surface: Surface, actors: list[vtkActor], head: str, line: str, f
         axes.imshow(picture, extent=(-width_mm / 2, width_mm / 2, -height_mm / 2, height_mm / 2), aspect="equal")
         axes.axis("off")
         _label(axes, view, width_mm, height_mm)
+        _draw_marks(axes, view, marks, surface, np.array(centre))
         if number == 0:
             _scale_bar(axes, width_mm, height_mm)
     return figure
@@ -168,6 +183,33 @@ def _label(axes: Axes, view: View, width_mm: float, height_mm: float) -> None:
         (top, (0, y), "center", "top"), (bottom, (0, -y), "center", "bottom"),
     ):  # fmt: skip
         axes.text(*place, text, ha=ha, va=va, fontsize=9, color=style.MUTED)
+
+
+def _draw_marks(axes: Axes, view: View, marks: Sequence[SurfaceMark], surface: Surface, centre: np.ndarray) -> None:
+    """The marks that this view shows, each with its number; of a line what is seen."""
+    across = np.stack([view.right, view.up], axis=1)
+    for mark in marks:
+        if len(mark.line) > 1:
+            line = np.array(mark.line)
+            x, y = np.where(shown(line, view, surface)[:, None], (line - centre) @ across, np.nan).T
+            axes.plot(x, y, color=style.INK, linewidth=2.6, solid_capstyle="round")
+        if shown(np.array([mark.point]), view, surface)[0]:
+            place = (np.array(mark.point) - centre) @ across
+            ring = {"boxstyle": "circle,pad=0.22", "facecolor": style.INK, "edgecolor": "white", "linewidth": 0.8}
+            axes.text(*place, str(mark.number), ha="center", va="center", fontsize=7, fontweight="bold", color="white", bbox=ring)
+
+
+def shown(points: np.ndarray, view: View, surface: Surface) -> np.ndarray:
+    """(P,) bool: which `points` (P, 3) on the surface a view shows: they face it, and nothing stands in front."""
+    from scipy.spatial import cKDTree
+
+    direction = np.array(view.direction, dtype=np.float64)
+    faces = surface.normals[cKDTree(surface.points).query(points)[1]] @ direction < 0
+    across = np.stack([view.right, view.up], axis=1)
+    depth, own = surface.points @ direction, points @ direction
+    beside = cKDTree(surface.points @ across).query_ball_point(points @ across, BESIDE_MM)
+    free = [not near or depth[near].min() > own_depth - HIDDEN_BY_MM for near, own_depth in zip(beside, own)]
+    return faces & np.array(free, dtype=bool)
 
 
 def _divider(x: float, bottom: float, top: float) -> Line2D:

@@ -1,0 +1,129 @@
+"""Regions and gaps as a person reads them: from the lists `regions` and `gaps` of measurements.json to rows, marks and lengths.
+
+Both lists may be missing or empty, then nothing of them is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+Point = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class RegionRow:
+    """A region of the wall as a row of the table: its area, the area of its scar, and the share in %; a number is None where nothing was measured."""
+
+    region: str
+    area_cm2: float | None
+    scar_area_cm2: float | None
+    scar_pct: float | None
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> RegionRow:
+        return cls(str(content["region"]), *(_number(content.get(key)) for key in ("area_cm2", "scar_area_cm2", "scar_pct")))
+
+
+@dataclass(frozen=True)
+class GapRow:
+    """Healthy tissue in a line of scar around a vein.
+
+    `number` counts the gaps of a result from 1, `region` and `clock` say where it lies ("" where that is not known), `point_lps` is its
+    middle and `line_lps` its course, both LPS mm; None and empty where they are not known.
+    """
+
+    number: int
+    length_mm: float
+    region: str
+    clock: str
+    point_lps: Point | None
+    line_lps: tuple[Point, ...]
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any], number: int) -> GapRow:
+        point, line, clock = content.get("point_lps"), content.get("line_lps") or (), content.get("clock")
+        return cls(
+            number,
+            float(content["length_mm"]),
+            str(content.get("region") or ""),
+            "" if clock is None else f"{round(clock) % 12 or 12} o’clock",
+            None if point is None else _point(point),
+            tuple(_point(p) for p in line),
+        )
+
+    @property
+    def text(self) -> str:
+        """"6.2 mm, roof, 2 o’clock"."""
+        return ", ".join(filter(None, (f"{self.length_mm:.1f} mm", self.region, self.clock)))
+
+
+@dataclass(frozen=True)
+class VeinRow:
+    """The line around a vein or an ipsilateral pair as a row of the table (Nuñez-Garcia et al. 2018): its length, how much of it is gap, and the gaps.
+
+    `rgm` is the relative gap measure, gap length over path length, 0…1; `unmeasured_mm` of the path were not measured and count as gap.
+    `problem` says why no line goes around; then the numbers are None.
+    """
+
+    around: str
+    encircled: bool | None
+    rgm: float | None
+    path_mm: float | None
+    gap_mm: float | None
+    unmeasured_mm: float | None
+    gaps: tuple[GapRow, ...]
+    problem: str = ""
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any], first_number: int) -> VeinRow:
+        gaps = tuple(GapRow.from_json(gap, number) for number, gap in enumerate(content.get("gaps") or (), first_number))
+        encircled = content.get("encircled")
+        numbers = (_number(content.get(key)) for key in ("rgm", "path_mm", "gap_mm", "unmeasured_mm"))
+        around, problem = str(content["around"]), str(content.get("problem") or "")
+        return cls(around, None if encircled is None else bool(encircled), *numbers, gaps, problem)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a result says of regions and gaps; empty where it says nothing."""
+
+    regions: tuple[RegionRow, ...] = ()
+    encirclements: tuple[VeinRow, ...] = ()
+
+    @classmethod
+    def from_json(cls, measurements: Mapping[str, Any]) -> Findings:
+        """From the content of measurements.json (ARCHITECTURE, keys `regions` and `gaps`); gaps are numbered through."""
+        encirclements: list[VeinRow] = []
+        for content in measurements.get("gaps") or ():
+            encirclements.append(VeinRow.from_json(content, 1 + sum(len(before.gaps) for before in encirclements)))
+        return cls(tuple(RegionRow.from_json(content) for content in measurements.get("regions") or ()), tuple(encirclements))
+
+    def with_lines(self, lines: Iterable[Sequence[Point]]) -> Findings:
+        """The same with the gaps' courses, LPS mm, in the order of their numbers: measurements.json has the middles only."""
+        courses = iter(lines)
+        named = tuple(
+            replace(vein, gaps=tuple(replace(gap, line_lps=tuple(_point(p) for p in next(courses))) for gap in vein.gaps))
+            for vein in self.encirclements
+        )
+        return replace(self, encirclements=named)
+
+    @property
+    def gaps(self) -> tuple[GapRow, ...]:
+        """All gaps, in the order of their numbers."""
+        return tuple(gap for encirclement in self.encirclements for gap in encirclement.gaps)
+
+    @property
+    def widest_share_pct(self) -> float:
+        """The largest share of scar of a region, %; what the bars of the chart are drawn against."""
+        return max((region.scar_pct for region in self.regions if region.scar_pct is not None), default=0.0)
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def _point(values: Sequence[float]) -> Point:
+    x, y, z = map(float, values)
+    return x, y, z
