@@ -33,6 +33,7 @@ NETWORK_PACKAGES = ("torch", "monai", "safetensors")
 """Needed by models; in Slicer torch comes with the PyTorch extension."""
 
 NETWORKS_REMEDY, WITHOUT_NETWORKS = "pip install 'lascarseg[networks]'", "without it models don't run; intensity rules and masks do"
+PLOTLY_REMEDY, WITHOUT_PLOTLY = "pip install plotly", "without it the report has no surface to turn around"
 SCENE_REMEDY, WITHOUT_SCENE = "pip install 'lascarseg[scene]'", "without it scene.mrb is not written"
 
 GIBIBYTE = 1024**3
@@ -63,6 +64,7 @@ def diagnose(folder: Path | None = None) -> list[Check]:
     """
     checks = [check_python()]
     checks += [check_package(name, "pip install lascarseg") for name in REQUIRED_PACKAGES]
+    checks += [check_package("plotly", PLOTLY_REMEDY, WITHOUT_PLOTLY)]
     checks += [check_mrml(), check_package("trame_slicer", SCENE_REMEDY, WITHOUT_SCENE)]
     checks += [check_package(name, NETWORKS_REMEDY, WITHOUT_NETWORKS) for name in NETWORK_PACKAGES]
     machine = [check_drawing(), check_resources(), check_memory(), check_disk(folder or Path.cwd()), check_temporary_folder()]
