@@ -1,4 +1,4 @@
-"""The report: one self-contained HTML page that a cardiologist can read, print and send; no network, no script."""
+"""The report: one self-contained HTML page that a cardiologist can read, print and send; nothing is fetched from anywhere."""
 
 import base64
 from collections.abc import Sequence
@@ -8,16 +8,23 @@ from typing import Any
 from .. import __version__
 from ..analysis import Analysis
 from ..analysis.method import describe_cavity
-from ..measure.numbers import DASH, NUMBERS, Number, Quantity
+from ..measure.numbers import DASH, NUMBERS, UTAH_LIMITS_PCT, Number, Quantity, find_number
 from ..intensity.protocols import PROTOCOLS
 from ..measure.published import published_scars
 from ..support.doubt import Doubt
-from ..support.flags import QualityFlag
+from ..support.flags import STOP, QualityFlag
 from ..support.resources import require_package, resource_path
 from .figures import FIGURES
+from .figures.iir_map import how
+from .figures.scar_map import how_decided
+from .findings import Findings
+from .live_surface import MISSING, SurfaceLabels, live_surface, packed_script, slider_threshold
 
 SAID_ELSEWHERE = "no_planes"
 """The flag whose words stand in a box of their own, below the method."""
+
+GRAVE = (STOP, "look_at_it", "do_not_use")
+"""Remarks of these severities (flags, and `Doubt.severity`) stand above the map, the others below the first page's tables."""
 
 
 def require_jinja2() -> None:
@@ -25,8 +32,18 @@ def require_jinja2() -> None:
     require_package("jinja2", "The report needs")
 
 
-def render_report(analysis: Analysis, figures: Path, notes: Sequence[QualityFlag] = ()) -> str:
-    """The report's HTML, with the figures that are in the folder `figures`; `notes` join the quality flags."""
+def render_report(
+    analysis: Analysis,
+    figures: Path,
+    notes: Sequence[QualityFlag] = (),
+    findings: Findings | None = None,
+    labels: Sequence[SurfaceLabels] | None = None,
+) -> str:
+    """The report's HTML, with the figures that are in the folder `figures`; `notes` join the quality flags.
+
+    `findings` are regions and gaps; by default what the analysis itself has in measurements.json. `labels` are what the live surface
+    can be coloured by, besides scar and intensity; by default the array `Region`.
+    """
     require_jinja2()
     import jinja2
 
@@ -37,7 +54,9 @@ def render_report(analysis: Analysis, figures: Path, notes: Sequence[QualityFlag
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    pictures = _pictures(analysis, figures)
+    pictures, remarks = _pictures(analysis, figures), _remarks(analysis, notes)
+    if findings is None:
+        findings = Findings.from_json(analysis.measurements_json())
     return environment.get_template("report.html.j2").render(
         title=_title(analysis),
         case=analysis.settings.label,
@@ -45,9 +64,14 @@ def render_report(analysis: Analysis, figures: Path, notes: Sequence[QualityFlag
         cavity=describe_cavity(analysis.sources.cavity),
         method=_method(analysis),
         withheld=analysis.doubt.message if analysis.withheld else "",
-        remarks=_remarks(analysis, notes),
+        grave=[remark for remark in remarks if remark.severity in GRAVE],
+        remarks=[remark for remark in remarks if remark.severity not in GRAVE],
         planes=analysis.planes,
         simulated=bool(analysis.provenance.get("simulated")),
+        stage=_stage(analysis),
+        findings=findings,
+        live=_live(analysis, findings, labels),
+        live_missing=MISSING,
         measurements=_rows(analysis),
         others=_others(analysis),
         lead_figures=pictures[:1],
@@ -105,6 +129,31 @@ def _dense(analysis: Analysis) -> str:
     end = "_wall" if analysis.headline.of == "LA wall" else ""
     share, area = (analysis.measurements[f"dense_scar_{what}{end}"].value for what in ("area_pct", "area_cm2"))
     return "" if share is None or area is None else f"{share:.1f} % is dense scar ({area:.1f} cm²)"
+
+
+def _stage(analysis: Analysis) -> dict[str, str]:
+    """The stage in words: which of four, its range, what share of the wall's volume it stands for; empty unless the scan was declared native."""
+    end = "_wall" if analysis.measurements["utah_stage_wall"].value is not None else ""
+    quantity, share = (analysis.measurements[key + end] for key in ("utah_stage", "scar_pct_of_wall_volume"))
+    if quantity.value is None or share.value is None:
+        return {}
+    number, limits = find_number("utah_stage"), UTAH_LIMITS_PCT[analysis.settings.staging]
+    below, above = ((*limits, None)[int(quantity.value) - 1], (None, *limits)[int(quantity.value) - 1])
+    means = f"under {below:g} %" if above is None else f"over {above:g} %" if below is None else f"{above:g}–{below:g} %"
+    ends = {number.text(value) for value in (quantity.low, quantity.high) if value is not None}
+    spread = number.range_text(quantity) if len(ends) > 1 else ""
+    certain = "" if spread or not ends else "the same over the whole perturbation range"
+    return {"stage": number.text(quantity.value), "means": means, "share": f"{share.value:.1f} %", "spread": spread, "certain": certain}
+
+
+def _live(analysis: Analysis, findings: Findings, labels: Sequence[SurfaceLabels] | None) -> dict[str, str | bool]:
+    """The live surface; empty without plotly, whose script it runs on."""
+    script = packed_script()
+    if script is None:
+        return {}
+    words = {"statistic": how(analysis), "of": analysis.headline.of, "own": analysis.headline.share, "how_decided": how_decided(analysis)}
+    slides = slider_threshold(analysis) is not None
+    return {"script": script, "data": live_surface(analysis, findings, labels), "slides": slides} | words
 
 
 def _method(analysis: Analysis) -> dict[str, str | bool]:
