@@ -7,9 +7,9 @@ from .method import ScarMethod
 from .path import analyse, revise
 from .result import Analysis
 from .settings import Settings
-from .sources import MASKS, ByRule, Drawn, Given, Kind, Network, Offset, Origin, Probability, Sources, ToRun, base_of
+from .sources import MASKS, ByRule, Drawn, Given, Kind, Network, Offset, Origin, PlanesToFind, Probability, Sources, ToRun, base_of
 
 __all__ = [
     "MASKS", "SDM_CLIP_MM", "Analysis", "ByRule", "Change", "Drawn", "Given", "Kind", "Mask", "Network", "Offset", "Origin",
-    "Probability", "ScarMethod", "Settings", "Sources", "ToRun", "analyse", "base_of", "revise",
+    "PlanesToFind", "Probability", "ScarMethod", "Settings", "Sources", "ToRun", "analyse", "base_of", "revise",
 ]  # fmt: skip

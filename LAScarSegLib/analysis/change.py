@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ..anatomy.masks import Mask
+from ..surface.openings import FoundPlanes
 from ..surface.planes import CutPlane
 from .settings import Settings
-from .sources import MASKS, Drawn, File, Network, Source, Sources, ToRun, base_of
+from .sources import MASKS, Drawn, File, Network, PlanesToFind, Source, Sources, ToRun, base_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +24,8 @@ class Change:
     cavity: Source | ToRun | Mask | None = None
     wall: Source | Mask | None = None
     scar: Source | ToRun | Mask | None = None
-    planes: tuple[CutPlane, ...] | None = None
+    planes: tuple[CutPlane, ...] | PlanesToFind | None = None
+    search: FoundPlanes | None = None
     confirm_cavity: bool = False
     settings: Settings | None = None
     files: Mapping[str, File] | None = None
@@ -31,12 +33,12 @@ class Change:
     @classmethod
     def to(cls, sources: Sources, settings: Settings) -> Change:
         """To another result of the same scan, whatever is there now."""
-        return cls(sources.cavity, sources.wall, sources.scar, sources.planes, settings=settings, files=sources.files)
+        return cls(sources.cavity, sources.wall, sources.scar, sources.planes, sources.search, settings=settings, files=sources.files)
 
     def of(self, sources: Sources) -> Sources:
         """The sources after the change."""
         masks = {name: _changed(sources[name], getattr(self, name)) for name in MASKS}
-        others = {name: getattr(self, name) for name in ("planes", "files") if getattr(self, name) is not None}
+        others = {name: getattr(self, name) for name in ("planes", "search", "files") if getattr(self, name) is not None}
         changed = replace(sources, **masks, **others)
         if self.confirm_cavity and isinstance(changed.cavity, Network):
             changed = replace(changed, cavity=replace(changed.cavity, confirmed=True))

@@ -15,6 +15,7 @@ from ..anatomy.masks import Mask
 from ..support.doubt import Doubt
 from ..support.flags import QualityFlag
 from ..support.progress import Progress
+from ..surface.openings import FoundPlanes
 from ..surface.planes import CutPlane
 from ..volumes.volume import Box, Geometry, Volume
 from .change import Change
@@ -85,6 +86,7 @@ def describe(analysis: Analysis) -> dict[str, Any]:
         "settings": analysis.settings.to_json(),
         "sources": {name: _describe_source(sources[name]) for name in MASKS},
         "planes": [plane.to_json() for plane in sources.planes],
+        "search": None if sources.search is None else sources.search.to_json(),
         "files": {name: dict(file) for name, file in sources.files.items()},
     }
 
@@ -115,6 +117,8 @@ def read_description(
     sources = Sources(
         **found,
         planes=tuple(map(CutPlane.from_json, content["planes"])),
+        # Earlier versions looked for none.
+        search=None if content.get("search") is None else FoundPlanes.from_json(content["search"]),
         files={name: _file(file) for name, file in content["files"].items()},
     )
     return volume, Settings.from_json(content["settings"]), sources

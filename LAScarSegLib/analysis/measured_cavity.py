@@ -15,7 +15,8 @@ from ..support.flags import QualityFlag
 from ..support.progress import Progress
 from ..surface.layers import brightest_along_normals, halfway_through, layer_at, nearest_vertices
 from ..surface.mesh import cavity_surface
-from ..surface.planes import CutPlane, label_regions
+from ..surface.openings import FoundPlanes, find_planes
+from ..surface.planes import MITRAL, CutPlane, label_regions
 from ..surface.projection import VoxelsAlongNormals
 from ..surface.subvoxel_distance import subvoxel_signed_distance
 from ..surface.surface import REGION_BODY, Surface
@@ -26,6 +27,8 @@ from .steps import StepCache
 
 SHIFT_MM = 1.0
 """The perturbation range: the cavity's surface moved this far out and in, the blood pool's erosion changed as much."""
+BORDER_VOXELS = 0.5
+"""Surface so near to the middle of the scan's outermost voxels is where the image ends."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,16 @@ def find_anatomy(cavity: Mask | np.ndarray, wall: Mask | None, box: Box, geometr
 
 def mesh_of(anatomy: Anatomy, edge_mm: float) -> Surface:
     return cavity_surface(anatomy.cavity, anatomy.geometry, edge_mm, anatomy.depth_mm)
+
+
+def search_planes(mesh: Surface, scan: Geometry) -> FoundPlanes:
+    """The planes found on a cavity's surface; unsure of all of them where none can be looked for."""
+    index = scan.lps_to_index(mesh.points)
+    at_border = ((index < BORDER_VOXELS) | (index > np.array(scan.size) - 1 - BORDER_VOXELS)).any(axis=1)
+    try:
+        return find_planes(mesh, at_border)
+    except InputError as error:
+        return FoundPlanes((), {MITRAL: str(error)})
 
 
 def with_regions(mesh: Surface, planes: tuple[CutPlane, ...]) -> Surface:

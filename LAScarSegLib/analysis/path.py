@@ -22,13 +22,14 @@ from ..measure.sample import CavityCounts
 from ..support.doubt import GOOD
 from ..support.flags import NOTE, QualityFlag, require_no_stop
 from ..support.progress import Progress
+from ..surface.openings import FoundPlanes
 from ..surface.planes import CutPlane, reach_beyond_mitral_mm, remarks_on_planes
 from ..surface.projection import VoxelsAlongNormals, project_intensity
 from ..surface.surface import Surface
 from ..volumes.files import SIMULATED, check_finite
 from ..volumes.volume import Box, Geometry, Volume
 from .change import Change
-from .measured_cavity import MeasuredCavity, Measuring, cut_out, find_anatomy, measure_cavity, mesh_of, perturb, with_regions
+from .measured_cavity import MeasuredCavity, Measuring, cut_out, find_anatomy, measure_cavity, mesh_of, perturb, search_planes, with_regions
 from .measured_scar import Scar, scar_flags, scar_without_undone_edit
 from .method import describe_scar
 from .other_protocols import ProtocolScar, other_protocols
@@ -36,7 +37,7 @@ from .provenance import describe_run
 from .result import Analysis
 from .settings import Settings
 from .sources import (
-    CAVITY, MASKS, SCAR, WALL, ByRule, Drawn, Given, Network, Offset, Probability, Source, Sources, ToRun, base_of,
+    CAVITY, MASKS, SCAR, WALL, ByRule, Drawn, Given, Network, Offset, PlanesToFind, Probability, Source, Sources, ToRun, base_of,
     check_sources,
 )  # fmt: skip
 from .steps import StepCache
@@ -58,7 +59,7 @@ def analyse(
     cavity: Volume | Source | ToRun,
     wall: Volume | Source | None = None,
     scar: Volume | Source | ToRun | None = None,
-    planes: Sequence[CutPlane] = (),
+    planes: Sequence[CutPlane] | PlanesToFind = (),
     labels: dict[str, int] | None = None,
     files: dict[str, dict[str, str]] | None = None,
     ranges: bool = True,
@@ -74,7 +75,7 @@ def analyse(
         a source, or a mask on any grid: the cavity (needed), a wall drawn by someone (None: it is 0–2.5 mm outside the cavity),
         the scar (None: the rule of `settings` finds it).
     planes
-        mitral plane and vein cut planes.
+        mitral plane and vein cut planes; `PlanesToFind()` looks for them on the cavity's surface, and uses them if all are sure.
     labels
         for a mask with several labels, which to take: `{"cavity": 420}`.
     files
@@ -107,7 +108,7 @@ def analyse(
         for name, source in wanted.items()
     }
     others = {name: file for name, file in files.items() if name not in MASKS}
-    return follow_path(volume, settings, Sources(**masks, planes=tuple(planes), files=others), steps, ranges, progress)
+    return follow_path(volume, settings, Sources(**masks, planes=planes if isinstance(planes, PlanesToFind) else tuple(planes), files=others), steps, ranges, progress)
 
 
 def revise(analysis: Analysis, change: Change, *, ranges: bool = True, progress: Progress | None = None) -> Analysis:
@@ -151,6 +152,8 @@ def follow_path(volume: Volume, settings: Settings, sources: Sources, steps: Ste
     with ThreadPoolExecutor(1) as beside:
         beside.submit(lambda: anatomy.sdm_wall_mm)
         mesh = steps(mesh_of, anatomy, settings.mesh_edge_mm)
+    if isinstance(sources.planes, PlanesToFind):
+        sources = sources.with_search(steps(search_planes, mesh, volume.geometry))
     surface = steps(with_regions, mesh, sources.planes)
 
     progress.report("scar", 0.35, "Scar in the wall and on the surface")
@@ -159,7 +162,7 @@ def follow_path(volume: Volume, settings: Settings, sources: Sources, steps: Ste
     sources = replace(sources, scar=scar_without_undone_edit(steps, sources.scar, cavity))
     scar = Scar(steps, sources.scar, cavity, how.reach_mm)
 
-    body_flags = steps(_body_flags, body, anatomy, cavity, sources.planes, how.reach_mm, _needs_true_zero(sources))
+    body_flags = steps(_body_flags, body, anatomy, cavity, sources.planes, sources.search, how.reach_mm, _needs_true_zero(sources))
     require_no_stop(body_flags, settings.despite)
 
     progress.report("measure", 0.5, "Numbers and their perturbation range")
@@ -223,7 +226,10 @@ def _result(
         measurements=numbers,
         flags=tuple(dict.fromkeys((*flags, *of_level))),
         provenance=describe_run(volume, settings, sources, {name: mask.digest for name, mask in masks.items()}),
+        cavities=tuple(cavities),
         samples=tuple(samples),
+        levels=tuple(levels),
+        landmark_surface=steps(with_regions, mesh, sources.landmarks),
         scar_probability_box=_inside(probability.get(SCAR), box),
         cavity_probability_box=_inside(probability.get(CAVITY), box),
         has_ranges=has_ranges,
@@ -347,7 +353,8 @@ def _harmless_flags_as_notes(flags: tuple[QualityFlag, ...], sources: Sources) -
 
 
 def _body_flags(
-    body: Volume, anatomy: Anatomy, cavity: MeasuredCavity, planes: tuple[CutPlane, ...], reach_mm: float, needs_true_zero: bool
+    body: Volume, anatomy: Anatomy, cavity: MeasuredCavity, planes: tuple[CutPlane, ...], search: FoundPlanes | None, reach_mm: float,
+    needs_true_zero: bool,
 ) -> tuple[QualityFlag, ...]:
     """What is odd about scan, cavity, wall and planes, whatever the scar is."""
     sample, surface = cavity.sample, cavity.surface
@@ -363,7 +370,7 @@ def _body_flags(
         *quality.check_volume(sample.la_volume_ml),
         *quality.check_slices(body.geometry, surface),
         *quality.check_unmeasured(CavityCounts(sample).unmeasured_pct, reach_mm),
-        *quality.check_planes(bool(planes), excluded),
+        *quality.check_planes(planes, search, excluded),
         *remarks_on_planes(planes),
         *quality.check_mitral_leak(reach_beyond_mitral_mm(surface, planes)),
     )

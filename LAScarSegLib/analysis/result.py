@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,18 +16,21 @@ from ..intensity.curve import ThresholdCurve
 from ..intensity.protocols import Reading
 from ..measure.headline import Headline, others_text
 from ..measure.numbers import Quantity
-from ..measure.sample import Sample
+from ..measure.sample import Levels, Sample
 from ..support.doubt import GOOD, Doubt
 from ..support.flags import QualityFlag, gravest_first
+from ..surface.findings import Findings
 from ..surface.layers import nearest_vertices
 from ..surface.planes import CutPlane
 from ..surface.surface import Surface
 from ..volumes.volume import Box, Geometry, Volume
+from .measured_cavity import MeasuredCavity
 from .method import ScarMethod
 from .other_protocols import ProtocolScar
 from .settings import Settings
 from .sources import MASKS, ByRule, File, Origin, Sources, base_of
 from .steps import StepCache
+from .surface_findings import find_on_surface
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +79,12 @@ class Analysis:
     """Whether the perturbation range was asked for; a first look leaves it out."""
     other_protocols: tuple[ProtocolScar, ...] = ()
     """What the other published protocols find on this scan, where a range was asked for, too."""
+    cavities: tuple[MeasuredCavity, ...] = ()
+    """The cavities behind the samples."""
+    levels: tuple[Levels, ...] = ()
+    """Above which grey levels wall is scar on each of them."""
+    landmark_surface: Surface | None = None
+    """The bare surface with the regions of the planes that say where veins and valve are, whether they cut or not; None: as `surface`."""
     steps: StepCache = field(default_factory=StepCache, repr=False)
     """How it was computed, for `revise`."""
 
@@ -114,6 +124,11 @@ class Analysis:
     def planes(self) -> tuple[CutPlane, ...]:
         """Mitral plane and vein cut planes."""
         return self.sources.planes
+
+    @cached_property
+    def findings(self) -> Findings:
+        """Scar by region, and gaps around the veins; computed at the first look."""
+        return find_on_surface(self)
 
     @property
     def origins(self) -> dict[str, Origin]:
@@ -182,18 +197,19 @@ class Analysis:
             return None
         return self._whole(self.scar_probability_box, 0)
 
-    def measurements_json(self) -> dict[str, Any]:
-        """The content of measurements.json (ARCHITECTURE, "measurements.json")."""
+    def measurements_json(self, findings: bool = True) -> dict[str, Any]:
+        """The content of measurements.json (ARCHITECTURE, "measurements.json"); without `findings`, which take a second or more, in no time."""
         content: dict[str, Any] = {key: quantity.to_json() for key, quantity in self.measurements.items()}
         headline = self.headline
         content["headline"] = headline.number.key
         content["headline_range"] = {"low_by": headline.quantity.low_by, "high_by": headline.quantity.high_by}
-        content["planes_source"] = "given" if self.planes else "none"
+        content["planes_source"] = self.sources.planes_source
         content["protocol"] = self.method.protocol
         content["method"] = self.method.to_json()
         content["other_protocols"] = [other.to_json() for other in self.other_protocols]
         content["doubt"] = None if self.doubt is None else self.doubt.to_json()
         content["withheld"] = self.withheld
+        content |= self.findings.to_json() if findings else {}
         content["quality_flags"] = [flag.to_json() for flag in self.flags]
         return content
 

@@ -17,7 +17,8 @@ from ..intensity.protocols import USUAL_PROTOCOL, Protocol, Reading, find_protoc
 from ..intensity.rules import Rule, find_rule
 from ..support.doubt import Doubt
 from ..support.flags import QualityFlag
-from ..surface.planes import CutPlane
+from ..surface.openings import FoundPlanes
+from ..surface.planes import CutPlane, same_planes
 from ..volumes.volume import Box, Geometry, Volume
 from .settings import Settings
 
@@ -250,23 +251,49 @@ class Drawn:
         return replace(self.base.origin, edited=True)
 
 
+@dataclass(frozen=True)
+class PlanesToFind:
+    """Planes that nobody gave: `analyse` looks for them on the cavity's surface, once."""
+
+
 Found = Given | Offset | ByRule | Network
 Source = Found | Drawn
 
 
 @dataclass(frozen=True, eq=False)
 class Sources:
-    """All that a result follows from beside the scan and the settings; `files` are those that are no masks: `image`, `roi`."""
+    """All that a result follows from beside the scan and the settings.
+
+    `planes` cut what is counted; `search` is what was found where somebody asked for planes to be looked for: it stays a proposal, beside no
+    `planes`, while any of it is unsure. `files` are those that are no masks: `image`, `roi`.
+    """
 
     cavity: Given | Network | Drawn | ToRun
     wall: Offset | Given | Drawn
     scar: ByRule | Given | Network | Drawn | ToRun
-    planes: tuple[CutPlane, ...] = ()
+    planes: tuple[CutPlane, ...] | PlanesToFind = ()
+    search: FoundPlanes | None = None
     files: Mapping[str, File] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Source:
         """One of `MASKS`."""
         return getattr(self, name)
+
+    def with_search(self, search: FoundPlanes) -> Sources:
+        """What a search for planes has found, in use when it is sure of all of them."""
+        return replace(self, planes=() if search.unsure else search.planes, search=search)
+
+    @property
+    def planes_source(self) -> str:
+        """"given", "found" or "none": where the planes that cut come from. What a person moved is given."""
+        if not self.planes:
+            return "none"
+        return "found" if self.search is not None and same_planes(self.search.planes, self.planes) else "given"
+
+    @property
+    def landmarks(self) -> tuple[CutPlane, ...]:
+        """The planes that say where veins and valve are: those that cut, or where there are none the unsure ones that were found."""
+        return self.planes or (self.search.planes if self.search is not None else ())
 
     @property
     def doubt(self) -> Doubt | None:

@@ -34,6 +34,7 @@ def run(
     threshold: ThresholdOption = None,
     dense_threshold: DenseOption = None,
     planes: PlanesOption = None,
+    no_find_planes: Annotated[bool, typer.Option("--no-find-planes", help="Without --planes, don't look for the mitral valve and the veins.")] = False,
     despite: DespiteOption = None,
     label: Annotated[str, typer.Option(help="What the case is called in report, figures and scene.", show_default="none")] = "",
     native: NativeOption = False,
@@ -73,7 +74,8 @@ def run(
             image=image, output=output, cavity=cavity, wall=wall, scar=None if isinstance(method, ByRule) else str(method),
             planes=tuple(planes or ()), force=force, settings=settings,
             labels={name: tuple(label) for name, label in labels.items() if label},
-            device=device, region_first=not whole_scan, mirror=mirror, mask_prediction=mask_prediction, roi=roi, doubt=not no_doubt, accept_terms=accept_terms,
+            device=device, region_first=not whole_scan, mirror=mirror, mask_prediction=mask_prediction, roi=roi, doubt=not no_doubt,
+            find_planes=not no_find_planes, accept_terms=accept_terms,
         )  # fmt: skip
         # Before the bar, which would be drawn over the question.
         request = _with_terms(request, out(progress))

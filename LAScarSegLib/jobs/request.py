@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..analysis import Analysis, ByRule, ToRun, analyse
+from ..analysis import Analysis, ByRule, PlanesToFind, ToRun, analyse
 from ..analysis.archive import check_analysis_folder, write_analysis_folder
 from ..analysis.provenance import describe_file
 from ..analysis.settings import Settings
@@ -54,7 +54,7 @@ class Request:
     `cavity` is a mask file or a model's name (None: the model that comes with the project), `wall` a mask file, `scar` a mask
     file or the name of a rule or model (ARCHITECTURE, "Choosing methods"; None: the rule of `settings`); `labels` says by mask
     name which label of a mask with several to take, by value or segment's name, or which ones together. `device` … `accept_terms` are for models: see `inference.options`; `roi` is
-    a mask of the region of interest, `mask_prediction` whether a model's scar is cut to its system's region (None: as the system has it), `doubt` asks how far a model's cavity can be trusted, `accept_terms` accepts the terms they come with. `analysis`: the output folder gets the whole
+    a mask of the region of interest, `mask_prediction` whether a model's scar is cut to its system's region (None: as the system has it), `doubt` asks how far a model's cavity can be trusted, `find_planes` that planes are looked for where none is given, `accept_terms` accepts the terms they come with. `analysis`: the output folder gets the whole
     analysis (`analysis.archive`) for the program that asked, and none of a result's files.
     """
 
@@ -76,6 +76,7 @@ class Request:
     mask_prediction: bool | None = None
     roi: Path | None = None
     doubt: bool = True
+    find_planes: bool = True
     accept_terms: bool = False
     analysis: bool = False
 
@@ -126,7 +127,7 @@ _JSON_TYPES: dict[str, tuple[Callable[[object], bool], str]] = {
     "mask_prediction": (lambda value: value is None or isinstance(value, bool), "true, false or null"),
     **{
         key: (lambda value: isinstance(value, bool), "true or false")
-        for key in ("force", "figures", "report", "scene", "region_first", "mirror", "doubt", "accept_terms", "analysis")
+        for key in ("force", "figures", "report", "scene", "region_first", "mirror", "doubt", "find_planes", "accept_terms", "analysis")
     },
 }
 """What each key of a REQUEST.json may hold, and how to say so."""
@@ -179,7 +180,7 @@ def _analysed(
         sources["scar"] = ByRule.of_settings(_with_rule(request))
     return analyse(
         volumes["image"], request.settings, cavity=sources["cavity"], wall=volumes.get("wall"), scar=sources["scar"],
-        planes=read_plane_files(request.planes), files={name: describe_file(path, request.output) for name, path in files.items()},
+        planes=read_plane_files(request.planes) or (PlanesToFind() if request.find_planes else ()), files={name: describe_file(path, request.output) for name, path in files.items()},
         progress=progress,
     )  # fmt: skip
 

@@ -1,11 +1,15 @@
 """Quality flags: when the numbers should not be taken at face value."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import ndimage
 
 from ..errors import InputError
 from ..intensity.blood_pool import BloodPool
 from ..support.flags import NOTE, WARNING, QualityFlag
+from ..surface.openings import FoundPlanes
+from ..surface.planes import CutPlane, same_planes
 from ..surface.surface import Surface
 from ..volumes.files import COMPUTED
 from ..volumes.volume import Geometry, Volume
@@ -307,18 +311,29 @@ def check_predicted_scar(scar: np.ndarray, cavity: np.ndarray, wall: np.ndarray)
     return (QualityFlag("prediction_beside_wall", message, severity),)
 
 
-def check_planes(has_planes: bool, excluded_share: float) -> tuple[QualityFlag, ...]:
-    """Say that other enhancing tissue may be counted without planes, or that the planes cut off most of the atrium."""
-    if not has_planes:
+def check_planes(planes: Sequence[CutPlane], search: FoundPlanes | None, excluded_share: float) -> tuple[QualityFlag, ...]:
+    """Say that other enhancing tissue may be counted without planes, that nobody has looked at them, or that they cut off most of the atrium."""
+    if not planes:
         message = (
             "No mitral or vein planes were given: the mitral annulus, the veins beyond their ostia, and where they touch it the aorta "
             "and the oesophagus may be counted as scar."
         )
-        return (QualityFlag("no_planes", message),)
+        return (QualityFlag("no_planes", message) if search is None else _unsure_planes(search),)
+    found = search is not None and same_planes(search.planes, planes)
+    flags = (QualityFlag("planes_found", "Mitral valve and veins were found by the program: look at their planes, and move what is wrong."),)
     if excluded_share > MAX_EXCLUDED_SHARE:
         message = f"The planes cut off {100 * excluded_share:.0f} % of the LA surface: check where they lie."
-        return (QualityFlag("planes_cut_most", message),)
-    return ()
+        return (*(flags if found else ()), QualityFlag("planes_cut_most", message))
+    return flags if found else ()
+
+
+def _unsure_planes(search: FoundPlanes) -> QualityFlag:
+    reasons = " ".join(f"{name}: {why}" for name, why in search.unsure.items())
+    message = (
+        "Mitral valve and veins were looked for, and not all were found for sure, so nothing is left out of the numbers; regions and gaps, where "
+        f"there are any, lie around what was found. {reasons} Look at the planes and take them up, or give your own."
+    )
+    return QualityFlag("planes_unsure", message)
 
 
 def check_mitral_leak(beyond_mitral_mm: float) -> tuple[QualityFlag, ...]:

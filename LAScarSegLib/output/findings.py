@@ -86,21 +86,21 @@ class VeinRow:
 
 
 @dataclass(frozen=True)
-class Findings:
+class FindingRows:
     """What a result says of regions and gaps; empty where it says nothing."""
 
     regions: tuple[RegionRow, ...] = ()
     encirclements: tuple[VeinRow, ...] = ()
 
     @classmethod
-    def from_json(cls, measurements: Mapping[str, Any]) -> Findings:
+    def from_json(cls, measurements: Mapping[str, Any]) -> FindingRows:
         """From the content of measurements.json (ARCHITECTURE, keys `regions` and `gaps`); gaps are numbered through."""
         encirclements: list[VeinRow] = []
         for content in measurements.get("gaps") or ():
             encirclements.append(VeinRow.from_json(content, 1 + sum(len(before.gaps) for before in encirclements)))
         return cls(tuple(RegionRow.from_json(content) for content in measurements.get("regions") or ()), tuple(encirclements))
 
-    def with_lines(self, lines: Iterable[Sequence[Point]]) -> Findings:
+    def with_lines(self, lines: Iterable[Sequence[Point]]) -> FindingRows:
         """The same with the gaps' courses, LPS mm, in the order of their numbers: measurements.json has the middles only."""
         courses = iter(lines)
         named = tuple(

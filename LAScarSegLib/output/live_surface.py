@@ -23,7 +23,7 @@ from ..scene.colours import LEFT_OUT, REGIONS, RED_YELLOW_BLUE, RGB
 from ..surface.surface import CLASS_BORDER, CLASS_DENSE, CLASS_NOT_MEASURED, Surface
 from .figures import iir_map, style
 from .figures.surface_views import VIEWS
-from .findings import Findings, GapRow, Point
+from .findings import FindingRows, GapRow, Point
 
 UNIT_MM = 0.1
 """Positions are rounded to this: a tenth of a mesh edge, and 16 bits hold ±3.2 m of it."""
@@ -98,7 +98,7 @@ def packed_script() -> str | None:
     return None if script is None else base64.b64encode(zlib.compress(script, PACKING)).decode("ascii")
 
 
-def live_surface(analysis: Analysis, findings: Findings = Findings(), labels: Iterable[SurfaceLabels] | None = None) -> str:
+def live_surface(analysis: Analysis, findings: FindingRows = FindingRows(), labels: Iterable[SurfaceLabels] | None = None) -> str:
     """What the report's script draws, as JSON that is safe inside a `<script>` element.
 
     Parameters

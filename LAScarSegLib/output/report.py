@@ -17,7 +17,7 @@ from ..support.resources import require_package, resource_path
 from .figures import FIGURES
 from .figures.iir_map import how
 from .figures.scar_map import how_decided
-from .findings import Findings
+from .findings import FindingRows
 from .live_surface import MISSING, SurfaceLabels, live_surface, packed_script, slider_threshold
 
 SAID_ELSEWHERE = "no_planes"
@@ -36,7 +36,7 @@ def render_report(
     analysis: Analysis,
     figures: Path,
     notes: Sequence[QualityFlag] = (),
-    findings: Findings | None = None,
+    findings: FindingRows | None = None,
     labels: Sequence[SurfaceLabels] | None = None,
 ) -> str:
     """The report's HTML, with the figures that are in the folder `figures`; `notes` join the quality flags.
@@ -56,7 +56,7 @@ def render_report(
     )
     pictures, remarks = _pictures(analysis, figures), _remarks(analysis, notes)
     if findings is None:
-        findings = Findings.from_json(analysis.measurements_json())
+        findings = FindingRows.from_json(analysis.measurements_json())
     return environment.get_template("report.html.j2").render(
         title=_title(analysis),
         case=analysis.settings.label,
@@ -146,7 +146,7 @@ def _stage(analysis: Analysis) -> dict[str, str]:
     return {"stage": number.text(quantity.value), "means": means, "share": f"{share.value:.1f} %", "spread": spread, "certain": certain}
 
 
-def _live(analysis: Analysis, findings: Findings, labels: Sequence[SurfaceLabels] | None) -> dict[str, str | bool]:
+def _live(analysis: Analysis, findings: FindingRows, labels: Sequence[SurfaceLabels] | None) -> dict[str, str | bool]:
     """The live surface; empty without plotly, whose script it runs on."""
     script = packed_script()
     if script is None:

@@ -58,7 +58,7 @@ def annotate(analysis: Analysis, nodes: Iterable[Any], measurements_node: Any) -
 
 def measurements_text(analysis: Analysis) -> str:
     """The content of measurements.json as a node keeps it."""
-    return json.dumps(analysis.measurements_json(), ensure_ascii=False)
+    return json.dumps(analysis.measurements_json(findings=False), ensure_ascii=False)
 
 
 def shows(scene: Any, table: Any, analysis: Analysis) -> bool:

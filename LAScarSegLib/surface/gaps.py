@@ -157,7 +157,7 @@ class Bands:
             what a gap's region is called: names (N,) of the vertices or a function of a point (3,); by default "body" or the vein.
         """
         level, unmeasured = self._levels(self.surface.scar if scar is None else scar, unmeasured)
-        names = region_names if region_names is not None else _default_names(self.surface)
+        names = region_names if region_names is not None else default_names(self.surface)
         return tuple(self._encirclement(band, level, unmeasured, names) for band in self.bands)
 
     def _levels(self, scar: np.ndarray | None, unmeasured: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
@@ -254,7 +254,8 @@ def healthy_share(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.where((one > 0) == (other > 0), (one <= 0) * 1.0, -np.minimum(one, other) / np.where(span > 0, span, 1.0))
 
 
-def _default_names(surface: Surface) -> np.ndarray:
+def default_names(surface: Surface) -> np.ndarray:
+    """(N,) what each vertex's region is called by the planes alone."""
     return np.array([REGION_NAMES.get(n, "") for n in range(256)])[surface.region]
 
 

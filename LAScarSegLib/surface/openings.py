@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -13,7 +14,7 @@ from scipy.spatial import cKDTree
 from ..errors import InputError
 from .mitral_plane import TOWARDS_VENTRICLE, VENTRICLE_ML, find_mitral
 from .ostia import Ostium, farther_out, find_ostia
-from .planes import MITRAL, CutPlane, MeshGraph, cut_off, label_regions
+from .planes import MITRAL, CutPlane, SurfaceGraph, cut_off, label_regions
 from .protrusions import Cavity, fill_surface, find_branches
 from .surface import REGION_LABELS, Surface
 
@@ -56,6 +57,14 @@ class FoundPlanes:
     planes: tuple[CutPlane, ...]
     unsure: Mapping[str, str]
 
+    def to_json(self) -> dict[str, Any]:
+        return {"planes": [plane.to_json() for plane in self.planes], "unsure": dict(self.unsure)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> FoundPlanes:
+        """From what `to_json` gave."""
+        return cls(tuple(map(CutPlane.from_json, data["planes"])), {str(name): str(why) for name, why in data["unsure"].items()})
+
 
 def find_planes(surface: Surface, at_border: np.ndarray | None = None) -> FoundPlanes:
     """The planes of the pulmonary veins, the appendage and the mitral valve of a closed LA surface.
@@ -90,7 +99,7 @@ def find_planes(surface: Surface, at_border: np.ndarray | None = None) -> FoundP
         for name in (MITRAL, *named):
             notes.add(name, "no vein was found, so that this does not look like a left atrium with its veins")
         return FoundPlanes((), notes.frozen())
-    mesh = MeshGraph.of(largest)
+    mesh = SurfaceGraph.of(largest)
     planes = [plane for name in named if (plane := _cutting(mesh, cavity, name, named, notes)) is not None]
     if ventricle is None:
         mitral, doubt = find_mitral(largest, cavity)
@@ -268,7 +277,7 @@ def _doubts(name: str, ostium: Ostium) -> Iterator[str]:
         yield f"its ostium is only {diameter:.0f} mm wide: it may be a branch, or a roughness of the mask"
 
 
-def _cutting(mesh: MeshGraph, cavity: Cavity, name: str, named: Mapping[str, Ostium], notes: _Notes) -> CutPlane | None:
+def _cutting(mesh: SurfaceGraph, cavity: Cavity, name: str, named: Mapping[str, Ostium], notes: _Notes) -> CutPlane | None:
     """The plane of an ostium; where it would cut into the body or a neighbour, too, it moves out along the centre line."""
     ostium, tree = named[name], cKDTree(mesh.surface.points)
     own = tree.query(np.array(ostium.tips))[1]
@@ -298,7 +307,7 @@ def _cutting(mesh: MeshGraph, cavity: Cavity, name: str, named: Mapping[str, Ost
     return first[0]
 
 
-def _cutting_mitral(mesh: MeshGraph, mitral: CutPlane, others: Sequence[CutPlane], notes: _Notes) -> list[CutPlane]:
+def _cutting_mitral(mesh: SurfaceGraph, mitral: CutPlane, others: Sequence[CutPlane], notes: _Notes) -> list[CutPlane]:
     """The mitral plane where it cuts something off, which is noted if it is too much."""
     try:
         cut = cut_off(mesh, mitral, np.array([plane.origin for plane in others]).reshape(-1, 3))

@@ -170,7 +170,7 @@ def label_regions(surface: Surface, planes: Sequence[CutPlane]) -> np.ndarray:
         a plane that cuts nothing off, or planes that leave nothing.
     """
     region = np.full(len(surface.points), REGION_BODY, dtype=np.uint8)
-    mesh = MeshGraph.of(surface)
+    mesh = SurfaceGraph.of(surface)
     for plane in planes:
         others = np.array([other.origin for other in planes if other is not plane]).reshape(-1, 3)
         beyond = cut_off(mesh, plane, others)
@@ -191,7 +191,7 @@ def reach_beyond_mitral_mm(surface: Surface, planes: Sequence[CutPlane]) -> floa
 
 
 @dataclass(frozen=True, eq=False)
-class MeshGraph:
+class SurfaceGraph:
     """A surface as a graph: (E, 2) edges with their lengths in mm."""
 
     surface: Surface
@@ -199,7 +199,7 @@ class MeshGraph:
     lengths_mm: np.ndarray
 
     @classmethod
-    def of(cls, surface: Surface) -> MeshGraph:
+    def of(cls, surface: Surface) -> SurfaceGraph:
         edges = np.concatenate([surface.triangles[:, [0, 1]], surface.triangles[:, [1, 2]], surface.triangles[:, [2, 0]]])
         edges = edges[edges[:, 0] < edges[:, 1]]
         return cls(surface, edges, np.linalg.norm(surface.points[edges[:, 0]] - surface.points[edges[:, 1]], axis=1))
@@ -215,7 +215,7 @@ class MeshGraph:
         return coo_array((self.lengths_mm[which], (ends[:, 0], ends[:, 1])), shape=(len(self.surface.points),) * 2).tocsr()
 
 
-def cut_off(mesh: MeshGraph, plane: CutPlane, others: np.ndarray) -> np.ndarray:
+def cut_off(mesh: SurfaceGraph, plane: CutPlane, others: np.ndarray) -> np.ndarray:
     """(N,) bool: what `plane` cuts off the body; `others` (M, 3) are the other planes' origins."""
     surface = mesh.surface
     if plane.name == MITRAL and _lies_towards(surface, plane, others):
@@ -234,7 +234,7 @@ def cut_off(mesh: MeshGraph, plane: CutPlane, others: np.ndarray) -> np.ndarray:
     return cut | _apart_beyond(mesh, plane) if plane.name == MITRAL else cut
 
 
-def _apart_beyond(mesh: MeshGraph, plane: CutPlane) -> np.ndarray:
+def _apart_beyond(mesh: SurfaceGraph, plane: CutPlane) -> np.ndarray:
     """(N,) bool: parts of the surface that lie beyond the plane (its normal points there) and hang on nothing, as a leak that a smaller
     cavity tears off."""
     lowest = np.full(mesh.component.max() + 1, np.inf)
@@ -242,7 +242,7 @@ def _apart_beyond(mesh: MeshGraph, plane: CutPlane) -> np.ndarray:
     return (lowest > 0)[mesh.component]
 
 
-def _pieces(mesh: MeshGraph, plane: CutPlane) -> list[tuple[np.ndarray, np.ndarray]]:
+def _pieces(mesh: SurfaceGraph, plane: CutPlane) -> list[tuple[np.ndarray, np.ndarray]]:
     """What may be cut off: on either side of the plane (of the mitral plane where its normal points to) the connected piece of surface that begins
     nearest to its origin, (N,) bool, and its rim."""
     surface, normal = mesh.surface, np.array(plane.normal)
@@ -284,7 +284,7 @@ def _lies_towards(surface: Surface, plane: CutPlane, others: np.ndarray) -> bool
     return filled[0] < filled[1] if abs(filled[0] - filled[1]) > HAS_VEINS else larger
 
 
-def _through_opening(mesh: MeshGraph, piece: np.ndarray, rim: np.ndarray, plane: CutPlane) -> np.ndarray:
+def _through_opening(mesh: SurfaceGraph, piece: np.ndarray, rim: np.ndarray, plane: CutPlane) -> np.ndarray:
     """(N,) bool: the part of a piece that hangs on the body through the opening around the plane's origin.
 
     Where the plane runs through a neighbour, too (the appendage's base beside the mitral valve), a vertex goes with that part of the

@@ -13,7 +13,7 @@ from LAScarSegLib.analysis import Analysis
 from LAScarSegLib.measure.numbers import Quantity
 from LAScarSegLib.output import report
 from LAScarSegLib.output.figures.surface_views import VIEWS, shown
-from LAScarSegLib.output.findings import Findings
+from LAScarSegLib.output.findings import FindingRows
 from LAScarSegLib.output.report import render_report
 from LAScarSegLib.surface.surface import Surface
 
@@ -49,18 +49,18 @@ def no_live_part():
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory) -> Page:
-    return Page(render_report(sample_analysis(), tmp_path_factory.mktemp("none"), findings=Findings.from_json(MADE_UP)))
+    return Page(render_report(sample_analysis(), tmp_path_factory.mktemp("none"), findings=FindingRows.from_json(MADE_UP)))
 
 
 def test_gaps_are_numbered_through_and_say_where_they_lie():
-    gaps = Findings.from_json(MADE_UP).gaps
+    gaps = FindingRows.from_json(MADE_UP).gaps
     assert [gap.number for gap in gaps] == [1, 2, 3]
     assert [gap.text for gap in gaps] == ["7.0 mm, roof, 11 o’clock", "5.0 mm", "5.0 mm, septal, 12 o’clock"]
 
 
 def test_courses_of_gaps_come_in_the_order_of_their_numbers():
     lines = [[(n, 0, 0), (n, 1, 0)] for n in (1, 2, 3)]
-    assert [gap.line_lps[0][0] for gap in Findings.from_json(MADE_UP).with_lines(lines).gaps] == [1, 2, 3]
+    assert [gap.line_lps[0][0] for gap in FindingRows.from_json(MADE_UP).with_lines(lines).gaps] == [1, 2, 3]
 
 
 def test_a_vein_is_a_row_with_its_gaps_and_its_share(page):

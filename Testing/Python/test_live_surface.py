@@ -17,7 +17,7 @@ from sample_analysis import RADIUS_MM, left_side, sample_analysis
 from LAScarSegLib.measure.numbers import Quantity
 from LAScarSegLib.output import live_surface as live
 from LAScarSegLib.output import report
-from LAScarSegLib.output.findings import Findings
+from LAScarSegLib.output.findings import FindingRows
 from LAScarSegLib.output.live_surface import UNIT_MM, SurfaceLabels, live_surface, outline
 from LAScarSegLib.output.report import render_report
 from LAScarSegLib.surface.surface import CLASS_NOT_MEASURED, Surface
@@ -81,7 +81,7 @@ def shown(browser, tmp_path_factory) -> Iterator:
     """The report of `graded` with its live surface drawn; `page.asked` are the addresses it asked for, `page.errors` what failed."""
     pytest.importorskip("plotly")
     path = tmp_path_factory.mktemp("live") / "report.html"
-    path.write_text(render_report(graded(), path.parent, findings=Findings.from_json(GAPS)), encoding="utf-8")
+    path.write_text(render_report(graded(), path.parent, findings=FindingRows.from_json(GAPS)), encoding="utf-8")
     page = browser.new_page(viewport={"width": 640, "height": 700})
     page.asked, page.errors = [], []
     page.on("request", lambda request: page.asked.append(request.url))
@@ -251,7 +251,7 @@ def test_a_share_of_the_whole_surface_counts_what_was_not_measured_too():
 
 def test_no_character_of_the_data_can_end_the_script_it_stands_in():
     regions = SurfaceLabels("Regions", graded().surface.region, {0: HOSTILE, 1: "body"}, {0: "#888888", 1: "#aecbe0"})
-    content = live_surface(graded(), Findings.from_json(GAPS), labels=[regions])
+    content = live_surface(graded(), FindingRows.from_json(GAPS), labels=[regions])
     assert not set("<>&") & set(content) and json.loads(content)["labels"][0]["entries"]["0"][0] == HOSTILE
 
 

@@ -1,0 +1,60 @@
+"""What veins, regions and gaps say of an analysis, computed when somebody asks: nothing of the path waits for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..measure.sample import Levels, Sample
+from ..surface.findings import Findings, Landmarks
+from ..surface.layers import nearest_vertices
+from ..surface.surface import CLASS_NONE, CLASS_NOT_MEASURED, Surface
+from .measured_cavity import MeasuredCavity
+
+if TYPE_CHECKING:
+    from .result import Analysis
+
+NEARBY_IIR = 0.05
+"""A gap that is not there when the threshold is lowered by this share of the blood pool's mean depends on the threshold; half of the steps
+between published ones (0.97, 1.16, 1.20, 1.32)."""
+
+
+def landmarks_of(surface: Surface) -> Landmarks:
+    return Landmarks.of(surface)
+
+
+def find_on_surface(analysis: Analysis) -> Findings:
+    """Regions and gaps of an analysis, with their ranges where it has ranges; nothing for a cavity that is not to be used."""
+    bare = analysis.surface if analysis.landmark_surface is None else analysis.landmark_surface
+    landmarks = analysis.steps(landmarks_of, bare)
+    if analysis.withheld:
+        return Findings(landmarks)
+    found = landmarks.with_scar(analysis.surface)
+    if landmarks.bands is None:
+        return found
+    others = [landmarks.with_scar(_carried(analysis, *each)) for each in zip(analysis.cavities[1:], analysis.levels[1:], analysis.samples[1:])]
+    lower = _at_lower_threshold(analysis)
+    found = found.with_ranges(others)
+    return found if lower is None else found.with_unsteady([landmarks.with_scar(lower)])
+
+
+def _carried(analysis: Analysis, cavity: MeasuredCavity, levels: Levels, sample: Sample) -> Surface:
+    """The scar of a perturbed cavity, on the surface as it is: each vertex has what the perturbed surface's nearest one has."""
+    scar, measured = sample.scar_vertices(levels.scar), sample.is_measured
+    if cavity.surface is not analysis.cavities[0].surface:
+        nearest = nearest_vertices(cavity.surface, analysis.surface.points)
+        scar, measured = scar[nearest], measured[nearest]
+    return _with_scar(analysis.surface, scar, measured)
+
+
+def _at_lower_threshold(analysis: Analysis) -> Surface | None:
+    """The scar with a lower threshold; None where no threshold decides."""
+    level, sample = analysis.levels[0].scar, analysis.samples[0]
+    if level is None or sample.given_scar is not None:
+        return None
+    return _with_scar(analysis.surface, sample.scar_vertices(level - NEARBY_IIR * sample.blood.mean), sample.is_measured)
+
+
+def _with_scar(surface: Surface, scar: np.ndarray, measured: np.ndarray) -> Surface:
+    return surface.with_arrays(scar=scar, scar_class=np.where(measured, CLASS_NONE, CLASS_NOT_MEASURED).astype(np.uint8))

@@ -1,0 +1,150 @@
+"""What an electrophysiologist asks of a surface whose veins and valve are known: scar by region, the path around each vein, its gaps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from .flat_map import FlatMap, flatten
+from .gaps import Bands, Encirclement, Gap, default_names
+from .surface import CLASS_NOT_MEASURED, REGION_BODY, Surface
+from .wall_regions import RegionScar, WallRegions, label_walls, region_table
+
+USUAL_SCHEME = "walls"
+SAME_GAP_MM = 8.0
+"""Gaps whose middles lie no farther apart are one: ablation lines are 4–8 mm wide (SCIENCE section 7)."""
+DECIMALS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Landmarks:
+    """What of a surface with regions (`planes.label_regions`) doesn't depend on its scar: made once, asked for every scar.
+
+    `flat_map`, `walls` and `bands` are None where they can't be had; `problems` then says why, in words.
+    """
+
+    surface: Surface
+    flat_map: FlatMap | None
+    walls: WallRegions | None
+    bands: Bands | None
+    problems: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, surface: Surface, scheme: str = USUAL_SCHEME) -> Landmarks:
+        """Of a surface without planes there are none. Raises `InputError` for an unknown scheme."""
+        if surface.region is None or (surface.region == REGION_BODY).all():
+            return cls(surface, None, None, None)
+        flat_map, walls, problems = None, None, []
+        try:
+            flat_map = flatten(surface)
+            problems += flat_map.remarks
+        except InputError as error:
+            problems.append(str(error))
+        if flat_map is not None:
+            walls = label_walls(surface, scheme, flat_map)
+        return cls(surface, flat_map, walls, Bands.of(surface), tuple(problems))
+
+    @cached_property
+    def vertex_names(self) -> np.ndarray | None:
+        """(N,) the name of each vertex's region, beyond the wall that of its vein, for a gap to say where it lies; None without regions."""
+        if self.walls is None:
+            return None
+        names = np.array(("", *self.walls.names), dtype=object)[self.walls.labels]
+        return np.where(self.walls.labels == 0, default_names(self.surface), names)
+
+    def with_scar(self, surface: Surface) -> Findings:
+        """What is found with the scar of `surface`, the same mesh."""
+        unmeasured = None if surface.scar_class is None else surface.scar_class == CLASS_NOT_MEASURED
+        regions = () if self.walls is None else tuple(region_table(surface, self.walls))
+        around = () if self.bands is None else self.bands.encirclements(surface.scar, unmeasured, self.vertex_names)
+        return Findings(self, regions, around)
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """Scar by region, and the closed path with the least healthy tissue around each vein and each pair, with its gaps.
+
+    region_ranges, gap_ranges
+        by region % scar, and by what is encircled mm of gap: the lowest and the highest under perturbation; empty where none was made.
+    unsteady
+        of each encirclement, by its name, the numbers of the gaps that another threshold nearby would not show.
+    """
+
+    landmarks: Landmarks
+    regions: tuple[RegionScar, ...] = ()
+    encirclements: tuple[Encirclement, ...] = ()
+    region_ranges: Mapping[str, Range] = field(default_factory=dict)
+    gap_ranges: Mapping[str, Range] = field(default_factory=dict)
+    unsteady: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def with_ranges(self, perturbed: Sequence[Findings]) -> Findings:
+        """The same, with the extremes over itself and what was found with other scar on the same landmarks."""
+        if not perturbed:
+            return self
+        every = (self, *perturbed)
+        regions = {region.region: _range(_share(each, region.region) for each in every) for region in self.regions}
+        gaps = {around.around: _range(_gap_mm(each, around.around) for each in every) for around in self.encirclements}
+        return replace(self, region_ranges=_known(regions), gap_ranges=_known(gaps))
+
+    def with_unsteady(self, nearby: Sequence[Findings]) -> Findings:
+        """The same, knowing which gaps are missing in any of `nearby`, found at other thresholds."""
+        found = {}
+        for around in self.encirclements:
+            others = [next(each for each in other.encirclements if each.around == around.around) for other in nearby]
+            numbers = tuple(n for n, gap in enumerate(around.gaps) if not all(_has(other, gap) for other in others))
+            found |= {around.around: numbers} if numbers else {}
+        return replace(self, unsteady=found)
+
+    def to_json(self) -> dict[str, Any]:
+        """`regions` and `gaps` of measurements.json (ARCHITECTURE, "measurements.json")."""
+        regions = [asdict(region) | _ends("scar_pct", self.region_ranges.get(region.region)) for region in self.regions]
+        return {
+            "regions": [{key: _rounded(value) for key, value in region.items()} for region in regions],
+            "gaps": [self._around_json(around) for around in self.encirclements],
+            "regions_remarks": list(self.landmarks.problems),
+        }
+
+    def _around_json(self, around: Encirclement) -> dict[str, Any]:
+        content, unsteady = around.to_json(), self.unsteady.get(around.around, ())
+        for number, gap in enumerate(content["gaps"]):
+            gap["depends_on_threshold"] = number in unsteady
+        return content | {key: _rounded(value) for key, value in _ends("gap_mm", self.gap_ranges.get(around.around)).items()}
+
+
+Range = tuple[float, float]
+
+
+def _share(found: Findings, region: str) -> float | None:
+    return next((each.scar_pct for each in found.regions if each.region == region), None)
+
+
+def _gap_mm(found: Findings, around: str) -> float | None:
+    value = next((each.gap_mm for each in found.encirclements if each.around == around), np.nan)
+    return float(value) if np.isfinite(value) else None
+
+
+def _range(values: Iterable[float | None]) -> Range | None:
+    known = [value for value in values if value is not None]
+    return (min(known), max(known)) if known else None
+
+
+def _known(ranges: Mapping[str, Range | None]) -> dict[str, Range]:
+    return {name: ends for name, ends in ranges.items() if ends is not None}
+
+
+def _ends(key: str, ends: Range | None) -> dict[str, float]:
+    return {} if ends is None else {f"{key}_low": ends[0], f"{key}_high": ends[1]}
+
+
+def _rounded(value: Any) -> Any:
+    return round(value, DECIMALS) if isinstance(value, float) else value
+
+
+def _has(around: Encirclement, gap: Gap) -> bool:
+    """Whether one of its gaps lies where `gap` does."""
+    return any(np.linalg.norm(np.subtract(other.point_lps, gap.point_lps)) <= SAME_GAP_MM for other in around.gaps)
