@@ -11,6 +11,7 @@ import numpy as np
 from ..analysis import Analysis
 from ..measure.numbers import NUMBERS, Quantity
 from ..support.printable import csv_text
+from ..surface.findings import Findings
 
 CURVE_DIGITS = 6
 """Significant digits in threshold_curve.csv: far below what a voxel can change."""
@@ -63,6 +64,34 @@ def write_curve_csv(analysis: Analysis, path: Path) -> None:
     for values in zip(*columns.values()):
         rows.append(["" if not np.isfinite(value) else f"{value:.{CURVE_DIGITS}g}" for value in values])
     write_csv(rows, path)
+
+
+def write_regions_csv(found: Findings, path: Path) -> None:
+    """One row for each region of the wall: area and scar, with the range of its share."""
+    columns = ("region", "area_cm2", "scar_area_cm2", "scar_pct", "scar_pct_low", "scar_pct_high")
+    write_csv([columns, *([_cell(region.get(key)) for key in columns] for region in found.to_json()["regions"])], path)
+
+
+def write_gaps_csv(found: Findings, path: Path) -> None:
+    """One row for each gap, and one for a path without any: what is encircled, the path's lengths with their range, and where the gap lies (LPS mm)."""
+    path_columns = ("around", "encircled", "rgm", "path_mm", "gap_mm", "gap_mm_low", "gap_mm_high", "unmeasured_mm", "problem")
+    gap_columns = ("length_mm", "region", "clock", "depends_on_threshold")
+    rows = [(*path_columns, "gap", *gap_columns, "l_mm", "p_mm", "s_mm")]
+    for around in found.to_json()["gaps"]:
+        first = [_cell(around.get(key)) for key in path_columns]
+        for number, gap in enumerate(around["gaps"], start=1):
+            rows.append((*first, str(number), *(_cell(gap.get(key)) for key in gap_columns), *map(_cell, gap["point_lps"])))
+        if not around["gaps"]:
+            rows.append((*first, *[""] * (len(gap_columns) + 4)))
+    write_csv(rows, path)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return csv_text(value) if isinstance(value, str) else repr(value)
 
 
 def plain(content: Any) -> Any:

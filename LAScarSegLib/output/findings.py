@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..analysis import Analysis
 
 Point = tuple[float, float, float]
 
@@ -30,7 +33,7 @@ class RegionRow:
 class GapRow:
     """Healthy tissue in a line of scar around a vein.
 
-    `number` counts the gaps of a result from 1, `region` and `clock` say where it lies ("" where that is not known), `point_lps` is its
+    `depends_on_threshold`: one nearby would not show it. `number` counts the gaps of a result from 1, `region` and `clock` say where it lies ("" where that is not known), `point_lps` is its
     middle and `line_lps` its course, both LPS mm; None and empty where they are not known.
     """
 
@@ -40,6 +43,7 @@ class GapRow:
     clock: str
     point_lps: Point | None
     line_lps: tuple[Point, ...]
+    depends_on_threshold: bool = False
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any], number: int) -> GapRow:
@@ -51,6 +55,7 @@ class GapRow:
             "" if clock is None else f"{round(clock) % 12 or 12} o’clock",
             None if point is None else _point(point),
             tuple(_point(p) for p in line),
+            content.get("depends_on_threshold") is True,
         )
 
     @property
@@ -115,9 +120,21 @@ class FindingRows:
         return tuple(gap for encirclement in self.encirclements for gap in encirclement.gaps)
 
     @property
+    def some_depend(self) -> bool:
+        """Whether another threshold nearby would not show some gap."""
+        return any(gap.depends_on_threshold for gap in self.gaps)
+
+    @property
     def widest_share_pct(self) -> float:
         """The largest share of scar of a region, %; what the bars of the chart are drawn against."""
         return max((region.scar_pct for region in self.regions if region.scar_pct is not None), default=0.0)
+
+
+def rows_of(analysis: Analysis) -> FindingRows:
+    """What an analysis says of regions and gaps, with the gaps' courses."""
+    found = analysis.findings
+    lines = [[tuple(point) for point in gap.points] for around in found.encirclements for gap in around.gaps]
+    return FindingRows.from_json(found.to_json()).with_lines(lines)
 
 
 def _number(value: Any) -> float | None:

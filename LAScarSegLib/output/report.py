@@ -17,7 +17,7 @@ from ..support.resources import require_package, resource_path
 from .figures import FIGURES
 from .figures.iir_map import how
 from .figures.scar_map import how_decided
-from .findings import FindingRows
+from .findings import FindingRows, rows_of
 from .live_surface import MISSING, SurfaceLabels, live_surface, packed_script, slider_threshold
 
 SAID_ELSEWHERE = "no_planes"
@@ -41,8 +41,8 @@ def render_report(
 ) -> str:
     """The report's HTML, with the figures that are in the folder `figures`; `notes` join the quality flags.
 
-    `findings` are regions and gaps; by default what the analysis itself has in measurements.json. `labels` are what the live surface
-    can be coloured by, besides scar and intensity; by default the array `Region`.
+    `findings` are regions and gaps; by default the analysis's own. `labels` are what the live surface can be coloured by, besides scar and
+    intensity; by default the array `Region`, and the regions of the wall where there are any.
     """
     require_jinja2()
     import jinja2
@@ -54,9 +54,11 @@ def render_report(
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    if labels is None:
+        labels = _labels(analysis)
     pictures, remarks = _pictures(analysis, figures), _remarks(analysis, notes)
     if findings is None:
-        findings = FindingRows.from_json(analysis.measurements_json())
+        findings = rows_of(analysis)
     return environment.get_template("report.html.j2").render(
         title=_title(analysis),
         case=analysis.settings.label,
@@ -67,6 +69,7 @@ def render_report(
         grave=[remark for remark in remarks if remark.severity in GRAVE],
         remarks=[remark for remark in remarks if remark.severity not in GRAVE],
         planes=analysis.planes,
+        planes_found=analysis.sources.planes_source == "found",
         simulated=bool(analysis.provenance.get("simulated")),
         stage=_stage(analysis),
         findings=findings,
@@ -144,6 +147,12 @@ def _stage(analysis: Analysis) -> dict[str, str]:
     spread = number.range_text(quantity) if len(ends) > 1 else ""
     certain = "" if spread or not ends else "the same over the whole perturbation range"
     return {"stage": number.text(quantity.value), "means": means, "share": f"{share.value:.1f} %", "spread": spread, "certain": certain}
+
+
+def _labels(analysis: Analysis) -> list[SurfaceLabels] | None:
+    """What is beyond which plane, and the regions of the wall; None where there are none."""
+    walls, bare = analysis.findings.landmarks.walls, analysis.findings.landmarks.surface
+    return None if walls is None else [SurfaceLabels.walls("Walls", walls.labels, walls.names), SurfaceLabels.regions(bare.region)]
 
 
 def _live(analysis: Analysis, findings: FindingRows, labels: Sequence[SurfaceLabels] | None) -> dict[str, str | bool]:

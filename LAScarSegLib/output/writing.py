@@ -24,7 +24,7 @@ from ..surface.polydata import write_vtp
 from ..volumes.files import COMPUTED, write_volume
 from ..volumes.volume import Volume
 from . import rendering
-from .csv_tables import write_curve_csv, write_json, write_measurements_csv
+from .csv_tables import write_curve_csv, write_gaps_csv, write_json, write_measurements_csv, write_regions_csv
 from .figures import FIGURES
 from .figures.style import require_matplotlib
 from .report import render_report, require_jinja2
@@ -152,6 +152,9 @@ class _Writer:
         self._notes: list[QualityFlag] = []
 
     def write(self, figures: bool, report: bool, scene: bool | SceneWriter) -> None:
+        # Before two threads would look for the same.
+        self._progress.report(STAGE, 0.0, "Regions and gaps")
+        _ = self._analysis.findings
         data, jobs = self._data_jobs(), []
         if scene:
             writer, path = SceneHere() if scene is True else scene, self._folder / SCENE
@@ -194,14 +197,27 @@ class _Writer:
             _Job("measurements.json", lambda path: write_json(analysis.measurements_json(), path)),
             _Job("measurements.csv", lambda path: write_measurements_csv(analysis, path)),
             _Job("threshold_curve.csv", lambda path: write_curve_csv(analysis, path)),
+            *self._findings_jobs(),
         ]
+
+    def _findings_jobs(self) -> list[_Job]:
+        """Tables of what was found around the veins, and the planes that were found, to be looked at and corrected."""
+        found, search = self._analysis.findings, self._analysis.sources.search
+        jobs = []
+        if found.regions:
+            jobs.append(_Job("regions.csv", lambda path: write_regions_csv(found, path)))
+        if found.encirclements:
+            jobs.append(_Job("gaps.csv", lambda path: write_gaps_csv(found, path)))
+        if search is not None and search.planes:
+            jobs.append(_Job("planes_found.json", lambda path: write_json({"coordinateSystem": "LPS"} | search.to_json(), path)))
+        return jobs
 
     def _figure_jobs(self) -> list[_Job]:
         (self._folder / "figures").mkdir()
         problem = rendering.check_rendering()
         if problem is not None:
             self._note("surface_figures_missing", f"The surface maps are missing: {self._without_place(problem)}")
-        wanted = [kind for kind in FIGURES if not (self._analysis.withheld and kind.tells_scar)]
+        wanted = [kind for kind in FIGURES if not (self._analysis.withheld and kind.tells_scar) and kind.can_draw(self._analysis)]
         drawable = [kind for kind in wanted if problem is None or not kind.needs_rendering]
         return [_Job(f"figures/{kind.file_name}", lambda path, kind=kind: kind.draw(self._analysis, path), 1.0) for kind in drawable]
 

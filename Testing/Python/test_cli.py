@@ -170,10 +170,15 @@ def test_a_whole_result_has_every_file_of_the_contract(folder, capfd, monkeypatc
 
 def test_flags_reach_the_file_and_the_terminal(folder, capfd):
     outcome = lascarseg(capfd, *RUN)
-    assert flag_codes(folder / "out") == {"no_planes", "roof_and_floor", "cavity_shape_unusual"}
+    assert flag_codes(folder / "out") == {"planes_unsure", "roof_and_floor", "cavity_shape_unusual"}
     # What may be wrong comes before the number, a note after it.
-    warning, number, note = map(outcome.out.index, ("Warning: The shape is not", "Scar on", "Note: No mitral or vein planes"))
+    warning, number, note = map(outcome.out.index, ("Warning: The shape is not", "Scar on", "Note: Mitral valve and veins were looked for"))
     assert warning < number < note
+
+
+def test_planes_are_not_looked_for_when_nobody_wants_them(folder, capfd):
+    lascarseg(capfd, *RUN, "--no-find-planes")
+    assert "no_planes" in flag_codes(folder / "out") and not (folder / "out" / "planes_found.json").exists()
 
 
 def test_a_failure_that_nobody_foresaw_is_one_line_and_a_traceback_on_demand(folder, capfd, monkeypatch, caplog):

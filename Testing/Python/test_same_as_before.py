@@ -24,7 +24,7 @@ from LAScarSegLib.training.train import Hardware, start_run, train  # noqa: E402
 
 SAVED = Path(__file__).with_name("same_as_before.json")
 """From commit a417ff7: probabilities at some voxels, and each step's loss and the weights' sums after three steps."""
-PROBABILITY, STEP = 1e-6, 1e-5
+PROBABILITY, STEP = 5e-6, 1e-5
 SYSTEM_STAGES = [(system, stage) for system in ("two_stage_sdm", "boundary_focused") for stage in ("cavity", "scar")]
 OPTIONS = InferenceOptions(device="cpu")
 

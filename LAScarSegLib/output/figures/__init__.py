@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...analysis import Analysis
-from . import histogram, iir_map, montage, scar_map, style, threshold_curve
+from . import flat_map, histogram, iir_map, montage, scar_map, style, threshold_curve
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,6 +27,10 @@ class FigureKind:
     needs_rendering: bool = False
     tells_scar: bool = True
     """Whether it is about scar, and so not drawn where that is withheld."""
+    can_draw: Callable[[Analysis], bool] = lambda _: True
+    """Whether there is what it shows."""
+    exact: bool = False
+    """Whether its colours are kept as drawn: it shows the scan's own grey levels."""
 
     def draw(self, analysis: Analysis, path: Path) -> Path:
         """Draw the figure of `analysis` to the PNG file `path`; returns it."""
@@ -37,13 +41,14 @@ class FigureKind:
         with matplotlib.rc_context():
             matplotlib.rcdefaults()
             matplotlib.rcParams.update(style.TYPE)
-            style.save(self.compose(analysis), analysis, path)
+            style.save(self.compose(analysis), analysis, path, self.exact)
         return path
 
 
 FIGURES = (
     FigureKind("scar_map.png", scar_map.compose, scar_map.describe, scar_map.caption, needs_rendering=True),
-    FigureKind("montage.png", montage.compose, montage.describe, montage.caption, tells_scar=False),
+    FigureKind("flat_map.png", flat_map.compose, flat_map.describe, flat_map.caption, can_draw=flat_map.has_map),
+    FigureKind("montage.png", montage.compose, montage.describe, montage.caption, tells_scar=False, exact=True),
     FigureKind("threshold_curve.png", threshold_curve.compose, threshold_curve.describe, threshold_curve.caption),
     FigureKind("histogram.png", histogram.compose, histogram.describe, histogram.caption),
     FigureKind("iir_map.png", iir_map.compose, iir_map.describe, iir_map.caption, needs_rendering=True),

@@ -12,6 +12,7 @@ from ...surface.flat_map import FlatMap, flatten
 from ...surface.region_schemes import SCHEMES
 from ...surface.standard_disk import DISK_RADIUS, rim_point
 from ...surface.surface import CLASS_NOT_MEASURED, Surface
+from ..findings import rows_of
 from . import style
 from .iir_map import COLOUR_MAP, IIR_RANGE
 
@@ -32,12 +33,22 @@ REGION_PLACES = {
 Mark = tuple[tuple[float, float], str]
 
 
-def compose(analysis: Analysis, flat_map: FlatMap | None = None, marks: Sequence[Mark] = ()) -> Figure:
-    """The figure. `marks` are ((x, y) on the disk, text), as gaps of an ablation line; `flat_map` the surface's own where it is known.
+def has_map(analysis: Analysis) -> bool:
+    """Whether the surface could be laid flat."""
+    return analysis.findings.landmarks.flat_map is not None
 
-    Raises `InputError` when the surface cannot be laid flat (`surface.flat_map.flatten`).
-    """
-    flat_map = flat_map or flatten(analysis.surface)
+
+def compose(analysis: Analysis) -> Figure:
+    """The figure, with the analysis's gaps, numbered as everywhere. Raises `InputError` when the surface cannot be laid flat (`flatten`)."""
+    bare = analysis.surface if analysis.landmark_surface is None else analysis.landmark_surface
+    flat_map = analysis.findings.landmarks.flat_map or flatten(bare)
+    gaps = [gap for gap in rows_of(analysis).gaps if gap.point_lps is not None]
+    places = flat_map.to_disk(np.array([gap.point_lps for gap in gaps]).reshape(-1, 3))
+    return draw(analysis, flat_map, [((x, y), str(gap.number)) for gap, (x, y) in zip(gaps, places) if np.isfinite(x)])
+
+
+def draw(analysis: Analysis, flat_map: FlatMap, marks: Sequence[Mark] = ()) -> Figure:
+    """The figure on a map; `marks` are ((x, y) on the disk, text)."""
     height = style.TITLE_IN + MAP_IN + FOOT_IN
     figure = style.new_figure(WIDTH_IN, height, "Flat map of the left atrium", style.headline(analysis))
     axes = figure.add_axes(((WIDTH_IN - MAP_IN) / 2 / WIDTH_IN, FOOT_IN / height, MAP_IN / WIDTH_IN, MAP_IN / height))

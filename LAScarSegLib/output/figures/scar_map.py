@@ -8,7 +8,7 @@ import numpy as np
 
 from ...analysis import Analysis
 from ...surface.surface import CLASS_DENSE, CLASS_NOT_MEASURED
-from ..findings import FindingRows
+from ..findings import FindingRows, rows_of
 from . import style
 from .surface_views import SurfaceMark, class_actors, draw_views
 
@@ -19,11 +19,11 @@ FOOT_IN = 0.42
 
 
 def compose(analysis: Analysis, findings: FindingRows | None = None) -> Figure:
-    """`findings` whose gaps are marked with their numbers; by default what the analysis itself has in measurements.json."""
+    """`findings` whose gaps are marked with their numbers; by default the analysis's own."""
     from matplotlib.patches import Patch
 
     if findings is None:
-        findings = FindingRows.from_json(analysis.measurements_json())
+        findings = rows_of(analysis)
     marks = [SurfaceMark(gap.number, gap.point_lps, gap.line_lps) for gap in findings.gaps if gap.point_lps is not None]
     layers = _layers(analysis)
     actors = class_actors(analysis.surface, [(mask, colour) for mask, colour, _ in layers], style.HEALTHY)
@@ -61,7 +61,7 @@ def describe(analysis: Analysis) -> str:
 def caption(analysis: Analysis) -> str:
     grey = " Grey parts lie beyond the exclusion planes." if not analysis.surface.is_wall.all() else ""
     unknown = " Dark parts were not measured." if (analysis.surface.scar_class == CLASS_NOT_MEASURED).any() else ""
-    gaps = " Numbers mark the gaps." if FindingRows.from_json(analysis.measurements_json()).gaps else ""
+    gaps = " Numbers mark the gaps." if rows_of(analysis).gaps else ""
     return (
         f"The LA surface. {how_decided(analysis)}{grey}{unknown}{gaps} All views have one scale. "
         "L left, R right, A anterior, P posterior, S superior, I inferior of the patient."
