@@ -18,6 +18,8 @@ from .wall_regions import RegionScar, WallRegions, label_walls, region_table
 USUAL_SCHEME = "walls"
 SAME_GAP_MM = 8.0
 """Gaps whose middles lie no farther apart are one: ablation lines are 4–8 mm wide (SCIENCE section 7)."""
+MOST_FLIPPED_PCT = 0.25
+"""Published maps have 0.12–0.21 % (SCIENCE section 9)."""
 DECIMALS = 3
 
 
@@ -45,6 +47,11 @@ class Landmarks:
             problems += flat_map.remarks
         except InputError as error:
             problems.append(str(error))
+        if flat_map is not None and flat_map.flipped_pct > MOST_FLIPPED_PCT:
+            problems.append(
+                f"The flat map folds over itself in {flat_map.flipped_pct:.1f} % of its triangles: there is none, and no regions. Look at the planes."
+            )
+            flat_map = None
         if flat_map is not None:
             walls = label_walls(surface, scheme, flat_map)
         return cls(surface, flat_map, walls, Bands.of(surface), tuple(problems))
