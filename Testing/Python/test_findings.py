@@ -9,7 +9,6 @@ import pytest
 from sample_analysis import sample_analysis
 from test_report import Page
 
-from LAScarSegLib.analysis import Analysis
 from LAScarSegLib.measure.numbers import Quantity
 from LAScarSegLib.output import report
 from LAScarSegLib.output.figures.surface_views import VIEWS, shown
@@ -81,12 +80,6 @@ def test_words_of_a_region_stay_words(page):
 def test_where_nothing_is_known_of_veins_and_regions_nothing_is_shown(tmp_path):
     text = Page(render_report(sample_analysis(), tmp_path)).text
     assert "Around the veins" not in text and "Scar by region" not in text
-
-
-def test_they_are_taken_from_the_measurements_of_the_result(tmp_path, monkeypatch):
-    before = Analysis.measurements_json
-    monkeypatch.setattr(Analysis, "measurements_json", lambda self: before(self) | MADE_UP)
-    assert "Around the veins" in Page(render_report(sample_analysis(), tmp_path)).text
 
 
 @pytest.mark.parametrize(

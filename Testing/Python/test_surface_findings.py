@@ -1,0 +1,152 @@
+"""What an analysis says of regions and gaps, with planes that were given and planes that were found."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from test_report import Page
+
+from LAScarSegLib.analysis import Change, PlanesToFind, Settings, analyse, revise
+from LAScarSegLib.analysis.description import describe, read_description
+from LAScarSegLib.datasets.sample_data import sample
+from LAScarSegLib.jobs.mask_files import read_mask_file
+from LAScarSegLib.output.csv_tables import write_gaps_csv, write_regions_csv
+from LAScarSegLib.output.findings import rows_of
+from LAScarSegLib.output.report import render_report
+from LAScarSegLib.surface.openings import FoundPlanes
+from LAScarSegLib.surface.planes import read_planes
+from LAScarSegLib.volumes.files import read_volume
+
+VEINS = {"LSPV", "LIPV", "RSPV", "RIPV"}
+
+
+@pytest.fixture(scope="module")
+def scan():
+    return read_volume(sample().scan.path)
+
+
+@pytest.fixture(scope="module")
+def cavity(scan):
+    return read_mask_file(sample().cavity.path, "cavity", (), scan)
+
+
+@pytest.fixture(scope="module")
+def analysis(scan, cavity):
+    planes = [plane for file in sample().planes for plane in read_planes(file.path)]
+    return analyse(scan, Settings(), cavity=cavity, planes=planes)
+
+
+@pytest.fixture(scope="module")
+def searched(scan, cavity):
+    return analyse(scan, Settings(perturbation=False), cavity=cavity, planes=PlanesToFind())
+
+
+def test_regions_add_up_to_the_wall(analysis):
+    regions = analysis.findings.regions
+    assert sum(region.area_cm2 for region in regions) == pytest.approx(analysis.measurements["la_wall_area_cm2"].value, rel=1e-6)
+    assert sum(region.scar_area_cm2 for region in regions) == pytest.approx(analysis.measurements["scar_area_cm2_wall"].value, rel=1e-6)
+
+
+def test_every_vein_and_pair_has_its_path(analysis):
+    around = analysis.findings.encirclements
+    assert {each.around for each in around} == VEINS | {"left pair", "right pair"}
+    for each in around:
+        assert 0 <= each.gap_mm <= each.path_mm
+        assert all(gap.region for gap in each.gaps)
+
+
+def test_ranges_hold_the_value(analysis):
+    found = analysis.findings
+    assert set(found.region_ranges) == {region.region for region in found.regions}
+    for region in found.regions:
+        low, high = found.region_ranges[region.region]
+        assert low <= region.scar_pct <= high
+    for around in found.encirclements:
+        low, high = found.gap_ranges[around.around]
+        assert low <= around.gap_mm <= high
+    assert any(low < high for low, high in found.gap_ranges.values())
+
+
+def test_a_gap_that_another_threshold_closes_is_named(analysis):
+    """At the lower threshold there is more scar: what is unsteady is a gap here and none there."""
+    found = analysis.findings
+    lower = revise(analysis, Change(scar=analysis.sources.scar.with_threshold(analysis.sources.scar.parameter - 0.05)), ranges=False)
+    there = {each.around: each for each in lower.findings.encirclements}
+    for around in found.encirclements:
+        for number, gap in enumerate(around.gaps):
+            near = [np.linalg.norm(np.subtract(gap.point_lps, other.point_lps)) <= 8.0 for other in there[around.around].gaps]
+            assert (number in found.unsteady.get(around.around, ())) == (not any(near))
+
+
+def test_findings_follow_the_threshold_as_from_the_start(analysis, scan, cavity):
+    scar = analysis.sources.scar.with_threshold(1.3)
+    revised = revise(analysis, Change(scar=scar), ranges=False)
+    afresh = analyse(scan, Settings(), cavity=cavity, scar=scar, planes=analysis.planes, ranges=False)
+    assert revised.findings.to_json() == afresh.findings.to_json()
+    assert revised.findings.landmarks is analysis.findings.landmarks
+    assert revised.findings.to_json() != analysis.findings.to_json()
+
+
+def test_tables_say_what_the_json_says(analysis, tmp_path):
+    write_regions_csv(analysis.findings, tmp_path / "regions.csv")
+    write_gaps_csv(analysis.findings, tmp_path / "gaps.csv")
+    content = analysis.measurements_json()
+    regions, gaps = (list(csv.DictReader(open(tmp_path / name, encoding="utf-8"))) for name in ("regions.csv", "gaps.csv"))
+    assert [(row["region"], float(row["scar_pct"])) for row in regions] == [(r["region"], r["scar_pct"]) for r in content["regions"]]
+    lengths = [(each["around"], gap["length_mm"]) for each in content["gaps"] for gap in each["gaps"]]
+    assert [(row["around"], float(row["length_mm"])) for row in gaps if row["gap"]] == lengths
+
+
+def test_the_report_shows_them(analysis, tmp_path):
+    text = Page(render_report(analysis, tmp_path)).text
+    assert "Around the veins" in text and "Scar by region" in text and "right pair" in text
+    assert len(rows_of(analysis).gaps) == sum(len(each.gaps) for each in analysis.findings.encirclements)
+    assert all(gap.line_lps for gap in rows_of(analysis).gaps)
+
+
+def test_without_planes_veins_and_valve_are_looked_for(searched, analysis):
+    search = searched.sources.search
+    assert {plane.name for plane in search.planes} >= VEINS | {"MV"}
+    given = {plane.name: np.array(plane.origin) for plane in analysis.planes}
+    for plane in search.planes:
+        if plane.name in VEINS:
+            # The bar of the search, on the phantom whose planes are its truth.
+            assert np.linalg.norm(given[plane.name] - plane.origin) < 6.0
+    assert searched.findings.encirclements
+
+
+@pytest.mark.parametrize(("unsure", "source"), [({}, "found"), ({"LIPV": "It is short."}, "none")])
+def test_found_planes_cut_only_while_all_are_sure(searched, unsure, source):
+    search = FoundPlanes(searched.sources.search.planes, unsure)
+    found = revise(searched, Change(planes=() if unsure else search.planes, search=search), ranges=False)
+    content = found.measurements_json()
+    assert content["planes_source"] == found.sources.planes_source == source
+    assert (content["scar_area_pct_wall"]["value"] is None) == (source == "none")
+    assert {flag.code for flag in found.flags} & {"planes_found", "planes_unsure", "no_planes"} == {"planes_unsure" if unsure else "planes_found"}
+    assert found.findings.regions and (source == "none") == bool(found.surface.is_wall.all())
+
+
+def test_a_plane_that_a_person_moves_is_given_and_back_again_found(searched):
+    search = FoundPlanes(searched.sources.search.planes, {})
+    found = revise(searched, Change(planes=search.planes, search=search), ranges=False)
+    first, *others = search.planes
+    moved = type(first)(first.name, tuple(np.add(first.origin, 2.0 * np.array(first.normal))), first.normal)
+    away = revise(found, Change(planes=(moved, *others)), ranges=False)
+    back = revise(away, Change(planes=search.planes), ranges=False)
+    assert [each.sources.planes_source for each in (found, away, back)] == ["found", "given", "found"]
+    assert back.findings.to_json() == found.findings.to_json()
+
+
+def test_what_was_found_is_read_back(searched, scan):
+    _, _, sources = read_description(json.loads(json.dumps(describe(searched))), scan, {})
+    assert sources.search == searched.sources.search and sources.planes == searched.sources.planes
+
+
+def test_nothing_is_looked_for_again_after_a_change(searched, monkeypatch):
+    monkeypatch.setattr("LAScarSegLib.analysis.measured_cavity.find_planes", lambda *_: pytest.fail("looked for again"))
+    eroded = searched.sources.cavity.mask
+    revised = revise(searched, Change(cavity=type(eroded).of(np.pad(eroded.inside[1:], ((1, 0), (0, 0), (0, 0))), eroded.box.start, eroded.shape)), ranges=False)
+    assert revised.sources.search is searched.sources.search
