@@ -5,7 +5,7 @@
 Needs `cohort.py` and `rules.py` before. Networks are trained on the training phantoms and their true cavities, with the preset that the
 system has for a few minutes of a processor; they find cavity and scar in the held-out ones, where a region of interest says where the
 atrium is, as a user would draw it. What is there already is not done again. Writes league.json beside this script, from which
-`document.py` makes Docs/league.md.
+`league_document.py` makes Docs/league.md.
 """
 
 from __future__ import annotations
