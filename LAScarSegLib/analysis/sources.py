@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -256,12 +256,38 @@ class PlanesToFind:
     """Planes that nobody gave: `analyse` looks for them on the cavity's surface, once."""
 
 
+class ChosenPlanes:
+    """Which planes cut and which only say where the openings are, for whoever holds `planes` and `search` (a frozen dataclass)."""
+
+    planes: tuple[CutPlane, ...] | PlanesToFind
+    search: FoundPlanes | None
+
+    def with_search(self: Chosen, search: FoundPlanes) -> Chosen:
+        """What a search for planes has found, in use when it is sure of all of them."""
+        return replace(self, planes=() if search.unsure else search.planes, search=search)
+
+    @property
+    def planes_source(self) -> str:
+        """"given", "found" or "none": where the planes that cut come from. What a person moved is given."""
+        if not self.planes:
+            return "none"
+        return "found" if self.search is not None and same_planes(self.search.planes, self.planes) else "given"
+
+    @property
+    def landmarks(self) -> tuple[CutPlane, ...]:
+        """The planes that say where veins and valve are: those that cut, or where there are none the unsure ones that were found."""
+        return self.planes or (self.search.planes if self.search is not None else ())
+
+
+Chosen = TypeVar("Chosen", bound=ChosenPlanes)
+
+
 Found = Given | Offset | ByRule | Network
 Source = Found | Drawn
 
 
 @dataclass(frozen=True, eq=False)
-class Sources:
+class Sources(ChosenPlanes):
     """All that a result follows from beside the scan and the settings.
 
     `planes` cut what is counted; `search` is what was found where somebody asked for planes to be looked for: it stays a proposal, beside no
@@ -278,22 +304,6 @@ class Sources:
     def __getitem__(self, name: str) -> Source:
         """One of `MASKS`."""
         return getattr(self, name)
-
-    def with_search(self, search: FoundPlanes) -> Sources:
-        """What a search for planes has found, in use when it is sure of all of them."""
-        return replace(self, planes=() if search.unsure else search.planes, search=search)
-
-    @property
-    def planes_source(self) -> str:
-        """"given", "found" or "none": where the planes that cut come from. What a person moved is given."""
-        if not self.planes:
-            return "none"
-        return "found" if self.search is not None and same_planes(self.search.planes, self.planes) else "given"
-
-    @property
-    def landmarks(self) -> tuple[CutPlane, ...]:
-        """The planes that say where veins and valve are: those that cut, or where there are none the unsure ones that were found."""
-        return self.planes or (self.search.planes if self.search is not None else ())
 
     @property
     def doubt(self) -> Doubt | None:

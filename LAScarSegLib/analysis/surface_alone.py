@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,16 +11,18 @@ import numpy as np
 from ..errors import InputError
 from ..measure.headline import Headline
 from ..measure.numbers import Quantity
-from ..measure.quality import check_mitral_leak, check_planes, check_volume
+from ..measure.quality import check_mitral_leak, check_volume
 from ..measure.sample import Levels, Sample
 from ..measure.surface_alone import surface_measurements, surface_sample
 from ..support.flags import NOTE, QualityFlag, gravest_first
-from ..surface.mesh_files import MeshScar, SurfaceFile
-from ..surface.planes import CutPlane, label_regions, reach_beyond_mitral_mm, remarks_on_planes
+from ..surface.findings import Findings, Landmarks
+from ..surface.mesh_files import MeshScar, SurfaceFile, scar_of
+from ..surface.planes import CutPlane, reach_beyond_mitral_mm, remarks_on_planes
 from ..surface.surface import Surface
 from .method import ScarMethod
 from .provenance import describe_program
-from .sources import File
+from .sources import File, PlanesToFind
+from .surface_planes import SurfacePlanes
 
 ARRAY = "array"
 """The method's name in measurements.json: scar by an array of the mesh."""
@@ -30,6 +32,9 @@ MADE_FROM = "surface"
 """`made_from` in provenance.json: no scan belongs to the result."""
 FEW_MISSING_PCT = 1.0
 """Of the surface: so little without a value is good to know, and no warning."""
+NEARBY_SHARE = 0.05
+"""A gap that is not there when the limit of scar is moved by this share of itself, towards more scar, depends on the limit. At limits near
+blood (ratios of 1 to 1.3) that is the step of a scan, 0.05 of the blood's mean (`surface_findings.NEARBY_IIR`), which no mesh tells."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +44,11 @@ class SurfaceAnalysis:
     surface: Surface
     measurements: dict[str, Quantity]
     method: ScarMethod
-    planes: tuple[CutPlane, ...]
+    chosen: SurfacePlanes
+    findings: Findings
     flags: tuple[QualityFlag, ...]
     provenance: dict[str, Any]
     label: str = ""
-    findings: dict[str, Any] = field(default_factory=dict)
-    """JSON-ready, by their key in measurements.json: regions, gaps."""
 
     @property
     def knows_scar(self) -> bool:
@@ -62,8 +66,14 @@ class SurfaceAnalysis:
         return gravest_first(self.flags)
 
     @property
+    def planes(self) -> tuple[CutPlane, ...]:
+        """The planes that cut."""
+        return self.chosen.planes
+
+    @property
     def planes_source(self) -> str:
-        return "given" if self.planes else "none"
+        """"given", "found" or "none"."""
+        return self.chosen.planes_source
 
     def measurements_json(self) -> dict[str, Any]:
         """The content of measurements.json: the keys of a run that need no scan."""
@@ -75,13 +85,13 @@ class SurfaceAnalysis:
             "method": self.method.to_json(),
             "withheld": False,
             "quality_flags": [flag.to_json() for flag in self.flags],
-            **self.findings,
+            **self.findings.to_json(),
         }
 
 
 def analyse_surface(
-    file: SurfaceFile, scar: MeshScar | None, *, dense: float | None = None, lge: np.ndarray | None = None, planes: Sequence[CutPlane] = (),
-    label: str = "", inputs: Mapping[str, File] | None = None,
+    file: SurfaceFile, scar: MeshScar | None, *, dense: float | None = None, lge: np.ndarray | None = None,
+    planes: Sequence[CutPlane] | PlanesToFind = (), label: str = "", inputs: Mapping[str, File] | None = None,
 ) -> SurfaceAnalysis:  # fmt: skip
     """Measure scar that an array of a mesh tells.
 
@@ -93,6 +103,8 @@ def analyse_surface(
         the value above which scar is dense, of the same array.
     lge
         (N,) grey levels of the points, for display; None: scar's own array where it holds such.
+    planes
+        mitral plane and vein cut planes; `PlanesToFind()` looks for them on a closed mesh, and uses them if all are sure.
 
     Raises
     ------
@@ -101,30 +113,48 @@ def analyse_surface(
     """
     if lge is None and scar is not None and scar.is_grey_level:
         lge = scar.values
-    surface = file.surface
-    surface = surface.with_arrays(region=label_regions(surface, planes), lge=lge)
+    chosen = SurfacePlanes.of(file, planes)
+    surface, landmarks = chosen.regions_on(file.surface)
+    surface = surface.with_arrays(lge=lge)
     levels = _levels(scar, dense, lge)
     marked = np.zeros(len(surface.points), dtype=bool) if scar is None else scar.scar
-    sample = surface_sample(surface, marked, None if scar is None else scar.values, file.is_closed, bool(planes))
+    sample = surface_sample(surface, marked, None if scar is None else scar.values, file.is_closed, bool(chosen.planes))
     if scar is not None:
         surface = surface.with_arrays(scar=marked, scar_class=sample.scar_class(None, levels.dense))
     measured = surface_measurements(sample, levels, scar is not None)
-    flags = (*file.flags, *remarks_on_planes(planes), *_flags(surface, sample, measured, planes, scar))
+    flags = (*file.flags, *remarks_on_planes(chosen.planes), *_flags(surface, sample, measured, chosen, scar))
     provenance = describe_program() | {
         "made_from": MADE_FROM, "inputs": {name: dict(file) for name, file in (inputs or {}).items()}, "simulated": False,
-        "scar": None if scar is None else scar.condition.words, "planes": [plane.to_json() for plane in planes],
+        "scar": None if scar is None else scar.condition.words, "planes": [plane.to_json() for plane in chosen.planes],
     }  # fmt: skip
-    return SurfaceAnalysis(surface, measured, _method(scar, levels), tuple(planes), flags, provenance, label, findings_of(surface, planes))
+    found = findings_of(Landmarks.of(landmarks), surface, _nearby_scar(file, scar))
+    return SurfaceAnalysis(surface, measured, _method(scar, levels), chosen, found, flags, provenance, label)
 
 
-def findings_of(surface: Surface, planes: Sequence[CutPlane]) -> dict[str, Any]:
-    """What is found on the surface beyond its numbers, by its key in measurements.json, JSON-ready.
+def findings_of(landmarks: Landmarks, surface: Surface, nearby_scar: np.ndarray | None = None) -> Findings:
+    """Scar by region, and gaps around the veins; nothing where nobody said what is scar.
 
-    The one place for the table of regions (`regions`), the gaps of the encirclements (`gaps`), and the flat map of a surface that comes
-    without a scan.
+    Parameters
+    ----------
+    landmarks
+        of the planes that say where veins and valve are, on the mesh of `surface`.
+    nearby_scar
+        (N,) bool: scar with the limit moved a little towards more of it; None where no limit decides.
     """
-    del surface, planes
-    return {}
+    if surface.scar is None:
+        return Findings(landmarks)
+    found = landmarks.with_scar(surface)
+    if nearby_scar is None or landmarks.bands is None:
+        return found
+    return found.with_unsteady([landmarks.with_scar(surface.with_arrays(scar=nearby_scar))])
+
+
+def _nearby_scar(file: SurfaceFile, scar: MeshScar | None) -> np.ndarray | None:
+    """Scar with its limit moved by `NEARBY_SHARE` of itself towards more scar; None where nothing but a label says what is scar."""
+    if scar is None or scar.condition.is_label or scar.condition.number == 0:
+        return None
+    step = NEARBY_SHARE * abs(scar.condition.number) * (-1 if scar.condition.is_lower_limit else 1)
+    return scar_of(file, replace(scar.condition, number=scar.condition.number + step)).scar
 
 
 def _levels(scar: MeshScar | None, dense: float | None, lge: np.ndarray | None) -> Levels:
@@ -151,11 +181,11 @@ def _method(scar: MeshScar | None, levels: Levels) -> ScarMethod:
 
 
 def _flags(
-    surface: Surface, sample: Sample, measured: Mapping[str, Quantity], planes: Sequence[CutPlane], scar: MeshScar | None
+    surface: Surface, sample: Sample, measured: Mapping[str, Quantity], chosen: SurfacePlanes, scar: MeshScar | None
 ) -> tuple[QualityFlag, ...]:
     volume, missing = measured["la_volume_ml"].value, measured["unmeasured_area_pct"].value or 0.0
     beyond = sample.vertex_area_mm2[~surface.is_wall].sum() / sample.vertex_area_mm2.sum()
-    flags = check_planes(bool(planes), float(beyond)) + check_mitral_leak(reach_beyond_mitral_mm(surface, planes))
+    flags = chosen.flags(float(beyond)) + check_mitral_leak(reach_beyond_mitral_mm(surface, chosen.planes))
     if volume is not None:
         flags += check_volume(volume)
     if missing > 0:

@@ -24,6 +24,9 @@ def surface(
         typer.Option(help="The array of grey levels.", show_default="the array of --scar, if it has a lower limit and the values of an image"),
     ] = None,
     planes: PlanesOption = None,
+    no_find_planes: Annotated[
+        bool, typer.Option("--no-find-planes", help="Without --planes, don't look for the mitral valve and the veins of a closed mesh.")
+    ] = False,
     unit: Annotated[
         Optional[Literal["mm", "cm", "m", "um"]], typer.Option(help="Unit of the coordinates.", show_default="told from the size")
     ] = None,
@@ -35,7 +38,9 @@ def surface(
     with reported_errors(context.obj), shown_progress(progress, context.obj) as shown:
         from ..jobs.surface_request import SurfaceRequest, measure_surface
 
-        request = SurfaceRequest(mesh, output, scar, dense_threshold, lge, tuple(planes or ()), unit, label, force=force)
+        request = SurfaceRequest(
+            mesh, output, scar, dense_threshold, lge, tuple(planes or ()), unit, label, find_planes=not no_find_planes, force=force
+        )
         analysis = measure_surface(request, shown)
     from ..support.flags import NOTE
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..analysis.provenance import describe_file
+from ..analysis.sources import PlanesToFind
 from ..analysis.surface_alone import SurfaceAnalysis, analyse_surface
 from ..errors import InputError
 from ..output.surface_writing import write_surface_result
@@ -19,7 +20,8 @@ class SurfaceRequest:
     """What to measure.
 
     `scar` is an array's name, or a condition such as `scalars>100`; None measures the shape only. `dense` is the limit of dense scar in
-    the same array; `lge` names the array of grey levels where it is another, or is not taken for one; `unit` that of the coordinates.
+    the same array; `lge` names the array of grey levels where it is another, or is not taken for one; `unit` that of the coordinates;
+    `find_planes` asks that planes are looked for where none is given.
     """
 
     mesh: Path
@@ -30,6 +32,7 @@ class SurfaceRequest:
     planes: tuple[Path, ...] = ()
     unit: str | None = None
     label: str = ""
+    find_planes: bool = True
     force: bool = False
 
 
@@ -49,8 +52,9 @@ def measure_surface(request: SurfaceRequest, progress: Progress) -> SurfaceAnaly
     scar = None if request.scar is None else scar_of(file, ScarCondition.parse(request.scar))
     lge = None if request.lge is None else file.on_points(find_array(file, request.lge))
     progress.report("measure", 0.5, "Measuring the surface")
+    planes = read_plane_files(request.planes) or (PlanesToFind() if request.find_planes else ())
     analysis = analyse_surface(
-        file, scar, dense=request.dense, lge=lge, planes=read_plane_files(request.planes), label=request.label,
+        file, scar, dense=request.dense, lge=lge, planes=planes, label=request.label,
         inputs={"surface": describe_file(request.mesh, request.output)},
     )  # fmt: skip
     progress.report("write", 0.8, "Writing the result")
