@@ -179,10 +179,13 @@ class Bands:
         if problem is None:
             path = band.graph.cheapest_closed_path(self._costs(band, level), band.separates)
             problem = None if path is not None else f"No closed path goes around {' and '.join(band.veins)} within its band."
+        nothing = np.empty((0, 3)), np.empty(0, dtype=bool)
         if path is None:
-            nothing = np.empty((0, 3)), np.empty(0, dtype=bool)
             return Encirclement(band.around, *nothing, np.nan, np.nan, False, (), np.nan, problem)
         fine, nodes = _straightened(self.mesh, band, band.vertices[path], level)
+        if nodes is None:
+            problem = f"The mesh is too coarse around {' and '.join(band.veins)} for a path to be laid across its triangles."
+            return Encirclement(band.around, *nothing, np.nan, np.nan, False, (), np.nan, problem)
         return _measured(band, fine, nodes, self.surface.points, level, unmeasured, names)
 
     def _costs(self, band: Band, level: np.ndarray) -> np.ndarray:
@@ -259,24 +262,26 @@ def default_names(surface: Surface) -> np.ndarray:
     return np.array([REGION_NAMES.get(n, "") for n in range(256)])[surface.region]
 
 
-def _straightened(mesh: MeshGraph, band: Band, path: np.ndarray, level: np.ndarray) -> tuple[FineGraph, np.ndarray]:
+def _straightened(mesh: MeshGraph, band: Band, path: np.ndarray, level: np.ndarray) -> tuple[FineGraph, np.ndarray | None]:
     """The least path (P,) among the points along the edges near a path of vertices: its healthy tissue and its length are geodesics',
-    not those of a zigzag. Repeated around the new path until it stays clear of the corridor's border."""
+    not those of a zigzag. Repeated around the new path until it stays clear of the corridor's border; None where no triangle is there."""
     edges = mesh.edges[band.edges]
     for _ in range(STRAIGHTENINGS):
         corridor, inner = _widened(mesh, edges, path, CORRIDOR_RINGS)
-        fine, nodes = _least_in_corridor(mesh, band, corridor, edges, path[0], level, COARSE_POINTS)
+        fine, nodes = _least_in_corridor(mesh, band, corridor, edges, path, level, COARSE_POINTS)
+        if nodes is None:
+            return fine, None
         path = np.unique(fine.nearer[nodes])
         if inner[path].all():
             break
     corridor, _ = _widened(mesh, edges, path, 1)
-    return _least_in_corridor(mesh, band, corridor, edges, path[0], level, FINE_POINTS)
+    return _least_in_corridor(mesh, band, corridor, edges, path, level, FINE_POINTS)
 
 
 def _least_in_corridor(
-    mesh: MeshGraph, band: Band, corridor: np.ndarray, edges: np.ndarray, start: int, level: np.ndarray, count: int
-) -> tuple[FineGraph, np.ndarray]:
-    """The triangles of a corridor (N + tips,) bool with `count` points along each edge, and the nodes (P,) of the path."""
+    mesh: MeshGraph, band: Band, corridor: np.ndarray, edges: np.ndarray, path: np.ndarray, level: np.ndarray, count: int
+) -> tuple[FineGraph, np.ndarray | None]:
+    """The triangles of a corridor (N + tips,) bool with `count` points along each edge, and the nodes (P,) of the path, None for none."""
     fine = FineGraph.of(mesh, band.triangles[corridor[mesh.closed[band.triangles]].all(axis=1)], count)
     crossed, cuts, separates = _as_one_cut(band, corridor, edges)
     at, positions = fine.at(level), fine.at(mesh.points)
@@ -284,7 +289,9 @@ def _least_in_corridor(
     lengths = np.linalg.norm(positions[one] - positions[other], axis=1)
     graph = CutGraph(len(positions), fine.links, np.where(fine.link_edges < 0, 0, crossed[fine.link_edges]), cuts)
     costs = lexicographic_cost(lengths * healthy_share(at[one], at[other]), lengths)
-    return fine, graph.tightened(costs, separates, np.flatnonzero(fine.corner[:, 0] == start)[0])
+    # On coarse meshes a path may also run along edges of which no triangle lies in the band.
+    starts = path[np.isin(path, fine.corner[:, 0])]
+    return fine, graph.tightened(costs, separates, np.flatnonzero(fine.corner[:, 0] == starts[0])[0]) if starts.size else None
 
 
 def _widened(mesh: MeshGraph, edges: np.ndarray, path: np.ndarray, rings: int) -> tuple[np.ndarray, np.ndarray]:
