@@ -18,6 +18,7 @@ from ..support.flags import QualityFlag
 from ..surface.closest_points import Closest, ClosestPoints
 from ..surface.registration import KEPT, Registration, Residual, register, residual_of
 from ..surface.surface import CLASS_NOT_MEASURED, Surface
+from .comparison_findings import ComparisonFindings, findings_between
 
 IN_NONE, IN_BOTH, ONLY_B, ONLY_A, NOT_COMPARED = 0, 1, 2, 3, 255
 """`Change` of a vertex."""
@@ -76,7 +77,7 @@ class SurfaceComparison:
 
     `surface` is A; `scar_a`, `scar_b` (N,) bool on it, `change` (N,) uint8 (`IN_…`, `ONLY_…`, `NOT_COMPARED`), `is_common` (N,) bool:
     wall of both that was measured in both. `registration` is None where both are of one scan; `residual` is what lies between the
-    surfaces as they were compared. `findings` are JSON-ready, by their key in comparison.json.
+    surfaces as they were compared. `findings` say what changed by region and around the veins.
     """
 
     surface: Surface
@@ -88,7 +89,7 @@ class SurfaceComparison:
     registration: Registration | None
     residual: Residual
     flags: tuple[QualityFlag, ...]
-    findings: dict[str, Any]
+    findings: ComparisonFindings
 
     @property
     def is_common(self) -> np.ndarray:
@@ -131,7 +132,8 @@ def compare_surfaces(
     flags = _judged(residual, registration, force)
     moved = b if registration is None else registration.moved
     closest = ClosestPoints(moved).of(a.points)
-    scar_b, common = _carried(closest, moved, b.scar), _known(a) & _carried(closest, moved, _known(b)) & (closest.distance_mm <= FARTHEST_MM)
+    partner = closest.distance_mm <= FARTHEST_MM
+    carried_b, common = _carried(closest, moved, b.scar), _known(a) & _carried(closest, moved, _known(b)) & partner
     area = a.vertex_area_mm2
     if not common.any():
         raise InputError("The two surfaces have no wall in common that both measured, so there is nothing to compare. Check planes and masks.")
@@ -139,23 +141,14 @@ def compare_surfaces(
     if share < SMALL_SHARE:
         message = f"Only {100 * share:.0f} % of A's wall is wall of B, too; the shares are of that part alone. Check planes, veins and what was not measured."
         flags += (QualityFlag("common_wall_small", message),)
-    scar_a, scar_b = a.scar & common, scar_b & common
+    scar_a, scar_b = a.scar & common, carried_b & common
     change = np.select([~common, scar_a & scar_b, scar_b, scar_a], [NOT_COMPARED, IN_BOTH, ONLY_B, ONLY_A], IN_NONE).astype(np.uint8)
     after = residual if registration is None or registration.bent_residual is None else registration.bent_residual
     if tolerance_mm is None:
         tolerance_mm = 0.0 if registration is None else after.mean_mm
+    findings = findings_between(a, carried_b, _carried(closest, moved, _measured(b)) & partner, common)
     numbers = _numbers(a, scar_a, scar_b, common) | _tolerant(a, scar_a, scar_b, tolerance_mm)
-    return SurfaceComparison(a, scar_a, scar_b, change, numbers, tolerance_mm, registration, after, flags, findings_between(a, moved, change))
-
-
-def findings_between(a: Surface, b: Surface, change: np.ndarray) -> dict[str, Any]:
-    """What changed beyond the numbers, by its key in comparison.json, JSON-ready; `b` where it was laid onto `a`.
-
-    The one place for the table of regions (`regions`: each with its old, new and gone scar) and the gaps of the encirclements (`gaps`:
-    those that opened and those that closed).
-    """
-    del a, b, change
-    return {}
+    return SurfaceComparison(a, scar_a, scar_b, change, numbers, tolerance_mm, registration, after, flags, findings)
 
 
 def side_by_side(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -193,7 +186,12 @@ def _judged(residual: Residual, registration: Registration | None, force: bool) 
 
 def _known(surface: Surface) -> np.ndarray:
     """(N,) bool: wall proper that was measured."""
-    return surface.is_wall if surface.scar_class is None else surface.is_wall & (surface.scar_class != CLASS_NOT_MEASURED)
+    return surface.is_wall & _measured(surface)
+
+
+def _measured(surface: Surface) -> np.ndarray:
+    """(N,) bool: also beyond the planes."""
+    return np.ones(len(surface.points), dtype=bool) if surface.scar_class is None else surface.scar_class != CLASS_NOT_MEASURED
 
 
 def _carried(closest: Closest, source: Surface, values: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from ..analysis.comparison import COMPARED_NUMBERS, SurfaceComparison
 from ..measure.numbers import DASH, UNIT_TEXT, find_number
 from ..support.flags import QualityFlag, gravest_first
 from ..support.resources import resource_path
+from .compared_findings import page_tables
 from .figures import change_map
 from .report import flatten, require_jinja2
 from .result_surface import ResultSurface
@@ -69,7 +70,7 @@ class ComparedResults:
             },
             "residual": comparison.residual.to_json(),
             "quality_flags": [flag.to_json() for flag in self.flags],
-            **comparison.findings,
+            **comparison.findings.to_json(),
         }  # fmt: skip
 
 
@@ -99,7 +100,7 @@ def render_comparison(compared: ComparedResults, picture: Path | None) -> str:
     return environment.get_template(TEMPLATE).render(
         methods=comparison.of_methods, title=f"{compared.a.folder} and {compared.b.folder}", numbers=comparison.numbers,
         headline=compared.headline, simulated=compared.provenance.get("simulated"), remarks=compared.remarks, figure=figure,
-        rows=_rows(comparison), beside=[_beside(row) for row in compared.beside], results=[("A", compared.a), ("B", compared.b)],
+        rows=_rows(comparison), found=page_tables(comparison.findings), beside=[_beside(row) for row in compared.beside], results=[("A", compared.a), ("B", compared.b)],
         registration=comparison.registration, residual=comparison.residual, tolerance=f"{comparison.tolerance_mm:.1f}",
         provenance=flatten({"results": {name: _result_json(r) for name, r in (("a", compared.a), ("b", compared.b))}} | dict(compared.provenance)),
         version=__version__,

@@ -14,6 +14,7 @@ from ..support.printable import csv_text, without_folders
 from ..support.whole_folder import FolderKind, check_folder, marked_by_program, whole_folder
 from ..surface.polydata import write_vtp
 from . import rendering
+from .compared_findings import write_findings_csvs
 from .comparison_report import ComparedResults, render_comparison
 from .csv_tables import plain, write_csv, write_json
 from .figures import FigureKind, change_map
@@ -37,7 +38,7 @@ def check_comparison_folder(folder: str | Path, force: bool = False) -> Path:
 
 def write_comparison(compared: ComparedResults, folder: str | Path, *, force: bool = False) -> Path:
     """Write `comparison.json`, `comparison.csv`, `compared.vtp` (A with `Change`, `ScarA`, `ScarB`), `figures/change_map.png` where this
-    machine can draw, and `report.html`; returns the folder, absolute.
+    machine can draw, `compared_regions.csv` and `compared_gaps.csv` where A has planes, and `report.html`; returns the folder, absolute.
 
     Raises
     ------
@@ -57,11 +58,12 @@ def write_comparison(compared: ComparedResults, folder: str | Path, *, force: bo
         arrays = {"Change": comparison.change, "ScarA": comparison.scar_a.astype(np.uint8), "ScarB": comparison.scar_b.astype(np.uint8)}
         write_vtp(comparison.surface, partial / SURFACE, arrays)
         write_csv(_table(compared), partial / TABLE_CSV)
+        write_findings_csvs(comparison.findings, partial)
         if problem is None:
             (partial / PICTURE).parent.mkdir()
             CHANGE_MAP.draw(compared, partial / PICTURE)  # type: ignore[arg-type]
         (partial / REPORT).write_text(render_comparison(compared, partial / PICTURE), encoding="utf-8")
-        files = [SURFACE, TABLE_CSV, REPORT, ALL_JSON, *([PICTURE] if problem is None else [])]
+        files = [*(file.relative_to(partial).as_posix() for file in partial.rglob("*") if file.is_file()), ALL_JSON]
         write_json(compared.to_json() | {"files": sorted(files)}, partial / ALL_JSON)
     return folder
 

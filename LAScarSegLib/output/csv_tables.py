@@ -69,7 +69,7 @@ def write_curve_csv(analysis: Analysis, path: Path) -> None:
 def write_regions_csv(found: Findings, path: Path) -> None:
     """One row for each region of the wall: area and scar, with the range of its share."""
     columns = ("region", "area_cm2", "scar_area_cm2", "scar_pct", "scar_pct_low", "scar_pct_high")
-    write_csv([columns, *([_cell(region.get(key)) for key in columns] for region in found.to_json()["regions"])], path)
+    write_csv([columns, *([cell(region.get(key)) for key in columns] for region in found.to_json()["regions"])], path)
 
 
 def write_gaps_csv(found: Findings, path: Path) -> None:
@@ -78,15 +78,16 @@ def write_gaps_csv(found: Findings, path: Path) -> None:
     gap_columns = ("length_mm", "region", "clock", "depends_on_threshold")
     rows = [(*path_columns, "gap", *gap_columns, "l_mm", "p_mm", "s_mm")]
     for around in found.to_json()["gaps"]:
-        first = [_cell(around.get(key)) for key in path_columns]
+        first = [cell(around.get(key)) for key in path_columns]
         for number, gap in enumerate(around["gaps"], start=1):
-            rows.append((*first, str(number), *(_cell(gap.get(key)) for key in gap_columns), *map(_cell, gap["point_lps"])))
+            rows.append((*first, str(number), *(cell(gap.get(key)) for key in gap_columns), *map(cell, gap["point_lps"])))
         if not around["gaps"]:
             rows.append((*first, *[""] * (len(gap_columns) + 4)))
     write_csv(rows, path)
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
+    """A value as a cell: nothing for None, yes or no, text that no spreadsheet takes for a formula, a number as it is."""
     if value is None:
         return ""
     if isinstance(value, bool):

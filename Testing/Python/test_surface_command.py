@@ -10,8 +10,15 @@ import pytest
 from mesh_cases import BOX_AREA_CM2, BOX_VOLUME_ML, SIDE_MM, STEP_MM, box, patch, poly, write
 from small_scan import flag_codes, lascarseg, numbers
 
+from LAScarSegLib.analysis import surface_planes
+from LAScarSegLib.datasets.sample_data import sample
+from LAScarSegLib.jobs.mask_files import read_mask_file
 from LAScarSegLib.measure.numbers import NUMBERS
+from LAScarSegLib.surface.mesh import cavity_surface
 from LAScarSegLib.surface.mesh_files import read_surface_file
+from LAScarSegLib.surface.openings import FoundPlanes
+from LAScarSegLib.surface.planes import CutPlane, read_planes
+from LAScarSegLib.volumes.files import read_volume
 
 POINTS, TRIANGLES = box()
 PATCH, DENSE = patch(POINTS), patch(POINTS, 1)
@@ -39,12 +46,12 @@ def test_the_numbers_are_those_of_the_mesh(capfd, mesh, tmp_path):
     assert value(out, "la_volume_ml") == pytest.approx(BOX_VOLUME_ML)
     assert value(out, "la_surface_area_cm2") == pytest.approx(BOX_AREA_CM2)
     assert value(out, "threshold") == value(out, "threshold_intensity") == 100 and numbers(out)["headline"] == "scar_area_pct"
-    assert flag_codes(out) == {"no_planes", "la_volume_unusual"}
+    assert flag_codes(out) == {"planes_unsure", "la_volume_unusual"}
 
 
 def test_what_needs_the_scan_is_absent_and_not_zero(capfd, mesh, tmp_path):
     out = tmp_path / "out"
-    lascarseg(capfd, "surface", mesh, "--scar", "scar", "-o", out)
+    lascarseg(capfd, "surface", mesh, "--scar", "scar", "--no-find-planes", "-o", out)
     with open(out / "measurements.csv", newline="", encoding="utf-8") as file:
         keys = {row["key"] for row in csv.DictReader(file)}
 
@@ -77,7 +84,7 @@ def arrays(result) -> dict:
     (("--scar", "scalars<30"), None),
 ])  # fmt: skip
 def test_grey_levels_alone_are_written_as_lge(capfd, mesh, tmp_path, options, expected):
-    lascarseg(capfd, "surface", mesh, *options, "-o", tmp_path / "out")
+    lascarseg(capfd, "surface", mesh, *options, "--no-find-planes", "-o", tmp_path / "out")
     found = arrays(tmp_path / "out")
 
     assert {"Scar", "ScarClass", "Region"} <= set(found)
@@ -91,7 +98,7 @@ def test_missing_values_are_not_measured_and_not_healthy(capfd, tmp_path):
     gone = POINTS[:, 2] > SIDE_MM / 2 - 0.1
     mesh = write(tmp_path / "la.vtp", poly(POINTS, TRIANGLES, {"scalars": np.where(gone, np.nan, GREY)}))
     out = tmp_path / "out"
-    lascarseg(capfd, "surface", mesh, "--scar", "scalars>100", "-o", out)
+    lascarseg(capfd, "surface", mesh, "--scar", "scalars>100", "--no-find-planes", "-o", out)
 
     assert (arrays(out)["ScarClass"] == 255).sum() == gone.sum() and "mesh_values_missing" in flag_codes(out)
     assert value(out, "unmeasured_area_pct") > 100 / 6
@@ -103,11 +110,13 @@ def test_an_open_mesh_has_no_volume(capfd, tmp_path):
     lascarseg(capfd, "surface", mesh, "--scar", "scar", "-o", tmp_path / "out")
 
     assert value(tmp_path / "out", "la_volume_ml") is None and value(tmp_path / "out", "la_surface_area_cm2") == pytest.approx(320.0)
+    (said,) = [flag["message"] for flag in numbers(tmp_path / "out")["quality_flags"] if flag["code"] == "no_planes"]
+    assert "not closed, so mitral valve and veins were not looked for" in said
 
 
 def test_without_an_array_the_shape_alone_is_measured(capfd, tmp_path):
     mesh = write(tmp_path / "la.stl", poly(POINTS, TRIANGLES))
-    said = lascarseg(capfd, "surface", mesh, "-o", tmp_path / "out")
+    said = lascarseg(capfd, "surface", mesh, "--no-find-planes", "-o", tmp_path / "out")
 
     assert said.code == 0 and numbers(tmp_path / "out")["headline"] is None
     assert value(tmp_path / "out", "scar_area_pct") is None and value(tmp_path / "out", "la_volume_ml") == pytest.approx(BOX_VOLUME_ML, rel=1e-6)
@@ -126,14 +135,85 @@ def test_what_cannot_be_meant_is_refused_and_leaves_nothing(capfd, mesh, tmp_pat
 
 
 def test_no_folder_above_the_result_is_named(capfd, mesh, tmp_path):
-    lascarseg(capfd, "surface", mesh, "--scar", "scar", "-o", tmp_path / "out")
+    lascarseg(capfd, "surface", mesh, "--scar", "scar", "--no-find-planes", "-o", tmp_path / "out")
 
     for file in (tmp_path / "out").iterdir():
         assert str(tmp_path).encode() not in file.read_bytes()
 
 
 def test_measuring_it_again_says_how(capfd, mesh, tmp_path):
-    lascarseg(capfd, "surface", mesh, "--scar", "scar", "-o", tmp_path / "out")
+    lascarseg(capfd, "surface", mesh, "--scar", "scar", "--no-find-planes", "-o", tmp_path / "out")
     outcome = lascarseg(capfd, "measure", tmp_path / "out")
 
     assert outcome.code == 2 and "lascarseg surface" in outcome.err
+
+
+FLOOR = CutPlane("MV", (0.0, 0.0, -35.0), (0.0, 0.0, -1.0))
+"""Cuts the cube's lowest face off."""
+
+
+@pytest.mark.parametrize(("unsure", "space", "source"), [
+    ({}, "LPS", "found"), ({"LIPV": "It is short."}, "LPS", "none"), ({}, "", "none"),
+])  # fmt: skip
+def test_found_planes_cut_only_while_all_are_sure_and_the_file_says_how_it_lies(capfd, tmp_path, monkeypatch, unsure, space, source):
+    monkeypatch.setattr(surface_planes, "find_planes", lambda *_: FoundPlanes((FLOOR,), unsure))
+    mesh = write(tmp_path / "la.vtp", poly(POINTS, TRIANGLES, {"scar": PATCH}, space=space))
+    lascarseg(capfd, "surface", mesh, "--scar", "scar", "-o", tmp_path / "out")
+
+    assert numbers(tmp_path / "out")["planes_source"] == source and (value(tmp_path / "out", "la_wall_area_cm2") is None) == (source == "none")
+    assert ("planes_found" if source == "found" else "planes_unsure") in flag_codes(tmp_path / "out")
+    assert read_planes(tmp_path / "out" / "planes_found.json") == (FLOOR,)
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_nothing_is_looked_for_where_planes_are_given_or_nobody_wants_it(capfd, mesh, tmp_path, monkeypatch, given):
+    monkeypatch.setattr(surface_planes, "find_planes", lambda *_: pytest.fail("looked for"))
+    planes = tmp_path / "planes.json"
+    planes.write_text(json.dumps({"coordinateSystem": "LPS", "planes": [FLOOR.to_json()]}), encoding="utf-8")
+    said = lascarseg(capfd, "surface", mesh, "--scar", "scar", *(("--planes", planes) if given else ("--no-find-planes",)), "-o", tmp_path / "out")
+
+    assert said.code == 0 and numbers(tmp_path / "out")["planes_source"] == ("given" if given else "none")
+    assert ("no_planes" in flag_codes(tmp_path / "out")) != given and not (tmp_path / "out" / "planes_found.json").exists()
+
+
+VEINS = {"LSPV", "LIPV", "RSPV", "RIPV"}
+
+
+@pytest.fixture(scope="module")
+def atrium(tmp_path_factory):
+    """The sample's surface, 100 around the left superior vein's ostium but for 10 mm of 98, and 0 elsewhere."""
+    scan = read_volume(sample().scan.path)
+    cavity = read_mask_file(sample().cavity.path, "cavity", (), scan)
+    surface = cavity_surface(cavity.array > 0, cavity.geometry, 1.5)
+    plane = next(plane for file in sample().planes for plane in read_planes(file.path) if plane.name == "LSPV")
+    line = np.linalg.norm(surface.points - plane.origin, axis=1) < 22
+    above = (surface.points[:, 2] > plane.origin[2]) & (np.abs(surface.points[:, 1] - plane.origin[1]) < 5)
+    values = np.where(line, np.where(above, 98.0, 104.0), np.where(np.arange(len(line)) % 30 < 15, 1.0, 2.0))
+    mesh = write(tmp_path_factory.mktemp("mesh") / "la.vtp", poly(surface.points, surface.triangles, {"grey": values}))
+    return mesh
+
+
+def test_regions_and_gaps_of_a_mesh_are_told_as_a_scans(capfd, atrium, tmp_path):
+    out = tmp_path / "out"
+    said = lascarseg(capfd, "surface", atrium, "--scar", "grey>100", "-o", out)
+    content = numbers(out)
+    regions, gaps = (list(csv.DictReader(open(out / name, encoding="utf-8"))) for name in ("regions.csv", "gaps.csv"))
+
+    assert said.code == 0 and content["planes_source"] == "found" and "found by the program" in said.out
+    assert sum(region["area_cm2"] for region in content["regions"]) == pytest.approx(value(out, "la_wall_area_cm2"), abs=0.01)
+    assert sum(region["scar_area_cm2"] for region in content["regions"]) == pytest.approx(value(out, "scar_area_cm2_wall"), abs=0.01)
+    assert {around["around"] for around in content["gaps"]} == {row["around"] for row in gaps} == VEINS | {"left pair", "right pair"}
+    assert [row["region"] for row in regions] == [region["region"] for region in content["regions"]]
+    assert {"regions.csv", "gaps.csv", "planes_found.json"} <= set(json.loads((out / "provenance.json").read_text(encoding="utf-8"))["files"])
+    # 98 is scar at the limit that is lower by 5 %, and the rest around the vein at both.
+    lspv = next(around for around in content["gaps"] if around["around"] == "LSPV")
+    assert [gap["depends_on_threshold"] for gap in lspv["gaps"]] == [True] and 6 < lspv["gaps"][0]["length_mm"] < 14
+    (bare,) = next(around for around in content["gaps"] if around["around"] == "RIPV")["gaps"]
+    assert bare["depends_on_threshold"] is False
+
+
+def test_a_shape_alone_has_planes_and_no_regions_of_scar(capfd, mesh, tmp_path, monkeypatch):
+    monkeypatch.setattr(surface_planes, "find_planes", lambda *_: FoundPlanes((FLOOR,), {}))
+    lascarseg(capfd, "surface", mesh, "-o", tmp_path / "out")
+
+    assert numbers(tmp_path / "out")["planes_source"] == "found" and numbers(tmp_path / "out")["regions"] == numbers(tmp_path / "out")["gaps"] == []
