@@ -57,9 +57,11 @@ def _region(region: RegionChange) -> dict[str, str]:
 
 
 def _area(region: RegionChange, area_cm2: float) -> str:
-    """"1.2 (34 %)"."""
+    """"1.2 (34 %)"; a plain 0 where there is none."""
     share = region.share_pct(area_cm2)
-    return DASH if share is None else f"{area_cm2:.1f} ({share:.0f} %)"
+    if share is None:
+        return DASH
+    return f"{area_cm2:.1f} ({share:.0f} %)" if area_cm2 > 0 else "0"
 
 
 def _path(around: Encirclement) -> dict[str, Any]:
