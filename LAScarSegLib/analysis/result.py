@@ -131,6 +131,17 @@ class Analysis:
         return find_on_surface(self)
 
     @property
+    def known_findings(self) -> Findings | None:
+        """`findings` where somebody has asked for them: what must not wait shows these."""
+        return vars(self).get("findings")
+
+    def with_findings(self, findings: Findings) -> Analysis:
+        """The same, knowing what another process, or an analysis of the same, found on its surface."""
+        known = replace(self)
+        vars(known)["findings"] = findings
+        return known
+
+    @property
     def origins(self) -> dict[str, Origin]:
         """Where cavity, wall and scar come from, by name."""
         return {name: self.sources[name].origin for name in MASKS}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from ..analysis import Analysis
 from ..errors import InputError
 from ..support.progress import Progress
 from .attributes import annotate
+from .gaps import add_findings, is_older
 from .hierarchy import arrange, remove_items
 from .maps import add_distance_maps, add_probability
 from .model import add_cover, add_surface
@@ -25,7 +26,8 @@ INPUT_ROLE = "input"
 
 @dataclass(frozen=True)
 class SceneNodes:
-    """The nodes of one result. `left_out` is None without exclusion planes, a probability where no network found the mask."""
+    """The nodes of one result. `left_out` is None without exclusion planes, a probability where no network found the mask; `findings` are those of
+    regions and gaps (`gaps.add_findings`), none where nobody has looked for any."""
 
     volume: Any
     segmentation: Any
@@ -38,20 +40,22 @@ class SceneNodes:
     measurements: Any
     curve: Any
     curve_chart: Any
+    findings: tuple[Any, ...] = ()
 
     @classmethod
     def of(cls, volume: Any, segmentation: Any) -> SceneNodes:
         """What `update_scene` needs to take up a result: it finds or makes the other nodes."""
-        return cls(**dict.fromkeys(field.name for field in fields(cls)) | {"volume": volume, "segmentation": segmentation})
+        return cls(**dict.fromkeys(field.name for field in fields(cls)) | {"volume": volume, "segmentation": segmentation, "findings": ()})
 
     def results(self) -> list[Any]:
         """Every node there is but the input volume."""
-        nodes = [getattr(self, field.name) for field in fields(self) if field.name != "volume"]
-        return [node for node in nodes if node is not None]
+        nodes = [getattr(self, field.name) for field in fields(self) if field.name not in ("volume", "findings")]
+        return [*(node for node in nodes if node is not None), *self.findings]
 
     def needed(self) -> list[Any]:
         """The results that an update doesn't take away and make anew by itself."""
-        return [node for node in self.results() if node not in (self.left_out, self.cavity_probability, self.scar_probability)]
+        optional = (self.left_out, self.cavity_probability, self.scar_probability, *self.findings)
+        return [node for node in self.results() if node not in optional]
 
 
 def build_scene(
@@ -155,12 +159,24 @@ def _add_results(
     progress.report("scene", 0.8, "Building the scene: tables")
     measurements = add_measurements(scene, analysis, source)
     curve, chart = add_curve(scene, analysis, source)
-    nodes = SceneNodes(source, segmentation, surface, left_out, sdm_cavity, sdm_wall, *probabilities, measurements, curve, chart)
-    annotate(analysis, nodes.results(), measurements)
+    findings = add_findings(scene, analysis, source)
+    nodes = SceneNodes(source, segmentation, surface, left_out, sdm_cavity, sdm_wall, *probabilities, measurements, curve, chart, findings)
+    # What is older than the map goes on saying how it was made.
+    annotate(analysis, [node for node in nodes.results() if node not in findings or not is_older(node, analysis)], measurements)
     progress.report("scene", 1.0, "The scene is built")
     # Last: a folder in the Data module is no node, and would stay behind when the rest was cancelled.
     arrange(scene, source, nodes.results())
     return nodes
+
+
+def show_findings(scene: Any, analysis: Analysis, nodes: SceneNodes) -> SceneNodes:
+    """The findings that `analysis` knows beside the result that `nodes` show already; `InputError` when the volume is gone."""
+    source = require_in_scene(scene, nodes.volume, "volume")
+    with all_or_nothing(scene):
+        found = replace(nodes, findings=add_findings(scene, analysis, source))
+        annotate(analysis, found.findings, found.measurements)
+    arrange(scene, source, found.results())
+    return found
 
 
 def _input_node(scene: Any, analysis: Analysis, name: str) -> Any:

@@ -18,6 +18,7 @@ from ..analysis import Analysis
 from ..errors import InputError, ProcessingError
 from ..support.progress import Progress
 from .build import build_scene
+from .gaps import has_findings
 from .mrml import nodes_of_class, slicer_classes
 from .views import show
 
@@ -32,6 +33,7 @@ LARGEST_SCENE_BYTES = 8 << 30
 """A scan of 640×640×88 with its maps has half a GiB; what claims more than this would fill the disk."""
 MODULES_KINDS = (
     "vtkMRMLColorLegendDisplayNode", "vtkMRMLMarkupsPlaneNode", "vtkMRMLMarkupsPlaneDisplayNode", "vtkMRMLMarkupsPlaneJsonStorageNode",
+    "vtkMRMLMarkupsFiducialNode", "vtkMRMLMarkupsFiducialDisplayNode", "vtkMRMLMarkupsJsonStorageNode",
 )  # fmt: skip
 """What Slicer's modules Colors and Markups add to the kinds of nodes that a scene knows."""
 
@@ -75,7 +77,7 @@ def _register_conversions() -> None:
 
 
 def register_kinds(scene: Any) -> None:
-    """Make colour legends and plane markups known kinds of nodes, where no Colors and Markups module did (slicer-core, trame-slicer)."""
+    """Make colour legends, planes and points known kinds of nodes, where no Colors and Markups module did (slicer-core, trame-slicer)."""
     for kind in MODULES_KINDS:
         if not scene.IsNodeClassRegistered(kind):
             scene.RegisterNodeClass(getattr(slicer_classes(), kind)())
@@ -92,6 +94,9 @@ def write_mrb(analysis: Analysis, path: str | Path, *, name: str = "LGE-MRI", pr
         when slicer-core isn't installed, or the file can't be written.
     """
     progress = progress or Progress()
+    if has_findings(analysis):
+        progress.report("scene", 0.0, "Looking for gaps around the veins")
+        _ = analysis.findings  # a result's other files need them as well; they are found once
     scene = new_scene()
     nodes = build_scene(scene, analysis, name=name, progress=progress.part(0.0, 0.3))
     show(scene, nodes, analysis)

@@ -21,6 +21,9 @@ NOT_MEASURED: RGB = (63 / 255, 74 / 255, 80 / 255)
 WITHHELD: RGB = (214 / 255, 205 / 255, 160 / 255)
 """A surface that must not be read: neither healthy nor scar nor left out."""
 LEFT_OUT: RGB = (141 / 255, 141 / 255, 141 / 255)
+PATH_IN_SCAR: RGB = (0.1, 0.1, 0.1)
+PATH_IN_GAP: RGB = (0.0, 158 / 255, 115 / 255)
+"""A path around a vein lies on scar, and dark is seen there; its gaps are Okabe and Ito's bluish green, apart from scar and healthy wall."""
 WALL: RGB = (255 / 255, 209 / 255, 102 / 255)
 
 INSIDE_END: RGB = (178 / 255, 24 / 255, 43 / 255)
@@ -47,6 +50,11 @@ REGIONS: dict[int, tuple[str, RGB]] = {
 def scar_table(scene: Any) -> Any:
     """The colour node of the array `Scar`: two entries, 0 without scar and 1 scar. No threshold shows that a wall is healthy."""
     return _table(scene, "scar_colours", "LA scar colours", np.array([HEALTHY, SCAR]), ("no scar found", "scar"))
+
+
+def path_table(scene: Any) -> Any:
+    """The colour node of the array `Gap` of a path around a vein: 0 in scar, 1 in a gap."""
+    return _table(scene, "path_colours", "LA path colours", np.array([PATH_IN_SCAR, PATH_IN_GAP]), ("in scar", "gap"))
 
 
 def class_table(scene: Any, present: Iterable[int], has_dense: bool) -> Any:

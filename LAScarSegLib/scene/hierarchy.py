@@ -12,6 +12,7 @@ OWNER_PLUGINS = {
     "vtkMRMLModelNode": "Models",
     "vtkMRMLTableNode": "Tables",
     "vtkMRMLPlotChartNode": "Plots",
+    "vtkMRMLMarkupsFiducialNode": "Markups",
 }
 """Slicer's subject hierarchy plugins by the nodes they look after (their `m_Name` in the plugin sources).
 

@@ -15,6 +15,7 @@ from ..measure.headline import WITHHELD
 from ..surface.surface import CLASS_NOT_MEASURED
 from . import colours
 from .build import SceneNodes, require_in_scene, update_scene
+from .gaps import show_age
 from .maps import PROBABILITY_COLOURS, show_distances
 from .model import LEGEND, add_legend, add_surface, classes_of, colour_by, has_classes, legend_of, style_legend
 from .mrml import SOURCE, nodes_of_class
@@ -122,6 +123,7 @@ def show_scar(nodes: SceneNodes, analysis: Analysis) -> None:
         add_surface(scene, analysis, nodes.volume)
     add_measurements(scene, analysis, nodes.volume)
     mark_chosen(scene, analysis, nodes.volume)
+    show_age(scene, analysis, nodes.volume)
 
 
 def write_scar(nodes: SceneNodes, analysis: Analysis) -> SceneNodes:

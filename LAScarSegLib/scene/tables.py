@@ -38,7 +38,7 @@ def add_measurements(scene: Any, analysis: Analysis, source: Any) -> Any:
     Low and High are the perturbation range. Numbers in full precision are in the node attribute `LAScarSeg.measurements`.
     """
     node, _ = find_or_add(scene, "vtkMRMLTableNode", "measurements", f"{source.GetName()} LA measurements", source)
-    _fill(node, dict(zip(MEASUREMENT_COLUMNS, zip(*(_row(number, analysis) for number in NUMBERS if analysis.measurements[number.key].value is not None)))))
+    fill_table(node, dict(zip(MEASUREMENT_COLUMNS, zip(*(_row(number, analysis) for number in NUMBERS if analysis.measurements[number.key].value is not None)))))
     node.SetUseColumnTitleAsColumnHeader(True)
     return node
 
@@ -53,7 +53,7 @@ def add_curve(scene: Any, analysis: Analysis, source: Any) -> tuple[Any, Any]:
     """The table node of the threshold curve and the plot chart node that draws it against the IIR."""
     table, _ = find_or_add(scene, "vtkMRMLTableNode", "curve", f"{source.GetName()} threshold curve", source)
     columns = {name: values for name, values in analysis.curve.columns().items() if not np.isnan(values).all()}
-    _fill(table, columns)
+    fill_table(table, columns)
     chart, new = find_or_add(scene, "vtkMRMLPlotChartNode", "curve_chart", f"{source.GetName()} scar against threshold", source)
     if new:
         chart.SetTitle("Scar against threshold")
@@ -122,7 +122,7 @@ def _marks(scene: Any, role: str, name: str, points: Sequence[tuple[float, float
     table, _ = find_or_add(scene, "vtkMRMLTableNode", role, f"{source.GetName()} {name}", source)
     # A chart can't draw a line through one point, and says so at every repaint (vtkContext2D::DrawPoly).
     iir, shares, labels = zip(*(points if len(points) > 1 else [*points, *points]))
-    _fill(table, {"iir": np.array(iir), "scar_area_pct": np.array(shares), "threshold": labels})
+    fill_table(table, {"iir": np.array(iir), "scar_area_pct": np.array(shares), "threshold": labels})
     # only there for the chart: the Data module shows the tables a person reads
     table.SetHideFromEditors(True)
     node, new = _series(scene, role, name, table, "scar_area_pct", source)
@@ -135,7 +135,7 @@ def _marks(scene: Any, role: str, name: str, points: Sequence[tuple[float, float
     return node
 
 
-def _fill(node: Any, columns: Mapping[str, np.ndarray | Sequence[str]]) -> None:
+def fill_table(node: Any, columns: Mapping[str, np.ndarray | Sequence[str]]) -> None:
     """Put columns of numbers or texts into a table node that nobody can type in."""
     table = vtkTable()
     for name, values in columns.items():
