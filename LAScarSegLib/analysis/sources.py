@@ -268,10 +268,12 @@ class ChosenPlanes:
 
     @property
     def planes_source(self) -> str:
-        """"given", "found" or "none": where the planes that cut come from. What a person moved is given."""
+        """"given", "found" or "none": where the planes that cut come from. What a person moved, or took up, is given."""
         if not self.planes:
             return "none"
-        return "found" if self.search is not None and same_planes(self.search.planes, self.planes) else "given"
+        # Unsure ones cut only once a person has taken them up.
+        found = self.search is not None and not self.search.unsure and same_planes(self.search.planes, self.planes)
+        return "found" if found else "given"
 
     @property
     def landmarks(self) -> tuple[CutPlane, ...]:

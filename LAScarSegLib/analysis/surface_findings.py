@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..measure.sample import Levels, Sample
 from ..surface.findings import Findings, Landmarks
+from ..surface.gaps import Encirclement, Gap
 from ..surface.layers import nearest_vertices
 from ..surface.surface import CLASS_NONE, CLASS_NOT_MEASURED, Surface
+from ..surface.wall_regions import RegionScar
 from .measured_cavity import MeasuredCavity
 
 if TYPE_CHECKING:
@@ -51,6 +55,42 @@ def findings_digest(analysis: Analysis) -> str:
     level = analysis.levels[0].scar if analysis.levels else None
     digest.update(json.dumps([planes, analysis.withheld, None if level is None else float(level)]).encode("utf-8"))
     return digest.hexdigest()
+
+
+def pack_findings(findings: Findings) -> dict[str, Any]:
+    """Findings for another process, JSON-ready and to the last digit; of their landmarks only what is said of them."""
+    return {
+        "problems": list(findings.landmarks.problems),
+        "regions": [asdict(region) for region in findings.regions],
+        "encirclements": [_packed(around) for around in findings.encirclements],
+        "region_ranges": dict(findings.region_ranges),
+        "gap_ranges": dict(findings.gap_ranges),
+        "unsteady": dict(findings.unsteady),
+    }
+
+
+def _packed(value: Encirclement | Gap) -> dict[str, Any]:
+    content = {f.name: getattr(value, f.name) for f in fields(value)}
+    content |= {name: array.tolist() for name, array in content.items() if isinstance(array, np.ndarray)}
+    return content | ({"gaps": [_packed(gap) for gap in value.gaps]} if isinstance(value, Encirclement) else {})
+
+
+def unpack_findings(content: Mapping[str, Any], surface: Surface) -> Findings:
+    """From what `pack_findings` gave for an analysis of this surface."""
+    return Findings(
+        Landmarks(surface, None, None, None, tuple(content["problems"])),
+        tuple(RegionScar(**region) for region in content["regions"]),
+        tuple(_unpacked_path(around) for around in content["encirclements"]),
+        *({name: tuple(ends) for name, ends in content[key].items()} for key in ("region_ranges", "gap_ranges", "unsteady")),
+    )
+
+
+def _unpacked_path(content: Mapping[str, Any]) -> Encirclement:
+    gaps = tuple(
+        Gap(**gap | {"point_lps": tuple(gap["point_lps"]), "points": np.array(gap["points"], dtype=float).reshape(-1, 3)}) for gap in content["gaps"]
+    )
+    points = np.array(content["points"], dtype=float).reshape(-1, 3)
+    return Encirclement(**content | {"points": points, "scar": np.array(content["scar"], dtype=bool), "gaps": gaps})
 
 
 def _carried(analysis: Analysis, cavity: MeasuredCavity, levels: Levels, sample: Sample) -> Surface:

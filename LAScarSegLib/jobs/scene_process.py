@@ -16,7 +16,9 @@ from typing import Self
 
 from ..analysis import Analysis
 from ..errors import Cancelled, LAScarSegError
+from ..analysis.surface_findings import pack_findings, unpack_findings
 from ..output.writing import SceneHere
+from ..scene.gaps import has_findings
 from ..support.progress import Progress
 from .export import ResultRequest
 from .worker_process import Start
@@ -27,6 +29,8 @@ PAYS_OFF_BYTES = 8_000_000
 LOOK_SECONDS = 0.05
 """How often the one who waits looks whether to stop."""
 KILL_SECONDS = 5.0
+FINDINGS = "findings.json"
+"""Regions and gaps, beside the archive that is handed over."""
 
 
 class SceneProcess:
@@ -68,6 +72,10 @@ class SceneProcess:
         try:
             self._folder = tempfile.TemporaryDirectory(prefix=".handover-", dir=path.parent, ignore_cleanup_errors=True)
             request = ResultRequest.of(analysis, Path(self._folder.name), path).to_json()
+            if has_findings(analysis):
+                # Seconds of work that the rest of the result needs as well: once, and before, since here nobody waits for the scene yet.
+                found = json.dumps(pack_findings(analysis.findings))
+                (Path(self._folder.name) / FINDINGS).write_text(found, encoding="utf-8")
             self._process.stdin.write(json.dumps(request).encode("utf-8") + b"\n")
             self._process.stdin.flush()
         except (OSError, LAScarSegError):
@@ -107,7 +115,10 @@ def main() -> int:
     if not line.endswith(b"\n"):
         return 0
     request = ResultRequest.from_json(json.loads(line))
-    write_mrb(request.read(), request.output)
+    analysis, findings = request.read(), request.archive.with_name(FINDINGS)
+    if findings.is_file():
+        analysis = analysis.with_findings(unpack_findings(json.loads(findings.read_text(encoding="utf-8")), analysis.surface))
+    write_mrb(analysis, request.output)
     return 0
 
 

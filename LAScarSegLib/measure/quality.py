@@ -319,7 +319,8 @@ def check_planes(planes: Sequence[CutPlane], search: FoundPlanes | None, exclude
             "and the oesophagus may be counted as scar."
         )
         return (QualityFlag("no_planes", message) if search is None else _unsure_planes(search),)
-    found = search is not None and same_planes(search.planes, planes)
+    # Unsure ones cut only once a person has taken them up.
+    found = search is not None and not search.unsure and same_planes(search.planes, planes)
     flags = (QualityFlag("planes_found", "Mitral valve and veins were found by the program: look at their planes, and move what is wrong."),)
     if excluded_share > MAX_EXCLUDED_SHARE:
         message = f"The planes cut off {100 * excluded_share:.0f} % of the LA surface: check where they lie."

@@ -1,5 +1,6 @@
 """How a scene opens: slices through the atrium, the scar map seen from behind, the numbers ready in the table view."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from ..analysis import Analysis
 from .build import SceneNodes, set_window_level
 from .layouts import SLICE_VIEWS, singleton
-from .mrml import slicer_classes
+from .mrml import nodes_of_class, slicer_classes
 from .volumes import LPS_TO_RAS
 
 THREE_D_VIEW = "1"
@@ -16,6 +17,8 @@ MARGIN_MM = 30.0
 NEW_VIEW_PIXELS = 512
 CAMERA_ANGLE_DEG = 30.0
 """VTK's and Slicer's view angle."""
+STEEPEST = 2.0
+"""A point is looked at from at most 63° above or below."""
 SURFACE_SHARE = 0.9
 """How much of the 3-D view's height the ball around the atrium fills."""
 
@@ -50,6 +53,27 @@ def aim_camera(scene: Any, analysis: Analysis) -> None:
     camera.SetPosition(*(centre + np.array([0.0, -distance, 0.0])))
     camera.SetViewUp(0.0, 0.0, 1.0)
     camera.SetViewAngle(CAMERA_ANGLE_DEG)
+    camera.ResetClippingRange()
+
+
+def look_at(scene: Any, analysis: Analysis, point_lps: Sequence[float]) -> None:
+    """Every slice view on a point of the atrium's wall, and the first 3-D view from outside onto it, from as far as before."""
+    point = np.array(point_lps) @ LPS_TO_RAS[:3, :3]
+    for view in nodes_of_class(scene, "vtkMRMLSliceNode"):
+        view.JumpSliceByCentering(*point)
+    camera = scene.GetSingletonNode(THREE_D_VIEW, "vtkMRMLCameraNode")
+    if camera is None:
+        return
+    outwards = point - _atrium_box(analysis)[0]
+    # From above or below there would be no "up".
+    flat = np.linalg.norm(outwards[:2])
+    outwards[2] = np.clip(outwards[2], -STEEPEST * flat, STEEPEST * flat)
+    if not np.linalg.norm(outwards) > 0:
+        outwards = np.array([0.0, -1.0, 0.0])
+    distance = np.linalg.norm(np.subtract(camera.GetPosition(), camera.GetFocalPoint()))
+    camera.SetFocalPoint(*point)
+    camera.SetPosition(*(point + distance * outwards / np.linalg.norm(outwards)))
+    camera.SetViewUp(0.0, 0.0, 1.0)
     camera.ResetClippingRange()
 
 

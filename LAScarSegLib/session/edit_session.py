@@ -7,14 +7,17 @@ from ..analysis import Analysis, ByRule, Change, revise
 from ..analysis.sources import CAVITY, SCAR, WALL
 from ..errors import InputError
 from ..scene.attributes import shows
-from ..scene.build import SceneNodes, require_in_scene, update_scene
+from ..scene.build import SceneNodes, require_in_scene, show_findings, update_scene
 from ..scene.drawing import EditorSetup, editor_setup
 from ..scene.plane_markups import plane_nodes, read_planes, show_planes
 from ..scene.review import show_scar
 from ..scene.segmentation import KINDS, has_segment, require_in_place, segment_mask, segment_times, set_segment
 from ..scene.stored import find_source, read_result, require_result, result_nodes
+from ..scene.views import look_at
+from ..surface.findings import Findings
 from ..surface.planes import CutPlane
 from . import edits
+from .gaps import proposed_planes
 
 MOST_STATES = 30
 """So many states are known again: Segment Editor goes ten steps back (UNDO_STATES of LAScarSegPanel.edit_section), and forth."""
@@ -62,6 +65,26 @@ class EditSession:
         analysis = revise(self.analysis, Change(confirm_cavity=True), ranges=self.analysis.has_ranges)
         self.nodes = update_scene(self._scene, analysis, self.nodes, (), same_anatomy=True, same_networks=True)
         return analysis
+
+    def show_findings(self, findings: Findings) -> None:
+        """Regions and gaps of the analysis that is shown, put into the scene."""
+        self.analysis = self.analysis.with_findings(findings)
+        self.nodes = show_findings(self._scene, self.analysis, self.nodes)
+
+    def take_up_planes(self) -> tuple[CutPlane, ...]:
+        """Markups for the planes that were found and cut nothing yet (`gaps.proposed_planes`), which are given from then on; returns them.
+
+        The result follows as after any plane: call `LiveUpdate.touch`, or `update`.
+        """
+        self._check_nodes()
+        proposed, volume = proposed_planes(self.analysis), self.nodes.volume
+        # Where there are markups, these alone cut.
+        show_planes(self._scene, volume, proposed if plane_nodes(self._scene, volume) else (*self.analysis.planes, *proposed))
+        return proposed
+
+    def look_at(self, point_lps: tuple[float, float, float]) -> None:
+        """All views on a point of the atrium."""
+        look_at(self._scene, self.analysis, point_lps)
 
     def prepare_editor(self, what: str) -> EditorSetup:
         """What Segment Editor needs to correct the `"cavity"` or the `"scar"`.
