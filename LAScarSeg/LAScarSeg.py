@@ -158,6 +158,7 @@ class LAScarSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from LAScarSegPanel.choices_section import ChoicesSection
         from LAScarSegPanel.edit_section import EditSection
         from LAScarSegPanel.export_section import ExportSection
+        from LAScarSegPanel.gaps_section import GapsSection
         from LAScarSegPanel.get_model_section import GetModelSection
         from LAScarSegPanel.measurements_section import MeasurementsSection
         from LAScarSegPanel.models_section import ModelsSection
@@ -174,7 +175,7 @@ class LAScarSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.getModelSection = GetModelSection(self)
         self.sections = [
             self.choicesSection, self.runSection, ThresholdSection(self), ReviewSection(self), self.editSection, self.planesSection,
-            MeasurementsSection(self), ExportSection(self), self.modelsSection, self.getModelSection,
+            MeasurementsSection(self), GapsSection(self), ExportSection(self), self.modelsSection, self.getModelSection,
         ]  # fmt: skip
 
     @property

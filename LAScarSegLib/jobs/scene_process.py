@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Self
 
 from ..analysis import Analysis
-from ..errors import Cancelled, LAScarSegError
 from ..analysis.surface_findings import pack_findings, unpack_findings
+from ..errors import Cancelled, LAScarSegError
 from ..output.writing import SceneHere
 from ..scene.gaps import has_findings
 from ..support.progress import Progress

@@ -112,7 +112,7 @@ class GapFinder:
             return LOOKING
         if self.findings is None:
             return why_not(self.session.analysis) or NOT_YET
-        return OLDER if self.older else ""
+        return (why_not(self.session.analysis) or OLDER) if self.older else ""
 
     @property
     def _digest(self) -> str:
