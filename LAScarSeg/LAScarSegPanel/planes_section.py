@@ -71,8 +71,13 @@ class PlanesSection(Section):
         return chosen
 
     def nodeIds(self) -> tuple[str, ...]:
-        """For the choices of a run; a plane that is not placed yet is none."""
-        return tuple(node.GetID() for node in self.nodes() if node.GetIsPlaneValid())
+        """For the choices of a run; a plane that is not placed yet is none. Those that the program found are looked for anew."""
+        placed = [node for node in self.nodes() if node.GetIsPlaneValid()]
+        return () if self._areAsFound(placed) else tuple(node.GetID() for node in placed)
+
+    def _areAsFound(self, placed) -> bool:
+        """Whether the program found all of these planes, and nobody has moved one since."""
+        return all(planes.is_as_found(node) for node in placed)
 
     def parametersChanged(self, *unused) -> None:
         """Watch the planes that there are now, and say which."""
@@ -83,8 +88,11 @@ class PlanesSection(Section):
             for node, observe in [(n, False) for n in self._observed] + [(n, True) for n in now]:
                 self._observe(node, observe)
             self._observed = now
-        placed = ", ".join(node.GetName() for node in now if node.GetIsPlaneValid())
-        left_out = _("What lies beyond {names} is left out.").format(names=placed) if placed else ""
+        placed = [node for node in now if node.GetIsPlaneValid()]
+        names = ", ".join(node.GetName() for node in placed)
+        left_out = _("What lies beyond {names} is left out.").format(names=names) if placed else ""
+        if placed and self._areAsFound(placed):
+            left_out = _("Found by the program: look at the planes, and move what is wrong. {effect}").format(effect=left_out)
         say(self.ui.planesLabel, self._hint() or left_out)
         self.ui.removePlaneButton.enabled = self._selected() is not None
         self.ui.planesVisibleButton.enabled = bool(now)

@@ -1,5 +1,6 @@
 """The mitral plane and the vein cut planes as Slicer's plane markups: placed, dragged, and read back."""
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import replace
@@ -8,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..surface.planes import PLANE_NAMES, CutPlane
+from ..support.json_text import parse_json
+from ..surface.planes import PLANE_NAMES, CutPlane, same_planes
 from .mrml import ROLE, SOURCE, mark, nodes_of_class, remove_node
 from .volumes import LPS_TO_RAS
 
@@ -16,6 +18,8 @@ PLANE_CLASS = "vtkMRMLMarkupsPlaneNode"
 PLANE_ROLE = "plane"
 PLANE_NAME = "LAScarSeg.plane"
 """Node attribute: which opening the plane cuts, `"MV"`, a vein or `"LAA"`; the node itself may be called anything."""
+PLANE_FOUND = "LAScarSeg.plane_found"
+"""Node attribute: where the program put it (JSON), for a plane that it has found."""
 SIZE_MM = 40.0
 """Edge of the square that is drawn: wider than a mitral annulus (30–38 mm, SCIENCE section 7)."""
 COLOUR = (0.16, 0.55, 0.58)
@@ -51,6 +55,24 @@ def add_plane(scene: Any, volume: Any, name: str, plane: CutPlane | None = None)
 def show_planes(scene: Any, volume: Any, planes: Iterable[CutPlane]) -> list[Any]:
     """Markups for the planes of an analysis, so that they can be dragged."""
     return [add_plane(scene, volume, plane.name, plane) for plane in planes]
+
+
+def show_found(scene: Any, volume: Any, planes: Iterable[CutPlane]) -> None:
+    """Markups for planes that the program has found: they take the place of those it found before, and are known until somebody moves them."""
+    for node in plane_nodes(scene, volume):
+        if is_as_found(node):
+            remove_node(scene, node)
+    for node in show_planes(scene, volume, planes):
+        node.SetAttribute(PLANE_FOUND, json.dumps(plane_of(node).to_json()))
+
+
+def is_as_found(node: Any) -> bool:
+    """Whether the program has found a plane markup, and nobody has moved it since."""
+    noted = node.GetAttribute(PLANE_FOUND)
+    try:
+        return noted is not None and node.GetIsPlaneValid() and same_planes([CutPlane.from_json(parse_json(noted))], [plane_of(node)])
+    except (InputError, ValueError, KeyError, TypeError):
+        return False  # a scene that somebody wrote into
 
 
 def adopt_plane(node: Any, volume: Any) -> str:

@@ -9,7 +9,7 @@ from ..errors import InputError
 from ..scene.attributes import shows
 from ..scene.build import SceneNodes, require_in_scene, show_findings, update_scene
 from ..scene.drawing import EditorSetup, editor_setup
-from ..scene.plane_markups import plane_nodes, read_planes, show_planes
+from ..scene.plane_markups import plane_nodes, read_planes, show_found, show_planes
 from ..scene.review import show_scar
 from ..scene.segmentation import KINDS, has_segment, require_in_place, segment_mask, segment_times, set_segment
 from ..scene.stored import find_source, read_result, require_result, result_nodes
@@ -186,7 +186,8 @@ def reopen(scene: Any, volume: Any, ranges: bool = True) -> EditSession:
     analysis = stored.analyse(ranges=ranges)
     if not plane_nodes(scene, source):
         # A result of the command line has planes, but no markups to drag them by.
-        show_planes(scene, source, analysis.planes)
+        show = show_found if analysis.sources.planes_source == "found" else show_planes
+        show(scene, source, analysis.planes)
     wrong = edits.ShownState.of(analysis).differing(edits.Segments(**stored.masks, planes=analysis.planes))
     nodes = update_scene(scene, analysis, SceneNodes.of(source, segmentation), [KINDS[name] for name in wrong])
     return EditSession(scene, nodes, analysis)

@@ -14,7 +14,7 @@ from ..jobs.worker_process import WarmWorker
 from ..scene.build import SceneNodes, build_scene
 from ..scene.inputs import describe_node, hardened_copy, untouched_file
 from ..scene.mrml import all_or_nothing, find_result, save_for_undo
-from ..scene.plane_markups import mark_plane
+from ..scene.plane_markups import mark_plane, show_found
 from ..scene.selection import find_node
 from ..scene.views import aim_camera
 from .choices import Choices, corrections_to_replace, write_choices
@@ -74,6 +74,8 @@ class AnalysisRun(WorkerRun):
             is_first = find_result(self._scene, "vtkMRMLModelNode", "surface", volume) is None
             self.nodes = build_scene(self._scene, analysis, volume_node=volume)
             self._keep_choices(self.nodes)
+        if not self._inputs.planes:
+            show_found(self._scene, volume, analysis.planes)
         if is_first:
             aim_camera(self._scene, analysis)
         self.analysis = analysis

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from gap_cases import with_gaps
@@ -12,7 +14,7 @@ from panel_cases import dialogs, panel, scene, wait  # noqa: F401
 from LAScarSegLib import scene as mrml
 from LAScarSegLib.scene.gaps import OLDER, findings_nodes, numbered_gaps
 from LAScarSegLib.scene.mrml import nodes_of_class
-from LAScarSegLib.scene.plane_markups import read_planes
+from LAScarSegLib.scene.plane_markups import plane_nodes, read_planes, show_found
 from LAScarSegLib.session.edit_session import EditSession
 from LAScarSegLib.session.gaps import OLDER as SAID_OLDER
 
@@ -30,8 +32,6 @@ def cells(table) -> list[str]:
 @pytest.fixture
 def shown(panel, scene):
     """A result whose gaps nobody has asked for."""
-    from dataclasses import replace
-
     return show(panel, scene, replace(with_gaps()))
 
 
@@ -46,20 +46,14 @@ def test_without_a_result_nothing_can_be_asked_for(panel):
 
 def test_gaps_are_found_when_asked_for_and_not_before(panel, scene, shown):
     assert panel.ui.gapsTable.rowCount == 0 and shown.analysis.known_findings is None and not findings_nodes(scene, shown.nodes.volume)
-    find(panel)
-    gaps = numbered_gaps(with_gaps().findings)
-    assert [text for text in cells(panel.ui.gapsTable) if text[0].isdigit() and ": " in text] == [
-        row for row in cells(panel.ui.gapsTable) if any(row.startswith(f"{gap.number}: {gap.gap.length_mm:.1f} mm") for gap in gaps)
-    ]
+    panel.ui.findGapsButton.click()
+    assert not panel.ui.findGapsButton.enabled and "Looking" in panel.ui.gapsLabel.text  # beside the windows
+    wait(lambda: panel.ui.findGapsButton.enabled, "the gaps")
+    gaps, listed = numbered_gaps(with_gaps().findings), cells(panel.ui.gapsTable)
+    assert all(any(text.startswith(f"{gap.number}: {gap.gap.length_mm:.1f} mm, {gap.gap.region}") for text in listed) for gap in gaps)
     assert panel.ui.gapsTable.rowCount == len(gaps) + len(with_gaps().findings.encirclements)
     assert panel.ui.regionsTable.rowCount == len(with_gaps().findings.regions)
     assert findings_nodes(scene, shown.nodes.volume) and panel.ui.gapsLabel.text == ""
-
-
-def test_while_gaps_are_looked_for_the_panel_answers(panel, shown):
-    panel.ui.findGapsButton.click()
-    assert not panel.ui.findGapsButton.enabled and "Looking" in panel.ui.gapsLabel.text
-    wait(lambda: panel.ui.findGapsButton.enabled, "the gaps")
 
 
 def test_another_threshold_makes_the_tables_old_until_they_are_found_anew(panel, scene, shown):
@@ -95,3 +89,20 @@ def test_unsure_planes_that_were_found_are_taken_up_and_the_result_follows(panel
     assert {plane.name for plane in read_planes(scene, session.nodes.volume)} == {plane.name for plane in found.planes}
     assert panel.analysis.sources.planes_source == "given" and panel.analysis.headline.number.key == "scar_area_pct_wall"
     assert not panel.ui.takeUpPlanesButton.enabled and panel.ui.foundPlanesLabel.text == ""
+
+
+def test_planes_that_the_program_found_can_be_moved_and_are_looked_for_anew_until_then(panel, scene):
+    """Found for sure, as Apply leaves them."""
+    analysis = with_gaps()
+    session = show(panel, scene, analysis)
+    volume = session.nodes.volume
+    panel.parameterNode.inputVolume = volume
+    show_found(scene, volume, analysis.planes)
+    panel.planesSection.parametersChanged()
+    assert panel.ui.planesLabel.text.startswith("Found by the program") and panel.planesSection.nodeIds() == ()
+    moved = plane_nodes(scene, volume)[0]
+    moved.SetOriginWorld(*(np.array(moved.GetOriginWorld()) + [0, 0, 1]))
+    panel.planesSection.parametersChanged()
+    assert panel.ui.planesLabel.text.startswith("What lies beyond") and len(panel.planesSection.nodeIds()) == len(analysis.planes)
+    show_found(scene, volume, analysis.planes[:1])
+    assert [plane.name for plane in read_planes(scene, volume)] == [analysis.planes[0].name]
