@@ -183,6 +183,6 @@ def test_the_change_map_has_the_colours_of_what_changed(tmp_path):
     side = ResultSurface("a", BEFORE, {}, {})
     compared = ComparedResults(side, side, compare_surfaces(BEFORE, AFTER, same_scan=True), [], ())
     picture = imread(comparison_writing.CHANGE_MAP.draw(compared, tmp_path / "map.png"))[..., :3]
-    # The legend's patches have the plain colours.
+    # The legend's patches have the plain colours, to the few that a picture is saved with.
     for colour in (change_map.IN_BOTH_COLOUR, style.SCAR, style.BORDER_SCAR, style.HEALTHY):
-        assert (np.abs(picture - to_rgb(colour)).max(axis=2) < 0.01).sum() > 50
+        assert (np.abs(picture - to_rgb(colour)).max(axis=2) < 0.025).sum() > 50
