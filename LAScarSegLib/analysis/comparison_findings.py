@@ -80,8 +80,10 @@ class ComparisonFindings:
     def to_json(self) -> dict[str, Any]:
         """`regions`, `gaps` and `regions_remarks` of comparison.json."""
         return {
-            "regions": [region.to_json() for region in self.regions], "gaps": [gap.to_json() for gap in self.gaps], "regions_remarks": list(self.remarks),
-        }  # fmt: skip
+            "regions": [region.to_json() for region in self.regions],
+            "gaps": [gap.to_json() for gap in self.gaps],
+            "regions_remarks": list(self.remarks),
+        }
 
 
 def findings_between(a: Surface, scar_b: np.ndarray, measured_b: np.ndarray, common: np.ndarray) -> ComparisonFindings:

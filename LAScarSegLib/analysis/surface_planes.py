@@ -32,7 +32,8 @@ class SurfacePlanes(ChosenPlanes):
         if not isinstance(planes, PlanesToFind):
             return cls(tuple(planes))
         if not file.is_closed:
-            return cls(not_looked_for="The mesh is not closed, so mitral valve and veins were not looked for; give their planes (--planes).")
+            why = "The mesh is not closed, so mitral valve and veins were not looked for; give their planes (--planes)."
+            return cls(not_looked_for=why)
         return cls().with_search(_search(file))
 
     def regions_on(self, surface: Surface) -> tuple[Surface, Surface]:

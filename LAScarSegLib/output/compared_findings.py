@@ -30,7 +30,7 @@ def write_findings_csvs(found: ComparisonFindings, folder: Path) -> None:
 
 
 def _gap_cells(changes: Sequence[Mapping[str, Any]]) -> list[Sequence[str]]:
-    """One row for each gap that opened or closed, and one for a path of which none did: both paths, and where the gap lies (LPS mm)."""
+    """One row for each gap that opened or closed, and one for a path without such: both paths, and where the gap lies (LPS mm)."""
     names = [f"{'gaps' if key == 'count' else key}_{side}" for side in ("a", "b") for key in PATH_KEYS]
     rows: list[Sequence[str]] = [("around", *names, "change", *GAP_KEYS, "l_mm", "p_mm", "s_mm")]
     for change in changes:
@@ -57,7 +57,7 @@ def _region(region: RegionChange) -> dict[str, str]:
 
 
 def _area(region: RegionChange, area_cm2: float) -> str:
-    """"1.2 (34 %)"; a plain 0 where there is none."""
+    """Cm² and share, as in "1.2 (34 %)"; a plain 0 where there is none."""
     share = region.share_pct(area_cm2)
     if share is None:
         return DASH
