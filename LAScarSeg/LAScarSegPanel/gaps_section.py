@@ -20,12 +20,16 @@ class GapsSection(Section):
         self._older = self._busy = False
         self._points = []
         self._timer = makeTimer(POLL_MS, self.onPoll)
+        # A column that says that it is wider does not yet know its new width.
+        self._fitTimer = makeTimer(0, self.onFit)
+        self._fitTimer.setSingleShot(True)
         self.ui.findGapsButton.connect("clicked()", self.onFind)
         self.ui.takeUpPlanesButton.connect("clicked()", self.onTakeUp)
         self.ui.gapsTable.connect("cellClicked(int,int)", self.onRow)
         for table in (self.ui.gapsTable, self.ui.regionsTable):
             table.verticalHeader().setVisible(False)
             table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+            table.horizontalHeader().sectionResized.connect(lambda *unused: self._fitTimer.start())
         self.resultChanged()
 
     def resultChanged(self) -> None:
@@ -82,7 +86,12 @@ class GapsSection(Section):
                 table.setItem(number, column, item)
         # What is long wraps, so that the numbers are seen without scrolling.
         table.horizontalHeader().setSectionResizeMode(1 if table is self.ui.gapsTable else 0, qt.QHeaderView.Stretch)
-        table.resizeRowsToContents()
+        self._fitTimer.start()
+
+    def onFit(self) -> None:
+        """Rows as high as their words need."""
+        for table in (self.ui.gapsTable, self.ui.regionsTable):
+            table.resizeRowsToContents()
 
     def onFind(self) -> None:
         self._finder.find()
@@ -112,6 +121,7 @@ class GapsSection(Section):
 
     def cleanup(self) -> None:
         self._timer.stop()
+        self._fitTimer.stop()
         if self._finder:
             self._finder.close()
             self._session = self._finder = None

@@ -203,7 +203,7 @@ def test_found_planes_that_were_taken_up_are_given_and_stay_known_as_found():
     assert not {"planes_unsure", "planes_found"} & {flag.code for flag in taken.flags}
 
 
-@pytest.mark.parametrize(("carrier", "taken_up"), zip(CARRIERS, (False, True, False)))
+@pytest.mark.parametrize(("carrier", "taken_up"), tuple(zip(CARRIERS, (False, True, False))))
 def test_found_planes_are_read_back_as_they_were_written(tmp_path, carrier, taken_up):
     written = with_gaps(find=True)
     if taken_up:
