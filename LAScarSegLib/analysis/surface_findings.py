@@ -46,7 +46,7 @@ def find_on_surface(analysis: Analysis) -> Findings:
 
 
 def findings_digest(analysis: Analysis) -> str:
-    """Of all that regions and gaps follow from, but for their ranges: two analyses with the same digest have the same findings. In no time."""
+    """Of all that regions and gaps follow from, but for their ranges: analyses with the same one have the same findings. In no time."""
     surface, digest = analysis.surface, hashlib.sha256()
     unmeasured = surface.scar_class == CLASS_NOT_MEASURED if surface.scar_class is not None else np.zeros(0, bool)
     for array in (surface.points, surface.triangles, surface.scar, unmeasured):
@@ -86,11 +86,12 @@ def unpack_findings(content: Mapping[str, Any], surface: Surface) -> Findings:
 
 
 def _unpacked_path(content: Mapping[str, Any]) -> Encirclement:
-    gaps = tuple(
-        Gap(**gap | {"point_lps": tuple(gap["point_lps"]), "points": np.array(gap["points"], dtype=float).reshape(-1, 3)}) for gap in content["gaps"]
-    )
-    points = np.array(content["points"], dtype=float).reshape(-1, 3)
-    return Encirclement(**content | {"points": points, "scar": np.array(content["scar"], dtype=bool), "gaps": gaps})
+    gaps = tuple(Gap(**gap | {"point_lps": tuple(gap["point_lps"]), "points": _points(gap)}) for gap in content["gaps"])
+    return Encirclement(**content | {"points": _points(content), "scar": np.array(content["scar"], dtype=bool), "gaps": gaps})
+
+
+def _points(content: Mapping[str, Any]) -> np.ndarray:
+    return np.array(content["points"], dtype=float).reshape(-1, 3)
 
 
 def _carried(analysis: Analysis, cavity: MeasuredCavity, levels: Levels, sample: Sample) -> Surface:

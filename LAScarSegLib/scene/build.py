@@ -26,8 +26,8 @@ INPUT_ROLE = "input"
 
 @dataclass(frozen=True)
 class SceneNodes:
-    """The nodes of one result. `left_out` is None without exclusion planes, a probability where no network found the mask; `findings` are those of
-    regions and gaps (`gaps.add_findings`), none where nobody has looked for any."""
+    """The nodes of one result. `left_out` is None without exclusion planes, a probability where no network found the mask; `findings`
+    are regions and gaps (`gaps.add_findings`), none where nobody has looked for any."""
 
     volume: Any
     segmentation: Any

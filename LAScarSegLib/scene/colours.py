@@ -23,7 +23,7 @@ WITHHELD: RGB = (214 / 255, 205 / 255, 160 / 255)
 LEFT_OUT: RGB = (141 / 255, 141 / 255, 141 / 255)
 PATH_IN_SCAR: RGB = (0.1, 0.1, 0.1)
 PATH_IN_GAP: RGB = (0.0, 158 / 255, 115 / 255)
-"""A path around a vein lies on scar, and dark is seen there; its gaps are Okabe and Ito's bluish green, apart from scar and healthy wall."""
+"""A path around a vein lies on scar, and dark is seen there; its gaps are Okabe and Ito's bluish green, apart from scar and wall."""
 WALL: RGB = (255 / 255, 209 / 255, 102 / 255)
 
 INSIDE_END: RGB = (178 / 255, 24 / 255, 43 / 255)

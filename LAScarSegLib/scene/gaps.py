@@ -41,7 +41,7 @@ POINT_CLASS = "vtkMRMLMarkupsFiducialNode"
 
 @dataclass(frozen=True)
 class NumberedGap:
-    """A gap with the number it has in tables, scene and report, counted through from 1; `depends` that a slightly lower threshold closes it."""
+    """A gap with its number in tables, scene and report, counted through from 1; `depends` says that a slightly lower threshold closes it."""
 
     number: int
     around: str
@@ -58,7 +58,8 @@ def numbered_gaps(findings: Findings) -> tuple[NumberedGap, ...]:
     """Every gap of a result, in the order of the numbers."""
     found = [(around, n, gap) for around in findings.encirclements for n, gap in enumerate(around.gaps)]
     return tuple(
-        NumberedGap(number, around.around, gap, n in findings.unsteady.get(around.around, ())) for number, (around, n, gap) in enumerate(found, 1)
+        NumberedGap(number, around.around, gap, n in findings.unsteady.get(around.around, ()))
+        for number, (around, n, gap) in enumerate(found, 1)
     )
 
 
@@ -142,8 +143,8 @@ def _gaps_table(scene: Any, findings: Findings, source: Any) -> Any | None:
     fill_table(node, {title: [row[title] for row in rows] for title in rows[0]})
     node.SetUseColumnTitleAsColumnHeader(True)
     node.SetDescription(
-        "The closed path with the least healthy tissue around each vein and pair (Nuñez-Garcia et al. 2018); a gap is 3 mm of it or more. Low and "
-        "High: perturbation range."
+        "The closed path with the least healthy tissue around each vein and pair (Nuñez-Garcia et al. 2018); a gap is 3 mm of it or more. "
+        "Low and High: perturbation range."
     )
     return node
 

@@ -58,7 +58,7 @@ def show_planes(scene: Any, volume: Any, planes: Iterable[CutPlane]) -> list[Any
 
 
 def show_found(scene: Any, volume: Any, planes: Iterable[CutPlane]) -> None:
-    """Markups for planes that the program has found: they take the place of those it found before, and are known until somebody moves them."""
+    """Markups for planes that the program has found: they replace those it found before, and are known until somebody moves them."""
     for node in plane_nodes(scene, volume):
         if is_as_found(node):
             remove_node(scene, node)

@@ -27,7 +27,7 @@ NO_PLANES = "It is not known where the veins are. Place their planes (Cut plane)
 
 @dataclass(frozen=True)
 class GapTableRow:
-    """A line of the table of veins: what is encircled, or (`is_gap`) one gap of it; `point_lps` is where to look, mm, None where nothing is."""
+    """A line of the table of veins: what is encircled, or (`is_gap`) a gap of it; `point_lps` is where to look, mm, None where nothing is."""
 
     cells: tuple[str, str, str, str]
     is_gap: bool

@@ -21,7 +21,7 @@ from slicer_windows import Windows, vtk_messages
 from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from LAScarSegLib import scene as mrml
-from LAScarSegLib.analysis import Analysis, Change, Drawn, Mask, analyse, revise
+from LAScarSegLib.analysis import MASKS, Analysis, Change, Drawn, Mask, analyse, revise
 from LAScarSegLib.analysis.surface_findings import findings_digest, pack_findings, unpack_findings
 from LAScarSegLib.scene import review
 from LAScarSegLib.scene.build import remove_scene
@@ -43,7 +43,8 @@ def table_of(scene, role: str) -> dict[str, list[str]]:
 def points_in(scene) -> dict[str, np.ndarray]:
     """The labelled points, mm RAS."""
     node = find_result(scene, "vtkMRMLMarkupsFiducialNode", "gap_points", None)
-    return {node.GetNthControlPointLabel(n): np.array(node.GetNthControlPointPositionWorld(n)) for n in range(node.GetNumberOfControlPoints())}
+    numbers = range(node.GetNumberOfControlPoints())
+    return {node.GetNthControlPointLabel(n): np.array(node.GetNthControlPointPositionWorld(n)) for n in numbers}
 
 
 def check_content(scene) -> None:
@@ -96,7 +97,8 @@ def test_another_map_makes_them_grey_and_older_and_the_same_map_brings_them_back
     scene, first = windows.scene, with_gaps()
     with vtk_messages() as said:
         nodes = mrml.build_scene(scene, first)
-        path, threshold = next(node for node in nodes.findings if node.IsA("vtkMRMLModelNode")), nodes.findings[0].GetAttribute("LAScarSeg.threshold")
+        path = next(node for node in nodes.findings if node.IsA("vtkMRMLModelNode"))
+        threshold = path.GetAttribute("LAScarSeg.threshold")
         assert ages(scene, nodes) == {False} and path.GetDisplayNode().GetScalarVisibility()
         higher = revise(first, Change(scar=first.sources.scar.with_threshold(1.5)), ranges=False)
         review.show_scar(nodes, higher)
@@ -149,9 +151,8 @@ def test_findings_go_to_another_process_to_the_last_digit():
 def from_nothing(analysis: Analysis) -> Analysis:
     """`analyse` of the sources of an analysis."""
     sources = analysis.sources
-    return analyse(
-        phantom(NUMBER).image, QUICK, cavity=sources.cavity, wall=sources.wall, scar=sources.scar, planes=sources.planes, ranges=analysis.has_ranges
-    )
+    masks = {name: sources[name] for name in MASKS}
+    return analyse(phantom(NUMBER).image, QUICK, **masks, planes=sources.planes, ranges=analysis.has_ranges)
 
 
 def assert_same_findings(one: Findings, other: Findings) -> None:
