@@ -37,7 +37,7 @@ def find_on_surface(analysis: Analysis) -> Findings:
     if analysis.withheld:
         return Findings(landmarks)
     found = landmarks.with_scar(analysis.surface)
-    if landmarks.bands is None:
+    if landmarks.bands is None or not analysis.levels:
         return found
     others = [landmarks.with_scar(_carried(analysis, *each)) for each in zip(analysis.cavities[1:], analysis.levels[1:], analysis.samples[1:])]
     lower = _at_lower_threshold(analysis)

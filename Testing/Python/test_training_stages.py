@@ -24,6 +24,7 @@ from LAScarSegLib.phantom import PhantomSettings  # noqa: E402
 from LAScarSegLib.training import train as training  # noqa: E402
 from LAScarSegLib.training.cavities import open_cavity_model, predict_cavity  # noqa: E402
 from LAScarSegLib.training.export import ExportRequest, export_runs  # noqa: E402
+from LAScarSegLib.training.hardware import lightning_options  # noqa: E402
 from LAScarSegLib.training.module import DISTRIBUTED_LOWEST_WEIGHT, TrainingModule  # noqa: E402
 from LAScarSegLib.training.preparation import prepare  # noqa: E402
 from LAScarSegLib.training.run_folder import TrainingRun  # noqa: E402
@@ -119,7 +120,7 @@ def test_the_networks_weights_are_moved_by_nnu_nets_optimiser() -> None:
 def test_lightning_is_told_about_cards_and_nodes(machine: Hardware, lightning_is_told: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     here = tuple(Device(key, key) for key in ("cuda:0", "cuda:1", "cpu"))
     monkeypatch.setattr(device_module, "list_devices", lambda: here)
-    assert training._hardware(machine) == lightning_is_told
+    assert lightning_options(machine) == lightning_is_told
 
 
 class Launched:
