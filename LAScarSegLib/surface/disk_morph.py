@@ -12,10 +12,15 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.linalg import splu
 
-from .foldovers import unfolded
+from ..errors import InputError
+from .foldovers import RINGS, signed_areas, unfolded
 
 STEPS = 10
 """Of equal length. What a step turns over all the same, beside an opening's edge, is turned back at once, while it is little."""
+HOPELESS = 0.02
+"""Where a step leaves more of the triangles folded than this, later ones fold more of them, and take a minute to fail."""
+QUICK_ROUNDS = 3
+"""Of the search in each step; the map at the end gets all of it."""
 LINE_WEIGHT = 0.3
 """How strongly vertices of a drawn line follow it, in units of their own weights together."""
 
@@ -26,11 +31,16 @@ def morphed(
     """(K, 2) the layout `uv` of the surface's `points` (K, 3) after its vertices `moved` (K,) bool went to `target` (K, 2) and the others
     followed.
 
-    `lines` are vertices (L,) that are drawn towards places (L, 2).
+    `lines` are vertices (L,) that are drawn towards places (L, 2). Raises `InputError` where too much folds on the way.
     """
     for left in range(STEPS, 0, -1):
+        if (share := (signed_areas(uv, triangles) <= 0).mean()) > HOPELESS:
+            raise InputError(
+                f"The surface is too rough to be laid flat: {100 * share:.1f} % of its triangles fold over on the way. Look at the cavity and its "
+                "planes."
+            )
         drawn = uv[lines[0]] + (lines[1] - uv[lines[0]]) / left
-        uv = unfolded(_followed(uv, triangles, moved, uv + (target - uv) / left, lines[0], drawn), points, triangles, moved)
+        uv = unfolded(_followed(uv, triangles, moved, uv + (target - uv) / left, lines[0], drawn), points, triangles, moved, RINGS[:1], QUICK_ROUNDS)
     return uv
 
 

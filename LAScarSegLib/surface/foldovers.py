@@ -15,6 +15,8 @@ AREA_WEIGHT = 0.1
 """λ of the paper's energy: what keeping areas counts beside keeping shapes."""
 ROUNDS, STEPS = 6, 60
 """The regularisation is tightened so often, with so many L-BFGS steps each; it ends when no triangle lies face down."""
+MOST_FOLDED = 0.05
+"""A larger share of the triangles is not turned over: that is no fold but another map, and the search for it takes minutes."""
 SMALLEST = 1e-6
 """ε of the paper's second equation when nothing is folded."""
 LOOSENING = 0.2
@@ -27,25 +29,28 @@ def signed_areas(uv: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     return ((b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])) / 2
 
 
-def unfolded(uv: np.ndarray, points: np.ndarray, triangles: np.ndarray, fixed: np.ndarray) -> np.ndarray:
-    """(K, 2) the map with its folds taken out as far as that goes; vertices that are `fixed` (K,) bool, or far from a fold, stay.
+def unfolded(
+    uv: np.ndarray, points: np.ndarray, triangles: np.ndarray, fixed: np.ndarray, attempts: tuple[int, ...] = RINGS, rounds: int = ROUNDS
+) -> np.ndarray:
+    """(K, 2) the map with its folds taken out as far as that goes, and while they are few; vertices that are `fixed` (K,) bool, or far from a fold, stay.
 
-    `points` (K, 3) is the surface, whose triangles the moved ones shall resemble.
+    `points` (K, 3) is the surface, whose triangles the moved ones shall resemble; `attempts` are rows of triangles, each tried after the
+    one before has failed.
     """
-    for rings in RINGS:
+    for rings in attempts:
         folded = signed_areas(uv, triangles) <= 0
-        if not folded.any():
+        if not folded.any() or folded.mean() > MOST_FOLDED:
             break
         near = np.zeros(len(uv), dtype=bool)
         near[triangles[folded]] = True
         for _ in range(rings):
             near[triangles[near[triangles].any(axis=1)]] = True
         free = near & ~fixed
-        uv = _relaxed(uv, points, triangles[free[triangles].any(axis=1)], free)
+        uv = _relaxed(uv, points, triangles[free[triangles].any(axis=1)], free, rounds)
     return uv
 
 
-def _relaxed(uv: np.ndarray, points: np.ndarray, triangles: np.ndarray, free: np.ndarray) -> np.ndarray:
+def _relaxed(uv: np.ndarray, points: np.ndarray, triangles: np.ndarray, free: np.ndarray, rounds: int) -> np.ndarray:
     """The map after the paper's minimisation over the `free` vertices of `triangles`."""
     gradients, area = _rest_shapes(uv, points, triangles)
     moving = np.flatnonzero(free)
@@ -71,7 +76,7 @@ def _relaxed(uv: np.ndarray, points: np.ndarray, triangles: np.ndarray, free: np
             raise StopIteration
 
     flat = uv[moving].ravel()
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         placed = uv.copy()
         placed[moving] = flat.reshape(-1, 2)
         lowest = _determinants(placed[triangles], gradients)[1].min()
