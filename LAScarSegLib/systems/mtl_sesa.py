@@ -50,7 +50,7 @@ def presets(*heads: int) -> Mapping[str, Preset]:
         # 64 mm of the same crop: the smaller a patch, the more of it is surface, and the sooner p̂ is more than its mean.
         "small": Preset(
             SharedEncoderPlan(1, heads, (8, 16, 32, 64)), (2.0, 2.0, 2.0), (32, 32, 32), BATCH, 6, crop_kji=(40, 104, 104),
-            learning_rate=0.1, **around,
+            learning_rate=0.01, **around,
         ),
         "tiny": Preset(
             SharedEncoderPlan(1, heads, (4, 8, 16)), (2.5, 2.5, 2.5), (32, 32, 32), BATCH, 1, crop_kji=(32, 84, 84), learning_rate=0.01,
