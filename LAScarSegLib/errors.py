@@ -17,6 +17,10 @@ class AtriumNotFound(InputError):
     """A network saw no left atrium in the scan."""
 
 
+class NothingToLookAt(InputError):
+    """A cavity around which a scar network has nothing to look at: empty, or without an outline at its spacing."""
+
+
 class Stopped(InputError):
     """Something about the input would make the numbers wrong; whoever knows better goes on despite its `codes` (`Settings.despite`)."""
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..analysis import Settings, analyse
-from ..errors import AtriumNotFound, InputError
+from ..errors import AtriumNotFound, InputError, NothingToLookAt
 from ..inference.bundle_models import BundleCavityModel, BundleScarModel
 from ..inference.options import InferenceOptions
 from ..models.bundle import Bundle
@@ -100,7 +100,7 @@ def find_scar(bundle: Bundle, scan: Volume, cavity: FoundCavity, device: str, ma
     options = InferenceOptions(device=device, region_first=bundle.card.preprocessing.crop is None, mask_prediction=mask_prediction)
     try:
         probability = BundleScarModel.from_bundle(bundle, options).predict(scan, cavity.used)
-    except InputError as error:
+    except NothingToLookAt as error:
         return np.zeros(scan.array.shape, dtype=bool), f"No scar was looked for: {error}"
     return probability.array > stage.output("scar").threshold, ""
 

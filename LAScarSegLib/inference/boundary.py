@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from ..errors import InputError
+from ..errors import NothingToLookAt
 from ..systems.decoding import IN_SLICE
 from .tiles import Corner
 
@@ -29,12 +29,12 @@ def boundary_points(cavity: np.ndarray, step_px: int) -> np.ndarray:
 
 
 def points_to_look_around(cavity: np.ndarray, step_px: int, spacing_kji: Sequence[float]) -> np.ndarray:
-    """`boundary_points` of a cavity at a network's spacing in mm; `InputError` when there are none, so that no patch would be looked at."""
+    """`boundary_points` of a cavity at a network's spacing in mm; `NothingToLookAt` when there are none, so that no patch would be looked at."""
     points = boundary_points(cavity, step_px)
     if not len(points):
         grid = " × ".join(f"{s:g}" for s in spacing_kji)
         what = "it fills all that the network sees" if cavity.any() else "it is so thin that nothing of it is left"
-        raise InputError(f"The cavity has no outline to look for scar along: at {grid} mm {what}. Correct the cavity's mask.")
+        raise NothingToLookAt(f"The cavity has no outline to look for scar along: at {grid} mm {what}. Correct the cavity's mask.")
     return points
 
 

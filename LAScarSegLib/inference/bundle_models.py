@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from scipy.special import expit
 
-from ..errors import AtriumNotFound, InputError, ProcessingError
+from ..errors import AtriumNotFound, InputError, NothingToLookAt, ProcessingError
 from ..models.bundle import Bundle, check_use
 from ..models.card import ModelCard, NetworkSpec
 from ..support.doubt import Doubt
@@ -316,7 +316,7 @@ class BundleScarModel(_BundleModel):
         if not volume.geometry.same_grid(cavity.geometry):
             raise InputError("The cavity lies on another grid than the scan. Resample it to the scan's grid first.")
         if not (cavity.array > 0).any():
-            raise InputError("The cavity is empty, so there is no wall to look for scar in. Correct the mask.")
+            raise NothingToLookAt("The cavity is empty, so there is no wall to look for scar in. Correct the mask.")
         scan = OrientedScan.of(volume, self.card.preprocessing)
         mask = scan.orientation.apply(cavity.array) > 0
         self._notes = beyond_crop(mask, self._looking.crop(scan, Box.around(mask, 0.0, scan.spacing)))

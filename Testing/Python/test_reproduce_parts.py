@@ -6,6 +6,7 @@ import csv
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,8 +16,9 @@ from training_data import write_case, write_cases
 
 from LAScarSegLib.datasets.lascarqs import duplicates, hash_scans, open_lascarqs, said_of_duplicates
 from LAScarSegLib.datasets.parts import cut
-from LAScarSegLib.errors import InputError
-from LAScarSegLib.evaluation.as_published import METRICS_OF_PAPERS, CaseResult, counts, score_as_published
+from LAScarSegLib.errors import InputError, NothingToLookAt
+from LAScarSegLib.evaluation import as_published
+from LAScarSegLib.evaluation.as_published import METRICS_OF_PAPERS, CaseResult, FoundCavity, counts, score_as_published
 from LAScarSegLib.evaluation.published_tables import reproduce_table
 from LAScarSegLib.jobs.reproduction.request import ReproductionRequest
 from LAScarSegLib.jobs.reproduction.steps import plan_steps, with_coarse
@@ -327,3 +329,23 @@ def test_headers_of_one_millimetre_are_refused(tmp_path: Path):
 
     with pytest.raises(InputError, match=r"header of train_2 looks lost: 640 × 640 × 4 voxels of 1 × 1 × 1 mm.*0.625"):
         open_lascarqs(root, ("task1", "task2"))
+
+
+@pytest.mark.parametrize(("error", "is_noted"), [(NothingToLookAt("The cavity is empty."), True), (InputError("It is of another system."), False)])
+def test_a_cavity_with_nothing_to_look_at_has_no_scar_and_a_wrong_model_is_an_error(monkeypatch, error, is_noted):
+    class Model:
+        @staticmethod
+        def from_bundle(*_):
+            raise error
+
+    monkeypatch.setattr(as_published, "BundleScarModel", Model)
+    monkeypatch.setattr(as_published, "stage_of", lambda _: None)
+    bundle = SimpleNamespace(card=SimpleNamespace(preprocessing=SimpleNamespace(crop=None)))
+    scan = Volume(np.ones((2, 3, 4)), Geometry((4, 3, 2), (1.0, 1.0, 1.0)))
+    looked_for = lambda: as_published.find_scar(bundle, scan, FoundCavity.manual(scan), "cpu", None)  # noqa: E731
+    if not is_noted:
+        with pytest.raises(InputError, match="another system"):
+            looked_for()
+        return
+    scar, note = looked_for()
+    assert not scar.any() and note == "No scar was looked for: The cavity is empty."
