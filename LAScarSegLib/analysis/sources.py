@@ -278,7 +278,8 @@ class ChosenPlanes:
     @property
     def landmarks(self) -> tuple[CutPlane, ...]:
         """The planes that say where veins and valve are: those that cut, or where there are none the unsure ones that were found."""
-        return self.planes or (self.search.planes if self.search is not None else ())
+        # Sure ones that do not cut were taken away by a person.
+        return self.planes or (self.search.planes if self.search is not None and self.search.unsure else ())
 
 
 Chosen = TypeVar("Chosen", bound=ChosenPlanes)

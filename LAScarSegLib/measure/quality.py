@@ -318,7 +318,7 @@ def check_planes(planes: Sequence[CutPlane], search: FoundPlanes | None, exclude
             "No mitral or vein planes were given: the mitral annulus, the veins beyond their ostia, and where they touch it the aorta "
             "and the oesophagus may be counted as scar."
         )
-        return (QualityFlag("no_planes", message) if search is None else _unsure_planes(search),)
+        return (QualityFlag("no_planes", message) if search is None or not search.unsure else _unsure_planes(search),)
     # Unsure ones cut only once a person has taken them up.
     found = search is not None and not search.unsure and same_planes(search.planes, planes)
     flags = (QualityFlag("planes_found", "Mitral valve and veins were found by the program: look at their planes, and move what is wrong."),)

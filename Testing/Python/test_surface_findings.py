@@ -140,6 +140,14 @@ def test_a_plane_that_a_person_moves_is_given_and_back_again_found(searched):
     assert back.findings.to_json() == found.findings.to_json()
 
 
+def test_sure_planes_that_a_person_takes_away_say_nothing_any_more(searched):
+    search = FoundPlanes(searched.sources.search.planes, {})
+    found = revise(searched, Change(planes=search.planes, search=search), ranges=False)
+    away = revise(found, Change(planes=()), ranges=False)
+    assert found.findings.encirclements and away.findings.encirclements == () and away.sources.planes_source == "none"
+    assert {flag.code for flag in away.flags} & {"planes_found", "planes_unsure", "no_planes"} == {"no_planes"}
+
+
 def test_what_was_found_is_read_back(searched, scan):
     _, _, sources = read_description(json.loads(json.dumps(describe(searched))), scan, {})
     assert sources.search == searched.sources.search and sources.planes == searched.sources.planes
