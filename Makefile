@@ -31,9 +31,10 @@ demo: $(VENV)/installed
 	@echo "  3D Slicer       open demo/result/scene.mrb"
 	@echo "  numbers         demo/result/measurements.csv"
 
-# Two processes of one thread each share the test files: a third less time on two cores, and memory for two on any machine.
+# Two processes of one thread each share the test files: a third less time on two cores, and memory for two on any machine. In their own order: else
+# files of few tests, which are the longest, come last, and one process waits for the other.
 test: $(VENV)/installed-test
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 benchmarks: $(VENV)/installed-test
 	@for script in Benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
