@@ -27,8 +27,8 @@ HEAD = """# The league: five systems and three rules on the same phantoms
 **Phantom scores: simulated scans, not patients. They say that each way works from training to result, not which is better in a clinic.**
 Made by `Benchmarks/scar_networks/league.py` and `league_document.py`.
 
-Each system is trained with its preset for a processor, every stage for about five minutes on two cores (the table says how long each took), on {training} phantoms and
-their true cavities, and measured on {heldout} others through the job of `lascarseg run`. Scar is measured in true cavities, as the rules are, and in
+Each system is trained with its preset for a processor, whose stages are meant to take five minutes of two cores or less. The machine had other work to do, and some trainings took up
+to four times as long for the same steps; the table has the steps, and the processor minutes that they really took. Trained on {training} phantoms and their true cavities, and measured on {heldout} others through the job of `lascarseg run`. Scar is measured in true cavities, as the rules are, and in
 those that the system's own network found inside a region of interest. The rules are the three with the best surface Dice on the training phantoms,
 each with the number that was best there: a tuning that no clinic could do. Means, in brackets their 95 % bootstrap intervals over phantoms.
 
