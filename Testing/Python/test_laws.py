@@ -57,7 +57,7 @@ def test_law_2_what_was_written_is_read_back_and_goes_on_as_it_was(folder, carri
 ANGLES = st.floats(-3.0, 3.0)
 
 
-@settings(max_examples=16, **FIXED)
+@settings(max_examples=36, **FIXED)
 @given(NUMBERS, st.sampled_from(STARTS), st.permutations(range(3)), st.tuples(*3 * [st.booleans()]), ANGLES, ANGLES)
 def test_law_3_a_grid_that_is_stored_otherwise_gives_the_same_numbers(number, start, order, flips, about_x, about_z):
     check_grid(number, start, tuple(order), flips, rotation(about_x, about_z))
