@@ -36,7 +36,7 @@ def folder(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("laws")
 
 
-@settings(max_examples=24, **FIXED)
+@settings(max_examples=36, **FIXED)
 @given(NUMBERS, st.sampled_from(STARTS), st.lists(st.tuples(STEP, st.booleans()), min_size=5, max_size=7))
 def test_law_1_a_changed_result_is_the_analysis_of_what_it_is_made_of_now(number, start, steps):
     story = Story(number, start)
@@ -46,7 +46,7 @@ def test_law_1_a_changed_result_is_the_analysis_of_what_it_is_made_of_now(number
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)
-@settings(max_examples=16, **FIXED)
+@settings(max_examples=24, **FIXED)
 @given(number=NUMBERS, start=st.sampled_from(STARTS), steps=st.lists(STEP, min_size=2, max_size=4))
 def test_law_2_what_was_written_is_read_back_and_goes_on_as_it_was(folder, carrier, number, start, steps):
     if carrier == "scene":
