@@ -22,9 +22,10 @@ def cavity_presets(paper_epochs: int) -> Mapping[str, Preset]:
         "tiny": _halving(1, (8, 16, 32, 48), (2.5, 2.5, 2.5), (32, 32, 32), 4, "region"),
         # 128 × 256 × 256 mm: what lies around the atrium tells where it is.
         "coarse": _halving(1, (8, 16, 32, 64), (4.0, 4.0, 4.0), (32, 64, 64), 12, strong_augmentation=True),
-        # 80 × 100 × 120 mm on the challenge's slices' grid, for a graphics card: an edge of 2 mm is all that `small` can draw.
+        # 120 × 96 × 120 mm, the network of `small` (whose weights it can start from) where an edge of 2 mm is all that `small` can draw. Most
+        # atria are one patch, so that a look takes less than twice as long (Benchmarks/fine_preset.py); finer, it would take three times.
         "fine": _halving(
-            1, (24, 48, 96, 192, 256), (1.25, 1.25, 1.25), (64, 80, 96), 60, "region", strong_augmentation=True, batch_size=FINE_BATCH
+            1, (8, 32, 64, 128, 160), (1.5, 1.5, 1.5), (80, 64, 80), 60, "region", strong_augmentation=True, batch_size=FINE_BATCH
         ),
     }
 

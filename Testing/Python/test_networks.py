@@ -317,7 +317,7 @@ def parameters_of(plan: NetworkPlan) -> int:
 @pytest.mark.parametrize(("key", "stage", "preset", "parameters"), [
     ("two_stage_sdm", "cavity", "small", 4_108_120),
     ("two_stage_sdm", "cavity", "coarse", 350_918),
-    ("two_stage_sdm", "cavity", "fine", 9_629_832),
+    ("two_stage_sdm", "cavity", "fine", 4_108_120),
     ("two_stage_sdm", "scar", "small", 2_391_344),
     ("boundary_focused", "cavity", "small", 4_108_120),
     ("boundary_focused", "scar", "small", 2_391_272),
