@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from split import SAME_AS_CARMA, divide
+from split import SAME_AS_CARMA, divide, divide_by_patient, divide_other_centre
 
 from LAScarSegLib.phantom import HEART_FIELD_OF_VIEW, PhantomSettings, make_phantom
 from LAScarSegLib.volumes.files import read_volume
@@ -43,19 +43,20 @@ class Case:
 
 
 def calibration_cases(data: Path) -> list[Case]:
-    """The 16 that the training left out, CARMA's, every second scan of the other centre, four phantoms."""
+    """The 11 of the challenge whose patients no version has learned from, CARMA's, every second one that fold 0 keeps of the other centre's, four
+    phantoms."""
     patients = patients_of(data)
-    training, held = divide([path.name for path in (data / "la2018").iterdir() if path.is_dir()])
-    learned = {patients[name] for name in training}
-    cases = [
-        Case("la2018", name, patients[name], patients[name] not in learned, partial(_pair, data / "la2018" / name, "lge.nii.gz")) for name in held
-    ]
+    names = [path.name for path in (data / "la2018").iterdir() if path.is_dir()]
+    _, held = divide_by_patient(names, patients)
+    cases = [Case("la2018", name, patients[name], True, partial(_pair, data / "la2018" / name, "lge.nii.gz")) for name in held]
+    # 1.0, whose weights every version goes on from, has learned the other scan of CARMA's patient.
+    learned = {patients[name] for name in divide(names)[0]}
     cases.append(Case("carma", "autoscar", patients[SAME_AS_CARMA], patients[SAME_AS_CARMA] not in learned, partial(_carma, data / "carma")))
     return cases + _other_centre(data, 0) + [_phantom(CALIBRATION_SEED + n) for n in range(4)]
 
 
 def test_cases(data: Path) -> list[Case]:
-    """What chose nothing: the ten new scans of the challenge, the other half of the other centre's, two phantoms."""
+    """What chose nothing: the ten new scans of the challenge, the other half of what fold 0 keeps of the other centre's, three phantoms."""
     patients = patients_of(data)
     known = {patients[path.name] for path in (data / "la2018").iterdir() if path.is_dir()}
     new = sorted(path.name for path in (data / "la2018_new").iterdir() if path.is_dir())
@@ -70,7 +71,8 @@ def patients_of(data: Path) -> dict[str, str]:
 
 
 def _other_centre(data: Path, first: int) -> list[Case]:
-    names = sorted(path.name for path in (data / "msd_heart").iterdir() if path.is_dir())[first::2]
+    _, held = divide_other_centre([path.name for path in (data / "msd_heart").iterdir() if path.is_dir()], 0)
+    names = held[first::2]
     return [Case("msd_heart", name, name, True, partial(_pair, data / "msd_heart" / name, "mri.nii.gz")) for name in names]
 
 
