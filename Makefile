@@ -20,7 +20,7 @@ demo: $(VENV)/installed
 	@$(BIN)/lascarseg doctor
 	@mkdir -p demo
 	@test -d demo/sample || { echo "Making the sample: a simulated scan with its cavity (about 20 seconds) ..."; $(BIN)/lascarseg phantom demo/sample; }
-	@echo "The cavity model is for research use only (Resources/Models/la-cavity-1.0/LICENSE.txt); the demo accepts that for itself."
+	@echo "The cavity model is for research use only (Resources/Models/la-cavity-1.1/LICENSE.txt); the demo accepts that for itself."
 	LASCARSEG_MODELS=demo/models $(BIN)/lascarseg run demo/sample/image.nii.gz --planes demo/sample/planes.json -o demo/result --accept-terms --force
 	@echo
 	@echo "How close the model came to the sample's true cavity:"

@@ -19,7 +19,7 @@ from pathlib import Path
 from common.timing import Bar, judge, print_table
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-BUNDLE = REPOSITORY / "Resources" / "Models" / "la-cavity-1.0"
+BUNDLE = REPOSITORY / "Resources" / "Models" / "la-cavity-1.1"
 REPETITIONS = 5
 SEEDS = (4021, 4022, 4023)
 """Of phantoms that no model was trained on."""

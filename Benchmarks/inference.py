@@ -26,7 +26,7 @@ from common.scans import SIZE_88, SPACING_88
 from common.timing import Bar, judge, print_table, ratio
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-BUNDLE = REPOSITORY / "Resources" / "Models" / "la-cavity-1.0"
+BUNDLE = REPOSITORY / "Resources" / "Models" / "la-cavity-1.1"
 SEED = 4021
 """Of the phantom; no model was trained on it."""
 SPEED_BAR, WHOLE_SCAN_BAR, DICE_BAR, MEMORY_BAR, START_BAR_S = 5.0, 1.0, 0.995, 0.5, 8.0

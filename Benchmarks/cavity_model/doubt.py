@@ -104,7 +104,7 @@ def main() -> None:
     parser.add_argument("work", choices=("shapes", "collect", "fit", "tables", "curve", "views"))
     parser.add_argument("arguments", nargs="*")
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("LASCARSEG_TEST_DATA", ROOT.parent / "shared" / "data")))
-    parser.add_argument("--bundle", type=Path, default=ROOT / "Resources" / "Models" / "la-cavity-1.0")
+    parser.add_argument("--bundle", type=Path, default=ROOT / "Resources" / "Models" / "la-cavity-1.1")
     parser.add_argument("--each", type=int)
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()

@@ -97,7 +97,7 @@ def test_a_model_that_is_gone_stops_apply(ready):
 
 
 def test_a_damaged_model_of_the_project_does_not_keep_the_panel_from_opening(dialogs, tmp_path):
-    folder = tmp_path / "Resources" / "Models" / "la-cavity-1.0"
+    folder = tmp_path / "Resources" / "Models" / "la-cavity-1.1"
     folder.mkdir(parents=True)
     (folder / CARD).write_text("{")
     widget = open_panel()

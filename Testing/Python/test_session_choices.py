@@ -99,8 +99,8 @@ def test_a_damaged_model_of_the_project_does_not_hide_the_users_own(tmp_path, mo
     from LAScarSegLib.models import store
     from LAScarSegLib.models.bundle import write_bundle
 
-    (tmp_path / "Models" / "la-cavity-1.0").mkdir(parents=True)
-    (tmp_path / "Models" / "la-cavity-1.0" / "model.json").write_text("{")
+    (tmp_path / "Models" / "la-cavity-1.1").mkdir(parents=True)
+    (tmp_path / "Models" / "la-cavity-1.1" / "model.json").write_text("{")
     monkeypatch.setattr(store, "RESOURCE_FOLDERS", (tmp_path,))
     monkeypatch.setenv("LASCARSEG_MODELS", str(tmp_path / "store"))
     store.ModelStore().add(write_bundle(small_card(), weights_for(small_card()), tmp_path / "mine").path)
