@@ -16,6 +16,7 @@ from ..errors import InputError
 from ..measure.numbers import NUMBERS, ON_SURFACE, ON_WALL
 from ..support.flags import QualityFlag
 from ..surface.closest_points import Closest, ClosestPoints
+from ..surface.region_schemes import USUAL_SCHEME
 from ..surface.registration import KEPT, Registration, Residual, register, residual_of
 from ..surface.surface import CLASS_NOT_MEASURED, Surface
 from .comparison_findings import ComparisonFindings, findings_between
@@ -102,8 +103,9 @@ class SurfaceComparison:
 
 
 def compare_surfaces(
-    a: Surface, b: Surface, *, same_scan: bool = False, bend: bool = False, tolerance_mm: float | None = None, force: bool = False
-) -> SurfaceComparison:
+    a: Surface, b: Surface, *, same_scan: bool = False, bend: bool = False, tolerance_mm: float | None = None, force: bool = False,
+    regions: str = USUAL_SCHEME,
+) -> SurfaceComparison:  # fmt: skip
     """Lay B onto A and see where they have scar.
 
     Parameters
@@ -118,6 +120,8 @@ def compare_surfaces(
         scar this near to the other's scar agrees with it, in the numbers within the tolerance; None: the residual's mean, 0 on one scan.
     force
         go on where the surfaces are too unlike to be one patient's.
+    regions
+        the scheme that divides A's wall.
 
     Raises
     ------
@@ -146,7 +150,7 @@ def compare_surfaces(
     after = residual if registration is None or registration.bent_residual is None else registration.bent_residual
     if tolerance_mm is None:
         tolerance_mm = 0.0 if registration is None else after.mean_mm
-    findings = findings_between(a, carried_b, _carried(closest, moved, _measured(b)) & partner, common)
+    findings = findings_between(a, carried_b, _carried(closest, moved, _measured(b)) & partner, common, regions)
     numbers = _numbers(a, scar_a, scar_b, common) | _tolerant(a, scar_a, scar_b, tolerance_mm)
     return SurfaceComparison(a, scar_a, scar_b, change, numbers, tolerance_mm, registration, after, flags, findings)
 

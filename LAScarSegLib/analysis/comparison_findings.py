@@ -13,6 +13,7 @@ from scipy.spatial import KDTree
 
 from ..surface.findings import DECIMALS, SAME_GAP_MM, Landmarks
 from ..surface.gaps import Encirclement, Gap
+from ..surface.region_schemes import USUAL_SCHEME
 from ..surface.surface import CLASS_NONE, CLASS_NOT_MEASURED, Surface
 from ..surface.wall_regions import WallRegions
 
@@ -76,17 +77,21 @@ class ComparisonFindings:
     regions: tuple[RegionChange, ...] = ()
     gaps: tuple[GapChange, ...] = ()
     remarks: tuple[str, ...] = ()
+    scheme: str = USUAL_SCHEME
 
     def to_json(self) -> dict[str, Any]:
-        """`regions`, `gaps` and `regions_remarks` of comparison.json."""
+        """`regions`, `regions_scheme`, `gaps` and `regions_remarks` of comparison.json."""
         return {
             "regions": [region.to_json() for region in self.regions],
+            "regions_scheme": self.scheme,
             "gaps": [gap.to_json() for gap in self.gaps],
             "regions_remarks": list(self.remarks),
         }
 
 
-def findings_between(a: Surface, scar_b: np.ndarray, measured_b: np.ndarray, common: np.ndarray) -> ComparisonFindings:
+def findings_between(
+    a: Surface, scar_b: np.ndarray, measured_b: np.ndarray, common: np.ndarray, scheme: str = USUAL_SCHEME
+) -> ComparisonFindings:
     """What changed by region and around the veins.
 
     Parameters
@@ -97,14 +102,16 @@ def findings_between(a: Surface, scar_b: np.ndarray, measured_b: np.ndarray, com
         (N,) bool on A's vertices: scar of B, and where B was measured at all; also beyond the planes, where paths may run.
     common
         (N,) bool: the wall that both show, of which areas are counted.
+    scheme
+        what divides the wall.
     """
-    landmarks = Landmarks.of(a)
+    landmarks = Landmarks.of(a, scheme)
     if landmarks.bands is None:
-        return ComparisonFindings()
+        return ComparisonFindings(scheme=scheme)
     regions = () if landmarks.walls is None else region_changes(a, landmarks.walls, scar_b, common)
     carried = a.with_arrays(scar=scar_b & measured_b, scar_class=np.where(measured_b, CLASS_NONE, CLASS_NOT_MEASURED).astype(np.uint8))
     paths = [landmarks.with_scar(surface).encirclements for surface in (a, carried)]
-    return ComparisonFindings(regions, tuple(GapChange(*each) for each in zip(*paths)), landmarks.problems)
+    return ComparisonFindings(regions, tuple(GapChange(*each) for each in zip(*paths)), landmarks.problems, scheme)
 
 
 def region_changes(a: Surface, walls: WallRegions, scar_b: np.ndarray, common: np.ndarray) -> tuple[RegionChange, ...]:

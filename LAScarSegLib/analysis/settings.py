@@ -10,6 +10,7 @@ from ..anatomy.wall import WALL_OUTSIDE_MM
 from ..errors import InputError
 from ..support.checks import require_choice, require_number
 from ..support.flags import FLAGS, STOP
+from ..surface.region_schemes import SCHEMES, USUAL_SCHEME
 
 PROJECTION_STATISTICS = ("max", "mean", "median", "p90")
 """How the samples along a normal become one number (SCIENCE section 5); `p90` is the 90th percentile."""
@@ -43,6 +44,8 @@ class Settings:
     native: bool = False
     """The user declares the scan pre-ablation: only then is a Utah stage meaningful."""
     staging: str = "utah"
+    regions: str = USUAL_SCHEME
+    """The scheme that divides the wall (`surface.region_schemes.SCHEMES`)."""
     wall_outside_mm: float = WALL_OUTSIDE_MM
     """How far the measured wall reaches outside the cavity (SCIENCE section 2)."""
     blood_pool_erosion_mm: float = 3.0
@@ -86,6 +89,7 @@ class Settings:
         require_number("scar_reach_mm", self.scar_reach_mm, 0.5, 10.0)
         require_choice("projection_statistic", self.projection_statistic, PROJECTION_STATISTICS)
         require_choice("staging", self.staging, STAGINGS)
+        require_choice("regions", self.regions, tuple(SCHEMES))
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary that `from_json` reads back to an equal object."""

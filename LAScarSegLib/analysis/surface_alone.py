@@ -18,6 +18,7 @@ from ..support.flags import NOTE, QualityFlag, gravest_first
 from ..surface.findings import Findings, Landmarks
 from ..surface.mesh_files import MeshScar, SurfaceFile, scar_of
 from ..surface.planes import CutPlane, reach_beyond_mitral_mm, remarks_on_planes
+from ..surface.region_schemes import USUAL_SCHEME
 from ..surface.surface import Surface
 from .method import ScarMethod
 from .provenance import describe_program
@@ -91,7 +92,7 @@ class SurfaceAnalysis:
 
 def analyse_surface(
     file: SurfaceFile, scar: MeshScar | None, *, dense: float | None = None, lge: np.ndarray | None = None,
-    planes: Sequence[CutPlane] | PlanesToFind = (), label: str = "", inputs: Mapping[str, File] | None = None,
+    planes: Sequence[CutPlane] | PlanesToFind = (), regions: str = USUAL_SCHEME, label: str = "", inputs: Mapping[str, File] | None = None,
 ) -> SurfaceAnalysis:  # fmt: skip
     """Measure scar that an array of a mesh tells.
 
@@ -105,11 +106,13 @@ def analyse_surface(
         (N,) grey levels of the points, for display; None: scar's own array where it holds such.
     planes
         mitral plane and vein cut planes; `PlanesToFind()` looks for them on a closed mesh, and uses them if all are sure.
+    regions
+        the scheme that divides the wall (`surface.region_schemes.SCHEMES`).
 
     Raises
     ------
     InputError
-        `dense` below the threshold, or where scar lies below one; what `label_regions` refuses.
+        `dense` below the threshold, or where scar lies below one; an unknown scheme; what `label_regions` refuses.
     """
     if lge is None and scar is not None and scar.is_grey_level:
         lge = scar.values
@@ -125,9 +128,9 @@ def analyse_surface(
     flags = (*file.flags, *remarks_on_planes(chosen.planes), *_flags(surface, sample, measured, chosen, scar))
     provenance = describe_program() | {
         "made_from": MADE_FROM, "inputs": {name: dict(file) for name, file in (inputs or {}).items()}, "simulated": False,
-        "scar": None if scar is None else scar.condition.words, "planes": [plane.to_json() for plane in chosen.planes],
+        "scar": None if scar is None else scar.condition.words, "planes": [plane.to_json() for plane in chosen.planes], "regions": regions,
     }  # fmt: skip
-    found = findings_of(Landmarks.of(landmarks), surface, _nearby_scar(file, scar))
+    found = findings_of(Landmarks.of(landmarks, regions), surface, _nearby_scar(file, scar))
     return SurfaceAnalysis(surface, measured, _method(scar, levels), chosen, found, flags, provenance, label)
 
 

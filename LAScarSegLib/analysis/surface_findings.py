@@ -30,10 +30,14 @@ def landmarks_of(surface: Surface) -> Landmarks:
     return Landmarks.of(surface)
 
 
+def in_scheme(landmarks: Landmarks, scheme: str) -> Landmarks:
+    return landmarks.in_scheme(scheme)
+
+
 def find_on_surface(analysis: Analysis) -> Findings:
     """Regions and gaps of an analysis, with their ranges where it has ranges; nothing for a cavity that is not to be used."""
     bare = analysis.surface if analysis.landmark_surface is None else analysis.landmark_surface
-    landmarks = analysis.steps(landmarks_of, bare)
+    landmarks = analysis.steps(in_scheme, analysis.steps(landmarks_of, bare), analysis.settings.regions)
     if analysis.withheld:
         return Findings(landmarks)
     found = landmarks.with_scar(analysis.surface)
@@ -53,7 +57,8 @@ def findings_digest(analysis: Analysis) -> str:
         digest.update(np.ascontiguousarray(array).tobytes())
     planes = [plane.to_json() for plane in analysis.sources.landmarks]
     level = analysis.levels[0].scar if analysis.levels else None
-    digest.update(json.dumps([planes, analysis.withheld, None if level is None else float(level)]).encode("utf-8"))
+    others = [planes, analysis.withheld, None if level is None else float(level), analysis.settings.regions]
+    digest.update(json.dumps(others).encode("utf-8"))
     return digest.hexdigest()
 
 
@@ -61,6 +66,7 @@ def pack_findings(findings: Findings) -> dict[str, Any]:
     """Findings for another process, JSON-ready and to the last digit; of their landmarks only what is said of them."""
     return {
         "problems": list(findings.landmarks.problems),
+        "scheme": findings.landmarks.scheme,
         "regions": [asdict(region) for region in findings.regions],
         "encirclements": [_packed(around) for around in findings.encirclements],
         "region_ranges": dict(findings.region_ranges),
@@ -78,7 +84,7 @@ def _packed(value: Encirclement | Gap) -> dict[str, Any]:
 def unpack_findings(content: Mapping[str, Any], surface: Surface) -> Findings:
     """From what `pack_findings` gave for an analysis of this surface."""
     return Findings(
-        Landmarks(surface, None, None, None, tuple(content["problems"])),
+        Landmarks(surface, None, None, None, tuple(content["problems"]), content["scheme"]),
         tuple(RegionScar(**region) for region in content["regions"]),
         tuple(_unpacked_path(around) for around in content["encirclements"]),
         *({name: tuple(ends) for name, ends in content[key].items()} for key in ("region_ranges", "gap_ranges", "unsteady")),

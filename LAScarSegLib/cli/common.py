@@ -53,21 +53,24 @@ DespiteOption = Annotated[
     Optional[list[str]], typer.Option(help="Go on despite a Stop, by its code; the result keeps it. May be repeated.", show_default="none")
 ]
 NativeOption = Annotated[bool, typer.Option("--native", help="The scan is from before any ablation: report a Utah stage.")]
+RegionsOption = Annotated[str, typer.Option("--regions", help="How the wall is divided for scar by region: {schemes}.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace what is there, if it is of the same kind.")]
 
 
 class CatalogueCommand(TyperCommand):
-    """A command whose help may name what there is to choose from: `{rules}`, `{systems}`. The catalogues are read when it is called."""
+    """A command whose help may name what there is to choose from: `{rules}`, `{schemes}`, `{systems}`. The catalogues are read when it is called."""
 
     def get_params(self, context: typer.Context) -> list[Any]:
         from ..intensity.protocols import PROTOCOLS
         from ..intensity.rules import RULES
+        from ..surface.region_schemes import SCHEMES
         from ..systems import SYSTEMS
 
+        catalogues = (("rules", RULES, ", "), ("protocols", PROTOCOLS, ", "), ("schemes", SCHEMES, " or "), ("systems", SYSTEMS, " or "))
         parameters = super().get_params(context)
         for parameter in parameters:
             if text := getattr(parameter, "help", None):
-                for name, catalogue, word in (("rules", RULES, ", "), ("protocols", PROTOCOLS, ", "), ("systems", SYSTEMS, " or ")):
+                for name, catalogue, word in catalogues:
                     text = text.replace(f"{{{name}}}", word.join(catalogue))
                 parameter.help = text
         return parameters

@@ -28,6 +28,9 @@ def measure(
     ] = False,
     native: NativeOption = False,
     staging: Annotated[Optional[str], typer.Option(help="Which Utah stages, when not those of the result: utah or utah2010.")] = None,
+    regions: Annotated[
+        Optional[str], typer.Option("--regions", help="How the wall is divided for scar by region, when not as in the result: {schemes}.")
+    ] = None,
     despite: DespiteOption = None,
     force: ForceOption = False,
     progress: ProgressOption = None,
@@ -38,7 +41,7 @@ def measure(
 
         request = RemeasureRequest(
             image=image, scar=scar, threshold=threshold, protocol=protocol, dense=dense_threshold, planes=tuple(planes or ()),
-            confirm_cavity=confirm_cavity, native=native, staging=staging, despite=tuple(despite or ()),
+            confirm_cavity=confirm_cavity, native=native, staging=staging, regions=regions, despite=tuple(despite or ()),
         )  # fmt: skip
         analysis = remeasure(result, request, output, force, shown)
     print_numbers(analysis, output, out(progress))

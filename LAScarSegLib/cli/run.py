@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Optional, TextIO
 import typer
 
 from .common import (
-    RULES_HELP, DenseOption, DespiteOption, ForceOption, NativeOption, PlanesOption, ProgressOption, ProtocolOption, ThresholdOption, out, print_numbers,
-    reported_errors, shown_progress,
+    RULES_HELP, DenseOption, DespiteOption, ForceOption, NativeOption, PlanesOption, ProgressOption, ProtocolOption, RegionsOption, ThresholdOption,
+    out, print_numbers, reported_errors, shown_progress,
 )  # fmt: skip
 from .models import ask_for_terms
 
@@ -39,6 +39,7 @@ def run(
     label: Annotated[str, typer.Option(help="What the case is called in report, figures and scene.", show_default="none")] = "",
     native: NativeOption = False,
     staging: Annotated[str, typer.Option(help="Which Utah stages: utah (10/20/30 %) or utah2010 (5/20/35 %).")] = "utah",
+    regions: RegionsOption = "walls",
     cavity_label: Annotated[Optional[list[str]], typer.Option(help=LABEL_HELP.format("cavity"), show_default="the only one")] = None,
     wall_label: Annotated[Optional[list[str]], typer.Option(help=LABEL_HELP.format("wall"), show_default="the only one")] = None,
     scar_label: Annotated[Optional[list[str]], typer.Option(help=LABEL_HELP.format("scar"), show_default="the only one")] = None,
@@ -64,7 +65,7 @@ def run(
         from ..jobs.request import Request, choose_scar, run_request
 
         method = choose_scar(scar, threshold, protocol, dense_threshold, models=True)
-        settings = Settings(native=native, staging=staging, label=label, despite=tuple(despite or ()))
+        settings = Settings(native=native, staging=staging, regions=regions, label=label, despite=tuple(despite or ()))
         if isinstance(method, ByRule):
             settings = replace(
                 settings, rule=method.name, threshold=method.parameter, protocol=method.protocol, dense_threshold=method.dense

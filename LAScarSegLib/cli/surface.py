@@ -5,7 +5,9 @@ from typing import Annotated, Literal, Optional
 
 import typer
 
-from .common import ForceOption, PlanesOption, ProgressOption, numbers_table, out, print_remarks, reported_errors, say, shown_progress
+from .common import (
+    ForceOption, PlanesOption, ProgressOption, RegionsOption, numbers_table, out, print_remarks, reported_errors, say, shown_progress,
+)  # fmt: skip
 
 
 def surface(
@@ -27,6 +29,7 @@ def surface(
     no_find_planes: Annotated[
         bool, typer.Option("--no-find-planes", help="Without --planes, don't look for the mitral valve and the veins of a closed mesh.")
     ] = False,
+    regions: RegionsOption = "walls",
     unit: Annotated[
         Optional[Literal["mm", "cm", "m", "um"]], typer.Option(help="Unit of the coordinates.", show_default="told from the size")
     ] = None,
@@ -39,8 +42,9 @@ def surface(
         from ..jobs.surface_request import SurfaceRequest, measure_surface
 
         request = SurfaceRequest(
-            mesh, output, scar, dense_threshold, lge, tuple(planes or ()), unit, label, find_planes=not no_find_planes, force=force
-        )
+            mesh, output, scar, dense_threshold, lge, tuple(planes or ()), unit, label,
+            find_planes=not no_find_planes, regions=regions, force=force,
+        )  # fmt: skip
         analysis = measure_surface(request, shown)
     from ..support.flags import NOTE
 

@@ -58,8 +58,9 @@ def compare_results(request: CompareRequest, progress: Progress) -> ComparedResu
     flags = _one_scan(a, b, request) + _methods(a, b, request) + _of_both(a, b)
     progress.report("compare", 0.1, "Comparing the surfaces" if request.same_scan else "Laying B onto A")
     comparison = compare_surfaces(
-        a.surface, b.surface, same_scan=request.same_scan, bend=request.smooth, tolerance_mm=request.tolerance_mm, force=request.force_different
-    )
+        a.surface, b.surface, same_scan=request.same_scan, bend=request.smooth, tolerance_mm=request.tolerance_mm, force=request.force_different,
+        regions=a.regions_scheme,
+    )  # fmt: skip
     settings = {"same_scan": request.same_scan, "smooth": request.smooth, "tolerance_mm": request.tolerance_mm, "force_different": request.force_different}
     provenance = describe_program() | {"simulated": a.simulated or b.simulated, "settings": settings}
     compared = ComparedResults(a, b, comparison, side_by_side(a.measurements, b.measurements), (*comparison.flags, *flags), provenance)

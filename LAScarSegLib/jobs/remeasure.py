@@ -35,6 +35,7 @@ class RemeasureRequest:
     confirm_cavity: bool = False
     native: bool = False
     staging: str | None = None
+    regions: str | None = None
 
 
 def remeasure(folder: Path, request: RemeasureRequest, output: Path | None, force: bool, progress: Progress) -> Analysis:
@@ -57,7 +58,7 @@ def remeasure(folder: Path, request: RemeasureRequest, output: Path | None, forc
         scar=_scar(stored, request, output),
         confirm_cavity=request.confirm_cavity,
         settings=replace(before, native=before.native or request.native, staging=request.staging or before.staging,
-                         despite=(*before.despite, *request.despite)),
+                         regions=request.regions or before.regions, despite=(*before.despite, *request.despite)),
     )
     analysis = stored.analyse(change, progress=progress.part(0.1, 1.0 if output is None else 0.5))
     analysis = analysis.described(_inputs_beside(analysis, folder, request, output))

@@ -12,6 +12,7 @@ from ..output.writing import check_output
 from ..support.progress import Progress
 from ..surface.mesh_files import ScarCondition, find_array, read_surface_file, scar_of
 from ..surface.mesh_repair import UNITS_MM
+from ..surface.region_schemes import USUAL_SCHEME, check_scheme
 from .request import read_plane_files
 
 
@@ -21,7 +22,7 @@ class SurfaceRequest:
 
     `scar` is an array's name, or a condition such as `scalars>100`; None measures the shape only. `dense` is the limit of dense scar in
     the same array; `lge` names the array of grey levels where it is another, or is not taken for one; `unit` that of the coordinates;
-    `find_planes` asks that planes are looked for where none is given.
+    `find_planes` asks that planes are looked for where none is given; `regions` is the scheme that divides the wall.
     """
 
     mesh: Path
@@ -33,6 +34,7 @@ class SurfaceRequest:
     unit: str | None = None
     label: str = ""
     find_planes: bool = True
+    regions: str = USUAL_SCHEME
     force: bool = False
 
 
@@ -46,6 +48,7 @@ def measure_surface(request: SurfaceRequest, progress: Progress) -> SurfaceAnaly
     """
     if request.unit is not None and request.unit not in UNITS_MM:
         raise InputError(f"The unit {request.unit!r} is not known. Give one of {', '.join(UNITS_MM)}.")
+    check_scheme(request.regions)
     check_output(request.output, request.force)
     progress.report("read", 0.0, "Reading the surface")
     file = read_surface_file(request.mesh, request.unit)
@@ -54,7 +57,7 @@ def measure_surface(request: SurfaceRequest, progress: Progress) -> SurfaceAnaly
     progress.report("measure", 0.5, "Measuring the surface")
     planes = read_plane_files(request.planes) or (PlanesToFind() if request.find_planes else ())
     analysis = analyse_surface(
-        file, scar, dense=request.dense, lge=lge, planes=planes, label=request.label,
+        file, scar, dense=request.dense, lge=lge, planes=planes, regions=request.regions, label=request.label,
         inputs={"surface": describe_file(request.mesh, request.output)},
     )  # fmt: skip
     progress.report("write", 0.8, "Writing the result")

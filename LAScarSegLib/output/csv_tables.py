@@ -67,9 +67,11 @@ def write_curve_csv(analysis: Analysis, path: Path) -> None:
 
 
 def write_regions_csv(found: Findings, path: Path) -> None:
-    """One row for each region of the wall: area and scar, with the range of its share."""
+    """One row for each region of the wall: area and scar, with the range of its share, and the scheme that has it."""
     columns = ("region", "area_cm2", "scar_area_cm2", "scar_pct", "scar_pct_low", "scar_pct_high")
-    write_csv([columns, *([cell(region.get(key)) for key in columns] for region in found.to_json()["regions"])], path)
+    content = found.to_json()
+    scheme = cell(content["regions_scheme"])
+    write_csv([(*columns, "scheme"), *([*(cell(region.get(key)) for key in columns), scheme] for region in content["regions"])], path)
 
 
 def write_gaps_csv(found: Findings, path: Path) -> None:

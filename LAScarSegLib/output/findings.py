@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ..surface.region_schemes import SCHEMES
+
 if TYPE_CHECKING:
     from ..analysis import Analysis
 
@@ -96,6 +98,8 @@ class FindingRows:
 
     regions: tuple[RegionRow, ...] = ()
     encirclements: tuple[VeinRow, ...] = ()
+    scheme: str = ""
+    """How the wall is divided, for people."""
 
     @classmethod
     def from_json(cls, measurements: Mapping[str, Any]) -> FindingRows:
@@ -103,7 +107,9 @@ class FindingRows:
         encirclements: list[VeinRow] = []
         for content in measurements.get("gaps") or ():
             encirclements.append(VeinRow.from_json(content, 1 + sum(len(before.gaps) for before in encirclements)))
-        return cls(tuple(RegionRow.from_json(content) for content in measurements.get("regions") or ()), tuple(encirclements))
+        regions = tuple(RegionRow.from_json(content) for content in measurements.get("regions") or ())
+        scheme = SCHEMES.get(measurements.get("regions_scheme") or "")
+        return cls(regions, tuple(encirclements), scheme.title if scheme else "")
 
     def with_lines(self, lines: Iterable[Sequence[Point]]) -> FindingRows:
         """The same with the gaps' courses, LPS mm, in the order of their numbers: measurements.json has the middles only."""

@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import InputError
 from ..support.json_text import parse_json
 from ..support.printable import printable
+from ..surface.region_schemes import SCHEMES, USUAL_SCHEME
 from ..surface.surface import Surface
 from ..surface.vtk_meshes import read_vtp
 from .reading import LARGEST_JSON_BYTES
@@ -44,6 +45,12 @@ class ResultSurface:
         """How scar was found, in words."""
         method = self.measurements.get("method")
         return str(method.get("label", "")) if isinstance(method, dict) else ""
+
+    @property
+    def regions_scheme(self) -> str:
+        """What divides the wall; the usual scheme for a result of an earlier version, and for a scheme that is not known here."""
+        scheme = self.measurements.get("regions_scheme")
+        return scheme if isinstance(scheme, str) and scheme in SCHEMES else USUAL_SCHEME
 
     @property
     def simulated(self) -> bool:

@@ -12,10 +12,10 @@ import numpy as np
 from ..errors import InputError
 from .flat_map import FlatMap, flatten
 from .gaps import Bands, Encirclement, Gap, default_names
+from .region_schemes import USUAL_SCHEME, check_scheme
 from .surface import CLASS_NOT_MEASURED, REGION_BODY, Surface
 from .wall_regions import RegionScar, WallRegions, label_walls, region_table
 
-USUAL_SCHEME = "walls"
 SAME_GAP_MM = 8.0
 """Gaps whose middles lie no farther apart are one: ablation lines are 4–8 mm wide (SCIENCE section 7)."""
 MOST_FLIPPED_PCT = 0.25
@@ -27,7 +27,8 @@ DECIMALS = 3
 class Landmarks:
     """What of a surface with regions (`planes.label_regions`) doesn't depend on its scar: made once, asked for every scar.
 
-    `flat_map`, `walls` and `bands` are None where they can't be had; `problems` then says why, in words.
+    `flat_map`, `walls` and `bands` are None where they can't be had; `problems` then says why, in words. `scheme` divides the wall
+    (`region_schemes.SCHEMES`).
     """
 
     surface: Surface
@@ -35,12 +36,13 @@ class Landmarks:
     walls: WallRegions | None
     bands: Bands | None
     problems: tuple[str, ...] = ()
+    scheme: str = USUAL_SCHEME
 
     @classmethod
     def of(cls, surface: Surface, scheme: str = USUAL_SCHEME) -> Landmarks:
         """Of a surface without planes there are none. Raises `InputError` for an unknown scheme."""
         if surface.region is None or (surface.region == REGION_BODY).all():
-            return cls(surface, None, None, None)
+            return cls(surface, None, None, None, scheme=check_scheme(scheme))
         flat_map, walls, problems = None, None, []
         try:
             flat_map = flatten(surface)
@@ -54,7 +56,14 @@ class Landmarks:
             flat_map = None
         if flat_map is not None:
             walls = label_walls(surface, scheme, flat_map)
-        return cls(surface, flat_map, walls, Bands.of(surface), tuple(problems))
+        return cls(surface, flat_map, walls, Bands.of(surface), tuple(problems), scheme)
+
+    def in_scheme(self, scheme: str) -> Landmarks:
+        """The same with the wall divided otherwise; map and bands, which take most of the time, are kept."""
+        if scheme == self.scheme:
+            return self
+        walls = None if self.flat_map is None else label_walls(self.surface, check_scheme(scheme), self.flat_map)
+        return replace(self, walls=walls, scheme=check_scheme(scheme))
 
     @cached_property
     def vertex_names(self) -> np.ndarray | None:
@@ -112,6 +121,7 @@ class Findings:
         regions = [asdict(region) | _ends("scar_pct", self.region_ranges.get(region.region)) for region in self.regions]
         return {
             "regions": [{key: _rounded(value) for key, value in region.items()} for region in regions],
+            "regions_scheme": self.landmarks.scheme,
             "gaps": [self._around_json(around) for around in self.encirclements],
             "regions_remarks": list(self.landmarks.problems),
         }

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import InputError
 from .standard_disk import RIM_DEGREES, TRUNKS, rim_point, standard_hole
 
 ARC_STEP_DEGREES = 3.0
@@ -157,3 +158,11 @@ _BENITO_2018 = Scheme(
 
 SCHEMES: dict[str, Scheme] = {scheme.key: scheme for scheme in (_WALLS, _BENITO_2018)}
 """Every scheme by its key; the first is the default."""
+USUAL_SCHEME = next(iter(SCHEMES))
+
+
+def check_scheme(key: str) -> str:
+    """The key, if there is such a scheme; `InputError` else."""
+    if key not in SCHEMES:
+        raise InputError(f"There is no scheme of regions '{key}'. Choose one of {', '.join(SCHEMES)}.")
+    return key

@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from ..errors import InputError
 from .flat_map import FlatMap, flatten
-from .region_schemes import SCHEMES, Scheme
+from .region_schemes import SCHEMES, Scheme, check_scheme
 from .surface import CLASS_NOT_MEASURED, REGION_BODY, REGION_LABELS, Surface
 
 APPENDAGE = "LAA"
@@ -52,9 +52,7 @@ def label_walls(surface: Surface, scheme: str = "walls", flat_map: FlatMap | Non
     InputError
         unknown scheme, or a surface that cannot be laid flat (`flat_map.flatten`).
     """
-    if scheme not in SCHEMES:
-        raise InputError(f"There is no scheme of regions '{scheme}'. Choose one of {', '.join(SCHEMES)}.")
-    chosen = SCHEMES[scheme]
+    chosen = SCHEMES[check_scheme(scheme)]
     flat_map = flat_map or flatten(surface)
     rings = _rings(surface, chosen)
     names = (*(region.name for region in chosen.regions), *(_ring_name(name) for name in rings))

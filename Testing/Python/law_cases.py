@@ -45,7 +45,7 @@ QUICK = Settings(mesh_edge_mm=2.5)
 """A coarse mesh: an analysis takes half the time."""
 SETTINGS = (
     {"native": True}, {"native": True, "staging": "utah2010"}, {"wall_outside_mm": 3.5}, {"blood_pool_erosion_mm": 4.0},
-    {"projection_statistic": "mean"}, {"scar_reach_mm": 4.0},
+    {"projection_statistic": "mean"}, {"scar_reach_mm": 4.0}, {"regions": "benito2018"},
 )  # fmt: skip
 
 

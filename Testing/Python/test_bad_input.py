@@ -219,6 +219,7 @@ def test_a_label_that_is_not_there(folder, capfd, label, says):
         (("--scar", "otsu", "--threshold", "2"), "finds its threshold by itself"),
         (("--scar", "cavity.nrrd", "--threshold", "1.2"), "given as a mask (cavity.nrrd)"),
         (("--staging", "foo"), "staging is 'foo'; choose one of utah, utah2010"),
+        (("--regions", "foo"), "regions is 'foo'; choose one of walls, benito2018"),
         (("--progress", "foo"), "'foo' is not one of"),
         (("--device", "cuda"), "device 'cuda' is for models; none was chosen"),
         (("--device", "foo"), "device 'foo' is for models; none was chosen"),

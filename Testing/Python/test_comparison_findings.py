@@ -99,6 +99,17 @@ def test_regions_add_up_to_the_comparison(compared):
     assert sum(region.common_cm2 for region in regions) == pytest.approx(compared.numbers["common_wall_cm2"])
 
 
+def test_the_wall_is_divided_as_that_of_a():
+    found = compare_surfaces(BEFORE, AFTER, same_scan=True, regions="benito2018").findings.to_json()
+    assert found["regions_scheme"] == "benito2018"
+    assert [region["region"].split()[0] for region in found["regions"]] == [str(n) for n in range(1, 13)]
+
+
+@pytest.mark.parametrize(("said", "scheme"), [("benito2018", "benito2018"), (None, "walls"), ("of a later version", "walls"), (3, "walls")])
+def test_a_result_says_how_its_wall_is_divided(said, scheme):
+    assert ResultSurface("a", SURFACE, {"regions_scheme": said}, {}).regions_scheme == scheme
+
+
 def test_what_b_did_not_measure_is_no_closed_gap(compared):
     near_gap = np.linalg.norm(SURFACE.points - named(compared, "LSPV").closed[0].point_lps, axis=1) < GAP_MM
     unknown = AFTER.with_arrays(scar=AFTER.scar & ~near_gap, scar_class=np.where(near_gap, 255, AFTER.scar_class).astype(np.uint8))
@@ -123,7 +134,9 @@ def test_a_gap_that_grew_narrower_is_still_the_same(other, same):
 
 def test_without_planes_there_is_nothing_to_tell():
     plain = with_scar(atrium(600), (0.0, 20.0, 0.0))
-    assert compare_surfaces(plain, plain, same_scan=True).findings.to_json() == {"regions": [], "gaps": [], "regions_remarks": []}
+    assert compare_surfaces(plain, plain, same_scan=True).findings.to_json() == {
+        "regions": [], "regions_scheme": "walls", "gaps": [], "regions_remarks": [],
+    }  # fmt: skip
 
 
 def test_files_and_report_say_it(compared, tmp_path, monkeypatch):

@@ -38,7 +38,10 @@ MEASUREMENT_KEYS = {
     "utah_stage_wall", "unmeasured_area_pct", "dense_scar_area_pct", "dense_scar_area_pct_wall", "dense_scar_area_cm2",
     "dense_scar_area_cm2_wall", "dense_scar_volume_ml", "threshold_dense",
 }  # fmt: skip
-BESIDE = {"doubt", "withheld", "headline", "headline_range", "planes_source", "protocol", "other_protocols", "regions", "regions_remarks", "gaps"}
+BESIDE = {
+    "doubt", "withheld", "headline", "headline_range", "planes_source", "protocol", "other_protocols", "regions", "regions_scheme", "regions_remarks",
+    "gaps",
+}  # fmt: skip
 """From ARCHITECTURE, "measurements.json", and what is beside it."""
 
 

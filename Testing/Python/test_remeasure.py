@@ -72,8 +72,9 @@ def values(result: dict) -> dict:
         ("--native", "--staging", "utah2010"),
         ("--scar", "scar.nrrd"),
         ("--wall", "wall.nrrd"),
+        ("--regions", "benito2018"),
     ],
-    ids=["default", "nsd 2.3", "kmeans", "staging", "scar mask", "wall mask"],
+    ids=["default", "nsd 2.3", "kmeans", "staging", "scar mask", "wall mask", "regions"],
 )
 def test_an_unedited_result_gives_identical_numbers(folder, capfd, options):
     image, cavity = small_scan()
@@ -85,6 +86,13 @@ def test_an_unedited_result_gives_identical_numbers(folder, capfd, options):
     for key in before:
         if key != "quality_flags":
             assert after[key] == before[key], key
+
+
+def test_the_wall_is_divided_otherwise_on_demand(folder, capfd):
+    run(capfd)
+    assert numbers(Path("out"))["regions_scheme"] == "walls"
+    assert measure(capfd, "--regions", "benito2018")["regions_scheme"] == "benito2018"
+    assert "choose one of walls, benito2018" in refusal(capfd, "out", "--regions", "foo")
 
 
 def test_an_edited_scar_mask_counts_as_it_is(folder, capfd):

@@ -212,6 +212,15 @@ def test_regions_and_gaps_of_a_mesh_are_told_as_a_scans(capfd, atrium, tmp_path)
     assert bare["depends_on_threshold"] is False
 
 
+def test_the_wall_of_a_mesh_is_divided_as_chosen(capfd, atrium, tmp_path):
+    out = tmp_path / "out"
+    assert lascarseg(capfd, "surface", atrium, "--scar", "grey>100", "--regions", "benito2018", "-o", out).code == 0
+    assert numbers(out)["regions_scheme"] == json.loads((out / "provenance.json").read_text(encoding="utf-8"))["regions"] == "benito2018"
+    assert [region["region"].split()[0] for region in numbers(out)["regions"]] == [str(n) for n in range(1, 13)]
+    refused = lascarseg(capfd, "surface", atrium, "--scar", "grey>100", "--regions", "foo", "-o", tmp_path / "none")
+    assert refused.code == 2 and "Choose one of walls, benito2018" in refused.err and not (tmp_path / "none").exists()
+
+
 def test_a_shape_alone_has_planes_and_no_regions_of_scar(capfd, mesh, tmp_path, monkeypatch):
     monkeypatch.setattr(surface_planes, "find_planes", lambda *_: FoundPlanes((FLOOR,), {}))
     lascarseg(capfd, "surface", mesh, "-o", tmp_path / "out")

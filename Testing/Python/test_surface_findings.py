@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from test_report import Page
 
 from LAScarSegLib.analysis import Change, PlanesToFind, Settings, analyse, revise
 from LAScarSegLib.analysis.description import describe, read_description
+from LAScarSegLib.analysis.surface_findings import findings_digest, pack_findings, unpack_findings
 from LAScarSegLib.datasets.sample_data import sample
 from LAScarSegLib.jobs.mask_files import read_mask_file
 from LAScarSegLib.output.csv_tables import write_gaps_csv, write_regions_csv
@@ -37,6 +39,12 @@ def cavity(scan):
 def analysis(scan, cavity):
     planes = [plane for file in sample().planes for plane in read_planes(file.path)]
     return analyse(scan, Settings(), cavity=cavity, planes=planes)
+
+
+@pytest.fixture(scope="module")
+def divided(analysis):
+    """The same analysis with the wall in Benito's twelve segments."""
+    return revise(analysis, Change(settings=replace(analysis.settings, regions="benito2018")), ranges=False)
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +106,26 @@ def test_tables_say_what_the_json_says(analysis, tmp_path):
     assert [(row["region"], float(row["scar_pct"])) for row in regions] == [(r["region"], r["scar_pct"]) for r in content["regions"]]
     lengths = [(each["around"], gap["length_mm"]) for each in content["gaps"] for gap in each["gaps"]]
     assert [(row["around"], float(row["length_mm"])) for row in gaps if row["gap"]] == lengths
+
+
+def test_the_wall_is_divided_as_chosen(analysis, divided, tmp_path):
+    """Benito's twelve segments: the same wall and the same gaps, other names, and they are written and read back."""
+    write_regions_csv(divided.findings, tmp_path / "regions.csv")
+    rows, content = list(csv.DictReader(open(tmp_path / "regions.csv", encoding="utf-8"))), divided.measurements_json()
+    _, settings, _ = read_description(json.loads(json.dumps(describe(divided))), divided.volume, {})
+
+    assert [region["region"].split()[0] for region in content["regions"]] == [str(n) for n in range(1, 13)]
+    wall_cm2 = divided.measurements["la_wall_area_cm2"].value
+    assert sum(region["area_cm2"] for region in content["regions"]) == pytest.approx(wall_cm2, abs=0.01)
+    assert [around["gap_mm"] for around in content["gaps"]] == [around["gap_mm"] for around in analysis.measurements_json()["gaps"]]
+    assert content["regions_scheme"] == settings.regions == "benito2018" and {row["scheme"] for row in rows} == {"benito2018"}
+    assert {gap["region"].split()[0] for around in content["gaps"] for gap in around["gaps"]} <= {str(n) for n in range(1, 13)} | VEINS
+
+
+def test_regions_of_another_scheme_are_older(analysis, divided):
+    assert findings_digest(divided) != findings_digest(analysis)
+    back = unpack_findings(json.loads(json.dumps(pack_findings(divided.findings))), divided.surface)
+    assert back.to_json() == divided.findings.to_json()
 
 
 def test_the_report_shows_them(analysis, tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...analysis import Analysis
 from ...surface.flat_map import FlatMap, flatten
-from ...surface.region_schemes import SCHEMES
+from ...surface.region_schemes import SCHEMES, Region, Scheme
 from ...surface.standard_disk import DISK_RADIUS, rim_point
 from ...surface.surface import CLASS_NOT_MEASURED, Surface
 from ..findings import rows_of
@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 WIDTH_IN, FOOT_IN, MAP_IN = 7.6, 0.95, 6.6
 REACH = 0.585
 """Half the width of the picture in units of the disk: room for the words around the rim."""
-SCHEME = "walls"
 REGION_PLACES = {
     "posterior": (-0.022, -0.012), "anterior": (0.03, 0.33), "septal": (0.36, -0.012), "lateral": (-0.395, 0.06),
     "inferior": (-0.022, -0.31),
 }  # fmt: skip
-"""Where the names of the five walls stand on the disk: the middle of each."""
+"""Where the names of the five walls stand on the disk: the middle of each. Other schemes' names stand where there is most room."""
+ROOM_STEP = 0.01
+"""How finely that room is looked for, in units of the disk."""
 
 Mark = tuple[tuple[float, float], str]
 
@@ -55,7 +56,7 @@ def draw(analysis: Analysis, flat_map: FlatMap, marks: Sequence[Mark] = ()) -> F
     axes.set(xlim=(-REACH, REACH), ylim=(-REACH, REACH), aspect="equal")
     axes.axis("off")
     _draw_wall(axes, analysis.surface, flat_map)
-    _draw_regions(axes, flat_map)
+    _draw_regions(axes, flat_map, SCHEMES[analysis.settings.regions])
     _draw_openings(axes, flat_map)
     _draw_sides(axes)
     _draw_marks(axes, marks)
@@ -99,18 +100,34 @@ def _draw_wall(axes: Axes, surface: Surface, flat_map: FlatMap) -> None:
         axes.tricontour(mesh, scar, levels=(0.5,), colors=style.INK, linewidths=1.3, zorder=4)
 
 
-def _draw_regions(axes: Axes, flat_map: FlatMap) -> None:
-    """Borders of the five walls, and their names."""
+def _draw_regions(axes: Axes, flat_map: FlatMap, scheme: Scheme) -> None:
+    """Borders of the walls, and their names; of those that begin with a number the number."""
     from matplotlib.patches import Circle
 
     rim = Circle((0, 0), DISK_RADIUS, transform=axes.transData)
-    for region in SCHEMES[SCHEME].regions:
+    for region in scheme.regions:
         outline = region.polygon(flat_map.holes)
         closed = np.concatenate([outline, outline[:1]])
         for colour, width, dashes in (("white", 1.8, "solid"), (style.MUTED, 0.9, (0, (4, 3)))):
             axes.plot(*closed.T, color=colour, linewidth=width, linestyle=dashes, zorder=5, alpha=0.85)[0].set_clip_path(rim)
         halo = style.outlined("white", 2.6)
-        axes.text(*REGION_PLACES[region.name], region.name, ha="center", va="center", fontsize=10, path_effects=halo, zorder=8)
+        place = REGION_PLACES[region.name] if region.name in REGION_PLACES else _most_room(region, flat_map)
+        number = region.name.split()[0]
+        name = number if number.isdigit() else region.name
+        axes.text(*place, name, ha="center", va="center", fontsize=10, path_effects=halo, zorder=8)
+
+
+def _most_room(region: Region, flat_map: FlatMap) -> tuple[float, float]:
+    """(x, y) of the place in a region that lies farthest from its outline, the rim and the openings."""
+    from scipy.ndimage import distance_transform_edt
+
+    steps = np.arange(-DISK_RADIUS, DISK_RADIUS + ROOM_STEP, ROOM_STEP)
+    places = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
+    free = region.holds(places, flat_map.holes) & (np.linalg.norm(places, axis=1) < DISK_RADIUS)
+    for centre, radius in flat_map.holes.values():
+        free &= np.linalg.norm(places - centre, axis=1) > radius
+    x, y = places[distance_transform_edt(free.reshape(len(steps), -1)).argmax()]
+    return float(x), float(y)
 
 
 def _draw_openings(axes: Axes, flat_map: FlatMap) -> None:
