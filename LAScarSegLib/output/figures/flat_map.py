@@ -30,6 +30,8 @@ REGION_PLACES = {
 """Where the names of the five walls stand on the disk: the middle of each. Other schemes' names stand where there is most room."""
 ROOM_STEP = 0.01
 """How finely that room is looked for, in units of the disk."""
+MARK_MIDDLE, MARK_RADIUS = (0.01, 0.008), 0.03
+"""A gap's ring and its number take this circle, about the gap; in units of the disk."""
 
 Mark = tuple[tuple[float, float], str]
 
@@ -56,7 +58,7 @@ def draw(analysis: Analysis, flat_map: FlatMap, marks: Sequence[Mark] = ()) -> F
     axes.set(xlim=(-REACH, REACH), ylim=(-REACH, REACH), aspect="equal")
     axes.axis("off")
     _draw_wall(axes, analysis.surface, flat_map)
-    _draw_regions(axes, flat_map, SCHEMES[analysis.settings.regions])
+    _draw_regions(axes, flat_map, SCHEMES[analysis.settings.regions], marks)
     _draw_openings(axes, flat_map)
     _draw_sides(axes)
     _draw_marks(axes, marks)
@@ -73,10 +75,13 @@ def describe(analysis: Analysis) -> str:
 
 
 def caption(analysis: Analysis) -> str:
+    numbered = any(_number(region) for region in SCHEMES[analysis.settings.regions].regions)
+    numbers = " The large grey numbers are those of the regions in the table." if numbered else ""
     return (
         "The LA wall on the standard disk (Nuñez-Garcia et al. 2020), seen from behind: the back wall in the middle, the patient's left "
         "on the left, the roof and the anterior wall above, the floor below; the rim is the mitral annulus. Every atrium's openings lie at "
         "the same places, so maps can be compared; areas on the map are not to scale."
+        f"{numbers}"
     )
 
 
@@ -100,8 +105,8 @@ def _draw_wall(axes: Axes, surface: Surface, flat_map: FlatMap) -> None:
         axes.tricontour(mesh, scar, levels=(0.5,), colors=style.INK, linewidths=1.3, zorder=4)
 
 
-def _draw_regions(axes: Axes, flat_map: FlatMap, scheme: Scheme) -> None:
-    """Borders of the walls, and their names; of those that begin with a number the number."""
+def _draw_regions(axes: Axes, flat_map: FlatMap, scheme: Scheme, marks: Sequence[Mark]) -> None:
+    """Borders of the walls, and their names, or, large and grey, the numbers that these begin with."""
     from matplotlib.patches import Circle
 
     rim = Circle((0, 0), DISK_RADIUS, transform=axes.transData)
@@ -110,21 +115,27 @@ def _draw_regions(axes: Axes, flat_map: FlatMap, scheme: Scheme) -> None:
         closed = np.concatenate([outline, outline[:1]])
         for colour, width, dashes in (("white", 1.8, "solid"), (style.MUTED, 0.9, (0, (4, 3)))):
             axes.plot(*closed.T, color=colour, linewidth=width, linestyle=dashes, zorder=5, alpha=0.85)[0].set_clip_path(rim)
-        halo = style.outlined("white", 2.6)
-        place = REGION_PLACES[region.name] if region.name in REGION_PLACES else _most_room(region, flat_map)
-        number = region.name.split()[0]
-        name = number if number.isdigit() else region.name
-        axes.text(*place, name, ha="center", va="center", fontsize=10, path_effects=halo, zorder=8)
+        place = REGION_PLACES[region.name] if region.name in REGION_PLACES else _most_room(region, flat_map, marks)
+        number = _number(region)
+        look = {"fontsize": 13, "fontweight": "bold", "color": style.MUTED} if number else {"fontsize": 10}
+        axes.text(*place, number or region.name, ha="center", va="center", path_effects=style.outlined("white", 2.6), zorder=8, **look)
 
 
-def _most_room(region: Region, flat_map: FlatMap) -> tuple[float, float]:
-    """(x, y) of the place in a region that lies farthest from its outline, the rim and the openings."""
+def _number(region: Region) -> str:
+    """The number that a region's name begins with; empty where it has none."""
+    first = region.name.split()[0]
+    return first if first.isdigit() else ""
+
+
+def _most_room(region: Region, flat_map: FlatMap, marks: Sequence[Mark]) -> tuple[float, float]:
+    """(x, y) of the place in a region that lies farthest from its outline, the rim, the openings and the marks."""
     from scipy.ndimage import distance_transform_edt
 
     steps = np.arange(-DISK_RADIUS, DISK_RADIUS + ROOM_STEP, ROOM_STEP)
     places = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
     free = region.holds(places, flat_map.holes) & (np.linalg.norm(places, axis=1) < DISK_RADIUS)
-    for centre, radius in flat_map.holes.values():
+    taken = [*flat_map.holes.values(), *((np.add(place, MARK_MIDDLE), MARK_RADIUS) for place, _ in marks)]
+    for centre, radius in taken:
         free &= np.linalg.norm(places - centre, axis=1) > radius
     x, y = places[distance_transform_edt(free.reshape(len(steps), -1)).argmax()]
     return float(x), float(y)
