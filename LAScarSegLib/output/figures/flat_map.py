@@ -14,7 +14,7 @@ from ...surface.standard_disk import DISK_RADIUS, rim_point
 from ...surface.surface import CLASS_NOT_MEASURED, Surface
 from ..findings import rows_of
 from . import style
-from .iir_map import COLOUR_MAP, IIR_RANGE
+from .iir_map import COLOUR_MAP, IIR_RANGE, colour_bar
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -167,23 +167,11 @@ def _draw_marks(axes: Axes, marks: Sequence[Mark]) -> None:
 
 def _legend(figure: Figure, analysis: Analysis, has_marks: bool) -> None:
     """The colour bar with this result's threshold, and what the lines mean."""
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     _, height = figure.get_size_inches()
-    axes = figure.add_axes((0.06, 0.52 / height, 0.4, 0.13 / height))
-    colours = ScalarMappable(Normalize(*IIR_RANGE), COLOUR_MAP)
-    bar = figure.colorbar(colours, cax=axes, orientation="horizontal", extend="both", extendfrac=0.03)
-    bar.set_label("image intensity ratio (blood = 1)", fontsize=9)
-    bar.outline.set_visible(False)
-    level = analysis.method.threshold_intensity
-    if level is not None and IIR_RANGE[0] <= level / analysis.blood_pool.mean <= IIR_RANGE[1]:
-        ratio = level / analysis.blood_pool.mean
-        axes.axvline(ratio, ymin=-0.35, ymax=1.35, color=style.INK, linewidth=1.6, clip_on=False)
-        above = axes.get_xaxis_transform()
-        axes.text(ratio, 1.5, f"threshold of this result: {ratio:.2f}", transform=above, ha="center", va="bottom", fontsize=8.5)
+    colour_bar(figure, analysis, 0.06, 0.52, 0.4)
     handles = [
         Line2D([], [], color=style.INK, linewidth=1.5, label="scar"),
         Line2D([], [], color=style.MUTED, linewidth=1, linestyle=(0, (4, 3)), label="border of a wall"),

@@ -27,7 +27,8 @@ def compose(analysis: Analysis) -> Figure:
     surface = analysis.surface
     actors = colour_actor(surface, surface.iir, lookup_table(colours, *IIR_RANGE))
     figure = draw_views(surface, actors, "Intensity at the wall, relative to blood", how(analysis), FOOT_IN)
-    _colour_bar(figure, analysis)
+    colour_bar(figure, analysis, 0.03, 0.42, 0.42, "left")
+    _legend(figure, analysis)
     return figure
 
 
@@ -54,12 +55,14 @@ def how(analysis: Analysis) -> str:
     return f"{statistic} along the surface normal {span}"
 
 
-def _colour_bar(figure: Figure, analysis: Analysis) -> None:
+def colour_bar(figure: Figure, analysis: Analysis, left: float, bottom_in: float, width: float, align: str = "center") -> None:
+    """The colours of intensity with this result's threshold, `bottom_in` inches above the foot; `left` and `width` in shares of the figure's
+    width, `align` the threshold's label at its mark."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
     _, height = figure.get_size_inches()
-    axes = figure.add_axes((0.03, 0.42 / height, 0.42, 0.13 / height))
+    axes = figure.add_axes((left, bottom_in / height, width, 0.13 / height))
     colours = ScalarMappable(Normalize(*IIR_RANGE), COLOUR_MAP)
     bar = figure.colorbar(colours, cax=axes, orientation="horizontal", extend="both", extendfrac=0.03)
     bar.set_label("image intensity ratio (blood = 1)", fontsize=9)
@@ -68,12 +71,14 @@ def _colour_bar(figure: Figure, analysis: Analysis) -> None:
     if level is not None and IIR_RANGE[0] <= level / analysis.blood_pool.mean <= IIR_RANGE[1]:
         ratio = level / analysis.blood_pool.mean
         axes.axvline(ratio, ymin=-0.35, ymax=1.35, color=style.INK, linewidth=1.6, clip_on=False)
-        axes.annotate(
-            f"threshold of this result: {ratio:.2f}", (ratio, 1.35), (ratio, 1.6),
-            xycoords=("data", "axes fraction"), ha="left", va="bottom", fontsize=8.5, annotation_clip=False,
-        )  # fmt: skip
-    if not analysis.surface.is_wall.all():
-        from matplotlib.patches import Patch
+        above = axes.get_xaxis_transform()
+        axes.text(ratio, 1.5, f"threshold of this result: {ratio:.2f}", transform=above, ha=align, va="bottom", fontsize=8.5)
 
+
+def _legend(figure: Figure, analysis: Analysis) -> None:
+    from matplotlib.patches import Patch
+
+    _, height = figure.get_size_inches()
+    if not analysis.surface.is_wall.all():
         patch = Patch(color=style.EXCLUDED, label="left out (beyond the planes)")
         figure.legend(handles=[patch], loc="lower left", bbox_to_anchor=(0.5, 0.25 / height), handlelength=1.1, handleheight=1.1)
