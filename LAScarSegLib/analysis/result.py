@@ -20,10 +20,12 @@ from ..measure.sample import Levels, Sample
 from ..support.doubt import GOOD, Doubt
 from ..support.flags import QualityFlag, gravest_first
 from ..surface.findings import Findings
+from ..surface.gaps import GapsAtThreshold
 from ..surface.layers import nearest_vertices
 from ..surface.planes import CutPlane
 from ..surface.surface import Surface
 from ..volumes.volume import Box, Geometry, Volume
+from .gap_curve import find_gap_curve
 from .measured_cavity import MeasuredCavity
 from .method import ScarMethod
 from .other_protocols import ProtocolScar
@@ -129,6 +131,11 @@ class Analysis:
     def findings(self) -> Findings:
         """Scar by region, and gaps around the veins; computed at the first look."""
         return find_on_surface(self)
+
+    @cached_property
+    def gap_curve(self) -> tuple[GapsAtThreshold, ...]:
+        """Gaps as the threshold changes; computed at the first look, which takes some seconds. Empty where no threshold decides."""
+        return find_gap_curve(self)
 
     @property
     def known_findings(self) -> Findings | None:

@@ -11,7 +11,8 @@ import numpy as np
 from ..analysis import Analysis
 from ..measure.numbers import NUMBERS, Quantity
 from ..support.printable import csv_text
-from ..surface.findings import Findings
+from ..surface.findings import DECIMALS, Findings
+from ..surface.gaps import GapsAtThreshold
 
 CURVE_DIGITS = 6
 """Significant digits in threshold_curve.csv: far below what a voxel can change."""
@@ -85,6 +86,16 @@ def write_gaps_csv(found: Findings, path: Path) -> None:
             rows.append((*first, str(number), *(cell(gap.get(key)) for key in gap_columns), *map(cell, gap["point_lps"])))
         if not around["gaps"]:
             rows.append((*first, *[""] * (len(gap_columns) + 4)))
+    write_csv(rows, path)
+
+
+def write_gap_curve_csv(curve: Sequence[GapsAtThreshold], path: Path) -> None:
+    """One row for each threshold (a ratio to the blood's mean) and each vein and pair; empty where no path goes around."""
+    rows = [("iir", "around", "gaps", "gap_mm", "rgm")]
+    for point in curve:
+        known = np.isfinite(point.gap_mm)
+        numbers = (str(point.count), repr(round(point.gap_mm, DECIMALS)), repr(round(point.rgm, DECIMALS + 1))) if known else ("", "", "")
+        rows.append((f"{point.threshold:.{CURVE_DIGITS}g}", point.around, *numbers))
     write_csv(rows, path)
 
 

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from ..analysis import Analysis
 from ..analysis.description import describe, probabilities_of
+from ..analysis.gap_curve import can_follow
 from ..analysis.sources import MASKS
 from ..errors import LAScarSegError, ProcessingError
 from ..support.flags import QualityFlag
@@ -24,7 +25,7 @@ from ..surface.polydata import write_vtp
 from ..volumes.files import COMPUTED, write_volume
 from ..volumes.volume import Volume
 from . import rendering
-from .csv_tables import write_curve_csv, write_gaps_csv, write_json, write_measurements_csv, write_regions_csv
+from .csv_tables import write_curve_csv, write_gap_curve_csv, write_gaps_csv, write_json, write_measurements_csv, write_regions_csv
 from .figures import FIGURES
 from .figures.style import require_matplotlib
 from .report import render_report, require_jinja2
@@ -42,6 +43,7 @@ RESULT = FolderKind(
     ours=marked_by_program(),
 )
 """The marker lists the files of the result; nothing else is ever replaced."""
+GAP_CURVE = "gaps_against_threshold.csv"
 STAGE = "output"
 GZIP_LENGTH_MODULUS = 1 << 32
 """A gzip file ends with its uncompressed length modulo this (RFC 1952, ISIZE)."""
@@ -162,6 +164,9 @@ class _Writer:
                 writer.begin(self._analysis, path)
         if figures:
             jobs += self._figure_jobs()
+        # Some seconds more, which only who wants to see something pays.
+        if (figures or report) and can_follow(self._analysis):
+            jobs.append(_Job(GAP_CURVE, lambda path: write_gap_curve_csv(self._analysis.gap_curve, path)))
         if scene:
             jobs.append(_Job(SCENE, partial(self._write_scene, writer), 4.0))
         if report:

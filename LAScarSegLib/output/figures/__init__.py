@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...analysis import Analysis
-from . import flat_map, histogram, iir_map, montage, scar_map, style, threshold_curve
+from ...analysis.gap_curve import can_follow
+from . import flat_map, gap_curve, histogram, iir_map, montage, scar_map, style, threshold_curve
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,6 +51,7 @@ FIGURES = (
     FigureKind("flat_map.png", flat_map.compose, flat_map.describe, flat_map.caption, can_draw=flat_map.has_map),
     FigureKind("montage.png", montage.compose, montage.describe, montage.caption, tells_scar=False, exact=True),
     FigureKind("threshold_curve.png", threshold_curve.compose, threshold_curve.describe, threshold_curve.caption),
+    FigureKind("gaps_against_threshold.png", gap_curve.compose, gap_curve.describe, gap_curve.caption, can_draw=can_follow),
     FigureKind("histogram.png", histogram.compose, histogram.describe, histogram.caption),
     FigureKind("iir_map.png", iir_map.compose, iir_map.describe, iir_map.caption, needs_rendering=True),
 )
