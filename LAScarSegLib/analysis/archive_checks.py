@@ -124,7 +124,8 @@ def _is_surface(surface: Surface, _: tuple[int, ...]) -> bool:
         return False
     if not np.isfinite(points).all() or not np.isfinite(surface.normals).all():
         return False
-    data = (surface.lge, surface.iir, surface.scar, surface.scar_class, surface.scar_probability, surface.region)
+    of_networks = (surface.scar_probability, surface.scar_entropy, surface.cavity_entropy)
+    data = (surface.lge, surface.iir, surface.scar, surface.scar_class, surface.region, *of_networks)
     return all(values is None or _is_array(values, (count,), NUMERIC_KINDS) for values in data)
 
 

@@ -32,6 +32,7 @@ from .change import Change
 from .measured_cavity import MeasuredCavity, Measuring, cut_out, find_anatomy, measure_cavity, mesh_of, perturb, search_planes, with_regions
 from .measured_scar import Scar, scar_flags, scar_without_undone_edit
 from .method import describe_scar
+from .network_entropy import cavity_entropy_at_surface, scar_entropy_at_surface
 from .other_protocols import ProtocolScar, other_protocols
 from .provenance import describe_run
 from .result import Analysis
@@ -193,7 +194,9 @@ def _result(
         settings.projection_step_mm, settings.projection_statistic,
     )  # fmt: skip
     curve = steps(_curve, cavity, lge)
+    cavity_entropy = steps(cavity_entropy_at_surface, probability.get(CAVITY), box, cavity, settings.scar_reach_mm)
     at_surface = steps(_probability_at_surface, probability.get(SCAR), box, cavity, settings.scar_reach_mm)
+    scar_entropy = steps(scar_entropy_at_surface, at_surface, cavity)
     steps.finish()
     of_level = (
         *quality.check_level(levels[0].scar, cavity.sample.blood, float(cavity.sample.surface_value.max())),
@@ -220,6 +223,8 @@ def _result(
             scar=samples[0].scar_vertices(levels[0].scar),
             scar_class=samples[0].scar_class(levels[0].scar, levels[0].dense),
             scar_probability=at_surface,
+            scar_entropy=scar_entropy,
+            cavity_entropy=cavity_entropy,
         ),
         curve=curve,
         method=describe_scar(sources, settings, levels[0].scar),

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..analysis import Analysis
-from ..scene.colours import LEFT_OUT, REGIONS, RED_YELLOW_BLUE, RGB
+from ..scene.colours import LEFT_OUT, PURPLES, RED_YELLOW_BLUE, REGIONS, RGB
 from ..surface.surface import CLASS_BORDER, CLASS_DENSE, CLASS_NOT_MEASURED, Surface
 from .figures import iir_map, style
 from .figures.surface_views import VIEWS
@@ -131,6 +131,8 @@ def live_surface(analysis: Analysis, findings: FindingRows = FindingRows(), labe
         "outline": _positions(outline(surface), centre),
         "gaps": [_gap(gap, surface, centre) for gap in findings.gaps if gap.point_lps is not None],
         "labels": [_labels(one) for one in labels],
+        "unsure": _unsure(analysis, surface),
+        "unsure_colours": [f"#{code}" for code in PURPLES],
         "views": [_view(name) for name in FIRST_VIEWS],
         "ink": style.INK,
     }
@@ -188,6 +190,19 @@ def _scar(analysis: Analysis, surface: Surface) -> dict[str, Any]:
     return content
 
 
+def _unsure(analysis: Analysis, surface: Surface) -> list[dict[str, Any]]:
+    """How unsure the networks are that found something; of a cavity also where scar is withheld: that is what to look at."""
+    found = [
+        ("Scar uncertainty", "network uncertainty (entropy of the scar’s probability, bits)", None if analysis.withheld else surface.scar_entropy),
+        ("Cavity uncertainty", "network uncertainty (mean entropy of the cavity’s probability across its edge, bits)", surface.cavity_entropy),
+    ]
+    return [
+        {"title": title, "words": words, "values": _array(np.nan_to_num(values, nan=0.0), np.float32)}
+        for title, words, values in found
+        if values is not None
+    ]
+
+
 def _shares(analysis: Analysis, surface: Surface) -> np.ndarray:
     """(N,) what each vertex counts for in the headline's share (its area, or its triangles); 0 for what that is no share of."""
     counted = analysis.samples[0].vertex_share
@@ -229,7 +244,7 @@ def _thinned(surface: Surface, labels: tuple[SurfaceLabels, ...]) -> tuple[Surfa
     points = vtk_to_numpy(mesh.GetPoints().GetData()).astype(np.float64)
     triangles = vtk_to_numpy(mesh.GetPolys().GetConnectivityArray()).reshape(-1, 3).astype(np.int64)
     nearest = cKDTree(surface.points).query(points)[1]
-    names = ("normals", "lge", "iir", "scar", "scar_class", "scar_probability", "region")
+    names = ("normals", "lge", "iir", "scar", "scar_class", "scar_probability", "scar_entropy", "cavity_entropy", "region")
     arrays = {name: getattr(surface, name)[nearest] for name in names if getattr(surface, name) is not None}
     kept = tuple(SurfaceLabels(one.title, one.values[nearest], one.names, one.colours) for one in labels)
     return Surface(points, triangles, **arrays), kept

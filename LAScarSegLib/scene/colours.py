@@ -39,6 +39,8 @@ RED_YELLOW_BLUE = (
     "313695", "4575b4", "74add1", "abd9e9", "e0f3f8", "ffffbf", "fee090", "fdae61", "f46d43", "d73027", "a50026",
 )  # fmt: skip
 """ColorBrewer's RdYlBu from blue to red (colorbrewer2.org): the intensity ratio, as in the report's figure."""
+PURPLES = ("f2f0f7", "cbc9e2", "9e9ac8", "756bb1", "54278f")
+"""ColorBrewer's Purples (colorbrewer2.org): how unsure a network is, from sure to undecided."""
 REGIONS: dict[int, tuple[str, RGB]] = {
     0: ("left out", LEFT_OUT), 1: ("LA body", HEALTHY), 11: ("LSPV", (0.0, 0.45, 0.70)), 12: ("LMPV", (0.20, 0.60, 0.80)),
     13: ("LIPV", (0.34, 0.71, 0.91)), 14: ("LCPV", (0.45, 0.80, 0.95)), 15: ("RSPV", (0.84, 0.37, 0.0)), 16: ("RMPV", (0.87, 0.50, 0.0)),
@@ -76,6 +78,13 @@ def class_table(scene: Any, present: Iterable[int], has_dense: bool) -> Any:
     return node
 
 
+def entropy_table(scene: Any) -> Any:
+    """The colour node of a network's entropy, 0 to 1 bit: pale where it is sure, dark where it can't decide."""
+    node = _table(scene, "entropy_colours", "LA network entropy colours", _ramp(PURPLES), None)
+    node.GetLookupTable().SetNanColor(*NOT_MEASURED, 1.0)
+    return node
+
+
 def distance_table(scene: Any) -> Any:
     """The colour node of signed distance maps: red inside, blue outside, a black line where the distance is zero."""
     from ..analysis import SDM_CLIP_MM
@@ -90,10 +99,14 @@ def distance_table(scene: Any) -> Any:
 
 def ratio_table(scene: Any) -> Any:
     """The colour node of the array `IIR`: blue below blood, red above."""
-    anchors = np.array([[int(code[n : n + 2], 16) / 255 for n in (0, 2, 4)] for code in RED_YELLOW_BLUE])
+    return _table(scene, "ratio_colours", "Intensity ratio colours", _ramp(RED_YELLOW_BLUE), None)
+
+
+def _ramp(codes: tuple[str, ...]) -> np.ndarray:
+    """(`TABLE_ENTRIES`, 3): the colours of these codes ("rrggbb"), evenly spread, and what lies between them."""
+    anchors = np.array([[int(code[n : n + 2], 16) / 255 for n in (0, 2, 4)] for code in codes])
     share = np.linspace(0, 1, TABLE_ENTRIES)
-    colours = np.stack([np.interp(share, np.linspace(0, 1, len(anchors)), anchors[:, channel]) for channel in range(3)], axis=1)
-    return _table(scene, "ratio_colours", "Intensity ratio colours", colours, None)
+    return np.stack([np.interp(share, np.linspace(0, 1, len(anchors)), anchors[:, channel]) for channel in range(3)], axis=1)
 
 
 def region_table(scene: Any, source: Any, present: Iterable[int] = ()) -> Any:

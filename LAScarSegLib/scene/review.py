@@ -61,6 +61,9 @@ def scalars(analysis: Analysis) -> tuple[Scalar, ...]:
         offered.insert(0, classes)
     if analysis.surface.scar_probability is not None:
         offered.append(Scalar("ScarProbability", "Scar probability", "Probability", _probability_colours, 0.0, 1.0))
+    for name, entropy in (("Scar", analysis.surface.scar_entropy), ("Cavity", analysis.surface.cavity_entropy)):
+        if entropy is not None:
+            offered.append(Scalar(f"{name}Entropy", f"{name}: network uncertainty (bits)", "Entropy (bits)", _entropy_colours, 0.0, 1.0))
     if analysis.planes:
         present = np.unique(analysis.surface.region)
         table = partial(colours.region_table, present=present)
@@ -198,6 +201,10 @@ def _put_back(scene: Any, composite: Any, ours: set[str]) -> None:
 def _probability_colours(scene: Any, _source: Any) -> Any:
     """Slicer's viridis; grey in a scene without it."""
     return scene.GetNodeByID(PROBABILITY_COLOURS) or scene.GetNodeByID(GREY)
+
+
+def _entropy_colours(scene: Any, _source: Any) -> Any:
+    return colours.entropy_table(scene)
 
 
 def _scene_of(nodes: SceneNodes) -> Any:

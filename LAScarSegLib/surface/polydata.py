@@ -25,7 +25,8 @@ SPACE_FIELD = "SPACE"
 def surface_arrays(surface: Surface) -> dict[str, np.ndarray]:
     """The point arrays of `surface.vtp` by name, each (N,); a quantity the surface doesn't have is not in it.
 
-    `LGE` (grey levels), `IIR` and `ScarProbability` (0…1) float32; `Scar` (0 or 1), `ScarClass` and `Region` uint8.
+    `LGE` (grey levels), `IIR`, `ScarProbability` (0…1), `ScarEntropy` and `CavityEntropy` (bits, 0…1, NaN where not measured) float32;
+    `Scar` (0 or 1), `ScarClass` and `Region` uint8.
     """
     wanted = {
         "LGE": (surface.lge, np.float32),
@@ -33,6 +34,8 @@ def surface_arrays(surface: Surface) -> dict[str, np.ndarray]:
         "Scar": (surface.scar, np.uint8),
         "ScarClass": (surface.scar_class, np.uint8),
         "ScarProbability": (surface.scar_probability, np.float32),
+        "ScarEntropy": (surface.scar_entropy, np.float32),
+        "CavityEntropy": (surface.cavity_entropy, np.float32),
         "Region": (surface.region, np.uint8),
     }
     return {name: np.ascontiguousarray(values, dtype=kind) for name, (values, kind) in wanted.items() if values is not None}

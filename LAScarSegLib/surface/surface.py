@@ -40,6 +40,9 @@ class Surface:
         (N,) in 0…1, or None when the method gives no probability.
     region
         (N,) uint8, `REGION_…` numbers.
+    scar_entropy, cavity_entropy
+        (N,) bits, 0 sure … 1 can't decide: how unsure the network that found scar or cavity is (`analysis.network_entropy`); NaN where
+        nothing was measured, None where no network found it.
     """
 
     points: np.ndarray
@@ -51,6 +54,8 @@ class Surface:
     scar_class: np.ndarray | None = None
     scar_probability: np.ndarray | None = None
     region: np.ndarray | None = None
+    scar_entropy: np.ndarray | None = None
+    cavity_entropy: np.ndarray | None = None
 
     @cached_property
     def vertex_area_mm2(self) -> np.ndarray:

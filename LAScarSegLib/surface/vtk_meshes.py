@@ -175,5 +175,6 @@ def read_vtp(path: Path) -> Surface:
     whole = {name: np.nan_to_num(found[name]).astype(np.uint8) for name in ("Scar", "ScarClass", "Region") if name in found}
     return oriented_surface(points, raw.triangles).with_arrays(
         lge=found.get("LGE"), iir=found.get("IIR"), scar_probability=found.get("ScarProbability"), region=whole.get("Region"),
+        scar_entropy=found.get("ScarEntropy"), cavity_entropy=found.get("CavityEntropy"),
         scar=whole["Scar"] > 0 if "Scar" in whole else None, scar_class=whole.get("ScarClass"),
     )  # fmt: skip

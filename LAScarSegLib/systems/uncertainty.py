@@ -76,9 +76,14 @@ def entropy(probability: np.ndarray) -> np.ndarray:
     return -(p * np.log(np.where(p > 0, p, 1)) + q * np.log(np.where(q > 0, q, 1)))
 
 
+def entropy_bits(probability: np.ndarray) -> np.ndarray:
+    """`entropy` in bits, as a result keeps it: 0 where the probability is 0 or 1, 1 where it is one half. Same shape, float32."""
+    return entropy(probability) / np.float32(np.log(2.0))
+
+
 def entropy_map(probability: Volume) -> Volume:
-    """`entropy` in bits, as a result keeps it: 0 where the probability is 0 or 1, 1 where it is one half; float32, same grid."""
-    return probability.like(entropy(probability.array) / np.float32(np.log(2.0)))
+    """`entropy_bits` on the same grid."""
+    return probability.like(entropy_bits(probability.array))
 
 
 def level_surface_mm2(probability: np.ndarray, spacing_kji: Sequence[float]) -> float:

@@ -49,7 +49,7 @@
     data.kind = array(data.kind);
     data.share = array(data.share);
     for (const name of ["scar", "iir", "probability"]) if (data[name]) data[name] = array(data[name]);
-    for (const one of data.labels) one.values = array(one.values);
+    for (const one of [...data.labels, ...data.unsure]) one.values = array(one.values);
     data.total = data.share.reduce((sum, share) => sum + share, 0);
   }
 
@@ -95,11 +95,13 @@
   /* The ways to look at it, as far as there is something to look at. */
   function modes() {
     const found = [];
-    if (data.withheld) return [{ key: "shape", title: "Shape" }];
+    const unsure = data.unsure.map((one, n) => ({ key: "unsure" + n, title: one.title }));
+    if (data.withheld) return [{ key: "shape", title: "Shape" }, ...unsure];
     found.push({ key: "scar", title: "Scar" });
     if (data.iir) found.push({ key: "intensity", title: "Intensity" });
     if (data.threshold !== null) found.push({ key: "threshold", title: "Threshold" });
     if (data.probability) found.push({ key: "probability", title: "Probability" });
+    found.push(...unsure);
     data.labels.forEach((one, n) => found.push({ key: "labels" + n, title: one.title }));
     return found;
   }
@@ -141,6 +143,10 @@
       const colours = ["#f7f7f7", "#fddbc7", "#f4a582", "#d6604d", "#b2182b"]; // ColorBrewer's Reds of RdBu
       return { values: data.probability, low: 0, high: 1, scale: ramp(colours), entries: scaleBar(colours, 0, 1, "probability of scar") };
     }
+    if (mode.startsWith("unsure")) {
+      const one = data.unsure[Number(mode.slice("unsure".length))], colours = data.unsure_colours;
+      return { values: one.values, low: 0, high: 1, scale: ramp(colours), entries: scaleBar(colours, 0, 1, one.words) };
+    }
     const one = data.labels[Number(mode.slice("labels".length))];
     return { labels: one, entries: swatches(Object.values(one.entries)) };
   }
@@ -181,6 +187,7 @@
       const words = [data.classes[scar][0]];
       if (data.iir) words.push("IIR " + data.iir[n].toFixed(2));
       if (data.probability) words.push("probability " + data.probability[n].toFixed(2));
+      for (const one of data.unsure) words.push(one.title.toLowerCase() + " " + one.values[n].toFixed(2));
       for (const one of data.labels) words.push(one.entries[one.values[n]][0]);
       return plain(words.join(" · "));
     });

@@ -55,8 +55,9 @@ def graded():
     return replace(
         analysis,
         surface=surface.with_arrays(
-            iir=ratio, lge=ratio * analysis.blood_pool.mean, scar_class=classes, scar_probability=surface.scar * 1.0
-        ),
+            iir=ratio, lge=ratio * analysis.blood_pool.mean, scar_class=classes, scar_probability=surface.scar * 1.0,
+            scar_entropy=np.where(surface.points[:, 1] > 0, 1.0, 0.0), cavity_entropy=np.zeros(len(ratio)),
+        ),  # fmt: skip
     )
 
 
@@ -176,6 +177,19 @@ def test_probability_is_drawn_where_it_is_known(shown):
     press(shown, "Posterior (PA)")
 
 
+def test_how_unsure_a_network_is_has_its_colours(shown):
+    """Undecided on the patient's back half, sure in front and of the cavity."""
+    dark = {}
+    for button, view in (("Scar uncertainty", "Posterior (PA)"), ("Scar uncertainty", "Anterior (AP)"), ("Cavity uncertainty", "Posterior (PA)")):
+        press(shown, view)
+        press(shown, button)
+        picture = colours(shown).astype(int)
+        dark[button, view] = int(((picture[..., 2] - picture[..., 1] > 60) & (picture[..., 0] > picture[..., 1])).sum())
+    press(shown, "Posterior (PA)")
+    assert dark["Scar uncertainty", "Posterior (PA)"] > 20_000
+    assert max(dark["Scar uncertainty", "Anterior (AP)"], dark["Cavity uncertainty", "Posterior (PA)"]) < 500
+
+
 def test_regions_have_their_colours(shown):
     press(shown, "Regions")
     press(shown, "Inferior")
@@ -287,6 +301,7 @@ def test_where_scar_is_withheld_only_the_shape_is_there(monkeypatch):
     monkeypatch.setattr(type(analysis), "withheld", property(lambda self: True))
     content = json.loads(live_surface(analysis))
     assert content["withheld"] and not {"scar", "iir", "probability", "threshold", "own_pct"} & set(content)
+    assert [one["title"] for one in content["unsure"]] == ["Cavity uncertainty"]
 
 
 def test_a_surface_of_many_vertices_is_thinned_out_and_keeps_its_scar(monkeypatch):

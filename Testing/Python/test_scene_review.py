@@ -49,7 +49,7 @@ def test_scar_ratio_and_grey_level_are_offered_and_more_where_there_is_more():
     assert [scalar.name for scalar in review.scalars(analysed("axial", protocol="hopman"))] == ["Scar", "IIR", "LGE"]
     assert [scalar.name for scalar in review.scalars(analysed("axial", protocol="barcelona"))] == ["ScarClass", "Scar", "IIR", "LGE"]
     network = revise(analysed(with_plane=True), Change(scar=network_of(analysed().wall.array, analysed().cavity.array)))
-    assert [scalar.name for scalar in review.scalars(network)] == ["ScarClass", "Scar", "IIR", "LGE", "ScarProbability", "Region"]
+    assert [scalar.name for scalar in review.scalars(network)] == ["ScarClass", "Scar", "IIR", "LGE", "ScarProbability", "ScarEntropy", "Region"]
 
 
 def test_every_offered_scalar_is_shown_with_its_own_range_and_legend():

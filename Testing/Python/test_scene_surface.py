@@ -65,7 +65,8 @@ def test_the_vtp_file_holds_lps_and_the_named_arrays(tmp_path):
     from vtkmodules.vtkIOXML import vtkXMLPolyDataReader
 
     surface = analysed(with_plane=True).surface
-    surface = surface.with_arrays(scar_probability=np.linspace(0, 1, len(surface.points)))
+    unsure = np.where(np.arange(len(surface.points)) < 9, np.nan, 0.5)
+    surface = surface.with_arrays(scar_probability=np.linspace(0, 1, len(surface.points)), scar_entropy=unsure, cavity_entropy=unsure / 2)
     reader = vtkXMLPolyDataReader()
     reader.SetFileName(str(write_vtp(surface, tmp_path / "Fläche 1.vtp")))
     reader.Update()
@@ -76,11 +77,14 @@ def test_the_vtp_file_holds_lps_and_the_named_arrays(tmp_path):
     np.testing.assert_allclose(array_of(polydata, "LGE"), surface.lge, rtol=1e-6)
     np.testing.assert_allclose(array_of(polydata, "IIR"), surface.iir, rtol=1e-6)
     np.testing.assert_allclose(array_of(polydata, "ScarProbability"), surface.scar_probability, atol=1e-7)
+    np.testing.assert_allclose(array_of(polydata, "ScarEntropy"), surface.scar_entropy)
+    np.testing.assert_allclose(array_of(polydata, "CavityEntropy"), surface.cavity_entropy)
     assert polydata.GetPointData().GetScalars().GetName() == "Scar"
 
 
 def test_without_a_probability_there_is_no_such_array():
-    assert surface_polydata(analysed().surface).GetPointData().GetArray("ScarProbability") is None
+    data = surface_polydata(analysed().surface).GetPointData()
+    assert all(data.GetArray(name) is None for name in ("ScarProbability", "ScarEntropy", "CavityEntropy"))
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
