@@ -6,12 +6,13 @@ import re
 import numpy as np
 import pytest
 from analytic import ISOTROPIC, Grid
+from scipy.spatial.transform import Rotation
 
 from LAScarSegLib.analysis import analyse
 from LAScarSegLib.analysis.settings import Settings
 from LAScarSegLib.errors import InputError
-from LAScarSegLib.surface.mesh import cavity_surface
 from LAScarSegLib.phantom import PhantomSettings, make_phantom
+from LAScarSegLib.surface.mesh import cavity_surface, oriented_surface
 from LAScarSegLib.surface.planes import CutPlane, label_regions, reach_beyond_mitral_mm, read_planes
 from LAScarSegLib.surface.surface import REGION_LABELS
 from LAScarSegLib.volumes.volume import Volume
@@ -117,17 +118,33 @@ def test_slicer_markup_is_named_by_its_label_else_by_its_file(tmp_path):
     assert read_planes(tmp_path / "LAA.mrk.json")[0].name == "LAA"
 
 
-def test_what_hangs_beside_the_opening_stays_though_it_reaches_beyond_the_plane(grid):
-    """A lobe like the appendage, beside the mitral opening: the plane runs through its base, too, and their rims are one."""
+@pytest.fixture(scope="module")
+def with_lobe(grid):
+    """An atrium on a stump of ventricle with a lobe like the appendage beside it: the mitral plane runs through the lobe's base, too, and
+    their rims are one."""
     points = grid.points()[0]
     stump = (np.linalg.norm(points[..., :2], axis=-1) < 10.0) & (points[..., 2] < 0) & (points[..., 2] > -24.0)
     lobe = np.linalg.norm(points - [18.0, 0, -15.0], axis=-1) < 7.0
-    surface = cavity_surface(grid.ball(18.0).array & (points[..., 2] > -13.0) | stump | lobe, grid.geometry, 1.0)
-    region, relative = label_regions(surface, [plane("MV", grid, (-1.0, 0, -13.0), (0, 0, 1))]), surface.points - grid.centre
+    return cavity_surface(grid.ball(18.0).array & (points[..., 2] > -13.0) | stump | lobe, grid.geometry, 1.0)
+
+
+def test_what_hangs_beside_the_opening_stays_though_it_reaches_beyond_the_plane(grid, with_lobe):
+    region, relative = label_regions(with_lobe, [plane("MV", grid, (-1.0, 0, -13.0), (0, 0, 1))]), with_lobe.points - grid.centre
     on_lobe = np.linalg.norm(relative - [18.0, 0, -15.0], axis=1) < 7.8
     tip, end = on_lobe & (relative[:, 0] > 14.0), (relative[:, 2] < -20.0) & (relative[:, 0] < 8.0)
     assert (region[tip] == 1).mean() > 0.97 and (relative[tip, 2] < -15.0).any()
     assert (region[end] == 0).all() and (region[relative[:, 2] > -11.0] == 1).all()
+
+
+def test_a_surface_that_is_turned_or_mirrored_is_labelled_as_before(grid, with_lobe):
+    """Of the rim that opening and lobe share the same part is the opening's, whatever lies along which axis."""
+    mitral = plane("MV", grid, (-1.0, 0, -13.0), (0, 0, 1))
+    region = label_regions(with_lobe, [mitral])
+    for number, mirror in enumerate([1.0, -1.0] * 4):
+        motion = Rotation.random(random_state=number).as_matrix() @ np.diag([1.0, 1.0, mirror])
+        surface = oriented_surface(with_lobe.points @ motion.T, with_lobe.triangles)
+        moved = CutPlane("MV", tuple(motion @ mitral.origin), tuple(motion @ mitral.normal))
+        np.testing.assert_array_equal(label_regions(surface, [moved]), region)
 
 
 @pytest.mark.parametrize("with_veins", [False, True])
