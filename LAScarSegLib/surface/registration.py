@@ -1,11 +1,14 @@
 """One LA surface laid onto another: a rigid motion, and on request a smooth bending after it. Deterministic: nothing is drawn by chance.
 
-Point-to-plane iterative closest points (Chen & Medioni 1992) between samples spread evenly over both areas, in both directions, with the
-farthest pairs left out (trimmed ICP, Chetverikov et al. 2005), since veins are cut at different lengths; from several starts.
+Point-to-plane iterative closest points (Chen & Medioni 1992) between samples spread evenly over both areas, in both directions; from several
+starts. Veins are cut at different lengths, so that squares would count them too much: first the farthest pairs are left out (trimmed ICP,
+Chetverikov et al. 2005), then the sum of the distances is made least, which is the volume between the surfaces. Trimming alone would stay in a
+wrong place, since the place chooses the pairs that speak for it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -21,7 +24,10 @@ COARSE_SAMPLES, FINE_SAMPLES = (300, 3000), (2000, 15000)
 """Points that look for a partner, and points among which it is looked for (2 and 1 mm apart on an atrium): first, and at the end."""
 COARSE_STEPS, FINE_STEPS = 30, 80
 KEPT = 0.7
-"""Of the pairs: vein stumps of another length, the appendage and the mitral lid are some 20 to 30 % of an atrium's area."""
+"""Of the pairs, at first, and of the residual: vein stumps of another length, the appendage and the mitral lid are some 20 to 30 % of an
+atrium's area."""
+SMALLEST_GAP_MM = 0.1
+"""Distances are made least by squares that are weighted with one over the distance (Weiszfeld), and a smaller one counts as this."""
 CAP_MM = 10.0
 """A vein that is not there in the other surface is wrong by this, however long it is."""
 ALIKE_COSINE = 0.5
@@ -144,9 +150,9 @@ def register(moving: Surface, fixed: Surface, bend: bool = False) -> Registratio
         after the rigid motion bend the moving surface smoothly towards the fixed one.
     """
     coarse = _Shape.of(moving, COARSE_SAMPLES), _Shape.of(fixed, COARSE_SAMPLES)
-    tried = [_icp(*coarse, start, COARSE_STEPS) for start in _starts(coarse[0].many.points, coarse[1].many.points)]
+    tried = [_icp(*coarse, start, COARSE_STEPS, _nearer) for start in _starts(coarse[0].many.points, coarse[1].many.points)]
     best = min(tried, key=lambda motion: _misfit(*coarse, motion))
-    motion = _icp(_Shape.of(moving, FINE_SAMPLES), _Shape.of(fixed, FINE_SAMPLES), best, FINE_STEPS)
+    motion = _icp(_Shape.of(moving, FINE_SAMPLES), _Shape.of(fixed, FINE_SAMPLES), best, FINE_STEPS, _least_distances)
     moved = replace(moving, points=motion.apply(moving.points), normals=motion.turn(moving.normals))
     registration = Registration(moved, motion, residual_of(moved, fixed))
     return _bent(registration, fixed) if bend else registration
@@ -183,37 +189,63 @@ def _about(turn: np.ndarray, centre: np.ndarray, target: np.ndarray) -> RigidMot
     return RigidMotion(matrix, centre)
 
 
-def _icp(moving: _Shape, fixed: _Shape, motion: RigidMotion, steps: int) -> RigidMotion:
+@dataclass(frozen=True, eq=False)
+class _Pairs:
+    """Moved points `p` (n, 3) with their partners `q` (n, 3) on the fixed surface, the normals (n, 3) of the planes between them, and which
+    of them (n,) face the same way."""
+
+    p: np.ndarray
+    q: np.ndarray
+    normals: np.ndarray
+    alike: np.ndarray
+
+    @cached_property
+    def gap_mm(self) -> np.ndarray:
+        """(n,) how far each point lies below its plane."""
+        return np.einsum("ij,ij->i", self.q - self.p, self.normals)
+
+    @classmethod
+    def between(cls, moving: _Shape, fixed: _Shape, motion: RigidMotion) -> _Pairs:
+        """Each surface's few points with the nearest of the other's many."""
+        few = moving.few.moved(motion)
+        onto = fixed.many.tree.query(few.points)[1]
+        # The fixed points are taken back instead of moving the many.
+        back = RigidMotion(np.linalg.inv(motion.matrix), motion.centre)
+        found = moving.many.tree.query(back.apply(fixed.few.points))[1]
+        there = _Cloud(moving.many.points[found], moving.many.normals[found]).moved(motion)
+        own, others = np.concatenate([few.normals, there.normals]), np.concatenate([fixed.many.normals[onto], fixed.few.normals])
+        return cls(
+            np.concatenate([few.points, there.points]), np.concatenate([fixed.many.points[onto], fixed.few.points]),
+            np.concatenate([fixed.many.normals[onto], there.normals]), np.einsum("ij,ij->i", own, others) > ALIKE_COSINE,
+        )  # fmt: skip
+
+
+def _nearer(pairs: _Pairs) -> np.ndarray:
+    """(n,) weights: the nearer `KEPT` of the pairs and no others."""
+    far = np.linalg.norm(pairs.p - pairs.q, axis=1)
+    return (far <= np.quantile(far, KEPT)).astype(float)
+
+
+def _least_distances(pairs: _Pairs) -> np.ndarray:
+    """(n,) weights with which the squares of the gaps are the gaps."""
+    return 1.0 / np.maximum(np.abs(pairs.gap_mm), SMALLEST_GAP_MM)
+
+
+def _icp(moving: _Shape, fixed: _Shape, motion: RigidMotion, steps: int, weigh: Callable[[_Pairs], np.ndarray]) -> RigidMotion:
     for _ in range(steps):
-        p, q, n = _pairs(moving, fixed, motion)
-        centre = p.mean(axis=0)
-        system = np.concatenate([np.cross(p - centre, n), n], axis=1)
-        change, *_ = np.linalg.lstsq(system, np.einsum("ij,ij->i", q - p, n), rcond=None)
+        pairs = _Pairs.between(moving, fixed, motion)
+        weight = weigh(pairs) * pairs.alike
+        # Too few agree to say anything: all of them then.
+        weight = weight if np.count_nonzero(weight) > len(weight) // 10 else np.ones(len(weight))
+        centre, root = np.average(pairs.p, axis=0, weights=weight), np.sqrt(weight)
+        system = np.concatenate([np.cross(pairs.p - centre, pairs.normals), pairs.normals], axis=1)
+        change, *_ = np.linalg.lstsq(root[:, None] * system, root * pairs.gap_mm, rcond=None)
         turn = Rotation.from_rotvec(change[:3]).as_matrix()
         step = _about(turn, centre, centre + change[3:])
         motion = RigidMotion(step.matrix @ motion.matrix, motion.centre)
         if np.linalg.norm(change[3:]) < STILL_MM and np.linalg.norm(change[:3]) < STILL_RAD:
             break
     return motion
-
-
-def _pairs(moving: _Shape, fixed: _Shape, motion: RigidMotion) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(n, 3) moved points, their partners on the fixed surface, and the normals of the planes between them: both directions, the farthest
-    and those that face otherwise left out."""
-    few = moving.few.moved(motion)
-    onto = fixed.many.tree.query(few.points)[1]
-    # The fixed points are taken back instead of moving the many.
-    back = RigidMotion(np.linalg.inv(motion.matrix), motion.centre)
-    found = moving.many.tree.query(back.apply(fixed.few.points))[1]
-    there = motion.apply(moving.many.points[found]), motion.turn(moving.many.normals[found])
-    p, q = np.concatenate([few.points, there[0]]), np.concatenate([fixed.many.points[onto], fixed.few.points])
-    own, others = np.concatenate([few.normals, there[1]]), np.concatenate([fixed.many.normals[onto], fixed.few.normals])
-    far = np.linalg.norm(p - q, axis=1)
-    kept = (far <= np.quantile(far, KEPT)) & (np.einsum("ij,ij->i", own, others) > ALIKE_COSINE)
-    planes = np.concatenate([fixed.many.normals[onto], there[1]])
-    # Too few agree to say anything: all of them then.
-    kept = kept if kept.sum() > len(p) // 10 else np.ones(len(p), dtype=bool)
-    return p[kept], q[kept], planes[kept]
 
 
 def _misfit(moving: _Shape, fixed: _Shape, motion: RigidMotion) -> float:
