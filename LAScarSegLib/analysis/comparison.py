@@ -1,6 +1,7 @@
 """Two surfaces of one atrium compared: before and after, or two methods on one scan. What is scar in both, in one, in none.
 
-The first surface, A, is the one that is painted: scar of the second, B, is carried to it from the nearest point.
+The first surface, A, is the one that is painted: scar of the second, B, is carried to it from the nearest point, by the values that tell
+scar where B has them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ..support.flags import QualityFlag
 from ..surface.closest_points import Closest, ClosestPoints
 from ..surface.region_schemes import USUAL_SCHEME
 from ..surface.registration import KEPT, Registration, Residual, register, residual_of
+from ..surface.scar_margin import scar_margin
 from ..surface.surface import CLASS_NOT_MEASURED, Surface
 from .comparison_findings import ComparisonFindings, findings_between
 
@@ -137,7 +139,7 @@ def compare_surfaces(
     moved = b if registration is None else registration.moved
     closest = ClosestPoints(moved).of(a.points)
     partner = closest.distance_mm <= FARTHEST_MM
-    carried_b, common = _carried(closest, moved, b.scar), _known(a) & _carried(closest, moved, _known(b)) & partner
+    carried_b, common = _carried_scar(closest, moved), _known(a) & _carried(closest, moved, _known(b)) & partner
     area = a.vertex_area_mm2
     if not common.any():
         raise InputError("The two surfaces have no wall in common that both measured, so there is nothing to compare. Check planes and masks.")
@@ -196,6 +198,15 @@ def _known(surface: Surface) -> np.ndarray:
 def _measured(surface: Surface) -> np.ndarray:
     """(N,) bool: also beyond the planes."""
     return np.ones(len(surface.points), dtype=bool) if surface.scar_class is None else surface.scar_class != CLASS_NOT_MEASURED
+
+
+def _carried_scar(closest: Closest, source: Surface) -> np.ndarray:
+    """(n,) bool: scar of `source` where the nearest points lie; by the values that tell it, else by what is marked at the vertices."""
+    marked, margin = _carried(closest, source, source.scar), scar_margin(source)
+    if margin is None:
+        return marked
+    carried = closest.interpolated(source, margin)
+    return np.where(np.isfinite(carried), carried > 0.0, marked)
 
 
 def _carried(closest: Closest, source: Surface, values: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,8 @@ from scipy.spatial import ConvexHull
 from scipy.spatial.transform import Rotation
 
 from LAScarSegLib.surface.mesh import oriented_surface
+from LAScarSegLib.surface.polydata import mesh_polydata
+from LAScarSegLib.surface.registration import RigidMotion
 from LAScarSegLib.surface.surface import Surface
 
 VEINS = np.array([[0.7, 0.5, 0.5], [0.7, 0.5, -0.3], [-0.75, 0.5, 0.4], [-0.7, 0.55, -0.35], [0.6, -0.6, 0.5]])
@@ -39,16 +42,37 @@ def with_scar(surface: Surface, *places: tuple[float, float, float], reach_mm: f
     return surface.with_arrays(scar=scar, scar_class=scar.astype(np.uint8), region=np.ones(len(scar), dtype=np.uint8))
 
 
-def known_motion(angle_deg: float = ANGLE_DEG, shift_mm: float = SHIFT_MM) -> tuple[np.ndarray, np.ndarray]:
-    """A turn (3, 3) and a shift (3,)."""
-    axis, way = np.array([1.0, 2.0, -1.0]), np.array([0.6, 0.0, 0.8])
-    return Rotation.from_rotvec(np.deg2rad(angle_deg) * axis / np.linalg.norm(axis)).as_matrix(), shift_mm * way
+def by_a_threshold(surface: Surface, *places: tuple[float, float, float], reach_mm: float = 14.0) -> Surface:
+    """The same scar with the grey levels that tell it: how much nearer than `reach_mm` a place is."""
+    values = reach_mm - np.linalg.norm(surface.points[:, None] - np.array(places)[None], axis=2).min(axis=1)
+    return with_scar(surface, *places, reach_mm=reach_mm).with_arrays(lge=values)
+
+
+def decimated(surface: Surface) -> Surface:
+    """The same shape of a third of the triangles."""
+    from vtkmodules.util.numpy_support import vtk_to_numpy
+    from vtkmodules.vtkFiltersCore import vtkQuadricDecimation
+
+    fewer = vtkQuadricDecimation()
+    fewer.SetInputData(mesh_polydata(surface.points, surface.triangles))
+    fewer.SetTargetReduction(0.67)
+    fewer.Update()
+    points, triangles = (vtk_to_numpy(data) for data in (fewer.GetOutput().GetPoints().GetData(), fewer.GetOutput().GetPolys().GetConnectivityArray()))
+    return oriented_surface(points.astype(float), triangles.reshape(-1, 3).astype(np.int64))
+
+
+def known_motion(
+    angle_deg: float = ANGLE_DEG, shift_mm: float = SHIFT_MM, *, axis: Sequence[float] = (1.0, 2.0, -1.0), way: Sequence[float] = (0.6, 0.0, 0.8)
+) -> tuple[np.ndarray, np.ndarray]:
+    """A turn (3, 3) about `axis` and a shift (3,) along `way`."""
+    return Rotation.from_rotvec(np.deg2rad(angle_deg) * np.array(axis) / np.linalg.norm(axis)).as_matrix(), shift_mm * np.array(way) / np.linalg.norm(way)
 
 
 def moved(surface: Surface, turn: np.ndarray, shift: np.ndarray) -> Surface:
     return replace(surface, points=surface.points @ turn.T + shift, normals=surface.normals @ turn.T)
 
 
-def angle_left_deg(matrix: np.ndarray, turn: np.ndarray) -> float:
-    """What a motion found (4, 4) leaves of the turn it should undo."""
-    return float(np.rad2deg(Rotation.from_matrix(matrix[:3, :3] @ turn).magnitude()))
+def left_of(motion: RigidMotion, mesh: Surface, turn: np.ndarray, shift: np.ndarray) -> tuple[float, float]:
+    """Degrees and millimetres (mean over the points) that a motion which was found leaves of the one that `mesh` had been `moved` by."""
+    angle = np.rad2deg(Rotation.from_matrix(motion.matrix[:3, :3] @ turn).magnitude())
+    return float(angle), float(np.linalg.norm(motion.apply(moved(mesh, turn, shift).points) - mesh.points, axis=1).mean())

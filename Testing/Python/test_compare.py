@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from small_scan import lascarseg, small_scan
-from surface_pairs import atrium, known_motion, moved, with_scar
+from surface_pairs import atrium, by_a_threshold, known_motion, moved, with_scar
 
 from LAScarSegLib.analysis import ByRule, analyse
 from LAScarSegLib.analysis.comparison import IN_BOTH, NOT_COMPARED, ONLY_A, ONLY_B, compare_surfaces, side_by_side
@@ -58,6 +58,34 @@ def test_a_known_motion_and_other_triangles_change_the_overlap_by_less_than_two_
     assert 100 * abs(found.numbers["dice"] - one_space.numbers["dice"]) < 2.0
     for key in ("kept_pct", "both_pct", "only_a_pct", "only_b_pct"):
         assert abs(found.numbers[key] - one_space.numbers[key]) < 2.0
+
+
+@pytest.mark.parametrize("sign", [1, -1], ids=["scar above the limit", "scar below it, as voltages"])
+def test_values_that_tell_scar_carry_its_border_between_the_vertices(sign):
+    """Of a mesh with a seventh of the points: by what is marked at these alone the border runs otherwise."""
+    fine, coarse = with_scar(atrium(7000), OLD, GONE), by_a_threshold(atrium(1000), OLD, GONE)
+    by_values = compare_surfaces(fine, coarse.with_arrays(lge=sign * coarse.lge), same_scan=True).numbers["dice"]
+    by_marks = compare_surfaces(fine, coarse.with_arrays(lge=None), same_scan=True).numbers["dice"]
+
+    assert 1 - by_values < 0.5 * (1 - by_marks)
+
+
+def test_grey_levels_that_do_not_tell_scar_move_no_border():
+    """Brightness that was projected while voxels said what is scar: here it grows from the patient's right to the left."""
+    coarse = with_scar(atrium(1000), OLD, GONE)
+    shown = coarse.with_arrays(lge=coarse.points[:, 0], scar_probability=np.full(len(coarse.points), 0.4))
+    changes = [compare_surfaces(BEFORE, surface, same_scan=True).change for surface in (coarse, shown)]
+
+    np.testing.assert_array_equal(*changes)
+
+
+def test_a_vertex_without_a_value_leaves_its_neighbours_to_what_is_marked():
+    told = by_a_threshold(atrium(1000), OLD, GONE)
+    unknown = np.abs(told.lge) < 2.0
+    holes = told.with_arrays(lge=np.where(unknown, np.nan, told.lge), scar_class=np.where(unknown, 255, told.scar_class).astype(np.uint8))
+    found = compare_surfaces(BEFORE, holes, same_scan=True)
+
+    assert (found.change[BEFORE.points @ (0, 1, 0) < -20] == 0).all() and found.numbers["dice"] > 0.97
 
 
 def test_what_one_of_them_leaves_out_is_not_compared():

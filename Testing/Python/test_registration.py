@@ -6,12 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from surface_pairs import angle_left_deg, atrium, known_motion, moved
+from surface_pairs import atrium, decimated, known_motion, left_of, moved
 
 from LAScarSegLib.datasets.sample_data import sample
 from LAScarSegLib.surface.closest_points import ClosestPoints
-from LAScarSegLib.surface.mesh import cavity_surface, oriented_surface
-from LAScarSegLib.surface.polydata import mesh_polydata
+from LAScarSegLib.surface.mesh import cavity_surface
 from LAScarSegLib.surface.registration import register, residual_of, spread
 from LAScarSegLib.surface.surface import Surface
 from LAScarSegLib.volumes.files import read_volume
@@ -23,7 +22,7 @@ def left(mesh: Surface, fixed: Surface, angle_deg: float = 5.0, shift_mm: float 
     """Degrees and millimetres (mean over the points) that remain of a known motion of `mesh` once it lies on `fixed`."""
     turn, shift = known_motion(angle_deg, shift_mm)
     found = register(moved(mesh, turn, shift), fixed)
-    return angle_left_deg(found.motion.matrix, turn), float(np.linalg.norm(found.moved.points - mesh.points, axis=1).mean())
+    return left_of(found.motion, mesh, turn, shift)
 
 
 @pytest.mark.parametrize(("mesh", "angle_deg", "shift_mm"), [
@@ -45,23 +44,22 @@ def test_it_is_undone_on_a_cavity_that_was_cut_at_other_places():
     assert kept.mean() < 0.97 and angle < 0.05 and way < 0.05
 
 
-def decimated(surface: Surface) -> Surface:
-    """The same shape of a third of the triangles."""
-    from vtkmodules.util.numpy_support import vtk_to_numpy
-    from vtkmodules.vtkFiltersCore import vtkQuadricDecimation
-
-    fewer = vtkQuadricDecimation()
-    fewer.SetInputData(mesh_polydata(surface.points, surface.triangles))
-    fewer.SetTargetReduction(0.67)
-    fewer.Update()
-    points, triangles = (vtk_to_numpy(data) for data in (fewer.GetOutput().GetPoints().GetData(), fewer.GetOutput().GetPolys().GetConnectivityArray()))
-    return oriented_surface(points.astype(float), triangles.reshape(-1, 3).astype(np.int64))
-
-
-def test_it_is_undone_on_the_phantom_with_other_triangles():
+@pytest.fixture(scope="module")
+def phantoms_surface():
     cavity = read_volume(sample().cavity.path)
-    surface = cavity_surface(cavity.array > 0, cavity.geometry, 1.8)
+    return lambda edge_mm: cavity_surface(cavity.array > 0, cavity.geometry, edge_mm)
+
+
+def test_it_is_undone_on_the_phantom_with_other_triangles(phantoms_surface):
+    surface = phantoms_surface(1.8)
     angle, way = left(decimated(surface), surface)
+
+    assert angle < ANGLE_BAR_DEG and way < WAY_BAR_MM
+
+
+def test_it_is_undone_on_a_surface_that_was_smoothed_to_another_shape(phantoms_surface):
+    """Longer edges make veins thinner. Where the farthest pairs are left out to the end, 1.0° remain."""
+    angle, way = left(phantoms_surface(1.8), phantoms_surface(1.2))
 
     assert angle < ANGLE_BAR_DEG and way < WAY_BAR_MM
 
