@@ -8,11 +8,11 @@ from .surface import CLASS_NOT_MEASURED, Surface
 
 
 def scar_margin(surface: Surface) -> np.ndarray | None:
-    """By how much the value of each vertex goes beyond the limit of scar: above 0 scar, below none.
+    """By how much the value of each vertex lies above the limit of scar; below 0 is none.
 
-    An array tells scar where all scar lies on one side of all that is none: grey levels of a mesh whose scar was read off them by a
-    threshold, voltages below one, a network's probabilities. The limit is the middle between the two nearest values. Grey levels that were
-    only projected, while a layer or voxels of the wall said what is scar, don't tell it.
+    An array tells scar where all scar lies above all that is none: grey levels of a mesh whose scar was read off them by a threshold, a
+    network's probabilities. The limit is the middle between the two nearest values. Grey levels that were only projected, while a layer
+    or voxels of the wall said what is scar, don't tell it.
 
     Returns
     -------
@@ -23,10 +23,6 @@ def scar_margin(surface: Surface) -> np.ndarray | None:
         if values is None:
             continue
         scar, none = (values[part & measured & np.isfinite(values)].astype(float) for part in (surface.scar, ~surface.scar))
-        if not scar.size or not none.size:
-            continue
-        if none.max() < scar.min():
+        if scar.size and none.size and none.max() < scar.min():
             return values - (none.max() + scar.min()) / 2.0
-        if scar.max() < none.min():
-            return (scar.max() + none.min()) / 2.0 - values
     return None

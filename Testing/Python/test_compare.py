@@ -60,12 +60,14 @@ def test_a_known_motion_and_other_triangles_change_the_overlap_by_less_than_two_
         assert abs(found.numbers[key] - one_space.numbers[key]) < 2.0
 
 
-@pytest.mark.parametrize("sign", [1, -1], ids=["scar above the limit", "scar below it, as voltages"])
-def test_values_that_tell_scar_carry_its_border_between_the_vertices(sign):
+@pytest.mark.parametrize("array", ["lge", "scar_probability"])
+def test_values_that_tell_scar_carry_its_border_between_the_vertices(array):
     """Of a mesh with a seventh of the points: by what is marked at these alone the border runs otherwise."""
     fine, coarse = with_scar(atrium(7000), OLD, GONE), by_a_threshold(atrium(1000), OLD, GONE)
-    by_values = compare_surfaces(fine, coarse.with_arrays(lge=sign * coarse.lge), same_scan=True).numbers["dice"]
-    by_marks = compare_surfaces(fine, coarse.with_arrays(lge=None), same_scan=True).numbers["dice"]
+    marked = coarse.with_arrays(lge=None)
+    by_marks, by_values = (
+        compare_surfaces(fine, surface, same_scan=True).numbers["dice"] for surface in (marked, marked.with_arrays(**{array: coarse.lge}))
+    )
 
     assert 1 - by_values < 0.5 * (1 - by_marks)
 
