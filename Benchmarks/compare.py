@@ -38,8 +38,8 @@ from LAScarSegLib.volumes.files import read_volume  # noqa: E402
 EDGE_MM, COARSE_EDGE_MM = 1.0, 1.6
 ANGLE_BAR_DEG, SHIFT_BAR_MM = 0.5, 0.5
 OVERLAP_BAR_PCT, MARKED_BARS_PCT = 2.0, {"same mesh": 2.0, "a third": 3.0}
-"""By values that tell scar; and where it is marked at the vertices alone: of a third of the triangles its border is off by this much, without
-any motion. On a mesh made anew there is no bar on the latter."""
+"""What motion and registration do to the overlap, by values that tell scar; and where it is marked at the vertices alone: of a third of the
+triangles its border is off by this much, without any motion. A mesh made anew is another shape, with an overlap of its own."""
 KNOWN_SCANS, SCARS = 8, 8
 SAME_LABEL = frozenset({"0RZDK210BSMWAA6467LU", "CMPXO4J23G58J53Q98SZ"})
 """Two scans with one label: their residual says nothing."""
@@ -160,7 +160,7 @@ def main() -> int:
     return judge([
         Bar("known motion, angle", max(row["angle_deg"] for row in known), ANGLE_BAR_DEG, "°"),
         Bar("known motion, mean way", max(row["mean_mm"] for row in known), SHIFT_BAR_MM, "mm"),
-        Bar("known motion, overlap by values", max(row["off_by_values_pct"] for row in known), OVERLAP_BAR_PCT, "points"),
+        Bar("known motion, overlap", max(row["off_by_values_pct"] - row["off_unmoved_pct"] for row in known), OVERLAP_BAR_PCT, "points"),
         *(
             Bar(f"known motion, overlap as marked, {mesh}", max(row["off_marked_pct"] for row in known if row["mesh"] == mesh), bar, "points")
             for mesh, bar in MARKED_BARS_PCT.items()
