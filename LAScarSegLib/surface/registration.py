@@ -20,8 +20,8 @@ from .closest_points import ClosestPoints
 from .mesh_repair import triangle_areas_mm2
 from .surface import Surface
 
-COARSE_SAMPLES, FINE_SAMPLES = (300, 3000), (2000, 15000)
-"""Points that look for a partner, and points among which it is looked for (2 and 1 mm apart on an atrium): first, and at the end."""
+COARSE_SAMPLES, FINE_SAMPLES = (300, 3000), (4000, 30000)
+"""Points that look for a partner, and points among which it is looked for (on an atrium 7 and 2 mm apart at first, 2 and 0.7 mm at the end)."""
 COARSE_STEPS, FINE_STEPS = 30, 80
 KEPT = 0.7
 """Of the pairs, at first, and of the residual: vein stumps of another length, the appendage and the mitral lid are some 20 to 30 % of an
