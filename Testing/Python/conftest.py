@@ -8,6 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from atrium_model import VEINS, ball_with_openings
+
+from LAScarSegLib.surface.flat_map import FlatMap, flatten
+from LAScarSegLib.surface.surface import Surface
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -25,6 +29,18 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real scans: {folder} is not a folder (set LASCARSEG_TEST_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def atrium() -> Surface:
+    """The simplest atrium, a ball with the standard's openings."""
+    return ball_with_openings(VEINS)
+
+
+@pytest.fixture(scope="session")
+def flat(atrium: Surface) -> FlatMap:
+    """Its flat map."""
+    return flatten(atrium)
 
 
 @pytest.fixture(autouse=True)

@@ -16,16 +16,6 @@ STANDARD = {
 """As published with LA_flattening (SCIENCE section 9)."""
 
 
-@pytest.fixture(scope="module")
-def atrium():
-    return ball_with_openings(VEINS)
-
-
-@pytest.fixture(scope="module")
-def flat(atrium):
-    return flatten(atrium)
-
-
 def edge_of(flat, atrium, label):
     """The map's vertices whose surface neighbours lie beyond the opening with this region label."""
     near = atrium.region[atrium.triangles]

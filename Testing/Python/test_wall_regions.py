@@ -5,20 +5,9 @@ import pytest
 from atrium_model import BALL_MM, VEINS, ball_with_openings
 
 from LAScarSegLib.errors import InputError
-from LAScarSegLib.surface.flat_map import flatten
 from LAScarSegLib.surface.region_schemes import SCHEMES
 from LAScarSegLib.surface.surface import CLASS_NOT_MEASURED, REGION_BODY
 from LAScarSegLib.surface.wall_regions import label_walls, region_table
-
-
-@pytest.fixture(scope="module")
-def atrium():
-    return ball_with_openings(VEINS)
-
-
-@pytest.fixture(scope="module")
-def flat(atrium):
-    return flatten(atrium)
 
 
 def region_at(atrium, walls, direction):
