@@ -7,14 +7,14 @@ the harmonic map keeps angles and crowds the back wall, a few rounds spread it o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import dijkstra
 from scipy.sparse.linalg import splu
 
-from .disk_morph import morphed
+from .foldovers import LINE_WEIGHT, Holds
 from .open_body import OpenBody
 from .planes import MITRAL
 from .standard_disk import DISK_RADIUS, TRUNKS, standard_hole
@@ -25,16 +25,12 @@ SMALLEST_WEIGHT = 0.02
 """Of the mean weight of a triangle: a cotangent below (an angle above 89°) is raised to it, since negative weights fold maps."""
 BACK_WALL_LINES = (("LSPV", "RSPV"), ("LIPV", "RIPV"))
 """The back wall's upper and lower border: LA_flattening's lines between the superior and between the inferior veins."""
-LINE_WEIGHT = 0.1
-"""How strongly a vertex on such a line is drawn to its place, in units of all its own springs together."""
-LEAST_SWEEP = 0.2
-"""Of an opening's circle a piece of its edge gets at least a fifth of what its length would give it."""
 STARTS, TURNS, SETTLED = 8, 500, 1e-9
 """The openings' turns are sought from 8 starting angles by so many sweeps at most, until no turn changes by more than 1e-9."""
 
 
-def disk_positions(body: OpenBody) -> np.ndarray:
-    """(K, 2) position of every vertex of the body on the standard disk.
+def disk_positions(body: OpenBody) -> tuple[np.ndarray, Holds]:
+    """(K, 2) position of every vertex of the body, its gaps filled, on the standard disk, and what holds it there.
 
     Along each opening's circle the vertices lie as their distances along its edge; how far each circle is turned, the rim included, is
     what makes the sum of squared stretches least. The shortest ways between the superior and between the inferior veins are drawn towards
@@ -49,48 +45,12 @@ def disk_positions(body: OpenBody) -> np.ndarray:
         uv, turns = _solve(mesh.laplacian(stiffness), fixed, edges, lines, turns)
         stiffness = stiffness * mesh.shrinking(uv)
         stiffness /= np.median(stiffness)
-    return _plane(uv)[: len(body.vertex)]
-
-
-def disk_positions_in_steps(body: OpenBody) -> np.ndarray:
-    """(K, 2) likewise, by a way that does not fold (`disk_morph`): for atria whose openings would lie far from the standard's places."""
-    holes = [name for name in body.openings if name != MITRAL]
-    closed = replace(body, openings={MITRAL: body.openings[MITRAL]}, gaps=(*(body.openings[name] for name in holes), *body.gaps))
-    mesh = _Springs.of(closed)
-    fixed, edges = _edge_positions(closed, mesh.vertices)
-    stiffness, none = np.ones(len(mesh.triangles)), (np.empty(0, dtype=int), np.empty(0, dtype=complex))
-    for _ in range(ROUNDS + 1):
-        uv, _ = _solve(mesh.laplacian(stiffness), fixed, edges, none, np.ones(2, dtype=complex))
-        stiffness = stiffness * mesh.shrinking(uv)
-        stiffness /= np.median(stiffness)
-    standing = np.array([complex(*standard_hole(name)[0]) for name in holes])
-    lying = np.array([uv[body.openings[name]].mean() for name in holes])
-    turn = (standing * lying.conj()).sum()
-    uv = uv[: len(body.vertex)] * turn / abs(turn)
-    moved, target = np.zeros(len(uv), dtype=bool), np.zeros(len(uv), dtype=complex)
-    for name, loop in body.openings.items():
-        moved[loop] = True
-        target[loop] = uv[loop] if name == MITRAL else _onto_circle(uv[loop], *standard_hole(name))
-    line = _back_wall_lines(body, _Springs.of(body))
-    return morphed(_plane(uv), body.points, body.triangles, moved, _plane(target), (line[0], _plane(line[1])))
+    return _plane(uv), _holds(body, mesh.vertices, lines)
 
 
 def _plane(uv: np.ndarray) -> np.ndarray:
     """(…, 2) of complex places."""
     return np.stack([uv.real, uv.imag], axis=-1)
-
-
-def _onto_circle(edge: np.ndarray, centre: tuple[float, float], radius: float) -> np.ndarray:
-    """(R,) places on an opening's circle for its edge (R,) complex, which is walked clockwise: each vertex in the direction in which it
-    lies from the edge's middle, as far as they stay in order and apart."""
-    around = edge - edge.mean()
-    sweep = -np.angle(np.roll(around, -1) / around)
-    length = np.abs(np.roll(edge, -1) - edge)
-    sweep = np.maximum(sweep, LEAST_SWEEP * 2 * np.pi * length / length.sum())
-    angle = (np.cumsum(sweep) - sweep) * 2 * np.pi / sweep.sum()
-    circle = np.exp(-1j * angle)
-    turn = (around / np.abs(around) * circle.conj()).sum()
-    return complex(*centre) + radius * circle * turn / abs(turn)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,11 +67,7 @@ class _Springs:
 
     @classmethod
     def of(cls, body: OpenBody) -> _Springs:
-        points, triangles = [body.points], [body.triangles]
-        for tip, gap in enumerate(body.gaps, start=len(body.points)):
-            points.append(body.points[gap].mean(axis=0, keepdims=True))
-            triangles.append(np.stack([np.roll(gap, -1), gap, np.full(len(gap), tip)], axis=1))
-        points, triangles = np.concatenate(points), np.concatenate(triangles)
+        points, triangles = body.filled
         corners = points[triangles]
         sides = np.stack([corners[:, 2] - corners[:, 1], corners[:, 0] - corners[:, 2], corners[:, 1] - corners[:, 0]], axis=1)
         twice = np.maximum(np.linalg.norm(np.cross(sides[:, 0], sides[:, 1]), axis=1), 1e-12)
@@ -141,6 +97,14 @@ class _Springs:
         corners, area = self.triangles.ravel(), np.repeat(self.area, 3)
         at_vertices = np.bincount(corners, area * np.repeat(stretch, 3)) / np.bincount(corners, area)
         return at_vertices[self.triangles].mean(axis=1)
+
+
+def _holds(body: OpenBody, vertices: int, lines: tuple[np.ndarray, np.ndarray]) -> Holds:
+    circle = np.full(vertices, -1)
+    for number, loop in enumerate(body.openings.values()):
+        circle[loop] = number
+    centres, radii = zip(*(((0.0, 0.0), DISK_RADIUS) if name == MITRAL else standard_hole(name) for name in body.openings))
+    return Holds(circle, np.array(centres), np.array(radii), lines[0], _plane(lines[1]))
 
 
 def _edge_positions(body: OpenBody, vertices: int) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ..errors import InputError
-from .disk_map import disk_positions, disk_positions_in_steps
+from .disk_map import disk_positions
 from .foldovers import signed_areas, unfolded
 from .open_body import OpenBody, open_body
 from .planes import LEFT_NAMES, MITRAL, RIGHT_NAMES
@@ -22,8 +22,6 @@ from .surface import Surface
 
 FARTHEST_MM = 3.0
 """A point farther off the body has no place on the disk: the reach of scar along the normal (SCIENCE section 5)."""
-MENDED_SHARE = 0.01
-"""So many triangles lying face down are turned over where they lie; with more the map is made again, in steps (seconds instead of one)."""
 NEAREST_VERTICES = 4
 """The triangle nearest to a point is sought around so many nearest vertices."""
 CELLS = 200
@@ -41,7 +39,7 @@ class FlatMap:
     triangles
         (M, 3) numbers into `points`, counter-clockwise.
     vertex
-        (K,) number of each in the surface.
+        (K,) number of each in the surface; one on a cut through a tunnel is there twice.
     surface_points
         (K, 3) mm LPS, the same on the surface.
     holes
@@ -130,7 +128,8 @@ def flatten(surface: Surface) -> FlatMap:
     Raises
     ------
     InputError
-        no mitral plane; no vein of the left or of the right side; nothing left of the body; a body with a tunnel through it.
+        no mitral plane; no vein of the left or of the right side; nothing left of the body; tunnels through it that
+        are many, or wide all along.
     """
     body = open_body(surface)
     for side, names in (("left", LEFT_NAMES), ("right", RIGHT_NAMES)):
@@ -143,13 +142,8 @@ def flatten(surface: Surface) -> FlatMap:
 
 
 def _flattened(body: OpenBody) -> FlatMap:
-    fixed = np.zeros(len(body.vertex), dtype=bool)
-    for edge in body.openings.values():
-        fixed[edge] = True
-    points = disk_positions(body)
-    if (signed_areas(points, body.triangles) <= 0).mean() > MENDED_SHARE:
-        points = disk_positions_in_steps(body)
-    points = unfolded(points, body.points, body.triangles, fixed)
+    points, holds = disk_positions(body)
+    points = unfolded(points, *body.filled, holds)[: len(body.vertex)]
     holes = {name: standard_hole(name) for name in body.openings if name != MITRAL}
     return FlatMap(points, body.triangles, body.vertex, body.points, holes, body.remarks)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -13,11 +14,17 @@ from ..errors import InputError
 from .planes import MITRAL
 from .standard_disk import MIDDLES, TRUNKS
 from .surface import REGION_BODY, REGION_EXCLUDED, REGION_LABELS, Surface
+from .tunnels import cut_along, shortest_handle
 
 SHARE_OF_OPENING = 0.25
 """An edge belongs to a second opening too when that is the nearest along at least a quarter of it: two veins whose carina was cut away."""
 WORTH_SAYING_MM2 = 20.0
 """A piece that is left out is mentioned from this size: a tenth of a per cent of an atrium (about 200 cm²)."""
+LONGEST_CUT_MM = 40.0
+"""A tunnel is cut open along a loop of at most this length: less than a vein is around (ostia are 14–17 mm wide, SCIENCE section 7:
+44 mm and more around), so that no vein is cut through."""
+MOST_TUNNELS = 6
+"""A body with more of them is no atrium whose parts touch here and there."""
 CLEANING_ROUNDS = 60
 """The border is mended within a few rounds (3 on phantoms and scans); a limit, should it ever not be."""
 
@@ -27,15 +34,15 @@ class OpenBody:
     """The body as a mesh of its own.
 
     vertex
-        (K,) numbers of its vertices in the surface.
+        (K,) numbers of its vertices in the surface; one on a cut is there twice.
     points, triangles
         (K, 3) mm LPS; (M, 3) numbers into `vertex`, counter-clockwise seen from outside.
     openings
         the edge (R,) of each opening in the order in which the triangles walk along it (the body on the left); `"MV"` is always there.
     gaps
-        other edges, around islands that were cut out of the body.
+        other edges: around islands that were cut out of the body, and on both sides of a cut.
     remarks
-        in words, what was taken together or left out.
+        in words, what was taken together, cut or left out.
     """
 
     vertex: np.ndarray
@@ -45,17 +52,23 @@ class OpenBody:
     gaps: tuple[np.ndarray, ...]
     remarks: tuple[str, ...]
 
+    @cached_property
+    def filled(self) -> tuple[np.ndarray, np.ndarray]:
+        """Points and triangles with each gap closed by a cone, whose tip is one more point."""
+        tips = [self.points[gap].mean(axis=0, keepdims=True) for gap in self.gaps]
+        return np.concatenate([self.points, *tips]), np.concatenate([self.triangles, *_cones(self.gaps, len(self.points))])
+
 
 def open_body(surface: Surface) -> OpenBody:
     """Cut the body out of a surface whose `region` is known.
 
     A triangle counts when all its vertices are body. At the edge whatever hinders a clean opening is trimmed (triangles that hang by a
-    corner, that span an opening): at most a few rows.
+    corner, that span an opening): at most a few rows. A tunnel through the body is cut open along the shortest loop (`tunnels.py`).
 
     Raises
     ------
     InputError
-        no regions, no mitral plane, nothing left, or a body with a tunnel through it.
+        no regions, no mitral plane, nothing left, many tunnels through the body or one that is wide all along.
     """
     if surface.region is None or not (surface.region == REGION_EXCLUDED).any():
         raise InputError(
@@ -76,8 +89,7 @@ def open_body(surface: Surface) -> OpenBody:
     left_out = _area_mm2(surface, whole) - _area_mm2(surface, kept)
     if left_out - _trim_mm2(surface, vertex, whole) > WORTH_SAYING_MM2:
         remarks.append(f"{left_out / 100:.1f} cm² of the body hang on the rest by less than an edge and are not on the map.")
-    _check_topology(len(vertex), (3 * len(triangles) + len(border)) // 2, len(triangles), len(openings) + len(gaps))
-    return OpenBody(vertex, surface.points[vertex], triangles, openings, tuple(gaps), tuple(remarks))
+    return _without_tunnels(OpenBody(vertex, surface.points[vertex], triangles, openings, tuple(gaps), tuple(remarks)))
 
 
 def edge_loops(border: np.ndarray) -> list[np.ndarray]:
@@ -151,7 +163,7 @@ def _named(loops: list[np.ndarray], surface: Surface, vertex: np.ndarray) -> tup
         nearest = surface.region[beyond[tree.query(surface.points[vertex[loop]])[1]]]
         share = np.bincount(nearest, minlength=256) / len(loop)
         parts = sorted(names[label] for label in np.flatnonzero(share >= SHARE_OF_OPENING))
-        name = _taken_together(parts, remarks) or names[int(share.argmax())]
+        name = _taken_together(parts, names[int(share.argmax())], remarks)
         if name in openings:
             gaps.append(loop)
             remarks.append(f"The cut at {name} leaves more than one edge on the body: the longest is its opening.")
@@ -160,10 +172,11 @@ def _named(loops: list[np.ndarray], surface: Surface, vertex: np.ndarray) -> tup
     return openings, gaps, remarks
 
 
-def _taken_together(parts: list[str], remarks: list[str]) -> str | None:
-    """The name of an opening that several share, as the mitral valve, a common trunk, a vein with its middle vein; None where none fits."""
+def _taken_together(parts: list[str], largest: str, remarks: list[str]) -> str:
+    """The name of an opening that several share: the mitral valve, a common trunk, a vein with its middle vein; else the one with
+    the largest share."""
     if len(parts) < 2:
-        return None
+        return largest
     if MITRAL in parts:
         others = _listed([part for part in parts if part != MITRAL])
         remarks.append(f"{others} cannot be told from the mitral opening: part of the map's rim.")
@@ -173,21 +186,61 @@ def _taken_together(parts: list[str], remarks: list[str]) -> str | None:
         if mains and set(parts) <= {*veins, *(middle for middle, neighbours in MIDDLES.items() if neighbours == veins)}:
             remarks.append(f"{_listed(parts)} meet, nothing of the body is left between them: they are one opening on the map.")
             return mains[0] if len(mains) == 1 else trunk
-    return None
+    remarks.append(f"{_listed(parts)} meet, nothing of the body is left between them: they are one opening on the map, at {largest}.")
+    return largest
 
 
 def _listed(names: list[str]) -> str:
     return " and ".join(names)
 
 
-def _check_topology(vertices: int, sides: int, triangles: int, edges: int) -> None:
-    """A sphere with holes has as many vertices and triangles less sides as 2 less its holes (Euler)."""
-    tunnels = (2 - edges - (vertices - sides + triangles)) // 2
-    if tunnels:
+def _without_tunnels(body: OpenBody) -> OpenBody:
+    """The body, cut along a loop for each tunnel through it."""
+    tunnels = _tunnels(body)
+    if tunnels > MOST_TUNNELS:
         raise InputError(
-            f"The surface of the body has {tunnels} tunnel{'s' if tunnels > 1 else ''} through it (parts that touch where they should not): "
-            "such a surface cannot be laid flat. Separate or fill them in the cavity."
+            f"The surface of the body has {tunnels} tunnels through it (parts that touch where they should not): it cannot be laid flat. "
+            "Separate or fill them in the cavity."
         )
+    for _ in range(tunnels):
+        body = _cut_open(body)
+    return body
+
+
+def _cut_open(body: OpenBody) -> OpenBody:
+    """The body with one tunnel less: both sides of the cut are gaps."""
+    edges = (*body.openings.values(), *body.gaps)
+    closed = np.concatenate([body.triangles, *_cones(edges, len(body.points))])
+    border = np.isin(np.arange(len(body.points)), np.concatenate(edges))
+    loop, length_mm = shortest_handle(body.points, closed, border)
+    if length_mm > LONGEST_CUT_MM:
+        raise InputError(
+            "The surface of the body has a tunnel through it (parts that touch where they should not) that no cut of at most "
+            f"{LONGEST_CUT_MM:.0f} mm opens, and a longer one could go through a vein: it cannot be laid flat. Separate or fill it in the "
+            "cavity."
+        )
+    triangles, one, other = cut_along(body.triangles, loop, len(body.points))
+    remark = f"A tunnel through the body (parts that touch) was cut open along {length_mm:.0f} mm: the cut is a gap in the map."
+    return OpenBody(
+        np.concatenate([body.vertex, body.vertex[loop]]),
+        np.concatenate([body.points, body.points[loop]]),
+        triangles,
+        body.openings,
+        (*body.gaps, one, other),
+        (*body.remarks, remark),
+    )
+
+
+def _tunnels(body: OpenBody) -> int:
+    """A sphere with holes has as many vertices and triangles less sides as 2 less its holes (Euler), with a tunnel two less."""
+    edges = (*body.openings.values(), *body.gaps)
+    sides = (3 * len(body.triangles) + sum(map(len, edges))) // 2
+    return (2 - len(edges) - (len(body.vertex) - sides + len(body.triangles))) // 2
+
+
+def _cones(edges: tuple[np.ndarray, ...], first_tip: int) -> list[np.ndarray]:
+    """The triangles (R, 3) that close each edge (R,), to tips numbered from `first_tip`."""
+    return [np.stack([np.roll(edge, -1), edge, np.full(len(edge), tip)], axis=1) for tip, edge in enumerate(edges, start=first_tip)]
 
 
 def _area_mm2(surface: Surface, triangles: np.ndarray) -> float:

@@ -3,17 +3,25 @@
 import numpy as np
 import pytest
 from atrium_model import BALL_MM, VEINS, ball_with_openings
+from scipy.spatial import Delaunay
 
 from LAScarSegLib.errors import InputError
 from LAScarSegLib.surface.flat_map import flatten
-from LAScarSegLib.surface.foldovers import signed_areas, unfolded
-from LAScarSegLib.surface.surface import REGION_BODY, REGION_EXCLUDED, REGION_LABELS
+from LAScarSegLib.surface.foldovers import Holds, signed_areas, unfolded
+from LAScarSegLib.surface.mesh import cavity_surface
+from LAScarSegLib.surface.mesh_files import read_surface_file
+from LAScarSegLib.surface.openings import find_planes
+from LAScarSegLib.surface.planes import label_regions
+from LAScarSegLib.surface.surface import REGION_BODY, REGION_EXCLUDED, REGION_LABELS, Surface
+from LAScarSegLib.volumes.files import read_volume
 
 STANDARD = {
     "RSPV": ((0.205, 0.084), 0.041), "RIPV": ((0.205, -0.109), 0.033), "LIPV": ((-0.25, -0.10), 0.030), "LSPV": ((-0.25, 0.075), 0.033),
     "LAA": ((-0.28, 0.285), 0.041),
 }  # fmt: skip
 """As published with LA_flattening (SCIENCE section 9)."""
+TUNNEL = "Q0MEX9ZIKAGJORSPLQ3Y"
+"""A cavity of the 2018 challenge with a tunnel through it."""
 
 
 def edge_of(flat, atrium, label):
@@ -144,42 +152,149 @@ def test_two_veins_that_meet_are_one_opening(atrium):
     assert any("LIPV and LSPV meet" in remark for remark in flat.remarks)
 
 
-def test_a_body_with_a_tunnel_is_refused(atrium):
-    """Two small discs of the back wall, taken out and joined by a tube, make a handle."""
-    surface = with_handle(atrium)
-    with pytest.raises(InputError, match="1 tunnel"):
+def test_an_appendage_that_meets_a_vein_is_said(atrium):
+    region = atrium.region.copy()
+    between = (region == REGION_BODY) & (np.linalg.norm(atrium.points / BALL_MM - (0.84, -0.13, 0.52), axis=1) < 0.3)
+    toward = {name: atrium.points @ (np.array(VEINS[name][:3]) / np.linalg.norm(VEINS[name][:3])) for name in ("LAA", "LSPV")}
+    nearer = toward["LAA"] > toward["LSPV"]
+    region[between & nearer], region[between & ~nearer] = REGION_LABELS["LAA"], REGION_LABELS["LSPV"]
+    flat = flatten(atrium.with_arrays(region=region))
+    assert len({"LAA", "LSPV"} & set(flat.holes)) == 1
+    assert any("LAA and LSPV meet" in remark for remark in flat.remarks)
+    assert flat.flipped_pct == 0.0
+
+
+def test_a_tunnel_is_cut_open_along_its_shortest_loop_and_said(atrium):
+    """Two small discs of the back wall, taken out and joined by a tube: the shortest way around it is one of the discs' edges."""
+    surface, rings = with_handles(atrium, [(-6.0, 6.0)])
+    flat = flatten(surface)
+    around = min(np.linalg.norm(np.diff(surface.points[[*ring, ring[0]]], axis=0), axis=1).sum() for ring in rings)
+    assert [f"cut open along {around:.0f} mm" in remark for remark in flat.remarks] == [True]
+    assert flat.flipped_pct == 0.0
+    corners = flat.surface_points[flat.triangles]
+    # Without those of the tube, which are 12 mm long and lie close under the wall.
+    middles = corners[np.ptp(corners, axis=1).max(axis=1) < 5.0].mean(axis=1)
+    assert np.linalg.norm(flat.to_surface(flat.to_disk(middles)) - middles, axis=1).max() < 1e-6
+
+
+def test_each_of_several_tunnels_is_cut_open(atrium):
+    flat = flatten(with_handles(atrium, [(-6.0, 0.0), (6.0, 11.0)])[0])
+    assert sum("cut open" in remark for remark in flat.remarks) == 2
+    assert flat.flipped_pct == 0.0
+
+
+def with_handles(surface, places):
+    """The surface with a tube between the vertices nearest to two places x (mm) of the back wall, for each pair; and the tubes' ends."""
+    rings = []
+    for pair in places:
+        starts = [np.linalg.norm(surface.points - (x, BALL_MM * 0.97, 0.0), axis=1).argmin() for x in pair]
+        one, other = (ring_around(surface, start) for start in starts)
+        other = other[::-1]
+        assert len(one) == len(other)
+        kept = surface.triangles[~np.isin(surface.triangles, starts).any(axis=1)]
+        following, after = np.roll(one, -1), np.roll(other, -1)
+        tube = np.concatenate([np.stack([one, following, other], 1), np.stack([following, after, other], 1)])
+        surface = type(surface)(surface.points, np.concatenate([kept, tube]), surface.normals, region=surface.region)
+        rings += [one, other]
+    return surface, rings
+
+
+def ring_around(surface, vertex):
+    """The neighbours of a vertex, counter-clockwise."""
+    fan = surface.triangles[(surface.triangles == vertex).any(axis=1)]
+    ahead = {int(a): int(b) for a, b in (np.roll(t, -int(np.flatnonzero(t == vertex)[0]))[1:] for t in fan)}
+    ring = [next(iter(ahead))]
+    while len(ring) < len(ahead):
+        ring.append(ahead[ring[-1]])
+    return ring
+
+
+def test_a_tunnel_that_is_wide_all_along_is_refused():
+    """A ring of 8 mm radius: the shortest cut that opens it is 50 mm long."""
+    surface = ring_with_openings(8.0)
+    with pytest.raises(InputError, match="tunnel .* no cut of at most 40 mm"):
         flatten(surface)
 
 
-def with_handle(surface):
-    starts = [np.linalg.norm(surface.points - (x, BALL_MM * 0.97, 0.0), axis=1).argmin() for x in (-6.0, 6.0)]
-    rings = []
-    for start in starts:
-        fan = surface.triangles[(surface.triangles == start).any(axis=1)]
-        ahead = {int(a): int(b) for a, b in (np.roll(t, -int(np.flatnonzero(t == start)[0]))[1:] for t in fan)}
-        ring = [next(iter(ahead))]
-        while len(ring) < len(ahead):
-            ring.append(ahead[ring[-1]])
-        rings.append(ring)
-    kept = surface.triangles[~np.isin(surface.triangles, starts).any(axis=1)]
-    one, other = rings[0], rings[1][::-1]
-    tube = [(one[(n + 1) % len(one)], one[n], other[min(n, len(other) - 1)]) for n in range(len(one))]
-    tube += [(other[n], other[(n + 1) % len(other)], one[(n + 1) % len(one)]) for n in range(len(other) - 1)]
-    tube += [(other[-1], other[0], one[0])] if len(one) == len(other) else []
-    assert len(one) == len(other)
-    return type(surface)(surface.points, np.concatenate([kept, np.array(tube)]), surface.normals, region=surface.region)
+def ring_with_openings(radius_mm, around=96, across=32):
+    u, v = np.meshgrid(2 * np.pi * np.arange(around) / around, 2 * np.pi * np.arange(across) / across, indexing="ij")
+    away = 30 + radius_mm * np.cos(v)
+    points = np.stack([away * np.cos(u), away * np.sin(u), radius_mm * np.sin(v)], axis=-1).reshape(-1, 3)
+    number = np.arange(around * across).reshape(around, across)
+    a, b, c, d = number, np.roll(number, -1, 0), np.roll(number, (-1, -1), (0, 1)), np.roll(number, -1, 1)
+    triangles = np.concatenate([np.stack([x.ravel() for x in corners], axis=1) for corners in ((a, b, c), (a, c, d))])
+    region = np.full(len(points), REGION_BODY, dtype=np.uint8)
+    for label, x in ((REGION_LABELS["LSPV"], 38), (REGION_LABELS["RSPV"], -38)):
+        region[np.linalg.norm(points - (x, 0, 0), axis=1) < 5] = label
+    region[np.linalg.norm(points - (0, 38, 0), axis=1) < 6] = REGION_EXCLUDED
+    return Surface(points, triangles, np.zeros_like(points), region=region)
 
 
-def test_folds_are_taken_out_and_fixed_vertices_stay():
-    """A square grid with one vertex dragged across its neighbours."""
-    x, y = np.meshgrid(np.arange(9.0), np.arange(9.0))
-    points = np.stack([x.ravel(), y.ravel(), np.zeros(81)], axis=1)
-    corner = (np.arange(8)[:, None] * 9 + np.arange(8)).ravel()
-    triangles = np.concatenate([np.stack([corner, corner + 1, corner + 10], 1), np.stack([corner, corner + 10, corner + 9], 1)])
-    uv = points[:, :2].copy()
-    uv[40] += (2.3, 1.7)
-    fixed = (x == 0).ravel() | (x == 8).ravel() | (y == 0).ravel() | (y == 8).ravel()
+@pytest.fixture(scope="module")
+def disc():
+    """Rings of 6, 12, 18 … points around a middle, the last on the circle of radius 1: points (K, 2), triangles, and which are the last."""
+    count = 16
+    radius = np.concatenate([[0.0], *(np.full(6 * n, n / count) for n in range(1, count + 1))])
+    angle = np.concatenate([[0.0], *(2 * np.pi * np.arange(6 * n) / (6 * n) for n in range(1, count + 1))])
+    uv = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+    triangles = Delaunay(uv).simplices.astype(np.int64)
+    triangles[signed_areas(uv, triangles) < 0] = triangles[signed_areas(uv, triangles) < 0][:, ::-1]
+    return uv, triangles[np.abs(signed_areas(uv, triangles)) > 1e-6], np.isclose(radius, 1.0)
+
+
+def held_by_its_rim(rim):
+    none = np.empty(0, dtype=int)
+    return Holds(np.where(rim, 0, -1), np.zeros((1, 2)), np.ones(1), none, np.empty((0, 2)))
+
+
+@pytest.mark.parametrize("spoilt", ["one inside", "two on the rim", "half of them"])
+def test_folds_are_taken_out_and_the_rim_stays_on_its_circle(disc, spoilt):
+    flat_disc, triangles, rim = disc
+    uv = flat_disc.copy()
+    if spoilt == "one inside":
+        uv[200] += (0.3, 0.2)
+    elif spoilt == "two on the rim":
+        uv[np.flatnonzero(rim)[[3, 5]]] = uv[np.flatnonzero(rim)[[5, 3]]]
+    else:
+        uv[~rim & (uv[:, 0] > 0)] *= (-1, 1)
     assert (signed_areas(uv, triangles) <= 0).any()
-    mended = unfolded(uv, points, triangles, fixed)
+    mended = unfolded(uv, np.pad(flat_disc, ((0, 0), (0, 1))), triangles, held_by_its_rim(rim))
     assert (signed_areas(mended, triangles) > 0).all()
-    assert (mended[fixed] == uv[fixed]).all()
+    assert np.hypot(*mended[rim].T) == pytest.approx(1.0, abs=1e-12)
+
+
+def test_a_single_fold_leaves_what_is_far_from_it_alone(disc):
+    flat_disc, triangles, rim = disc
+    uv = flat_disc.copy()
+    uv[np.hypot(*(uv - (0.85, 0.0)).T).argmin()] += (0.0, 0.2)
+    mended = unfolded(uv, np.pad(flat_disc, ((0, 0), (0, 1))), triangles, held_by_its_rim(rim))
+    far = uv[:, 0] < -0.2
+    assert (mended[far] == uv[far]).all()
+    assert (signed_areas(mended, triangles) > 0).all()
+
+
+def test_the_example_of_la_flattening_is_laid_flat(data_dir):
+    """With the planes found on it, each opening is where its authors' map has it."""
+    path = data_dir / "surfaces" / "la_flattening_mesh.vtk"
+    if not path.is_file():
+        pytest.skip(f"{path.name} is not there")
+    check_real_map(read_surface_file(path).surface, set(STANDARD))
+
+
+def test_a_drawn_cavity_with_a_tunnel_and_thousands_of_folds_on_the_way_is_laid_flat(data_dir):
+    """Its left atrial appendage was not found. The harmonic map has 5 % of its triangles face down."""
+    path = data_dir / "la2018" / TUNNEL / "cavity.nii.gz"
+    if not path.is_file():
+        pytest.skip(f"la2018/{TUNNEL} is not there")
+    cavity = read_volume(path)
+    flat = check_real_map(cavity_surface(cavity.array > 0, cavity.geometry, 1.5), {"LSPV", "LIPV", "RSPV", "RIPV"})
+    assert any("tunnel" in remark for remark in flat.remarks)
+
+
+def check_real_map(surface, openings):
+    flat = flatten(surface.with_arrays(region=label_regions(surface, find_planes(surface).planes)))
+    assert set(flat.holes) == openings
+    assert flat.flipped_pct <= 0.1
+    middles = flat.surface_points[flat.triangles[::5]].mean(axis=1)
+    assert np.linalg.norm(flat.to_surface(flat.to_disk(middles)) - middles, axis=1).max() <= 0.5
+    return flat
