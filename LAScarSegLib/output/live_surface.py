@@ -192,9 +192,11 @@ def _scar(analysis: Analysis, surface: Surface) -> dict[str, Any]:
 
 def _unsure(analysis: Analysis, surface: Surface) -> list[dict[str, Any]]:
     """How unsure the networks are that found something; of a cavity also where scar is withheld: that is what to look at."""
+    scar = None if analysis.withheld else surface.scar_entropy
+    of_cavity = "network uncertainty (mean entropy of the cavity’s probability across its edge, bits)"
     found = [
-        ("Scar uncertainty", "network uncertainty (entropy of the scar’s probability, bits)", None if analysis.withheld else surface.scar_entropy),
-        ("Cavity uncertainty", "network uncertainty (mean entropy of the cavity’s probability across its edge, bits)", surface.cavity_entropy),
+        ("Scar uncertainty", "network uncertainty (entropy of the scar’s probability, bits)", scar),
+        ("Cavity uncertainty", of_cavity, surface.cavity_entropy),
     ]
     return [
         {"title": title, "words": words, "values": _array(np.nan_to_num(values, nan=0.0), np.float32)}
