@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from .result import Analysis
 
 FROM_IIR, TO_IIR = 0.97, 1.61
-"""The published ratios that call fibrosis what they find, and dense scar (Khurram et al., Heart Rhythm 2014): from nearly all to nearly nothing."""
+"""The published ratios for fibrosis and for dense scar (Khurram et al., Heart Rhythm 2014): from nearly all to nearly nothing."""
 REFERENCE_RULE = "iir"
 """Whose published thresholds are looked at."""
 MOST_VERTICES = 135_000
-"""Over all thresholds: some 3 s on a core of 2020, since the paths of one threshold take about a second for 45,000 vertices (Docs/gaps.md)."""
+"""Over all thresholds: some 3 s on one core, since the paths of one threshold take a second for 45,000 vertices (Docs/gaps.md)."""
 FEWEST, MOST = 3, 12
 """Thresholds beside the result's own."""
 DECIMALS = 2

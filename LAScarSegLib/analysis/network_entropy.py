@@ -30,7 +30,8 @@ def cavity_entropy_at_surface(probability: Probability | None, box: Box, cavity:
     """(N,) float32 bits: the mean entropy within ±`reach_mm` along the normal.
 
     The mean: at its edge every network says one half; where it is sure of the edge that is a moment, where it is not the probability
-    falls slowly. Probability that falls evenly over w mm gives w / (2 reach) times 1 / (2 ln 2) bits; between voxels it falls over one of them at least.
+    falls slowly. Probability that falls evenly over w mm gives w / (2 reach) times 1 / (2 ln 2) bits; between voxels it falls over one of them at
+    least.
     """
     if probability is None:
         return None

@@ -1,4 +1,4 @@
-"""Gaps against the threshold: the numbers of the findings at each threshold, told where somebody reads them, and only where a threshold decides."""
+"""Gaps against the threshold: the findings' numbers at each, told where somebody reads them, and only where a threshold decides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gaps against the threshold: how much of the line around each vein and pair is healthy tissue, at the published ratios and between them."""
+"""Gaps against the threshold: how much of the line around each vein and pair is healthy, at the published ratios and between them."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ def caption(analysis: Analysis) -> str:
         ends = (f"{point.gap_mm:.0f} mm at {point.threshold:.2f}" for point in step)
         example = f", as of the {step[0].around} from {' to '.join(ends)}"
     return (
-        "The line with the least healthy tissue around each vein and pair, found anew at each threshold (dots): where a curve rises in a step "
-        f"beside the threshold of this result, the gaps there hang on that number{example}."
+        "The line with the least healthy tissue around each vein and pair, found anew at each threshold (dots): where a curve rises in a "
+        f"step beside the threshold of this result, the gaps there hang on that number{example}."
     )
 
 
