@@ -156,23 +156,9 @@ class Bands:
         region_names
             what a gap's region is called: names (N,) of the vertices or a function of a point (3,); by default "body" or the vein.
         """
-        level, unmeasured = self._levels(self.surface.scar if scar is None else scar, unmeasured)
+        level, unmeasured = scar_levels(self.surface, self.surface.scar if scar is None else scar, unmeasured)
         names = region_names if region_names is not None else default_names(self.surface)
         return tuple(self._encirclement(band, level, unmeasured, names) for band in self.bands)
-
-    def _levels(self, scar: np.ndarray | None, unmeasured: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        """(N,) float, above 0 in scar, and (N,) bool: not measured."""
-        vertices = len(self.surface.points)
-        if scar is None or np.shape(scar) != (vertices,):
-            raise InputError(f"Gaps need the scar of {vertices} vertices; what was given has the shape {np.shape(scar)}.")
-        if unmeasured is None:
-            known = self.surface.scar_class is not None
-            unmeasured = self.surface.scar_class == CLASS_NOT_MEASURED if known else np.zeros(vertices, dtype=bool)
-        if scar.dtype == bool:
-            return np.where(scar & ~unmeasured, 1.0, -1.0), unmeasured
-        unmeasured = unmeasured | ~np.isfinite(scar)
-        usual = float(np.median(np.abs(scar[~unmeasured]))) if not unmeasured.all() else 1.0
-        return np.where(unmeasured, -max(usual, 1e-9), scar).astype(float), unmeasured
 
     def _encirclement(self, band: Band, level: np.ndarray, unmeasured: np.ndarray, names: Names) -> Encirclement:
         problem, path = band.problem, None
@@ -249,6 +235,27 @@ def encircled_names(surface: Surface) -> dict[str, tuple[str, ...]]:
     present = [name for name, label in REGION_LABELS.items() if name != "LAA" and (surface.region == label).any()]
     sides = {side: tuple(n for n in present if n in own) for side, own in (("left pair", LEFT_NAMES), ("right pair", RIGHT_NAMES))}
     return {name: (name,) for name in present} | {side: veins for side, veins in sides.items() if len(veins) > 1}
+
+
+def scar_levels(surface: Surface, scar: np.ndarray | None, unmeasured: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) float, above 0 in scar, and (N,) bool: not measured, where nothing is scar. As `Bands.encirclements` takes both.
+
+    Raises
+    ------
+    InputError
+        scar that is missing, or of another number of vertices.
+    """
+    vertices = len(surface.points)
+    if scar is None or np.shape(scar) != (vertices,):
+        raise InputError(f"Gaps need the scar of {vertices} vertices; what was given has the shape {np.shape(scar)}.")
+    if unmeasured is None:
+        known = surface.scar_class is not None
+        unmeasured = surface.scar_class == CLASS_NOT_MEASURED if known else np.zeros(vertices, dtype=bool)
+    if scar.dtype == bool:
+        return np.where(scar & ~unmeasured, 1.0, -1.0), unmeasured
+    unmeasured = unmeasured | ~np.isfinite(scar)
+    usual = float(np.median(np.abs(scar[~unmeasured]))) if not unmeasured.all() else 1.0
+    return np.where(unmeasured, -max(usual, 1e-9), scar).astype(float), unmeasured
 
 
 def healthy_share(one: np.ndarray, other: np.ndarray) -> np.ndarray:
