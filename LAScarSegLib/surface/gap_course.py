@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial import KDTree
 
 from .closest_points import ClosestPoints
-from .gaps import MIN_GAP_MM, scar_levels
+from .gaps import MIN_GAP_MM, Encirclement, Gap, scar_levels
 from .surface import Surface
 
 LEAST_PIECE_MM = 1e-9
@@ -69,19 +70,64 @@ def tissue_along(
     return tuple(_tissue(*each) for each in zip(courses, levels, known))
 
 
+def scar_beside(
+    surface: Surface, gaps: Sequence[Gap], line: Encirclement, scar: np.ndarray, unmeasured: np.ndarray | None = None, *, within_mm: float
+) -> tuple[float, ...]:
+    """How much scar of another line bridges each gap beside its course: the longest stretch of the other line, no farther than `within_mm`
+    from the gap, that is scar there and, with the gap's own scar, was measured and is healthy, mm.
+
+    A least path crosses a gap where that is shortest, often along the border of its ring, and new scar may close the ring beside that.
+
+    Parameters
+    ----------
+    surface, unmeasured
+        as `tissue_along` takes them.
+    line
+        the path that was found with the other scar.
+    scar
+        (N,) the gaps' own.
+    """
+    level, unmeasured = scar_levels(surface, scar, unmeasured)
+    if not len(line.points) or not gaps:
+        return (0.0,) * len(gaps)
+    points = np.concatenate([line.points, line.points[:1]])
+    closest = ClosestPoints(surface).of(points)
+    values = [closest.interpolated(surface, each) for each in (level, np.where(unmeasured, -1.0, 1.0))]
+    pieces, of = _pieces(points, *values)
+    bridges = line.scar[of] & ~pieces.above[0] & pieces.above[1]
+    far = (KDTree(gap.points).query(pieces.middles)[0] > within_mm for gap in gaps)
+    return tuple(_longest(pieces.lengths_mm, bridges & ~beyond, True) for beyond in far)
+
+
+@dataclass(frozen=True, eq=False)
+class _Pieces:
+    """A line cut where values pass 0: (P,) lengths, (P, 3) middles, and for each of the values (P,) whether they are above 0."""
+
+    lengths_mm: np.ndarray
+    middles: np.ndarray
+    above: tuple[np.ndarray, ...]
+
+
+def _pieces(points: np.ndarray, *values: np.ndarray) -> tuple[_Pieces, np.ndarray]:
+    """Of a line (Q, 3) with values (Q,) that are linear in between; with it (P,) the number of the line's own piece that each is of."""
+    steps = np.diff(points, axis=0)
+    whole = np.linalg.norm(steps, axis=1)
+    cuts = np.sort(np.stack([0.0 * whole, *map(_passage, values), 0.0 * whole + 1.0], axis=1), axis=1)
+    lengths, shares = np.diff(cuts, axis=1) * whole[:, None], (cuts[:, 1:] + cuts[:, :-1]) / 2
+    above = (each[:-1, None] + np.diff(each)[:, None] * shares > 0 for each in values)
+    middles = points[:-1, None] + steps[:, None] * shares[:, :, None]
+    kept = lengths > LEAST_PIECE_MM
+    return _Pieces(lengths[kept], middles[kept], tuple(each[kept] for each in above)), np.nonzero(kept)[0]
+
+
 def _tissue(points: np.ndarray, level: np.ndarray, known: np.ndarray) -> CourseTissue:
     """Of a line (Q, 3); `level` (Q,) is above 0 in scar, `known` (Q,) above 0 where it was measured, both linear in between."""
-    pieces = np.linalg.norm(np.diff(points, axis=0), axis=1)
-    # Each piece ends at its own ends, and where it passes from scar to healthy tissue or out of what was measured.
-    passes = np.sort(np.stack([0.0 * pieces, _passage(level), _passage(known), 0.0 * pieces + 1.0], axis=1), axis=1)
-    lengths, middles = np.diff(passes, axis=1) * pieces[:, None], (passes[:, 1:] + passes[:, :-1]) / 2
-    is_scar, measured = ((values[:-1, None] + np.diff(values)[:, None] * middles > 0) for values in (level, known))
-    kept = lengths > LEAST_PIECE_MM
-    lengths, is_scar, measured = lengths[kept], is_scar[kept], measured[kept]
-    closed = bool((points[0] == points[-1]).all())
+    pieces, _ = _pieces(points, level, known)
+    is_scar, measured = pieces.above
     healthy, open_ = measured & ~is_scar, ~measured | ~is_scar
-    sums = (float(lengths[part].sum()) for part in (healthy, measured & is_scar, ~measured))
-    return CourseTissue(*sums, *(_longest(lengths, part, closed) for part in (healthy, open_)))
+    closed = bool((points[0] == points[-1]).all())
+    sums = (float(pieces.lengths_mm[part].sum()) for part in (healthy, measured & is_scar, ~measured))
+    return CourseTissue(*sums, *(_longest(pieces.lengths_mm, part, closed) for part in (healthy, open_)))
 
 
 def _passage(values: np.ndarray) -> np.ndarray:

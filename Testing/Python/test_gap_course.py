@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from atrium_model import BALL_MM, VEINS, ball_with_openings
 
-from LAScarSegLib.surface.gap_course import tissue_along
-from LAScarSegLib.surface.gaps import MIN_GAP_MM, Bands
+from LAScarSegLib.surface.gap_course import scar_beside, tissue_along
+from LAScarSegLib.surface.gaps import MIN_GAP_MM, Bands, Encirclement, Gap
 from LAScarSegLib.surface.surface import Surface
 
 SIDE = 31
@@ -95,3 +95,34 @@ def test_with_its_own_scar_a_gap_is_healthy_from_end_to_end():
         assert found.healthy_mm == pytest.approx(gap.length_mm) and found.longest_healthy_mm == pytest.approx(gap.length_mm)
         assert found.scar_mm == pytest.approx(0.0, abs=1e-6)
     assert len(gaps) > 5
+
+
+def gap_along(course: np.ndarray) -> Gap:
+    return Gap(float(np.ptp(course[:, 0])), 12.0, "", tuple(course[len(course) // 2]), course)
+
+
+def beside(own_scar, unmeasured=None, *, line_is_scar: bool = True, within_mm: float = 6.0) -> float:
+    """Of a line that passes 5 mm beside a gap of 10 mm, from x = 5 to 15."""
+    points = line((1, 8), (29, 8), (29, 28), (1, 28), (1, 8))[:-1]
+    other = Encirclement("LSPV", points, np.full(len(points), line_is_scar), 96.0, 0.0, True, (), 0.0)
+    (found,) = scar_beside(SQUARE, [gap_along(line((5, 3), (15, 3)))], other, own_scar, unmeasured, within_mm=within_mm)
+    return found
+
+
+OWN_SCAR = (X < 5) | (X > 15)
+
+
+def test_new_scar_beside_a_gap_bridges_it():
+    assert beside(OWN_SCAR) == pytest.approx(11.0)  # from border to border
+
+
+@pytest.mark.parametrize("never", [
+    {"own_scar": X >= 0},  # what is scar with either is not new
+    {"own_scar": OWN_SCAR, "line_is_scar": False}, {"own_scar": OWN_SCAR, "within_mm": 4.9}, {"own_scar": OWN_SCAR, "unmeasured": X >= 0},
+])  # fmt: skip
+def test_nothing_else_does(never):
+    assert beside(**never) == 0.0
+
+
+def test_a_bridge_ends_where_nothing_was_measured():
+    assert beside(OWN_SCAR, (X >= 9) & (X <= 11)) == pytest.approx(4.0)  # from 4.5 to 8.5, and from 11.5 to 15.5
