@@ -121,7 +121,7 @@ def compare_surfaces(
     tolerance_mm
         scar this near to the other's scar agrees with it, in the numbers within the tolerance; None: the residual's mean, 0 on one scan.
     force
-        go on where the surfaces are too unlike to be one patient's.
+        go on where the surfaces are too unlike to be one patient's; of one scan they are at any rate.
     regions
         the scheme that divides A's wall.
 
@@ -173,14 +173,15 @@ def side_by_side(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[dict[str, A
 
 
 def _judged(residual: Residual, registration: Registration | None, force: bool) -> tuple[QualityFlag, ...]:
-    """Refuse, or remark on, surfaces that do not seem to be one atrium's."""
+    """Refuse, or remark on, surfaces that do not seem to be one atrium's, or the two cavities of one scan."""
     flags: tuple[QualityFlag, ...] = ()
-    if residual.trimmed_mean_mm > LARGEST_RESIDUAL_MM:
-        left = "lie" if registration is None else "remain, after the best rigid motion,"
-        message = (
-            f"The surfaces {left} {residual.trimmed_mean_mm:.1f} mm apart (mean of the nearer {100 * KEPT:.0f} %); surfaces of one patient are "
-            f"at most {LARGEST_RESIDUAL_MM:g} mm apart."
-        )
+    apart = f"{residual.trimmed_mean_mm:.1f} mm apart (mean of the nearer {100 * KEPT:.0f} %)"
+    if registration is None and residual.trimmed_mean_mm > LARGEST_RESIDUAL_MM:
+        # Of one scan they are one patient's, whatever the cavities are.
+        message = f"The two cavities differ: their surfaces lie {apart}. Scar may be of one alone since the wall is another there. Look at both cavities."
+        flags += (QualityFlag("surfaces_differ", message),)
+    elif residual.trimmed_mean_mm > LARGEST_RESIDUAL_MM:
+        message = f"The surfaces remain, after the best rigid motion, {apart}; surfaces of one patient are at most {LARGEST_RESIDUAL_MM:g} mm apart."
         if not force:
             raise InputError(f"{message} They seem to be of different patients, or one of the cavities is wrong. Who knows better goes on with --force-different.")
         flags += (QualityFlag("surfaces_differ", f"{message} They were compared all the same."),)

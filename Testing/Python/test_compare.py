@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,7 +121,14 @@ def test_unlike_surfaces_are_refused_with_residual_and_limit():
 
     with pytest.raises(InputError, match=r"remain, .* \d\.\d mm apart .* at most 1\.\d* mm apart.*--force-different"):
         compare_surfaces(BEFORE, stranger)
-    assert "surfaces_differ" in {flag.code for flag in compare_surfaces(BEFORE, stranger, same_scan=True, force=True).flags}
+    assert "surfaces_differ" in {flag.code for flag in compare_surfaces(BEFORE, stranger, force=True).flags}
+
+
+def test_two_cavities_of_one_scan_that_differ_are_compared_with_a_warning():
+    larger = replace(AFTER, points=AFTER.points + 3.0 * AFTER.normals)
+    (flag,) = compare_surfaces(BEFORE, larger, same_scan=True).flags
+
+    assert flag.code == "surfaces_differ" and re.search(r"two cavities differ.* [23]\.\d mm apart", flag.message) and "patient" not in flag.message
 
 
 def test_numbers_stand_side_by_side_with_their_ranges():
