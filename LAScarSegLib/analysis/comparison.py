@@ -32,7 +32,7 @@ FARTHEST_MM = 10.0
 TURNED_FAR_DEG = 45.0
 """Nobody lies in a scanner turned by more: two systems of coordinates, or a wrong fit."""
 SMALL_SHARE = 0.6
-"""Of A's wall: where less of it is common, the shares are those of a part."""
+"""Of A's wall, and of B's: where less of either is common, the shares are those of a part."""
 SHOWN_BESIDE = (ON_WALL, ON_SURFACE, "scar_area_cm2_wall", "scar_area_cm2", "dense_scar_area_pct_wall", "dense_scar_area_pct",
                 "la_wall_area_cm2", "la_surface_area_cm2", "la_volume_ml", "scar_volume_ml")  # fmt: skip
 """The numbers of the two results that stand side by side, where both have them."""
@@ -143,10 +143,7 @@ def compare_surfaces(
     area = a.vertex_area_mm2
     if not common.any():
         raise InputError("The two surfaces have no wall in common that both measured, so there is nothing to compare. Check planes and masks.")
-    share = area[common].sum() / max(area[_known(a)].sum(), np.finfo(float).tiny)
-    if share < SMALL_SHARE:
-        message = f"Only {100 * share:.0f} % of A's wall is wall of B, too; the shares are of that part alone. Check planes, veins and what was not measured."
-        flags += (QualityFlag("common_wall_small", message),)
+    flags += _small_share(area[common].sum(), a, moved)
     scar_a, scar_b = a.scar & common, carried_b & common
     change = np.select([~common, scar_a & scar_b, scar_b, scar_a], [NOT_COMPARED, IN_BOTH, ONLY_B, ONLY_A], IN_NONE).astype(np.uint8)
     after = residual if registration is None or registration.bent_residual is None else registration.bent_residual
@@ -189,6 +186,16 @@ def _judged(residual: Residual, registration: Registration | None, force: bool) 
         message = f"B had to be turned by {registration.motion.angle_deg:.0f}° to fit A: check that it lies right, and that both files' coordinates are LPS."
         flags += (QualityFlag("turned_far", message),)
     return flags
+
+
+def _small_share(common_mm2: float, a: Surface, b: Surface) -> tuple[QualityFlag, ...]:
+    """Little of the wall that one of them measured is measured wall of the other."""
+    whole = ((name, max(surface.vertex_area_mm2[_known(surface)].sum(), np.finfo(float).tiny)) for name, surface in (("A", a), ("B", b)))
+    small = [f"{100 * common_mm2 / area:.0f} % of {name}'s" for name, area in whole if common_mm2 / area < SMALL_SHARE]
+    if not small:
+        return ()
+    message = f"Only {' and '.join(small)} measured wall is that of the other, too; the shares are of this part alone. Check planes, veins and what was not measured."
+    return (QualityFlag("common_wall_small", message),)
 
 
 def _known(surface: Surface) -> np.ndarray:

@@ -6,17 +6,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..analysis.comparison_findings import ComparisonFindings, RegionChange
+from ..analysis.comparison_findings import ComparedGap, ComparisonFindings, GapChange, RegionChange
 from ..measure.numbers import DASH
-from ..surface.gaps import Encirclement, Gap
+from ..surface.gaps import Encirclement
 from .csv_tables import cell, write_csv
 from .findings import GapRow
 
 REGIONS_CSV, GAPS_CSV = "compared_regions.csv", "compared_gaps.csv"
 AREAS = ("both", "only_b", "only_a")
-PATH_KEYS = ("encircled", "rgm", "path_mm", "gap_mm", "unmeasured_mm", "count", "problem")
-GAP_KEYS = ("length_mm", "region", "clock")
-OPENED, CLOSED = "opened", "closed"
+PATH_KEYS = ("encircled", "rgm", "path_mm", "gap_mm", "gap_mm_with_other", "unmeasured_mm", "count", "problem")
+GAP_KEYS = ("length_mm", "region", "clock", "scar_in_other_mm", "healthy_in_other_mm", "unmeasured_mm", "scar_in_other_beside_mm")
+OPENED, CLOSED, NEITHER = "opened", "closed", ("not_measured", "elsewhere")
+LEAST_TOLD_MM = 0.05
+"""Less is 0.0 mm in words."""
 
 
 def write_findings_csvs(found: ComparisonFindings, folder: Path) -> None:
@@ -30,22 +32,29 @@ def write_findings_csvs(found: ComparisonFindings, folder: Path) -> None:
 
 
 def _gap_cells(changes: Sequence[Mapping[str, Any]]) -> list[Sequence[str]]:
-    """One row for each gap that opened or closed, and one for a path without such: both paths, and where the gap lies (LPS mm)."""
+    """One row for each gap that opened or closed, that may have, and that the other's path avoids, and one for a path without such: both
+    paths, whose gap it is, what the other has along it, and where it lies (LPS mm)."""
     names = [f"{'gaps' if key == 'count' else key}_{side}" for side in ("a", "b") for key in PATH_KEYS]
-    rows: list[Sequence[str]] = [("around", *names, "change", *GAP_KEYS, "l_mm", "p_mm", "s_mm")]
+    rows: list[Sequence[str]] = [("around", *names, "change", "gap_of", *GAP_KEYS, "l_mm", "p_mm", "s_mm")]
     for change in changes:
         first = [cell(change["around"]), *(cell(change[side].get(key)) for side in ("a", "b") for key in PATH_KEYS)]
-        gaps = [(how, gap) for how in (OPENED, CLOSED) for gap in change[how]]
-        rows += [(*first, how, *(cell(gap[key]) for key in GAP_KEYS), *map(cell, gap["point_lps"])) for how, gap in gaps]
+        gaps = [(how, side, gap) for how, side in ((OPENED, "b"), (CLOSED, "a")) for gap in change[how]]
+        gaps += [(how, side, gap) for how in NEITHER for side in ("a", "b") for gap in change[how][side]]
+        rows += [(*first, how, side, *(cell(gap[key]) for key in GAP_KEYS), *map(cell, gap["point_lps"])) for how, side, gap in gaps]
         if not gaps:
-            rows.append((*first, *[""] * (len(GAP_KEYS) + 4)))
+            rows.append((*first, *[""] * (len(GAP_KEYS) + 5)))
     return rows
 
 
 def page_tables(found: ComparisonFindings) -> dict[str, Any]:
     """What the report's template shows: `regions`, `around` and `remarks`."""
     return {"regions": [_region(region) for region in found.regions], "remarks": found.remarks, "around": [
-        {"around": change.around, "a": _path(change.a), "b": _path(change.b), "opened": _told(change.opened), "closed": _told(change.closed)}
+        {
+            "around": change.around, "a": _path(change.a), "b": _path(change.b),
+            OPENED: [_told(gap, gap.other.scar_mm, "scar", "A") for gap in change.opened],
+            CLOSED: [_told(gap, gap.other.healthy_mm, "healthy", "B") for gap in change.closed],
+            "of_a": _neither(change, "A", "B"), "of_b": _neither(change, "B", "A"),
+        }
         for change in found.gaps
     ]}  # fmt: skip
 
@@ -74,5 +83,29 @@ def _path(around: Encirclement) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _told(gaps: Sequence[Gap]) -> list[str]:
-    return [GapRow.from_json(gap.to_json(), number).text for number, gap in enumerate(gaps, start=1)]
+def _told(compared: ComparedGap, of_it_mm: float, what: str, other: str) -> str:
+    """"6.2 mm, roof, 2 o’clock (5.0 mm of it scar in A)"; all or nothing of it needs no words."""
+    text, length_mm = GapRow.from_json(compared.gap.to_json(), 1).text, compared.gap.length_mm
+    if compared.bridged:
+        return f"{text} ({compared.beside_mm:.1f} mm beside it scar in {other} alone)"
+    return f"{text} ({of_it_mm:.1f} mm of it {what} in {other})" if LEAST_TOLD_MM <= of_it_mm <= length_mm - LEAST_TOLD_MM else text
+
+
+def _neither(change: GapChange, own: str, other: str) -> list[str]:
+    """What is to be said of the gaps of one result that neither opened nor closed, and that the other's path does not have."""
+    side = "AB".index(own)
+    unmeasured, elsewhere = len(change.not_measured[side]), len(change.elsewhere[side])
+    other_mm, path_mm = ((change.a_with_b_mm, change.a.path_mm), (change.b_with_a_mm, change.b.path_mm))[side]
+    told = []
+    if unmeasured:
+        told.append(f"{_counted(unmeasured)} of {own} where not all was measured in both")
+    if elsewhere:
+        told.append(
+            f"{_counted(elsewhere)} of {own} in tissue that is healthy in both: the line of {other} runs elsewhere. "
+            f"With the scar of {other} the line of {own} is healthy on {other_mm:.0f} of {path_mm:.0f} mm"
+        )
+    return told
+
+
+def _counted(number: int) -> str:
+    return "1 gap" if number == 1 else f"{number} gaps"

@@ -100,6 +100,18 @@ def test_what_one_of_them_leaves_out_is_not_compared():
     assert found.numbers["common_wall_cm2"] == pytest.approx(area_cm2(BEFORE, ~unmeasured & (region == 1)))
 
 
+@pytest.mark.parametrize("unmeasured_in", ["A", "B"])
+def test_little_wall_in_common_is_said_whosever_the_rest_is(unmeasured_in):
+    half = AFTER.points[:, 2] < 5
+    part = AFTER.with_arrays(scar_class=np.where(half, 255, AFTER.scar_class).astype(np.uint8))
+    pair = (part, AFTER) if unmeasured_in == "A" else (AFTER, part)
+    (flag,) = compare_surfaces(*pair, same_scan=True).flags
+    left = 100 * area_cm2(AFTER, ~half) / area_cm2(AFTER, half | ~half)
+
+    whole = "B" if unmeasured_in == "A" else "A"
+    assert flag.code == "common_wall_small" and f"Only {left:.0f} % of {whole}'s measured wall" in flag.message
+
+
 def test_a_vein_without_a_partner_is_not_compared():
     short = with_scar(atrium(vein_mm=2.0), OLD)
     found = compare_surfaces(BEFORE, short, same_scan=True)

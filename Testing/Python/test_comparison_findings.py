@@ -12,14 +12,17 @@ from surface_pairs import atrium, with_scar
 from test_report import Page
 
 from LAScarSegLib.analysis.comparison import compare_surfaces
-from LAScarSegLib.analysis.comparison_findings import is_same_gap
-from LAScarSegLib.output import comparison_writing
+from LAScarSegLib.analysis.comparison_findings import ComparisonFindings, gap_changes, is_same_gap
+from LAScarSegLib.output import compared_findings, comparison_writing
 from LAScarSegLib.output.comparison_report import ComparedResults
 from LAScarSegLib.output.result_surface import ResultSurface
+from LAScarSegLib.surface.findings import Landmarks
 from LAScarSegLib.surface.gaps import Gap
 
 RING_MM, GAP_MM = (8.5, 13.0), 12.0
 """The band of scar around the LSPV: from and to so far from its axis, along the ball; its gap towards the head is about so wide."""
+FULL_MM = (0.0, 13.0)
+"""A disk of scar over the vein in the place of a ring: no path gets by along its inner side."""
 CAP_DIRECTION, CAP_MM = np.array([0.0, 1.0, 0.15]), 6.0
 """The scar that is new: a cap in the middle of the posterior wall, of this radius along the ball."""
 CAP_CM2 = 2 * np.pi * BALL_MM**2 * (1 - np.cos(CAP_MM / BALL_MM)) / 100
@@ -34,14 +37,14 @@ def arc_mm(direction) -> np.ndarray:
     return BALL_MM * np.arccos(np.clip(SURFACE.normals @ axis, -1, 1))
 
 
-def band(gap_mm: float) -> np.ndarray:
-    """(N,) bool: the band around the LSPV with a gap of this width towards the head."""
+def band(gap_mm: float, ring_mm: tuple[float, float] = RING_MM, towards: float = 1.0) -> np.ndarray:
+    """(N,) bool: the band around the LSPV with a gap of this width towards the head, or with `towards` −1 towards the feet."""
     axis = np.array(VEINS["LSPV"][:3]) / np.linalg.norm(VEINS["LSPV"][:3])
     up = np.array([0.0, 0.0, 1.0]) - axis[2] * axis
     across = SURFACE.points @ np.cross(axis, up / np.linalg.norm(up))
     arc = arc_mm(axis)
-    in_gap = (SURFACE.points @ up > axis @ up * BALL_MM) & (np.abs(across) < gap_mm / 2)
-    return (arc > RING_MM[0]) & (arc < RING_MM[1]) & ~in_gap
+    in_gap = (towards * (SURFACE.points @ up - axis @ up * BALL_MM) > 0) & (np.abs(across) < gap_mm / 2)
+    return (arc > ring_mm[0]) & (arc < ring_mm[1]) & ~in_gap
 
 
 def scarred(scar: np.ndarray):
@@ -50,6 +53,9 @@ def scarred(scar: np.ndarray):
 
 BEFORE = scarred(band(GAP_MM))
 AFTER = scarred(band(0.0) | (arc_mm(CAP_DIRECTION) < CAP_MM))
+TWO_RINGS = tuple(scarred(band(8.0, (5.0, 8.0)) | band(mm, (14.5, 17.5), -1.0)) for mm in (16.0, 0.0))
+"""An inner ring with a gap towards the head, and an outer one whose larger gap towards the feet closes: the least path leaves the inner
+ring, whose gap is as it was."""
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +67,30 @@ def named(found, name: str):
     return next(change for change in found.findings.gaps if change.around == name)
 
 
+def the_gap(gaps):
+    """Of the one that there is."""
+    (only,) = gaps
+    return only.gap
+
+
+@pytest.fixture(scope="module")
+def landmarks():
+    return Landmarks.of(SURFACE)
+
+
+def lspv_between(landmarks, a, b):
+    """What changed around the LSPV."""
+    return next(change for change in gap_changes(landmarks, a, b) if change.around == "LSPV")
+
+
+def not_measured_at(surface, where: np.ndarray):
+    """The same surface, of which a part was not measured."""
+    return surface.with_arrays(scar=surface.scar & ~where, scar_class=np.where(where, 255, surface.scar_class).astype(np.uint8))
+
+
 def test_a_gap_that_closes_is_told_with_its_length_and_place(compared):
     lspv = named(compared, "LSPV")
-    (gap,) = lspv.closed
+    gap = the_gap(lspv.closed)
     assert lspv.opened == () and not lspv.a.encircled and lspv.b.encircled and lspv.b.gap_mm == 0.0
     assert gap.length_mm == pytest.approx(GAP_MM, abs=2.0) and min(gap.clock, 12 - gap.clock) < 1.0
     assert np.linalg.norm(gap.point_lps) == pytest.approx(BALL_MM, rel=0.01) and gap.region
@@ -110,11 +137,53 @@ def test_a_result_says_how_its_wall_is_divided(said, scheme):
     assert ResultSurface("a", SURFACE, {"regions_scheme": said}, {}).regions_scheme == scheme
 
 
-def test_what_b_did_not_measure_is_no_closed_gap(compared):
-    near_gap = np.linalg.norm(SURFACE.points - named(compared, "LSPV").closed[0].point_lps, axis=1) < GAP_MM
-    unknown = AFTER.with_arrays(scar=AFTER.scar & ~near_gap, scar_class=np.where(near_gap, 255, AFTER.scar_class).astype(np.uint8))
-    lspv = named(compare_surfaces(BEFORE, unknown, same_scan=True), "LSPV")
-    assert lspv.closed == () and lspv.b.unmeasured_mm > 5.0
+def test_where_no_scar_is_left_no_gap_closes(landmarks):
+    lspv = lspv_between(landmarks, BEFORE, scarred(np.zeros(len(SURFACE.points), dtype=bool)))
+    assert len(lspv.a.gaps) == 1 and lspv.closed == ()
+    # With B's scar, which is none, all of A's line is healthy.
+    assert lspv.a_with_b_mm == pytest.approx(lspv.a.path_mm) and lspv.a_with_b_mm > lspv.a.gap_mm + 3.0
+
+
+def test_a_line_that_goes_elsewhere_opens_and_closes_nothing(landmarks):
+    a, b = TWO_RINGS
+    for lspv, side in ((lspv_between(landmarks, a, b), 0), (lspv_between(landmarks, b, a), 1)):
+        assert lspv.opened == lspv.closed == () and lspv.not_measured == ((), ())
+        assert the_gap(lspv.elsewhere[side]).length_mm == pytest.approx(8.0, abs=2.0) and lspv.elsewhere[1 - side] == ()
+        assert {lspv.a.encircled, lspv.b.encircled} == {True, False}
+
+
+def test_a_gap_that_grew_has_opened_by_what_was_scar(landmarks):
+    lspv = lspv_between(landmarks, scarred(band(6.0, FULL_MM)), scarred(band(GAP_MM, FULL_MM)))
+    (grown,) = lspv.opened
+    assert grown.other.scar_mm == pytest.approx(GAP_MM - 6.0, abs=2.0) and grown.other.healthy_mm == pytest.approx(6.0, abs=2.0)
+
+
+def test_a_gap_of_which_some_is_left_has_not_closed(landmarks):
+    lspv = lspv_between(landmarks, scarred(band(GAP_MM, FULL_MM)), scarred(band(6.0, FULL_MM)))
+    assert len(lspv.b.gaps) == 1 and lspv.opened == lspv.closed == () and lspv.elsewhere == lspv.not_measured == ((), ())
+
+
+def test_a_gap_whose_own_course_is_scar_now_closes(landmarks):
+    (closed,) = lspv_between(landmarks, scarred(band(GAP_MM, FULL_MM)), scarred(band(0.0, FULL_MM))).closed
+    assert closed.other.scar_mm == pytest.approx(closed.gap.length_mm)
+
+
+def test_what_one_of_them_did_not_measure_neither_closed_nor_opened(compared, landmarks):
+    near_gap = np.linalg.norm(SURFACE.points - the_gap(named(compared, "LSPV").closed).point_lps, axis=1) < GAP_MM
+    for a, b, side in (
+        (BEFORE, not_measured_at(AFTER, near_gap), 0),  # the gap of A, where B was not measured
+        (not_measured_at(AFTER, near_gap), AFTER, 0),  # what counts as a gap of A since A was not measured
+        (not_measured_at(AFTER, near_gap), BEFORE, 1),  # the gap of B, where A was not measured
+        (AFTER, not_measured_at(AFTER, near_gap), 1),
+    ):
+        lspv = lspv_between(landmarks, a, b)
+        assert lspv.closed == lspv.opened == () and len(lspv.not_measured[side]) == 1 and lspv.elsewhere == ((), ())
+
+
+def test_the_comparison_asks_what_was_measured(compared):
+    near_gap = np.linalg.norm(SURFACE.points - the_gap(named(compared, "LSPV").closed).point_lps, axis=1) < GAP_MM
+    lspv = named(compare_surfaces(BEFORE, not_measured_at(AFTER, near_gap), same_scan=True), "LSPV")
+    assert lspv.closed == () and len(lspv.not_measured[0]) == 1 and lspv.b.unmeasured_mm > 5.0
 
 
 def gap(*points) -> Gap:
@@ -150,7 +219,21 @@ def test_files_and_report_say_it(compared, tmp_path, monkeypatch):
     new = [(row["region"], row["only_b_cm2"]) for row in content["regions"]]
     assert [(row["region"], float(row["only_b_cm2"])) for row in regions] == new
     closed = next(change for change in content["gaps"] if change["around"] == "LSPV")["closed"]
-    assert [float(row["length_mm"]) for row in gaps if row["around"] == "LSPV" and row["change"] == "closed"] == [closed[0]["length_mm"]]
+    told = [row for row in gaps if row["around"] == "LSPV" and row["change"] == "closed"]
+    assert [(float(row["length_mm"]), float(row["scar_in_other_mm"]), row["gap_of"]) for row in told] == [(closed[0]["length_mm"], closed[0]["scar_in_other_mm"], "a")]
     assert {row["around"] for row in gaps} == {change["around"] for change in content["gaps"]}
     text = Page((out / "report.html").read_text(encoding="utf-8")).text
     assert "Gaps of A alone" in text and f"{closed[0]['length_mm']:.1f} mm" in text and "Scar by region" in text
+
+
+def test_files_and_report_say_why_a_gap_neither_opened_nor_closed(landmarks, tmp_path):
+    elsewhere = lspv_between(landmarks, *TWO_RINGS)
+    unknown = lspv_between(landmarks, BEFORE, not_measured_at(AFTER, SURFACE.points[:, 0] > 0))
+    found = ComparisonFindings(gaps=(elsewhere, unknown))
+    compared_findings.write_findings_csvs(found, tmp_path)
+    rows = list(csv.DictReader(open(tmp_path / compared_findings.GAPS_CSV, encoding="utf-8")))
+    said = [" ".join(row["of_a"]) for row in compared_findings.page_tables(found)["around"]]
+
+    assert [(row["change"], row["gap_of"]) for row in rows if row["gap_of"] == "a"] == [("elsewhere", "a"), ("not_measured", "a")]
+    assert float(rows[0]["gap_mm_with_other_a"]) == pytest.approx(elsewhere.a_with_b_mm, abs=0.01)
+    assert "the line of B runs elsewhere" in said[0] and "1 gap of A where not all was measured in both" in said[1]
