@@ -93,6 +93,7 @@ class SurfaceAnalysis:
 def analyse_surface(
     file: SurfaceFile, scar: MeshScar | None, *, dense: float | None = None, lge: np.ndarray | None = None,
     planes: Sequence[CutPlane] | PlanesToFind = (), regions: str = USUAL_SCHEME, label: str = "", inputs: Mapping[str, File] | None = None,
+    simulated: bool | None = None,
 ) -> SurfaceAnalysis:  # fmt: skip
     """Measure scar that an array of a mesh tells.
 
@@ -108,6 +109,8 @@ def analyse_surface(
         mitral plane and vein cut planes; `PlanesToFind()` looks for them on a closed mesh, and uses them if all are sure.
     regions
         the scheme that divides the wall (`surface.region_schemes.SCHEMES`).
+    simulated
+        whether the mesh shows a phantom and not a patient; None where nobody knows, which is how most meshes come.
 
     Raises
     ------
@@ -127,8 +130,9 @@ def analyse_surface(
     measured = surface_measurements(sample, levels, scar is not None)
     flags = (*file.flags, *remarks_on_planes(chosen.planes), *_flags(surface, sample, measured, chosen, scar))
     provenance = describe_program() | {
-        "made_from": MADE_FROM, "inputs": {name: dict(file) for name, file in (inputs or {}).items()}, "simulated": False,
-        "scar": None if scar is None else scar.condition.words, "planes": [plane.to_json() for plane in chosen.planes], "regions": regions,
+        "made_from": MADE_FROM, "inputs": {name: dict(file) for name, file in (inputs or {}).items()}, "simulated": simulated,
+        "label": label, "scar": None if scar is None else scar.condition.words, "planes": [plane.to_json() for plane in chosen.planes],
+        "regions": regions,
     }  # fmt: skip
     found = findings_of(Landmarks.of(landmarks, regions), surface, _nearby_scar(file, scar))
     return SurfaceAnalysis(surface, measured, _method(scar, levels), chosen, found, flags, provenance, label)

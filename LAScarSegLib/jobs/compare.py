@@ -62,11 +62,16 @@ def compare_results(request: CompareRequest, progress: Progress) -> ComparedResu
         regions=a.regions_scheme,
     )  # fmt: skip
     settings = {"same_scan": request.same_scan, "smooth": request.smooth, "tolerance_mm": request.tolerance_mm, "force_different": request.force_different}
-    provenance = describe_program() | {"simulated": a.simulated or b.simulated, "settings": settings}
+    provenance = describe_program() | {"simulated": _either(a.simulated, b.simulated), "settings": settings}
     compared = ComparedResults(a, b, comparison, side_by_side(a.measurements, b.measurements), (*comparison.flags, *flags), provenance)
     progress.report("write", 0.7, "Writing the comparison")
     write_comparison(compared, request.output, force=request.force)
     return compared
+
+
+def _either(a: bool | None, b: bool | None) -> bool | None:
+    """Whether one is true; None where that is not known."""
+    return True if a or b else None if None in (a, b) else False
 
 
 def _one_scan(a: ResultSurface, b: ResultSurface, request: CompareRequest) -> tuple[QualityFlag, ...]:

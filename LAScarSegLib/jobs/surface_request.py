@@ -6,6 +6,7 @@ from pathlib import Path
 from ..analysis.provenance import describe_file
 from ..analysis.sources import PlanesToFind
 from ..analysis.surface_alone import SurfaceAnalysis, analyse_surface
+from ..datasets.layouts import is_simulated
 from ..errors import InputError
 from ..output.surface_writing import write_surface_result
 from ..output.writing import check_output
@@ -58,7 +59,7 @@ def measure_surface(request: SurfaceRequest, progress: Progress) -> SurfaceAnaly
     planes = read_plane_files(request.planes) or (PlanesToFind() if request.find_planes else ())
     analysis = analyse_surface(
         file, scar, dense=request.dense, lge=lge, planes=planes, regions=request.regions, label=request.label,
-        inputs={"surface": describe_file(request.mesh, request.output)},
+        inputs={"surface": describe_file(request.mesh, request.output)}, simulated=True if is_simulated(request.mesh.parent) else None,
     )  # fmt: skip
     progress.report("write", 0.8, "Writing the result")
     write_surface_result(analysis, request.output, force=request.force)

@@ -78,7 +78,7 @@ def _result_json(result: ResultSurface) -> dict[str, Any]:
     keep = ("headline", "planes_source", "protocol", "quality_flags")
     return {
         "folder": result.folder, "label": result.label, "method": result.method, "image_sha256": result.image_sha256,
-        "created": result.provenance.get("created"), "version": result.provenance.get("version"),
+        "simulated": result.simulated, "created": result.provenance.get("created"), "version": result.provenance.get("version"),
         **{key: result.measurements.get(key) for key in keep},
     }  # fmt: skip
 
@@ -99,7 +99,9 @@ def render_comparison(compared: ComparedResults, picture: Path | None) -> str:
         figure = {"data": data, "alt": change_map.describe(compared), "caption": change_map.caption(compared)}
     return environment.get_template(TEMPLATE).render(
         methods=comparison.of_methods, title=f"{compared.a.folder} and {compared.b.folder}", numbers=comparison.numbers,
-        headline=compared.headline, simulated=compared.provenance.get("simulated"), remarks=compared.remarks, figure=figure,
+        headline=compared.headline, simulated=compared.provenance.get("simulated"),
+        unknown=[name for name, result in (("A", compared.a), ("B", compared.b)) if result.simulated is None],
+        remarks=compared.remarks, figure=figure,
         rows=_rows(comparison), found=page_tables(comparison.findings), beside=[_beside(row) for row in compared.beside], results=[("A", compared.a), ("B", compared.b)],
         registration=comparison.registration, residual=comparison.residual, tolerance=f"{comparison.tolerance_mm:.1f}",
         provenance=flatten({"results": {name: _result_json(r) for name, r in (("a", compared.a), ("b", compared.b))}} | dict(compared.provenance)),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..analysis.surface_alone import MADE_FROM
 from ..errors import InputError
 from ..support.json_text import parse_json
 from ..support.printable import printable
@@ -37,8 +38,12 @@ class ResultSurface:
     @property
     def label(self) -> str:
         """What the case is called; empty where it is not."""
+        return str(self._setting("label") or "")
+
+    def _setting(self, name: str) -> Any:
+        """One of the settings, which a result without a scan has beside everything else; None where it has none."""
         settings = self.provenance.get("settings")
-        return str(settings.get("label") or "") if isinstance(settings, dict) else ""
+        return (settings if isinstance(settings, dict) else self.provenance).get(name)
 
     @property
     def method(self) -> str:
@@ -53,8 +58,11 @@ class ResultSurface:
         return scheme if isinstance(scheme, str) and scheme in SCHEMES else USUAL_SCHEME
 
     @property
-    def simulated(self) -> bool:
-        return bool(self.provenance.get("simulated"))
+    def simulated(self) -> bool | None:
+        """Whether it shows a phantom and not a patient; None where nobody knows, as of a surface without its scan."""
+        said = self.provenance.get("simulated")
+        # Earlier versions wrote false for every surface, whatever it was.
+        return said if said is True or (said is False and self.provenance.get("made_from") != MADE_FROM) else None
 
 
 def read_result_surface(folder: Path) -> ResultSurface:

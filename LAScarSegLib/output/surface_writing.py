@@ -8,6 +8,9 @@ from ..surface.polydata import write_vtp
 from .csv_tables import write_gaps_csv, write_json, write_quantities_csv, write_regions_csv
 from .writing import MARKER, RESULT
 
+SIMULATED_WORDS = {True: "yes", False: "no", None: ""}
+"""Empty where nobody knows."""
+
 
 def write_surface_result(analysis: SurfaceAnalysis, folder: str | Path, *, force: bool = False) -> Path:
     """Write `surface.vtp`, `measurements.json`, `measurements.csv` and `provenance.json`, what was found around the veins (`regions.csv`,
@@ -50,5 +53,5 @@ def _about(analysis: SurfaceAnalysis) -> list[tuple[str, str, str]]:
         ("surface", "Surface", Path(mesh["path"]).name if mesh else ""),
         ("method", "Method", analysis.method.label),
         ("headline", "Key of the first number", analysis.headline.number.key if analysis.headline else ""),
-        ("simulated", "Simulated, not a patient", "no"),
+        ("simulated", "Simulated, not a patient", SIMULATED_WORDS[analysis.provenance["simulated"]]),
     ]

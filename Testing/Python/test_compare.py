@@ -17,9 +17,12 @@ from LAScarSegLib.analysis.comparison import IN_BOTH, NOT_COMPARED, ONLY_A, ONLY
 from LAScarSegLib.analysis.settings import Settings
 from LAScarSegLib.analysis.surface_alone import analyse_surface
 from LAScarSegLib.errors import InputError
+from LAScarSegLib.jobs import compare as compare_job
 from LAScarSegLib.output import comparison_writing
+from LAScarSegLib.output.result_surface import ResultSurface
 from LAScarSegLib.output.surface_writing import write_surface_result
 from LAScarSegLib.output.writing import write_results
+from LAScarSegLib.support.progress import Progress
 from LAScarSegLib.surface.mesh_files import MeshScar, ScarCondition, SurfaceFile
 from LAScarSegLib.surface.vtk_meshes import read_vtk_mesh, read_vtp
 
@@ -140,7 +143,8 @@ def test_two_cavities_of_one_scan_that_differ_are_compared_with_a_warning():
     larger = replace(AFTER, points=AFTER.points + 3.0 * AFTER.normals)
     (flag,) = compare_surfaces(BEFORE, larger, same_scan=True).flags
 
-    assert flag.code == "surfaces_differ" and re.search(r"two cavities differ.* [23]\.\d mm apart", flag.message) and "patient" not in flag.message
+    assert flag.code == "surfaces_differ" and "patient" not in flag.message
+    assert re.search(r"two cavities differ.* [23]\.\d mm apart", flag.message)
 
 
 def test_numbers_stand_side_by_side_with_their_ranges():
@@ -153,10 +157,43 @@ def test_numbers_stand_side_by_side_with_their_ranges():
     assert side_by_side(share(10.0, None, None), share(16.0, 12.0, 19.0))[0]["ranges_overlap"] is None
 
 
-def result(surface, folder: Path) -> Path:
+def result(surface, folder: Path, label: str = "") -> Path:
     """A folder as `lascarseg surface` writes it."""
     file = SurfaceFile(surface, {}, {}, True, ())
-    return write_surface_result(analyse_surface(file, MeshScar(ScarCondition("scar"), surface.scar, surface.scar.astype(float))), folder)
+    scar = MeshScar(ScarCondition("scar"), surface.scar, surface.scar.astype(float))
+    return write_surface_result(analyse_surface(file, scar, label=label), folder)
+
+
+def side(simulated: bool | None = None, surface=BEFORE, planes_source: str = "given", wall: str | None = None, **settings) -> ResultSurface:
+    """A result as it is read, with so much in its provenance."""
+    provenance = {"settings": {"wall_outside_mm": 2.5, "native": False} | settings, "simulated": simulated}
+    provenance |= {} if wall is None else {"origins": {"wall": {"kind": wall, "edited": False}}}
+    return ResultSurface("a", surface, {"planes_source": planes_source, "method": {"label": "IIR > 1.20"}}, provenance)
+
+
+@pytest.fixture
+def comparing(monkeypatch, tmp_path, one_space):
+    """Compares results that were read already: `comparing(a, b)`. Their surfaces are not; registrations take seconds."""
+    monkeypatch.setattr(comparison_writing.rendering, "check_rendering", lambda: "left out here")
+    monkeypatch.setattr(compare_job, "compare_surfaces", lambda _a, _b, **_how: one_space)
+
+    def compare(a: ResultSurface, b: ResultSurface):
+        sides = iter((a, b))
+        monkeypatch.setattr(compare_job, "read_result_surface", lambda _folder: next(sides))
+        return compare_job.compare_results(compare_job.CompareRequest(Path("a"), Path("b"), tmp_path / "out", force=True), Progress())
+
+    return compare
+
+
+@pytest.mark.parametrize(("a", "b", "known", "shown"), [
+    (False, False, False, None), (True, None, True, "This is a phantom"),
+    (None, False, None, "Whether A shows a patient or a phantom is not known"), (None, None, None, "Whether A and B show"),
+])  # fmt: skip
+def test_a_patient_is_claimed_only_where_both_are_known_to_be(comparing, tmp_path, a, b, known, shown):
+    assert comparing(side(a), side(b)).provenance["simulated"] is known
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    texts = ("This is a phantom", "Whether A and B show", "Whether A shows a patient or a phantom is not known")
+    assert [text for text in texts if text in page] == ([] if shown is None else [shown])
 
 
 @pytest.fixture
@@ -164,7 +201,7 @@ def folders(tmp_path, monkeypatch):
     # Pictures take a second; one test makes them.
     monkeypatch.setattr(comparison_writing.rendering, "check_rendering", lambda: "left out here")
     turn, shift = known_motion()
-    return result(BEFORE, tmp_path / "before"), result(moved(AFTER, turn, shift), tmp_path / "after")
+    return result(BEFORE, tmp_path / "before", "X1"), result(moved(AFTER, turn, shift), tmp_path / "after", "X2")
 
 
 def test_the_command_writes_numbers_surface_and_report(capfd, folders, tmp_path, one_space):
@@ -176,6 +213,7 @@ def test_the_command_writes_numbers_surface_and_report(capfd, folders, tmp_path,
     assert content["numbers"]["only_b_cm2"]["value"] == pytest.approx(one_space.numbers["only_b_cm2"], rel=0.01)
     assert (arrays["Change"] == one_space.change).mean() > 0.995 and {"ScarA", "ScarB"} <= set(arrays)
     report = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert [content["results"][name]["label"] for name in "ab"] == ["X1", "X2"] and "before (X1)" in report
     assert f"{content['numbers']['only_b_cm2']['value']:.1f}" in report and "turned by 5.0°" in report
     for file in (tmp_path / "out").rglob("*.*"):
         assert str(tmp_path).encode() not in file.read_bytes()
@@ -223,15 +261,13 @@ def test_the_change_map_has_the_colours_of_what_changed(tmp_path):
     from LAScarSegLib.output import rendering
     from LAScarSegLib.output.comparison_report import ComparedResults
     from LAScarSegLib.output.figures import change_map, style
-    from LAScarSegLib.output.result_surface import ResultSurface
 
     if problem := rendering.check_rendering():
         pytest.skip(problem)
     from matplotlib.colors import to_rgb
     from matplotlib.image import imread
 
-    side = ResultSurface("a", BEFORE, {}, {})
-    compared = ComparedResults(side, side, compare_surfaces(BEFORE, AFTER, same_scan=True), [], ())
+    compared = ComparedResults(side(), side(), compare_surfaces(BEFORE, AFTER, same_scan=True), [], ())
     picture = imread(comparison_writing.CHANGE_MAP.draw(compared, tmp_path / "map.png"))[..., :3]
     # The legend's patches have the plain colours, to the few that a picture is saved with.
     for colour in (change_map.IN_BOTH_COLOUR, style.SCAR, style.BORDER_SCAR, style.HEALTHY):

@@ -14,6 +14,7 @@ from LAScarSegLib.analysis import surface_planes
 from LAScarSegLib.datasets.sample_data import sample
 from LAScarSegLib.jobs.mask_files import read_mask_file
 from LAScarSegLib.measure.numbers import NUMBERS
+from LAScarSegLib.output.result_surface import read_result_surface
 from LAScarSegLib.surface.mesh import cavity_surface
 from LAScarSegLib.surface.mesh_files import read_surface_file
 from LAScarSegLib.surface.openings import FoundPlanes
@@ -226,3 +227,26 @@ def test_a_shape_alone_has_planes_and_no_regions_of_scar(capfd, mesh, tmp_path, 
     lascarseg(capfd, "surface", mesh, "-o", tmp_path / "out")
 
     assert numbers(tmp_path / "out")["planes_source"] == "found" and numbers(tmp_path / "out")["regions"] == numbers(tmp_path / "out")["gaps"] == []
+
+
+def labels_of(result) -> dict[str, str]:
+    """The values of measurements.csv by key."""
+    with open(result / "measurements.csv", newline="", encoding="utf-8") as file:
+        return {row["key"]: row["value"] for row in csv.DictReader(file)}
+
+
+def test_the_result_says_its_label_and_claims_no_patient(capfd, mesh, tmp_path):
+    out = tmp_path / "out"
+    lascarseg(capfd, "surface", mesh, "--scar", "scar", "--no-find-planes", "--label", "X1", "-o", out)
+    rows, result = labels_of(out), read_result_surface(out)
+
+    assert rows["case"] == result.label == "X1"
+    assert rows["simulated"] == "" and result.simulated is result.provenance["simulated"] is None
+
+
+def test_the_surface_of_a_phantom_s_result_is_simulated(capfd, mesh, tmp_path):
+    (tmp_path / "provenance.json").write_text(json.dumps({"simulated": True}), encoding="utf-8")
+    lascarseg(capfd, "surface", mesh, "--scar", "scar", "--no-find-planes", "-o", tmp_path / "out")
+
+    assert read_result_surface(tmp_path / "out").simulated is True
+    assert labels_of(tmp_path / "out")["simulated"] == "yes"
