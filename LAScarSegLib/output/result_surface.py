@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..analysis.surface_alone import MADE_FROM
 from ..errors import InputError
 from ..support.json_text import parse_json
@@ -56,6 +58,33 @@ class ResultSurface:
         """What divides the wall; the usual scheme for a result of an earlier version, and for a scheme that is not known here."""
         scheme = self.measurements.get("regions_scheme")
         return scheme if isinstance(scheme, str) and scheme in SCHEMES else USUAL_SCHEME
+
+    @property
+    def planes_source(self) -> str:
+        """Where the planes come from that cut: "given", "found" or "none"."""
+        return str(self.measurements.get("planes_source") or "none")
+
+    @property
+    def wall(self) -> str | None:
+        """What was measured as wall, in words; None for a surface without a scan, which has none."""
+        outside_mm, origins = self._setting("wall_outside_mm"), self.provenance.get("origins")
+        origin = origins.get("wall") if isinstance(origins, dict) else None
+        if not isinstance(origin, dict):
+            return None
+        kind = f"{outside_mm} mm outside the cavity" if origin.get("kind") == "offset" else str(origin.get("kind"))
+        return f"{kind}, edited" if origin.get("edited") else kind
+
+    @property
+    def native(self) -> bool | None:
+        """Whether the scan was declared one before ablation; None where nobody was asked."""
+        native = self._setting("native")
+        return native if isinstance(native, bool) else None
+
+    @property
+    def edge_mm(self) -> float:
+        """The mean length of the mesh's edges."""
+        corners = self.surface.points[self.surface.triangles]
+        return float(np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).mean())
 
     @property
     def simulated(self) -> bool | None:

@@ -185,6 +185,26 @@ def comparing(monkeypatch, tmp_path, one_space):
     return compare
 
 
+@pytest.mark.parametrize(("other", "said"), [
+    ({"planes_source": "found"}, "planes (A given, B found)"),
+    ({"wall": "offset", "wall_outside_mm": 3.0}, "wall (A 2.5 mm outside the cavity, B 3.0 mm outside the cavity)"),
+    ({"wall": "given"}, "wall (A 2.5 mm outside the cavity, B given)"),
+    ({"surface": with_scar(atrium(1500), OLD)}, "mean edge of the mesh"),
+])  # fmt: skip
+def test_ways_of_measuring_that_differ_are_named(comparing, other, said):
+    (flag,) = comparing(side(wall="offset"), side(**{"wall": "offset"} | other)).flags
+    assert flag.code == "methods_differ" and said in flag.message and flag.severity == "warning" and flag.message.count("(A ") == 1
+
+
+def test_before_ablation_and_after_it_is_a_note(comparing):
+    (flag,) = comparing(side(native=True), side()).flags
+    assert "declared as (A native, B not native)" in flag.message and flag.severity == "note"
+
+
+def test_one_way_of_measuring_is_no_remark(comparing):
+    assert comparing(side(wall="offset"), side(wall="offset")).flags == ()
+
+
 @pytest.mark.parametrize(("a", "b", "known", "shown"), [
     (False, False, False, None), (True, None, True, "This is a phantom"),
     (None, False, None, "Whether A shows a patient or a phantom is not known"), (None, None, None, "Whether A and B show"),
