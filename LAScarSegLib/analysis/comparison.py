@@ -175,10 +175,12 @@ def _judged(residual: Residual, registration: Registration | None, force: bool) 
     apart = f"{residual.trimmed_mean_mm:.1f} mm apart (mean of the nearer {100 * KEPT:.0f} %)"
     if registration is None and residual.trimmed_mean_mm > LARGEST_RESIDUAL_MM:
         # Of one scan they are one patient's, whatever the cavities are.
-        message = f"The two cavities differ: their surfaces lie {apart}. Scar may be of one alone since the wall is another there. Look at both cavities."
+        message = f"The two cavities differ: their surfaces lie {apart}. Where the wall is another, scar may be of one alone. Look at both."
         flags += (QualityFlag("surfaces_differ", message),)
     elif residual.trimmed_mean_mm > LARGEST_RESIDUAL_MM:
-        message = f"The surfaces remain, after the best rigid motion, {apart}; surfaces of one patient are at most {LARGEST_RESIDUAL_MM:g} mm apart."
+        message = (
+            f"The surfaces remain, after the best rigid motion, {apart}; surfaces of one patient are at most {LARGEST_RESIDUAL_MM:g} mm apart."
+        )
         if not force:
             raise InputError(f"{message} They seem to be of different patients, or one of the cavities is wrong. Who knows better goes on with --force-different.")
         flags += (QualityFlag("surfaces_differ", f"{message} They were compared all the same."),)
@@ -194,7 +196,10 @@ def _small_share(common_mm2: float, a: Surface, b: Surface) -> tuple[QualityFlag
     small = [f"{100 * common_mm2 / area:.0f} % of {name}'s" for name, area in whole if common_mm2 / area < SMALL_SHARE]
     if not small:
         return ()
-    message = f"Only {' and '.join(small)} measured wall is that of the other, too; the shares are of this part alone. Check planes, veins and what was not measured."
+    message = (
+        f"Only {' and '.join(small)} measured wall is that of the other, too; the shares are of this part alone. Check planes, veins and what "
+        "was not measured."
+    )
     return (QualityFlag("common_wall_small", message),)
 
 

@@ -198,7 +198,9 @@ def gap_changes(landmarks: Landmarks, a: Surface, b: Surface) -> tuple[GapChange
     return tuple(GapChange(*each) for each in zip(paths_a, paths_b, *gaps, *along))
 
 
-def _compared(path: Encirclement, other_path: Encirclement, own: Surface, other: Surface, unmeasured: np.ndarray) -> tuple[ComparedGap, ...]:
+def _compared(
+    path: Encirclement, other_path: Encirclement, own: Surface, other: Surface, unmeasured: np.ndarray
+) -> tuple[ComparedGap, ...]:
     """The gaps of one path, and what the other result has there."""
     courses = tissue_along(own, [gap.points for gap in path.gaps], other.scar, unmeasured)
     beside = scar_beside(own, path.gaps, other_path, own.scar, unmeasured, within_mm=SAME_GAP_MM)

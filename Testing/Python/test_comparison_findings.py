@@ -220,7 +220,8 @@ def test_files_and_report_say_it(compared, tmp_path, monkeypatch):
     assert [(row["region"], float(row["only_b_cm2"])) for row in regions] == new
     closed = next(change for change in content["gaps"] if change["around"] == "LSPV")["closed"]
     told = [row for row in gaps if row["around"] == "LSPV" and row["change"] == "closed"]
-    assert [(float(row["length_mm"]), float(row["scar_in_other_mm"]), row["gap_of"]) for row in told] == [(closed[0]["length_mm"], closed[0]["scar_in_other_mm"], "a")]
+    expected = (closed[0]["length_mm"], closed[0]["scar_in_other_mm"], "a")
+    assert [(float(row["length_mm"]), float(row["scar_in_other_mm"]), row["gap_of"]) for row in told] == [expected]
     assert {row["around"] for row in gaps} == {change["around"] for change in content["gaps"]}
     text = Page((out / "report.html").read_text(encoding="utf-8")).text
     assert "Gaps of A alone" in text and f"{closed[0]['length_mm']:.1f} mm" in text and "Scar by region" in text
@@ -231,7 +232,7 @@ def test_files_and_report_say_why_a_gap_neither_opened_nor_closed(landmarks, tmp
     unknown = lspv_between(landmarks, BEFORE, not_measured_at(AFTER, SURFACE.points[:, 0] > 0))
     found = ComparisonFindings(gaps=(elsewhere, unknown))
     compared_findings.write_findings_csvs(found, tmp_path)
-    rows = list(csv.DictReader(open(tmp_path / compared_findings.GAPS_CSV, encoding="utf-8")))
+    rows = list(csv.DictReader((tmp_path / compared_findings.GAPS_CSV).read_text(encoding="utf-8").splitlines()))
     said = [" ".join(row["of_a"]) for row in compared_findings.page_tables(found)["around"]]
 
     assert [(row["change"], row["gap_of"]) for row in rows if row["gap_of"] == "a"] == [("elsewhere", "a"), ("not_measured", "a")]
