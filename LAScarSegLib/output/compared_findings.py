@@ -51,8 +51,8 @@ def page_tables(found: ComparisonFindings) -> dict[str, Any]:
     return {"regions": [_region(region) for region in found.regions], "remarks": found.remarks, "around": [
         {
             "around": change.around, "a": _path(change.a), "b": _path(change.b),
-            OPENED: [_told(gap, gap.other.scar_mm, "scar", "A") for gap in change.opened],
-            CLOSED: [_told(gap, gap.other.healthy_mm, "healthy", "B") for gap in change.closed],
+            OPENED: [_told(gap, "A") for gap in change.opened],
+            CLOSED: [_told(gap, "B") for gap in change.closed],
             "of_a": _neither(change, "A", "B"), "of_b": _neither(change, "B", "A"),
         }
         for change in found.gaps
@@ -83,12 +83,12 @@ def _path(around: Encirclement) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _told(compared: ComparedGap, of_it_mm: float, what: str, other: str) -> str:
-    """"6.2 mm, roof, 2 o’clock (5.0 mm of it scar in A)"; all or nothing of it needs no words."""
-    text, length_mm = GapRow.from_json(compared.gap.to_json(), 1).text, compared.gap.length_mm
+def _told(compared: ComparedGap, other: str) -> str:
+    """"6.2 mm, roof, 2 o’clock (5.0 mm of it scar in A)"; all of it needs no words."""
+    text, scar_mm = GapRow.from_json(compared.gap.to_json(), 1).text, compared.other.scar_mm
     if compared.bridged:
         return f"{text} ({compared.beside_mm:.1f} mm beside it scar in {other} alone)"
-    return f"{text} ({of_it_mm:.1f} mm of it {what} in {other})" if LEAST_TOLD_MM <= of_it_mm <= length_mm - LEAST_TOLD_MM else text
+    return text if scar_mm > compared.gap.length_mm - LEAST_TOLD_MM else f"{text} ({scar_mm:.1f} mm of it scar in {other})"
 
 
 def _neither(change: GapChange, own: str, other: str) -> list[str]:
@@ -101,8 +101,8 @@ def _neither(change: GapChange, own: str, other: str) -> list[str]:
         told.append(f"{_counted(unmeasured)} of {own} where not all was measured in both")
     if elsewhere:
         told.append(
-            f"{_counted(elsewhere)} of {own} in tissue that is healthy in both: the line of {other} runs elsewhere. "
-            f"With the scar of {other} the line of {own} is healthy on {other_mm:.0f} of {path_mm:.0f} mm"
+            f"{_counted(elsewhere)} of {own} healthy in {other}, too: the line of {other} runs elsewhere. The line of {own} has "
+            f"{other_mm:.0f} of {path_mm:.0f} mm without scar of {other}"
         )
     return told
 

@@ -227,6 +227,17 @@ def test_files_and_report_say_it(compared, tmp_path, monkeypatch):
     assert "Gaps of A alone" in text and f"{closed[0]['length_mm']:.1f} mm" in text and "Scar by region" in text
 
 
+def test_the_report_says_how_much_of_a_gap_is_scar_in_the_other(landmarks):
+    grown = lspv_between(landmarks, scarred(band(6.0, FULL_MM)), scarred(band(GAP_MM, FULL_MM)))
+    closed = lspv_between(landmarks, scarred(band(GAP_MM, FULL_MM)), scarred(band(0.0, FULL_MM)))
+    bridged = lspv_between(landmarks, BEFORE, AFTER)
+    first, second, third = compared_findings.page_tables(ComparisonFindings(gaps=(grown, closed, bridged)))["around"]
+
+    assert first["opened"][0].endswith(f"({grown.opened[0].other.scar_mm:.1f} mm of it scar in A)")
+    assert second["closed"][0].endswith("o’clock")  # all of it
+    assert third["closed"][0].endswith(f"({bridged.closed[0].beside_mm:.1f} mm beside it scar in B alone)")
+
+
 def test_files_and_report_say_why_a_gap_neither_opened_nor_closed(landmarks, tmp_path):
     elsewhere = lspv_between(landmarks, *TWO_RINGS)
     unknown = lspv_between(landmarks, BEFORE, not_measured_at(AFTER, SURFACE.points[:, 0] > 0))
