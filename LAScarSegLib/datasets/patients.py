@@ -78,4 +78,17 @@ def by_patient(cases: Sequence[TrainingCase], patients: Mapping[str, str]) -> li
             roots = root(f"patient {patient}"), root(f"group {case.group}")
             one, other = sorted(roots, key=lambda key: (not key.startswith("patient"), key))
             parent[other] = one
-    return [replace(case, group=root(f"group {case.group}").partition(" ")[2]) for case in cases]
+    roots = [root(f"group {case.group}") for case in cases]
+    names = _distinct_names(roots)
+    return [replace(case, group=names[key]) for case, key in zip(cases, roots)]
+
+
+def _distinct_names(roots: Sequence[str]) -> dict[str, str]:
+    """What each group is called: by its patient or its own name, and a patient otherwise than a group of the same name that isn't his."""
+    names = {key: key.partition(" ")[2] for key in roots if key.startswith("group")}
+    for key in sorted(set(roots) - names.keys()):
+        name = key.partition(" ")[2]
+        while name in names.values():
+            name = f"patient {name}"
+        names[key] = name
+    return names

@@ -67,6 +67,11 @@ def test_two_patients_that_share_a_group_are_kept_together():
     assert grouped(found) == {frozenset("abcd")}
 
 
+def test_a_patient_and_a_group_of_the_same_name_that_is_not_his_are_kept_apart():
+    found = by_patient(cases(a="1", b="b", c="c", d="patient 1"), {"b": "1", "c": "1"})
+    assert grouped(found) == {frozenset("a"), frozenset("bc"), frozenset("d")}
+
+
 def test_no_fold_divides_a_patient(tmp_path):
     write_cases(tmp_path / "data", 6)
     patients = {"train_1": "P1", "train_4": "P1", "train_2": "P2", "train_6": "P2"}
