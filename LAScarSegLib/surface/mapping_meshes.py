@@ -95,13 +95,12 @@ def read_dif(path: Path) -> RawMesh:
     if not parts:
         raise InputError(f"{printable(path)} is a DIF without a volume (DIFBody/Volumes/Volume). Export the model with its geometry.")
     offsets = np.cumsum([0, *(len(part.points) for part in parts[:-1])])
-    # The console's own coordinates, which public readers take for the patient's (LPS).
+    # The console's own coordinates: public readers take them for the patient's (LPS), the file says nothing.
     return RawMesh(
         np.concatenate([part.points for part in parts]),
         np.concatenate([part.triangles + offset for part, offset in zip(parts, offsets)]),
         {name: np.concatenate([_or_nan(part.point_arrays.get(name), len(part.points)) for part in parts]) for name in MAP_ARRAYS},
         {DIF_ORIGIN: np.concatenate([_or_nan(part.cell_arrays.get(DIF_ORIGIN), len(part.triangles)) for part in parts])},
-        "LPS",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +14,9 @@ from ..support.printable import printable
 from .filled_mesh import MESH_EXTENSIONS, RAS_TO_LPS
 from .mapping_meshes import read_carto_mesh, read_dif
 from .mesh import oriented_surface
-from .mesh_repair import repaired, triangle_areas_mm2
+from .mesh_repair import MOST_LABELS, repaired, triangle_areas_mm2
 from .raw_mesh import RawMesh
-from .surface import Surface
+from .surface import CLASS_BORDER, CLASS_DENSE, CLASS_NONE, CLASS_NOT_MEASURED, Surface
 from .vtk_meshes import read_vtk_mesh
 
 CARTO_EXTENSION, DIF_EXTENSIONS = ".mesh", (".xml", ".dif")
@@ -24,10 +24,16 @@ EXTENSIONS = (*MESH_EXTENSIONS, CARTO_EXTENSION, *DIF_EXTENSIONS)
 LARGEST_FILE_BYTES = 256 << 20
 """A mesh of a million triangles as text has some 60 MB; an atrium has 20,000 to 200,000."""
 CONDITION = re.compile(r"^(?P<array>.+?)\s*(?P<sign>>=|<=|>|<)\s*(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)$")
-MOST_LABELS = 16
-"""More different values than any array of labels has (`anatomy.labels.FEWEST_GREY_LEVELS`): then a threshold must be said."""
+OWN_CLASS, OWN_CLASSES = "ScarClass", (CLASS_NONE, CLASS_BORDER, CLASS_DENSE, CLASS_NOT_MEASURED)
+"""The array that tells a surface of ours, and all the values it can have."""
+OWN_OTHERS = ("LGE", "IIR", "Scar", "ScarProbability", "ScarA")
+"""What else such a surface says of each point as far as it was measured; `Region` is known everywhere."""
+OWN_CHANGE, OWN_NOT_COMPARED, OWN_COMPARED = "Change", 255, ("ScarB",)
+"""The same of a comparison of two results (`compared.vtp`), where B is unknown in what was not compared."""
 SMALLEST_GREY_LEVEL = 20.0
 """The 99th percentile of grey levels is above this, however they are scaled; ratios to blood (≤ 5), SDs and voltages in mV stay below."""
+ROUNDING = 1e-9
+"""Of an area: half of it is half, however sums were rounded."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +59,26 @@ class SurfaceFile:
         )
         with np.errstate(invalid="ignore", divide="ignore"):
             return total / whole
+
+    def median_of_cells(self, name: str, lower: bool = True) -> np.ndarray:
+        """(N,) the area-weighted median of a cell array around each point, NaN where nothing is known: the lower one is above a limit
+        exactly where more than half of the area is, the upper one below it."""
+        turned = 1.0 if lower else -1.0
+        points, values = self.surface.triangles.ravel(), turned * np.repeat(self.cell_arrays[name], 3)
+        weight = np.repeat(triangle_areas_mm2(self.surface.points, self.surface.triangles), 3)
+        order = np.lexsort((values, points))
+        order = order[np.isfinite(values[order]) & (weight[order] > 0)]
+        points, values, weight = points[order], values[order], weight[order]
+        start = np.flatnonzero(np.diff(points, prepend=-1))
+        whole = np.add.reduceat(weight, start) if start.size else weight
+        number = np.cumsum(np.diff(points, prepend=-1) > 0) - 1
+        total = np.cumsum(weight)
+        so_far = total - (total[start] - weight[start])[number]
+        reached = np.flatnonzero(so_far >= (1 - ROUNDING) * whole[number] / 2)
+        first = reached[np.unique(number[reached], return_index=True)[1]]
+        found = np.full(len(self.surface.points), np.nan)
+        found[points[first]] = turned * values[first]
+        return found
 
 
 @dataclass(frozen=True)
@@ -152,11 +178,24 @@ def _read(path: Path) -> RawMesh:
         raise InputError(f"{printable(path)} has {size:,} bytes; a mesh file has 1 to {LARGEST_FILE_BYTES:,}. Export the surface again.")
     if extension == CARTO_EXTENSION:
         return read_carto_mesh(path)
-    return read_dif(path) if extension in DIF_EXTENSIONS else read_vtk_mesh(path)
+    return read_dif(path) if extension in DIF_EXTENSIONS else without_unmeasured(read_vtk_mesh(path))
+
+
+def without_unmeasured(mesh: RawMesh) -> RawMesh:
+    """A surface of a result without what its `ScarClass` says was not measured: NaN there, and not a class that is above 0. Others' meshes
+    come back as they are."""
+    arrays = dict(mesh.point_arrays)
+    for told_by, not_known, others in ((OWN_CLASS, CLASS_NOT_MEASURED, OWN_OTHERS), (OWN_CHANGE, OWN_NOT_COMPARED, OWN_COMPARED)):
+        if OWN_CLASS not in arrays or told_by not in arrays or not np.isin(mesh.point_arrays[OWN_CLASS], OWN_CLASSES).all():
+            continue
+        unknown = mesh.point_arrays[told_by] == not_known
+        arrays |= {name: np.where(unknown, np.nan, arrays[name]) for name in (told_by, *others) if name in arrays}
+    return replace(mesh, point_arrays=arrays)
 
 
 def scar_of(file: SurfaceFile, condition: ScarCondition) -> MeshScar:
-    """Which points are scar. Of a cell array a point is where more than half of the area around it is.
+    """Which points are scar. Of a cell array a point is where more than half of the area around it is; its value is the median there, so
+    that a second limit of the same array goes by the same majority.
 
     Raises
     ------
@@ -174,11 +213,9 @@ def scar_of(file: SurfaceFile, condition: ScarCondition) -> MeshScar:
             f"The array {printable(name)} has {labels.size} different values from {known.min():g} to {known.max():g}: say which are scar, "
             f"for example --scar '{printable(name)}>{np.percentile(known, 90):.4g}'."
         )
-    if name in file.point_arrays:
-        return MeshScar(ScarCondition(name, condition.sign, condition.number), condition.holds(values), values)
-    cells = file.cell_arrays[name]
-    share = file._mean_of_cells(np.where(np.isfinite(cells), condition.holds(cells), np.nan))
-    return MeshScar(ScarCondition(name, condition.sign, condition.number), share > 0.5, values)
+    if name in file.cell_arrays and name not in file.point_arrays:
+        values = file.median_of_cells(name, lower=condition.is_label or condition.is_lower_limit)
+    return MeshScar(ScarCondition(name, condition.sign, condition.number), condition.holds(values), values)
 
 
 def find_array(file: SurfaceFile, name: str) -> str:

@@ -10,6 +10,7 @@ from scipy.sparse.csgraph import breadth_first_order, connected_components
 
 from ..errors import InputError
 from ..support.flags import NOTE, QualityFlag
+from ..support.printable import printable
 from .raw_mesh import RawMesh
 
 UNITS_MM = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "um": 0.001}
@@ -22,6 +23,9 @@ SMALLEST_MM, LARGEST_MM = 1.0, 1000.0
 """Beyond these nothing is measured: no part of an atrium, no patient."""
 WELD_MM = 1e-3
 """Points closer than this are one: STL repeats a point for every triangle, float32 at 300 mm rounds to 3e-5 mm."""
+MOST_LABELS = 16
+"""More different values than any array of labels has (`anatomy.labels.FEWEST_GREY_LEVELS`)."""
+CONTRADICTING = "points where coinciding ones have different labels in {}: what most have, or not measured"
 LARGE_REST_PCT = 2.0
 """Parts left out with more of the area than this may be another chamber or a second shell; below it is debris."""
 
@@ -79,7 +83,7 @@ def _in_millimetres(mesh: RawMesh, unit: str | None) -> tuple[RawMesh, tuple[Qua
 
 def _cleaned(mesh: RawMesh) -> tuple[RawMesh, tuple[QualityFlag, ...]]:
     """Points that coincide made one, degenerate and repeated triangles left out."""
-    welded = _welded(mesh)
+    welded, contradicting = _welded(mesh)
     triangles = welded.triangles
     a, b, c = np.moveaxis(welded.points[triangles], 1, 0)
     longest = np.max([np.linalg.norm(one - other, axis=1) for one, other in ((a, b), (b, c), (c, a))], axis=0)
@@ -96,24 +100,38 @@ def _cleaned(mesh: RawMesh) -> tuple[RawMesh, tuple[QualityFlag, ...]]:
         (int((~sound).sum()), "triangles without area left out"),
         (int((sound & ~first).sum()), "triangles that were there twice left out"),
         (int((sound & (height < WELD_MM)).sum()), "slivers kept"),
+        *((count, CONTRADICTING.format(printable(name))) for name, count in contradicting.items()),
     ]
     told = "; ".join(f"{count} {what}" for count, what in parts if count)
     return welded.keep_triangles(kept), (QualityFlag("mesh_repaired", f"The mesh was put in order: {told}."),) if told else ()
 
 
-def _welded(mesh: RawMesh) -> RawMesh:
-    """Coinciding points made one, in the order of the first of each; their values are averaged."""
+def _welded(mesh: RawMesh) -> tuple[RawMesh, dict[str, int]]:
+    """Coinciding points made one, in the order of the first of each, and at how many of these an array's labels disagree. Values are
+    averaged; of labels, whose mean is none of them, a point has the one that more than half of its points have, or none."""
     _, first, number = np.unique(np.rint(mesh.points / WELD_MM).astype(np.int64), axis=0, return_index=True, return_inverse=True)
     if len(first) == len(mesh.points):
-        return mesh
+        return mesh, {}
     order = np.argsort(first)
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
     number = rank[number.ravel()]
-    return replace(
-        mesh, points=mesh.points[first[order]], triangles=number[mesh.triangles],
-        point_arrays={name: _averaged(values, number, len(order)) for name, values in mesh.point_arrays.items()},
-    )  # fmt: skip
+    arrays, contradicting = {}, {}
+    for name, values in mesh.point_arrays.items():
+        arrays[name] = _averaged(values, number, len(order))
+        if (labels := _labels(values)) is not None:
+            counts = np.stack([np.bincount(number[values == label], minlength=len(order)) for label in labels])
+            known, most = counts.sum(axis=0), counts.max(axis=0)
+            arrays[name] = np.where(2 * most > known, labels[counts.argmax(axis=0)], np.nan)
+            contradicting[name] = int((most < known).sum())
+    welded = replace(mesh, points=mesh.points[first[order]], triangles=number[mesh.triangles], point_arrays=arrays)
+    return welded, contradicting
+
+
+def _labels(values: np.ndarray) -> np.ndarray | None:
+    """(L,) the different values of an array of labels; None where there are more, or none."""
+    labels = np.unique(values[np.isfinite(values)])
+    return labels if 0 < labels.size <= MOST_LABELS else None
 
 
 def _averaged(values: np.ndarray, number: np.ndarray, count: int) -> np.ndarray:
@@ -125,17 +143,21 @@ def _averaged(values: np.ndarray, number: np.ndarray, count: int) -> np.ndarray:
 
 
 def _largest_part(mesh: RawMesh) -> tuple[RawMesh, tuple[QualityFlag, ...]]:
-    ends = mesh.triangles[:, [0, 1, 1, 2]].reshape(-1, 2)
-    graph = coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(len(mesh.points),) * 2)
-    part = connected_components(graph, directed=False)[1][mesh.triangles[:, 0]]
-    areas = np.bincount(part, triangle_areas_mm2(mesh.points, mesh.triangles))
-    present = np.unique(part)
-    if len(present) == 1:
+    """What hangs together by edges: two bodies that touch at a point have two insides, and no way leads from one to the other."""
+    triangles, count = mesh.triangles, len(mesh.triangles)
+    edges = np.sort(triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+    number = np.unique(edges[:, 0] * len(mesh.points) + edges[:, 1], return_inverse=True)[1].ravel() + count
+    owner = np.repeat(np.arange(count), 3)
+    graph = coo_array((np.ones(len(owner), dtype=np.int8), (owner, number)), shape=(count + len(edges),) * 2)
+    # Edges are nodes of this graph, too: however many triangles meet in one, they hang together.
+    part = np.unique(connected_components(graph, directed=False)[1][:count], return_inverse=True)[1].ravel()
+    areas = np.bincount(part, triangle_areas_mm2(mesh.points, triangles))
+    if len(areas) == 1:
         return mesh, ()
     largest = int(areas.argmax())
     left_pct = 100.0 * (1.0 - areas[largest] / areas.sum())
     message = (
-        f"The mesh has {len(present)} parts that do not hang together; only the largest was measured ({areas[largest] / 100:.1f} cm²). "
+        f"The mesh has {len(areas)} parts that do not hang together; only the largest was measured ({areas[largest] / 100:.1f} cm²). "
         f"The others are {left_pct:.1f} % of the area."
     )
     if left_pct > LARGE_REST_PCT:
@@ -192,15 +214,16 @@ class _Edges:
 
 
 def _turned_outwards(mesh: RawMesh, edges: _Edges) -> tuple[RawMesh, tuple[QualityFlag, ...]]:
-    """All triangles turned like their neighbours, and together so that the volume is positive."""
+    """All triangles turned like their neighbours, and what hangs together so by edges together, so that its volume is positive."""
     one, other = edges.pairs.T
     count = len(mesh.triangles)
     relation = coo_array((np.where(edges.turned, -1.0, 1.0), (one, other)), shape=(count, count)).tocsr()
     relation = (relation + relation.T).tocsr()
     graph = coo_array((np.ones(len(one)), (one, other)), shape=(count, count)).tocsr()
     sign = np.zeros(count, dtype=np.int8)
-    # What hangs together by a point or a branching edge alone has no neighbour to be turned like.
-    for start in np.unique(connected_components(graph, directed=False)[1], return_index=True)[1].tolist():
+    # What hangs together by a branching edge alone has no neighbour to be turned like.
+    sheet = connected_components(graph, directed=False)[1]
+    for start in np.unique(sheet, return_index=True)[1].tolist():
         order, before = breadth_first_order(graph, start, directed=False)
         sign[start] = 1
         if len(order) == 1:
@@ -210,8 +233,8 @@ def _turned_outwards(mesh: RawMesh, edges: _Edges) -> tuple[RawMesh, tuple[Quali
             sign[triangle] = sign[parent] * step
     if (sign[one] * sign[other] != np.where(edges.turned, -1, 1)).any():
         raise InputError("The mesh has one side only (like a Möbius strip), so that it has no inside. Export the surface again.")
-    if _signed_volume(mesh.points, np.where(sign[:, None] < 0, mesh.triangles[:, ::-1], mesh.triangles)) < 0:
-        sign = -sign
+    volumes = np.bincount(sheet, sign * _signed_volumes(mesh.points, mesh.triangles))
+    sign = np.where(volumes[sheet] < 0, -sign, sign)
     turned = sign < 0
     triangles = np.where(turned[:, None], mesh.triangles[:, ::-1], mesh.triangles)
     if not turned.any() or (turned.all()):
@@ -221,6 +244,7 @@ def _turned_outwards(mesh: RawMesh, edges: _Edges) -> tuple[RawMesh, tuple[Quali
     return replace(mesh, triangles=triangles), (QualityFlag("mesh_turned", message),)
 
 
-def _signed_volume(points: np.ndarray, triangles: np.ndarray) -> float:
+def _signed_volumes(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """(M,) what each triangle adds to six times the volume, seen from the points' middle."""
     a, b, c = np.moveaxis(points[triangles] - points.mean(axis=0), 1, 0)
-    return float(np.einsum("ij,ij->", a, np.cross(b, c)))
+    return np.einsum("ij,ij->i", a, np.cross(b, c))

@@ -74,6 +74,7 @@ def test_dif_counts_from_one_and_tells_scar_by_status(tmp_path):
     file = read_surface_file(path)
 
     assert file.is_closed and file.surface.volume_ml == pytest.approx(BOX_VOLUME_ML) and scar_cm2(file, "Map_status") == pytest.approx(PATCH_CM2)
+    assert codes(file) == {"mesh_without_space"}
 
 
 def test_a_dif_with_entities_of_its_own_is_not_read(tmp_path):
@@ -91,6 +92,95 @@ def test_a_cell_array_is_scar_where_most_of_the_area_around_is(tmp_path):
     # Inner points of the face alone: on its edges less than half or just half of the area is scar's.
     assert scar_cm2(file, "scar") == pytest.approx((CELLS - 1) ** 2 * STEP_MM**2 / 100, rel=0.15)
     assert file.on_points("scar")[patch(POINTS)].min() == 1.0
+
+
+@pytest.mark.parametrize(("most", "few", "limit", "expected"), [
+    (110.0, 300.0, "a>150", False), (160.0, 0.0, "a>150", True), (110.0, 300.0, "a<150", True), (160.0, 0.0, "a<150", False),
+])  # fmt: skip
+def test_of_a_cell_array_every_limit_goes_by_the_value_of_most_of_the_area(tmp_path, most, few, limit, expected):
+    """Around the middle of a face lie six triangles alike: four with one value, two with another, and the mean is on the other side."""
+    middle = int(np.flatnonzero(patch(POINTS, 1))[0])
+    around = np.flatnonzero((TRIANGLES == middle).any(axis=1))
+    cells = np.full(len(TRIANGLES), most)
+    cells[around[:2]] = few
+    file = read_surface_file(written(tmp_path, cell_arrays={"a": cells}))
+
+    assert len(around) == 6 and (file.on_points("a")[middle] > 150) != (most > 150)
+    assert scar_of(file, ScarCondition.parse(limit)).scar[middle] == expected
+    # The dense limit is compared with these.
+    assert scar_of(file, ScarCondition.parse("a>100")).values[middle] == most
+
+
+def test_a_cell_without_a_value_says_nothing_of_the_points_around(tmp_path):
+    middle = int(np.flatnonzero(patch(POINTS, 1))[0])
+    around = (TRIANGLES == middle).any(axis=1)
+    cells = np.where(around, np.nan, 1.0)
+    values = scar_of(read_surface_file(written(tmp_path, cell_arrays={"a": cells})), ScarCondition.parse("a")).values
+
+    assert np.flatnonzero(np.isnan(values)).tolist() == [middle]
+
+
+def twice(**arrays) -> dict:
+    """The box with every point there twice, each half of its triangles with points of its own; arrays of the two copies."""
+    other = np.arange(len(TRIANGLES))[:, None] % 2 * len(POINTS)
+    both = {name: np.concatenate(copies) for name, copies in arrays.items()}
+    return {"points": np.concatenate([POINTS, POINTS]), "faces": TRIANGLES + other, "point_arrays": both}
+
+
+def test_labels_that_contradict_each_other_in_one_place_are_no_label(tmp_path):
+    once = patch(POINTS, 1)
+    labels, grey = (PATCH, PATCH & ~once), (np.linspace(10.0, 90.0, len(POINTS)), np.linspace(20.0, 100.0, len(POINTS)))
+    file = read_surface_file(written(tmp_path, **twice(scar=labels, grey=grey)))
+    scar = scar_of(file, ScarCondition.parse("scar"))
+
+    assert (np.isnan(scar.values) == once).all() and (scar.scar == (PATCH & ~once)).all()
+    assert file.point_arrays["grey"] == pytest.approx((grey[0] + grey[1]) / 2)
+    assert "1 points where coinciding ones have different labels in scar" in file.flags[0].message
+
+
+def test_of_contradicting_labels_the_one_that_most_points_of_a_place_have_counts(tmp_path):
+    """STL's way: three points of its own for each triangle, six in the middle of a face."""
+    middle = int(np.flatnonzero(patch(POINTS, 1))[0])
+    corners = TRIANGLES.ravel()
+    scar = np.zeros(len(corners))
+    scar[np.flatnonzero(corners == middle)[:4]] = 1
+    arrays = {"scar": scar, "other": np.where(np.cumsum(corners == middle) <= 2, corners == middle, 0)}
+    file = read_surface_file(written(tmp_path, POINTS[corners], np.arange(len(corners)).reshape(-1, 3), arrays))
+
+    assert np.linalg.norm(file.surface.points[scar_of(file, ScarCondition.parse("scar")).scar] - POINTS[middle]) == pytest.approx(0.0)
+    assert not scar_of(file, ScarCondition.parse("other")).scar.any()
+
+
+def own():
+    """A box like a surface of ours: the upper face was not measured, and what it holds there is no number of the wall."""
+    upper = POINTS[:, 2] > SIDE_MM / 2 - 0.1
+    return upper, {"ScarClass": np.where(upper, 255, PATCH), "Scar": PATCH | upper, "LGE": np.where(upper, 900.0, 50.0)}
+
+
+@pytest.mark.parametrize("condition", ["ScarClass", "Scar", "LGE>200"])
+def test_what_a_surface_of_ours_did_not_measure_is_no_scar(tmp_path, condition):
+    upper, arrays = own()
+    scar = scar_of(read_surface_file(written(tmp_path, point_arrays=arrays)), ScarCondition.parse(condition))
+
+    assert (np.isnan(scar.values) == upper).all() and (scar.scar == (PATCH & (condition != "LGE>200"))).all()
+
+
+def test_255_of_others_is_a_value_like_any(tmp_path):
+    upper, arrays = own()
+    other = {"class": arrays["ScarClass"], "ScarClass": np.where(upper, 255, 7)}
+    file = read_surface_file(written(tmp_path, point_arrays=other))
+
+    assert (scar_of(file, ScarCondition.parse("class")).scar == (PATCH | upper)).all() and np.isfinite(file.point_arrays["ScarClass"]).all()
+
+
+def test_what_was_not_compared_is_no_change(tmp_path):
+    upper, _ = own()
+    compared = {"ScarClass": PATCH, "Change": np.where(upper, 255, PATCH), "ScarA": PATCH, "ScarB": PATCH | upper}
+    file = read_surface_file(written(tmp_path, point_arrays=compared))
+
+    for name in ("Change", "ScarB"):
+        assert (scar_of(file, ScarCondition.parse(name)).scar == PATCH).all() and np.isnan(file.point_arrays[name]).sum() == upper.sum()
+    assert np.isfinite(file.point_arrays["ScarA"]).all()
 
 
 def test_quads_are_cut_into_triangles(tmp_path):
@@ -139,6 +229,30 @@ def test_the_largest_part_alone_is_measured(tmp_path):
 
     assert file.surface.volume_ml == pytest.approx(BOX_VOLUME_ML) and codes(file) == {"mesh_in_pieces"}
     assert "20.0 % of the area" in file.flags[0].message and file.flags[0].severity == "warning"
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_bodies_that_touch_at_a_point_are_two_parts(tmp_path, turned):
+    """The smaller box begins at a corner of the larger one; turned inside out it would be subtracted."""
+    corner, start = (int(np.linalg.norm(POINTS - sign * SIDE_MM / 2, axis=1).argmin()) for sign in (1, -1))
+    number = len(POINTS) + np.arange(len(POINTS))
+    number[start] = corner
+    faces = number[TRIANGLES][:, ::-1] if turned else number[TRIANGLES]
+    points = np.concatenate([POINTS, (POINTS + SIDE_MM / 2) * 0.5 + SIDE_MM / 2])
+    file = read_surface_file(written(tmp_path, points, np.concatenate([TRIANGLES, faces])))
+
+    assert file.is_closed and file.surface.volume_ml == pytest.approx(BOX_VOLUME_ML) and codes(file) == {"mesh_in_pieces"}
+
+
+def test_bodies_that_share_an_edge_each_face_outwards(tmp_path):
+    """Four triangles meet in each piece of the edge, so that no neighbour tells the second box which way to turn."""
+    points = np.concatenate([POINTS, POINTS + [SIDE_MM, SIDE_MM, 0.0]])
+    file = read_surface_file(written(tmp_path, points, np.concatenate([TRIANGLES, TRIANGLES[:, ::-1] + len(POINTS)])))
+    middle = np.where(file.surface.points.sum(axis=1, where=[True, True, False])[:, None] > SIDE_MM, [SIDE_MM, SIDE_MM, 0.0], 0.0)
+    apart = np.abs(file.surface.points[:, :2] - SIDE_MM / 2).max(axis=1) > 0.1
+
+    assert "mesh_branches" in codes(file) and not file.is_closed and file.surface.area_mm2 / 100 == pytest.approx(2 * BOX_AREA_CM2)
+    assert (np.einsum("ij,ij->i", file.surface.normals, file.surface.points - middle)[apart] > 0).all()
 
 
 def test_an_open_mesh_has_its_area_and_says_so(tmp_path):
