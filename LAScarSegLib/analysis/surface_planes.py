@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from ..errors import InputError
 from ..measure.quality import check_planes
 from ..support.flags import QualityFlag
 from ..surface.mesh_files import SurfaceFile
+from ..surface.mesh_repair import POSSIBLE_EXTENT_MM
 from ..surface.openings import FoundPlanes, find_planes
 from ..surface.planes import MITRAL, CutPlane, label_regions
 from ..surface.surface import Surface
@@ -33,6 +36,13 @@ class SurfacePlanes(ChosenPlanes):
             return cls(tuple(planes))
         if not file.is_closed:
             why = "The mesh is not closed, so mitral valve and veins were not looked for; give their planes (--planes)."
+            return cls(not_looked_for=why)
+        extent_mm, (low, high) = float(np.ptp(file.surface.points, axis=0).max()), POSSIBLE_EXTENT_MM
+        if not low <= extent_mm <= high:
+            why = (
+                f"The mesh is {extent_mm:.0f} mm across, so mitral valve and veins were not looked for: that is done from {low:g} to "
+                f"{high:g} mm. Say the unit of its coordinates (--unit), or give their planes (--planes)."
+            )
             return cls(not_looked_for=why)
         return cls().with_search(_search(file))
 

@@ -82,7 +82,7 @@ def find_planes(surface: Surface, at_border: np.ndarray | None = None) -> FoundP
     Raises
     ------
     InputError
-        an open surface, or one too small for an atrium.
+        an open surface, or one too small or too large for an atrium.
     """
     _require_closed(surface)
     largest, pieces = _largest_piece(surface)

@@ -11,8 +11,10 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components, dijkstra
 
 from ..anatomy.distance import depth_inside, distance_to
+from ..errors import InputError
 from ..volumes.volume import Geometry
 from .filled_mesh import filled
+from .mesh_repair import POSSIBLE_EXTENT_MM, USUAL_EXTENT_MM
 from .surface import Surface
 
 VOXEL_MM = 1.25
@@ -91,7 +93,20 @@ class CrossSection:
 
 
 def fill_surface(surface: Surface) -> Cavity:
-    """The cavity of a closed surface with its body."""
+    """The cavity of a closed surface with its body.
+
+    Raises
+    ------
+    InputError
+        a surface larger than any atrium: its grid would fill the memory.
+    """
+    extent_mm = float(np.ptp(surface.points, axis=0).max())
+    if extent_mm > POSSIBLE_EXTENT_MM[1]:
+        raise InputError(
+            f"The surface is {extent_mm:.0f} mm across, and a left atrium is {USUAL_EXTENT_MM[0]:.0f}–{USUAL_EXTENT_MM[1]:.0f} mm, so "
+            f"mitral valve and veins were not looked for (up to {POSSIBLE_EXTENT_MM[1]:g} mm). Check the unit of its coordinates, and "
+            "whether it is an atrium."
+        )
     low, high = surface.points.min(axis=0) - 3 * VOXEL_MM, surface.points.max(axis=0) + 3 * VOXEL_MM
     size = tuple(int(n) for n in np.ceil((high - low) / VOXEL_MM) + 1)
     geometry = Geometry(size, (VOXEL_MM,) * 3, tuple(low.tolist()))

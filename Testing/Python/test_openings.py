@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 from analytic import ISOTROPIC, Grid
+from mesh_cases import box
 
 from LAScarSegLib.errors import InputError
 from LAScarSegLib.phantom.atrium import cavity_mask, draw_atrium
 from LAScarSegLib.phantom.settings import VEIN_VARIANTS, PhantomSettings
+from LAScarSegLib.surface import protrusions
 from LAScarSegLib.surface.mesh import cavity_surface, oriented_surface
 from LAScarSegLib.surface.openings import find_planes
 from LAScarSegLib.surface.ostium_curve import ostium_curve
@@ -175,6 +177,13 @@ def test_appendage_that_touches_the_vein_is_named(grid):
 def test_open_surface_is_refused(whole):
     with pytest.raises(InputError, match="not closed"):
         find_planes(Surface(whole.points, whole.triangles[10:], whole.normals))
+
+
+def test_what_is_far_larger_than_an_atrium_is_refused_before_it_is_filled(monkeypatch):
+    monkeypatch.setattr(protrusions, "filled", lambda *_: pytest.fail("was filled"))
+    points, triangles = box(900.0)
+    with pytest.raises(InputError, match="900 mm across"):
+        find_planes(oriented_surface(points, triangles))
 
 
 def test_speck_is_refused_with_its_volume(grid):
