@@ -14,7 +14,7 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from ..errors import InputError
-from ..measure.numbers import NUMBERS, ON_SURFACE, ON_WALL
+from ..measure.numbers import NUMBERS, ON_MEASURED, ON_SURFACE, ON_WALL
 from ..support.flags import QualityFlag
 from ..surface.closest_points import Closest, ClosestPoints
 from ..surface.region_schemes import USUAL_SCHEME
@@ -33,7 +33,7 @@ TURNED_FAR_DEG = 45.0
 """Nobody lies in a scanner turned by more: two systems of coordinates, or a wrong fit."""
 SMALL_SHARE = 0.6
 """Of A's wall, and of B's: where less of either is common, the shares are those of a part."""
-SHOWN_BESIDE = (ON_WALL, ON_SURFACE, "scar_area_cm2_wall", "scar_area_cm2", "dense_scar_area_pct_wall", "dense_scar_area_pct",
+SHOWN_BESIDE = (ON_WALL, ON_SURFACE, ON_MEASURED, "scar_area_cm2_wall", "scar_area_cm2", "dense_scar_area_pct_wall", "dense_scar_area_pct",
                 "la_wall_area_cm2", "la_surface_area_cm2", "la_volume_ml", "scar_volume_ml")  # fmt: skip
 """The numbers of the two results that stand side by side, where both have them."""
 

@@ -25,6 +25,7 @@ from ..support.progress import Progress
 from ..surface.openings import FoundPlanes
 from ..surface.planes import CutPlane, reach_beyond_mitral_mm, remarks_on_planes
 from ..surface.projection import VoxelsAlongNormals, project_intensity
+from ..surface.shared_openings import remarks_on_openings
 from ..surface.surface import Surface
 from ..volumes.files import SIMULATED, check_finite
 from ..volumes.volume import Box, Geometry, Volume
@@ -377,6 +378,7 @@ def _body_flags(
         *quality.check_unmeasured(CavityCounts(sample).unmeasured_pct, reach_mm),
         *quality.check_planes(planes, search, excluded),
         *remarks_on_planes(planes),
+        *remarks_on_openings(surface, planes),
         *quality.check_mitral_leak(reach_beyond_mitral_mm(surface, planes)),
     )
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..measure.headline import Headline
-from ..measure.numbers import Quantity
+from ..measure.numbers import ON_MEASURED, ON_SURFACE, Quantity
 from ..measure.quality import check_mitral_leak, check_volume
 from ..measure.sample import Levels, Sample
 from ..measure.surface_alone import surface_measurements, surface_sample
@@ -19,6 +19,7 @@ from ..surface.findings import Findings, Landmarks
 from ..surface.mesh_files import MeshScar, SurfaceFile, scar_of
 from ..surface.planes import CutPlane, reach_beyond_mitral_mm, remarks_on_planes
 from ..surface.region_schemes import USUAL_SCHEME
+from ..surface.shared_openings import remarks_on_openings
 from ..surface.surface import Surface
 from .method import ScarMethod
 from .provenance import describe_program
@@ -58,8 +59,8 @@ class SurfaceAnalysis:
 
     @property
     def headline(self) -> Headline | None:
-        """The number that stands first; None without scar."""
-        return Headline.of_measurements(self.measurements) if self.knows_scar else None
+        """The number that stands first, of a surface with values missing a share of what has one; None without scar."""
+        return Headline.of_mapped_part(self.measurements) if self.knows_scar else None
 
     @property
     def remarks(self) -> list[QualityFlag]:
@@ -192,15 +193,27 @@ def _flags(
 ) -> tuple[QualityFlag, ...]:
     volume, missing = measured["la_volume_ml"].value, measured["unmeasured_area_pct"].value or 0.0
     beyond = sample.vertex_area_mm2[~surface.is_wall].sum() / sample.vertex_area_mm2.sum()
-    flags = chosen.flags(float(beyond)) + check_mitral_leak(reach_beyond_mitral_mm(surface, chosen.planes))
+    flags = (*chosen.flags(float(beyond)), *remarks_on_openings(surface, chosen.planes))
+    flags += check_mitral_leak(reach_beyond_mitral_mm(surface, chosen.planes))
     if volume is not None:
         flags += check_volume(volume)
     if missing > 0:
-        message = (
-            f"{missing:.1f} % of the surface has no value in the array that tells scar, which does not mean that it is free of scar. It counts as not "
-            "measured."
-        )
+        of = "LA wall inside the planes" if chosen.planes else "surface"
+        message = f"{missing:.1f} % of the {of} has no value in the array that tells scar: nobody knows whether there is scar. "
+        message += _what_missing_values_mean(measured, of)
         flags += (QualityFlag("mesh_values_missing", message, "" if missing > FEW_MISSING_PCT else NOTE),)
     if scar is not None and not scar.scar.any():
         flags += (QualityFlag("no_scar", f"No scar was found: no point passes {scar.condition.words}."),)
     return flags
+
+
+def _what_missing_values_mean(measured: Mapping[str, Quantity], of: str) -> str:
+    """Which shares leave out what has no value, and which one takes it for free of scar."""
+    left_out, whole = measured[ON_MEASURED].value, measured[ON_SURFACE].value
+    if left_out is None:
+        said = f"Shares of the {of} leave that part out; shares of the whole surface take it for free of scar"
+        return f"{said}, and are too low if there is any."
+    return (
+        f"Of the part that has a value {left_out:.1f} % is scar ({ON_MEASURED}); the share of the whole surface, {whole:.1f} % "
+        f"({ON_SURFACE}), takes the rest for free of scar, and is too low if there is any."
+    )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from .numbers import DASH, ON_WALL, Number, Quantity, find_number, headline_key
+from .numbers import DASH, ON_MEASURED, ON_WALL, Number, Quantity, find_number, headline_key
 
 
+LITTLE_PCT = 1.0
+"""Of the surface: what is left out is told in whole per cent."""
 WITHHELD = "No number of scar: the cavity is not to be used before a person has confirmed or corrected it"
 
 
@@ -28,6 +30,18 @@ class Headline:
         of, area = ("LA wall", "scar_area_cm2_wall") if key == ON_WALL else ("LA surface", "scar_area_cm2")
         # A result of an earlier version has no area of the wall proper.
         return cls(find_number(key), measurements[key], of, measurements.get(area, Quantity(None, "cm2")), withheld)
+
+    @classmethod
+    def of_mapped_part(cls, measurements: Mapping[str, Quantity]) -> Headline:
+        """The same where a mapping system may have left out a part of the surface: a share of what it mapped, with how much that is."""
+        whole = cls.of_measurements(measurements)
+        missing = measurements["unmeasured_area_pct"].value or 0.0
+        if measurements[ON_MEASURED].value is not None:
+            whole = replace(whole, number=find_number(ON_MEASURED), quantity=measurements[ON_MEASURED])
+        if whole.number.key not in (ON_WALL, ON_MEASURED):
+            return whole
+        mapped = f"{100 - missing:.0f}" if missing >= LITTLE_PCT else f"more than {100 - LITTLE_PCT:g}"
+        return replace(whole, of=f"mapped part ({mapped} %) of the {whole.of}") if missing > 0 else whole
 
     @property
     def share(self) -> str:

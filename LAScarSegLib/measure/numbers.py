@@ -133,6 +133,11 @@ NUMBERS: list[Number] = [
         needs_scan=False,
     ),
     Number(
+        "scar_area_pct_measured", "Scar, share of the measured part of the LA surface", "%", 1, lambda on: on.area_pct_of_measured(on.scar),
+        Coding("scar", _private("ScarMeasuredPct", "Scar, share of the measured left atrial surface")),
+        needs_scan=False,
+    ),
+    Number(
         "dense_scar_area_pct_wall", "Dense scar, share of the LA wall inside the cut planes", "%", 1, lambda on: on.area_pct_of_wall(on.dense),
         Coding("scar", _private("DenseWallSurfPct", "Dense scar, share of the left atrial wall's surface")),
         needs_scan=False,
@@ -140,6 +145,12 @@ NUMBERS: list[Number] = [
     Number(
         "dense_scar_area_pct", "Dense scar, share of the LA surface", "%", 1, lambda on: on.area_pct(on.dense),
         Coding("scar", _private("DenseSurfacePct", "Dense scar, share of the left atrial surface")),
+        needs_scan=False,
+    ),
+    Number(
+        "dense_scar_area_pct_measured", "Dense scar, share of the measured part of the LA surface", "%", 1,
+        lambda on: on.area_pct_of_measured(on.dense),
+        Coding("scar", _private("DenseMeasuredPct", "Dense scar, share of the measured left atrial surface")),
         needs_scan=False,
     ),
     Number(
@@ -225,7 +236,7 @@ NUMBERS: list[Number] = [
     Number("threshold_intensity", "Threshold (grey level)", "a.u.", 1, lambda on: on.levels.scar, needs_scan=False),
 ]  # fmt: skip
 """Every number in the order in which it is shown. Add one here: every front end reads this list, and nothing else."""
-ON_WALL, ON_SURFACE = "scar_area_pct_wall", "scar_area_pct"
+ON_WALL, ON_SURFACE, ON_MEASURED = "scar_area_pct_wall", "scar_area_pct", "scar_area_pct_measured"
 
 
 def withhold_scar(measurements: Mapping[str, Quantity]) -> dict[str, Quantity]:

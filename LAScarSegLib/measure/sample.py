@@ -165,6 +165,14 @@ class CavityCounts:
         whole = share[self.sample.counts_as_wall].sum()
         return None if on_wall is None or not whole > 0 else 100.0 * share[on_wall].sum() / whole
 
+    def area_pct_of_measured(self, vertices: np.ndarray | None) -> float | None:
+        """Their share of the part of the surface of which something is known; None where that is all of it, or nothing, or where planes
+        tell the wall proper, whose share leaves out what was not measured anyway."""
+        measured, share = self.sample.is_measured, self.sample.vertex_share
+        if vertices is None or self.sample.has_planes or measured.all() or not share[measured].sum() > 0:
+            return None
+        return 100.0 * share[vertices & measured].sum() / share[measured].sum()
+
     def volume_ml(self, voxels: int | None) -> float | None:
         return None if voxels is None else voxels * self.sample.voxel_volume_ml
 

@@ -99,6 +99,7 @@ FLAGS: dict[str, FlagKind] = {
     "planes_contradict_sides": FlagKind("Left and right veins are swapped", WARNING, ("planes",)),
     "planes_cut_most": FlagKind("Planes cut off most of the atrium", WARNING, ("cavity", "planes")),
     "planes_found": FlagKind("Planes found by the program", NOTE, ("planes",)),
+    "planes_in_one_opening": FlagKind("Two planes in one opening", WARNING, ("cavity", "planes")),
     "planes_system_assumed": FlagKind("Planes without a coordinate system", NOTE, ("planes",)),
     "planes_unsure": FlagKind("Veins and valve not found for sure", NOTE, ("planes",)),
     "prediction_beside_wall": FlagKind("The model's scar lies beside the wall", WARNING, ("cavity", "wall", "scar")),

@@ -18,6 +18,7 @@ from ..errors import InputError
 from ..support.flags import QualityFlag
 from ..support.json_text import parse_json
 from ..support.printable import printable
+from .mesh_holes import CUT_ALREADY, holes_of, named_hole, one_way_edges
 from .surface import REGION_BODY, REGION_EXCLUDED, REGION_LABELS, Surface
 
 MITRAL = "MV"
@@ -163,7 +164,8 @@ def label_regions(surface: Surface, planes: Sequence[CutPlane]) -> np.ndarray:
     """(N,) uint8 region of every vertex: 1 for the LA body, a vein's label beyond its plane, 0 beyond the mitral plane.
 
     A plane goes on for ever, its opening does not: what it cuts off is what hangs on the body through the opening around its origin
-    alone. Which side stays, the whole shape tells: of a mitral plane the one where veins and appendage are, else the larger one.
+    alone. Which side stays, the whole shape tells: of a mitral plane the one where veins and appendage are, else the larger one. Where an
+    open mesh ends at the plane already, the rim of that hole is what lies beyond.
 
     Raises
     ------
@@ -171,15 +173,18 @@ def label_regions(surface: Surface, planes: Sequence[CutPlane]) -> np.ndarray:
         a plane that cuts nothing off, or planes that leave nothing.
     """
     region = np.full(len(surface.points), REGION_BODY, dtype=np.uint8)
-    mesh = SurfaceGraph.of(surface)
-    for plane in planes:
-        others = np.array([other.origin for other in planes if other is not plane]).reshape(-1, 3)
-        beyond = cut_off(mesh, plane, others)
+    for plane, beyond in zip(planes, beyond_each(surface, planes)):
         region[beyond] = REGION_EXCLUDED if plane.name == MITRAL else REGION_LABELS[plane.name]
     if not (region == REGION_BODY).any():
         names = ", ".join(plane.name for plane in planes)
         raise InputError(f"The planes ({names}) leave nothing of the left atrium. Check where they lie, and which opening each is called after.")
     return region
+
+
+def beyond_each(surface: Surface, planes: Sequence[CutPlane]) -> list[np.ndarray]:
+    """(N,) bool of each plane: what it cuts off by itself."""
+    mesh = SurfaceGraph.of(surface)
+    return [cut_off(mesh, plane, np.array([other.origin for other in planes if other is not plane]).reshape(-1, 3)) for plane in planes]
 
 
 def reach_beyond_mitral_mm(surface: Surface, planes: Sequence[CutPlane]) -> float:
@@ -193,17 +198,24 @@ def reach_beyond_mitral_mm(surface: Surface, planes: Sequence[CutPlane]) -> floa
 
 @dataclass(frozen=True, eq=False)
 class SurfaceGraph:
-    """A surface as a graph: (E, 2) edges with their lengths in mm."""
+    """A surface as a graph: (E, 2) edges with their lengths in mm, and those among them, (B, 2), where an open mesh ends."""
 
     surface: Surface
     edges: np.ndarray
     lengths_mm: np.ndarray
+    border: np.ndarray
 
     @classmethod
     def of(cls, surface: Surface) -> SurfaceGraph:
         edges = np.concatenate([surface.triangles[:, [0, 1]], surface.triangles[:, [1, 2]], surface.triangles[:, [2, 0]]])
-        edges = edges[edges[:, 0] < edges[:, 1]]
-        return cls(surface, edges, np.linalg.norm(surface.points[edges[:, 0]] - surface.points[edges[:, 1]], axis=1))
+        border = one_way_edges(edges, len(surface.points))
+        edges = np.concatenate([edges[edges[:, 0] < edges[:, 1]], border[border[:, 0] > border[:, 1]]])
+        return cls(surface, edges, np.linalg.norm(surface.points[edges[:, 0]] - surface.points[edges[:, 1]], axis=1), border)
+
+    @cached_property
+    def holes(self) -> list[np.ndarray]:
+        """(n,) the rim of each hole in the mesh, none of a closed one."""
+        return holes_of(self.surface, self.border)
 
     @cached_property
     def component(self) -> np.ndarray:
@@ -223,15 +235,22 @@ def cut_off(mesh: SurfaceGraph, plane: CutPlane, others: np.ndarray) -> np.ndarr
         plane = replace(plane, normal=tuple(-x for x in plane.normal))
     nearest_mm = np.linalg.norm(surface.points - plane.origin, axis=1).min()
     pieces = _pieces(mesh, plane) if nearest_mm <= MAX_ORIGIN_MM else []
+    hole = named_hole(surface, mesh.holes, plane.origin, plane.normal)
+    if not pieces and hole.any():
+        return hole
     if not pieces:
         where = ", ".join(f"{x:.1f}" for x in plane.origin)
         raise InputError(
             f"The plane {plane.name} at ({where}) mm (LPS) does not cut the LA surface, which is {nearest_mm:.0f} mm away. "
             "Check that the planes belong to this scan and that their coordinate system is stated."
+            + (CUT_ALREADY if len(mesh.border) else "")
         )
     # A vein is smaller than the body that it hangs on.
     piece, rim = min(pieces, key=lambda found: surface.vertex_area_mm2[found[0]].sum())
     cut = _through_opening(mesh, piece, rim, plane)
+    if hole.any():
+        # Farther out than the mesh goes, a plane may still run through something else.
+        return cut | hole if (cut & hole).any() else hole
     return cut | _apart_beyond(mesh, plane) if plane.name == MITRAL else cut
 
 

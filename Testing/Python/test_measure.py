@@ -41,7 +41,8 @@ def test_every_key_of_the_contract_is_there(analysis):
         "scar_area_pct scar_area_pct_wall scar_area_cm2 scar_volume_ml scar_pct_of_wall_volume la_volume_ml la_surface_area_cm2 "
         "wall_volume_ml utah_stage blood_pool_mean blood_pool_sd threshold threshold_intensity scar_area_cm2_wall scar_volume_ml_wall "
         "scar_pct_of_wall_volume_wall wall_volume_ml_wall la_wall_area_cm2 utah_stage_wall unmeasured_area_pct dense_scar_area_pct "
-        "dense_scar_area_pct_wall dense_scar_area_cm2 dense_scar_area_cm2_wall dense_scar_volume_ml threshold_dense"
+        "dense_scar_area_pct_wall dense_scar_area_cm2 dense_scar_area_cm2_wall dense_scar_volume_ml threshold_dense "
+        "scar_area_pct_measured dense_scar_area_pct_measured"
     ).split()
     content = analysis.measurements_json()
     assert set(contract) <= set(content)

@@ -14,6 +14,7 @@ from LAScarSegLib.errors import InputError
 from LAScarSegLib.phantom import PhantomSettings, make_phantom
 from LAScarSegLib.surface.mesh import cavity_surface, oriented_surface
 from LAScarSegLib.surface.planes import CutPlane, label_regions, reach_beyond_mitral_mm, read_planes
+from LAScarSegLib.surface.shared_openings import remarks_on_openings
 from LAScarSegLib.surface.surface import REGION_LABELS
 from LAScarSegLib.volumes.volume import Volume
 
@@ -53,6 +54,65 @@ def test_vein_plane_cuts_its_own_vein_only(grid):
     beyond = relative[:, 2] > 25.0
     assert (region[beyond & (relative[:, 0] > 0)] == 11).all()
     assert (region[beyond & (relative[:, 0] < 0)] == 1).all()
+
+
+def two_veins(grid, left=6.0, right=5.0):
+    points = grid.points()[0]
+    across = [np.linalg.norm(points[..., :2] - (x, 0.0), axis=-1) for x in (12.0, -12.0)]
+    veins = [(d < r) & (points[..., 2] > 0) & (points[..., 2] < 32.0) for d, r in zip(across, (left, right))]
+    return cavity_surface(grid.ball(20.0).array | veins[0] | veins[1], grid.geometry, 1.0)
+
+
+def test_two_planes_in_one_vein_are_said_and_two_in_two_are_not(grid):
+    surface, up = two_veins(grid), (0, 0, 1)
+    first, second = plane("LSPV", grid, (12.0, 0, 22.0), up), plane("RSPV", grid, (-12.0, 0, 22.0), up)
+    assert remarks_on_openings(surface, [first, second]) == ()
+    for height in (22.0, 26.0):
+        for order in (1, -1):
+            twice = [first, plane("LIPV", grid, (12.0, 0, height), up)][::order]
+            (flag,) = remarks_on_openings(surface, [*twice, second])
+            assert flag.code == "planes_in_one_opening" and flag.severity == "warning"
+            one, other = (each.name for each in twice)
+            assert f"{one} and {other} lie in one opening" in flag.message and f"counts as {other}'s" in flag.message
+
+
+def test_a_branch_beyond_a_common_trunks_plane_is_no_second_plane_in_it(grid):
+    """The trunk's plane lies below the fork, the branch's in one of its two arms; where the trunk is all the branch, they are one."""
+    points, up = grid.points()[0], (0, 0, 1)
+    trunk = (np.abs(points[..., 0]) < 10.0) & (np.abs(points[..., 1]) < 6.0) & (points[..., 2] > 0) & (points[..., 2] < 24.0)
+    arms = [np.linalg.norm(points[..., :2] - (x, 0.0), axis=-1) < 4.0 for x in (5.0, -5.0)]
+    arms = [arm & (points[..., 2] > 0) & (points[..., 2] < 32.0) for arm in arms]
+    surface = cavity_surface(grid.ball(15.0).array | trunk | arms[0] | arms[1], grid.geometry, 1.0)
+    common, branch = plane("LCPV", grid, (0, 0, 17.0), up), plane("LSPV", grid, (5.0, 0, 27.0), up)
+    assert remarks_on_openings(surface, [common, branch]) == ()
+    assert len(remarks_on_openings(surface, [common, plane("LSPV", grid, (0, 0, 18.0), up)])) == 1
+    assert len(remarks_on_openings(surface, [common, plane("RSPV", grid, (5.0, 0, 27.0), up)])) == 1
+
+
+def open_at(grid, surface, height_mm):
+    """The surface without what lies above a height over the grid's middle: each vein ends in a hole."""
+    kept = (surface.points[surface.triangles] - grid.centre)[..., 2].max(axis=1) < height_mm
+    used = np.unique(surface.triangles[kept])
+    return oriented_surface(surface.points[used], np.searchsorted(used, surface.triangles[kept]))
+
+
+@pytest.mark.parametrize("offset_mm", [-3.0, 0.0, 3.0])
+def test_a_plane_names_the_hole_that_an_open_mesh_was_cut_at(grid, offset_mm):
+    surface = open_at(grid, two_veins(grid), 25.0)
+    region = label_regions(surface, [plane("LSPV", grid, (12.5, 0, 25.0 + offset_mm), (0, 0, 1))])
+    relative = surface.points - grid.centre
+    edges = np.sort(surface.triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+    pairs, counts = np.unique(edges, axis=0, return_counts=True)
+    rim = np.unique(pairs[counts == 1])
+    assert (region[rim] == np.where(relative[rim, 0] > 0, 11, 1)).all()
+    named = relative[region == 11]
+    assert (named[:, 0] > 0).all() and named[:, 2].min() > 25.0 + min(offset_mm, 0.0) - 2.0
+
+
+def test_a_plane_beyond_an_open_meshs_holes_is_refused_and_says_how_holes_are_named(grid):
+    surface = open_at(grid, two_veins(grid), 25.0)
+    with pytest.raises(InputError, match="The mesh is open: an opening that it was cut at already is named by a plane within 5 mm"):
+        label_regions(surface, [plane("LSPV", grid, (12.0, 0, 32.0), (0, 0, 1))])
 
 
 def test_flat_lid_goes_with_its_plane_wherever_its_voxels_end(grid):

@@ -19,6 +19,7 @@ from LAScarSegLib.surface.mesh import cavity_surface
 from LAScarSegLib.surface.mesh_files import read_surface_file
 from LAScarSegLib.surface.openings import FoundPlanes
 from LAScarSegLib.surface.planes import CutPlane, read_planes
+from LAScarSegLib.surface.vtk_meshes import read_vtk_mesh
 from LAScarSegLib.volumes.files import read_volume
 
 POINTS, TRIANGLES = box()
@@ -77,7 +78,7 @@ def test_planes_give_the_wall_numbers(capfd, mesh, tmp_path):
 
 
 def arrays(result) -> dict:
-    return read_surface_file(result / "surface.vtp").point_arrays
+    return read_vtk_mesh(result / "surface.vtp").point_arrays
 
 
 @pytest.mark.parametrize(("options", "expected"), [
@@ -103,6 +104,45 @@ def test_missing_values_are_not_measured_and_not_healthy(capfd, tmp_path):
 
     assert (arrays(out)["ScarClass"] == 255).sum() == gone.sum() and "mesh_values_missing" in flag_codes(out)
     assert value(out, "unmeasured_area_pct") > 100 / 6
+
+
+@pytest.mark.parametrize("with_planes", [False, True])
+def test_the_first_number_is_a_share_of_what_has_a_value(capfd, tmp_path, with_planes):
+    """One face of six has none. Without planes; and with the floor cut off, where it is one of five."""
+    gone = POINTS[:, 2] > SIDE_MM / 2 - 0.1
+    mesh = write(tmp_path / "la.vtp", poly(POINTS, TRIANGLES, {"scalars": np.where(gone, np.nan, GREY)}))
+    planes, out = tmp_path / "planes.json", tmp_path / "out"
+    planes.write_text(json.dumps({"coordinateSystem": "LPS", "planes": [FLOOR.to_json()]}), encoding="utf-8")
+    options = ("--planes", planes) if with_planes else ("--no-find-planes",)
+    said = lascarseg(capfd, "surface", mesh, "--scar", "scalars>100", "--dense-threshold", 130, *options, "-o", out)
+    area = read_surface_file(mesh).surface.vertex_area_mm2 / 100
+    whole = ~(POINTS[:, 2] < -SIDE_MM / 2 + 1) if with_planes else np.full(len(POINTS), True)
+    pct, mapped = 100 * PATCH_CM2 / area[whole & ~gone].sum(), 100 * area[whole & ~gone].sum() / area[whole].sum()
+    key, of = ("scar_area_pct_wall", "wall") if with_planes else ("scar_area_pct_measured", "surface")
+    (warning,) = [flag["message"] for flag in numbers(out)["quality_flags"] if flag["code"] == "mesh_values_missing"]
+
+    assert numbers(out)["headline"] == key and value(out, key) == pytest.approx(pct)
+    assert f"Scar on {pct:.1f} % of the mapped part ({mapped:.0f} %) of the LA {of}, {PATCH_CM2:.1f} cm²" in said.out
+    assert value(out, f"dense_{key}") == pytest.approx(pct / PATCH.sum())
+    assert value(out, "scar_area_pct") == pytest.approx(100 * PATCH_CM2 / BOX_AREA_CM2)
+    assert f"{100 - mapped:.1f} % of the LA" in warning if with_planes else f"{pct:.1f} % is scar (scar_area_pct_measured)" in warning
+    assert "too low if there is any" in warning and (value(out, "scar_area_pct_measured") is None) == with_planes
+
+
+def test_where_all_is_measured_there_is_one_share_of_the_surface(capfd, mesh, tmp_path):
+    lascarseg(capfd, "surface", mesh, "--scar", "scalars>100", "--no-find-planes", "-o", tmp_path / "out")
+
+    assert numbers(tmp_path / "out")["headline"] == "scar_area_pct" and value(tmp_path / "out", "scar_area_pct_measured") is None
+
+
+@pytest.mark.parametrize("factor", [0.4, 10.0])
+def test_nothing_is_looked_for_in_what_is_no_atrium_by_its_size(capfd, tmp_path, monkeypatch, factor):
+    monkeypatch.setattr(surface_planes, "find_planes", lambda *_: pytest.fail("looked for"))
+    mesh = write(tmp_path / "la.vtp", poly(POINTS * factor, TRIANGLES, {"scar": PATCH}))
+    lascarseg(capfd, "surface", mesh, "--scar", "scar", "--unit", "mm", "-o", tmp_path / "out")
+    (said,) = [flag["message"] for flag in numbers(tmp_path / "out")["quality_flags"] if flag["code"] == "no_planes"]
+
+    assert f"{80 * factor:.0f} mm across" in said and "--unit" in said
 
 
 def test_an_open_mesh_has_no_volume(capfd, tmp_path):
