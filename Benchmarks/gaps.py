@@ -28,6 +28,7 @@ from LAScarSegLib.phantom.scar import draw_scar
 from LAScarSegLib.phantom.settings import PhantomSettings
 from LAScarSegLib.phantom.truth import LesionTruth, lesion_truth
 from LAScarSegLib.phantom.wall import make_nodes, zero_level
+from LAScarSegLib.surface.band_paths import edge_costs
 from LAScarSegLib.surface.gaps import MIN_GAP_MM, Bands, Encirclement
 from LAScarSegLib.surface.planes import label_regions
 from LAScarSegLib.surface.surface import Surface
@@ -79,7 +80,7 @@ def plain_search(bands: Bands, level: np.ndarray) -> list[float]:
     for band in bands.bands:
         graph = band.graph
         starts = graph._starts(graph._shortest_cut(band.separates))
-        cover = graph._cover(bands._costs(band, level))
+        cover = graph._cover(edge_costs(bands.mesh, band, level))
         least.append(min(dijkstra(cover, indices=start)[band.separates * graph.nodes + start] for start in starts))
     return least
 
@@ -88,7 +89,7 @@ def exact_search(bands: Bands, level: np.ndarray) -> list[float]:
     """The same with the library's search."""
     least = []
     for band in bands.bands:
-        costs = bands._costs(band, level)
+        costs = edge_costs(bands.mesh, band, level)
         path = band.graph.cheapest_closed_path(costs, band.separates)
         of_edge = {}
         for edge, cost in zip(map(frozenset, band.graph.edges.tolist()), costs):
@@ -104,7 +105,7 @@ def speed(node_mm: float, repetitions: int) -> list[Bar]:
     change_s, found = cpu_seconds(lambda: bands.encirclements(case.scar_mm - 0.5), repetitions)
 
     def searched() -> list[np.ndarray]:
-        return [b.graph.cheapest_closed_path(bands._costs(b, case.scar_mm), b.separates) for b in bands.bands]
+        return [b.graph.cheapest_closed_path(edge_costs(bands.mesh, b, case.scar_mm), b.separates) for b in bands.bands]
 
     search_s, _ = cpu_seconds(searched, repetitions)
     plain_s, plain = cpu_seconds(lambda: plain_search(bands, case.scar_mm), 1)

@@ -30,6 +30,13 @@ class StepCache:
         self._taken: dict[Callable[..., Any], list[tuple[tuple[Any, ...], Any]]] = {}
 
     def __call__(self, function: Callable[..., T], *ingredients: Any) -> T:
+        return self._take(function, ingredients, function)
+
+    def nested(self, function: Callable[..., T], *ingredients: Any) -> T:
+        """Likewise `function(*ingredients, these steps)`, which takes steps of its own."""
+        return self._take(function, ingredients, lambda *given: function(*given, self))
+
+    def _take(self, function: Callable[..., T], ingredients: tuple[Any, ...], work: Callable[..., T]) -> T:
         taken = self._taken.setdefault(function, [])
         for those, value in taken:
             if _all_same(those, ingredients):
@@ -38,14 +45,14 @@ class StepCache:
             if _all_same(those, ingredients):
                 break
         else:
-            those, value = ingredients, self._value(function, ingredients)
+            those, value = ingredients, self._value(function, ingredients, work)
         taken.append((those, value))
         return value
 
-    def _value(self, function: Callable[..., T], ingredients: tuple[Any, ...]) -> T:
+    def _value(self, function: Callable[..., T], ingredients: tuple[Any, ...], work: Callable[..., T]) -> T:
         if function.__name__ in self._replayed:
             return next(self._replayed[function.__name__])
-        return function(*ingredients)
+        return work(*ingredients)
 
     def finish(self) -> None:
         """The analysis is complete: of what was computed earlier only the steps that it left out are kept, for the next one."""

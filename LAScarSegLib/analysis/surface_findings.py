@@ -14,6 +14,7 @@ from ..measure.sample import Levels, Sample
 from ..surface.findings import Findings, Landmarks
 from ..surface.gaps import Encirclement, Gap
 from ..surface.layers import nearest_vertices
+from ..surface.reuse import Steps
 from ..surface.surface import CLASS_NONE, CLASS_NOT_MEASURED, Surface
 from ..surface.wall_regions import RegionScar
 from .measured_cavity import MeasuredCavity
@@ -26,8 +27,8 @@ NEARBY_IIR = 0.05
 between published ones (0.97, 1.16, 1.20, 1.32)."""
 
 
-def landmarks_of(surface: Surface) -> Landmarks:
-    return Landmarks.of(surface)
+def landmarks_of(surface: Surface, steps: Steps) -> Landmarks:
+    return Landmarks.of(surface, steps=steps)
 
 
 def in_scheme(landmarks: Landmarks, scheme: str) -> Landmarks:
@@ -37,16 +38,18 @@ def in_scheme(landmarks: Landmarks, scheme: str) -> Landmarks:
 def find_on_surface(analysis: Analysis) -> Findings:
     """Regions and gaps of an analysis, with their ranges where it has ranges; nothing for a cavity that is not to be used."""
     bare = analysis.surface if analysis.landmark_surface is None else analysis.landmark_surface
-    landmarks = analysis.steps(in_scheme, analysis.steps(landmarks_of, bare), analysis.settings.regions)
+    steps = analysis.steps
+    landmarks = steps(in_scheme, steps.nested(landmarks_of, bare), analysis.settings.regions)
     if analysis.withheld:
         return Findings(landmarks)
-    found = landmarks.with_scar(analysis.surface)
+    found = landmarks.with_scar(analysis.surface, steps)
     if landmarks.bands is None or not analysis.levels:
         return found
-    others = [landmarks.with_scar(_carried(analysis, *each)) for each in zip(analysis.cavities[1:], analysis.levels[1:], analysis.samples[1:])]
+    perturbed = zip(analysis.cavities[1:], analysis.levels[1:], analysis.samples[1:])
+    others = [landmarks.with_scar(_carried(analysis, *each), steps) for each in perturbed]
     lower = _at_lower_threshold(analysis)
     found = found.with_ranges(others)
-    return found if lower is None else found.with_unsteady([landmarks.with_scar(lower)])
+    return found if lower is None else found.with_unsteady([landmarks.with_scar(lower, steps)])
 
 
 def findings_digest(analysis: Analysis) -> str:

@@ -12,6 +12,7 @@ from scipy.sparse.csgraph import connected_components, dijkstra
 
 from .encircling_paths import CutGraph
 from .mesh_graph import MeshGraph
+from .reuse import ByContent, Steps, anew
 from .surface import REGION_BODY, REGION_EXCLUDED, REGION_LABELS, Surface
 
 SMALLEST_OPENING_MM = 25.0
@@ -63,12 +64,33 @@ class Band:
         return hours if hours < 12 else 0.0  # −0 rounds up to 12
 
 
-class BandBuilder:
-    """Makes the bands of one surface; keeps what all of them need."""
+@dataclass(frozen=True, eq=False)
+class BandShape(ByContent):
+    """All that a band follows from beside the mesh: where the same is asked for again, it is the same band.
 
-    def __init__(self, surface: Surface) -> None:
-        self.surface = surface
-        self.mesh = MeshGraph(surface.points, surface.triangles)
+    inside
+        (N + tips,) bool.
+    hole, kinds
+        the hole that each vertex beside it lies in, −1 in the band, and what each hole is (`BandBuilder._holes`).
+    frame
+        (3, 3) middle, axis and up (`BandBuilder._frame`).
+    """
+
+    around: str
+    veins: tuple[str, ...]
+    inside: np.ndarray
+    hole: np.ndarray
+    kinds: dict[int, str]
+    frame: np.ndarray
+
+
+class BandBuilder:
+    """Makes the bands of one surface; keeps what all of them need. `steps` may remember the mesh's graph and bands that do not change."""
+
+    def __init__(self, surface: Surface, steps: Steps = anew) -> None:
+        self.surface, self.steps = surface, steps
+        self.mesh = steps(MeshGraph, surface.points, surface.triangles)
+        self._graphs: dict[int, csr_array] = {}
         # Tips belong to what their hole is in.
         self.region = np.concatenate([surface.region, self._tip_regions()]).astype(int)
         self.is_tip = np.arange(len(self.region)) >= len(surface.points)
@@ -83,11 +105,12 @@ class BandBuilder:
         inside, hole, kinds = self._holes(inside, labels)
         problem = self._problem(kinds, veins, labels, inside_mm)
         if problem is None:
-            crossed, separates, count = self._cuts(inside, hole, kinds)
-            problem = None if count else self._broken(veins, labels)
-        if problem:
-            return Band(around, tuple(veins), problem)
-        return self._drawn(around, tuple(veins), inside, crossed, separates, count)
+            shape = BandShape(around, tuple(veins), inside, hole, kinds, np.stack(self._frame(veins)))
+            band = self.steps(drawn_band, self.mesh, shape)
+            if band is not None:
+                return band
+            problem = self._broken(veins, labels)
+        return Band(around, tuple(veins), problem)
 
     def _tip_regions(self) -> np.ndarray:
         """(tips,) of each hole in the mesh the region that most of its rim lies in."""
@@ -124,25 +147,28 @@ class BandBuilder:
         """(N + tips,) bool: the body within `band_mm` of an ostium and the veins within `inside_mm` of theirs, along the surface."""
         inside = np.zeros(len(self.region), dtype=bool)
         rims = np.concatenate([self.mesh.edges[self._rim(label, REGION_BODY)].ravel() for label in labels])
-        body = self._reached(self.region == REGION_BODY, rims, band_mm)
-        inside[body <= band_mm] = True
+        inside[self._reached(REGION_BODY, rims, band_mm) <= band_mm] = True
         for label in labels if inside_mm > 0 else ():
             own = (self.region == label) & ~self.is_tip
-            depth = self._reached(own, self.mesh.edges[self._rim(label)].ravel(), np.inf)
+            depth = self._reached(label, self.mesh.edges[self._rim(label)].ravel(), np.inf)
             # Something of a short stump must stay: it is what a path goes around.
             inside[depth <= min(inside_mm, depth[own & np.isfinite(depth)].max() / 2)] = True
         return inside
 
-    def _reached(self, region: np.ndarray, starts: np.ndarray, limit_mm: float) -> np.ndarray:
-        """(N + tips,) mm along the surface within `region` (N + tips,) bool from those of `starts` that lie in it; infinite beyond."""
+    def _reached(self, label: int, starts: np.ndarray, limit_mm: float) -> np.ndarray:
+        """(N + tips,) mm along the surface within the region `label` from those of `starts` that lie in it; infinite beyond."""
+        if label not in self._graphs:
+            self._graphs[label] = self._graph_within((self.region == label) & ~self.is_tip)
+        return dijkstra(self._graphs[label], indices=np.unique(starts[self.region[starts] == label]), min_only=True, limit=limit_mm)
+
+    def _graph_within(self, region: np.ndarray) -> csr_array:
+        """Lengths of the edges and diagonals that lie in `region` (N + tips,) bool, both ways."""
         mesh, diagonals = self.mesh, self.mesh.diagonals
-        region = region & ~self.is_tip
         edges = mesh.within(region)
         across = region[diagonals.ends[:, 0]] & region[diagonals.ends[:, 1]] & edges[diagonals.across]
-        ends = np.concatenate([mesh.edges[edges], diagonals.ends[across]])
-        lengths = np.concatenate([mesh.lengths_mm[edges], diagonals.lengths_mm[across].sum(axis=1)])
-        graph = csr_array((lengths, tuple(ends.T)), shape=(len(region),) * 2)
-        return dijkstra(graph, directed=False, indices=np.unique(starts[region[starts]]), min_only=True, limit=limit_mm)
+        one, other = np.concatenate([mesh.edges[edges], diagonals.ends[across]]).T
+        lengths = np.tile(np.concatenate([mesh.lengths_mm[edges], diagonals.lengths_mm[across].sum(axis=1)]), 2)
+        return csr_array((lengths, (np.concatenate([one, other]), np.concatenate([other, one]))), shape=(len(region),) * 2)
 
     def _holes(self, inside: np.ndarray, labels: Sequence[int]) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
         """The band, the hole that each vertex beside it lies in (−1 in the band), and what each hole is: "vein", "outside", "both" or
@@ -189,55 +215,6 @@ class BandBuilder:
     def _broken(self, veins: Sequence[str], labels: Sequence[int]) -> str:
         return f"The band around {' and '.join(veins)} does not close: {self._neighbours(labels)}."
 
-    def _cuts(self, inside: np.ndarray, hole: np.ndarray, kinds: dict[int, str]) -> tuple[np.ndarray, int, int]:
-        """(E,) bits of the cuts that each edge crosses, which of them a path that encircles crosses, and how many there are (0: the
-        band is broken). The cuts lead from one vein to every other hole, from triangle to triangle, as short as possible."""
-        mesh = self.mesh
-        root, *others = sorted((n for n, kind in kinds.items() if kind in ("vein", "outside")), key=lambda n: kinds[n] == "outside")
-        joined = np.flatnonzero(mesh.within(inside & ~self.is_tip))
-        ends = mesh.edge_triangles[joined]
-        size = len(mesh.closed)
-        graph = coo_array((np.ones(len(ends)), tuple(ends.T)), shape=(size, size)).tocsr()
-        number = coo_array((joined + 1.0, tuple(ends.T)), shape=(size, size)).tocsr()
-        number = (number + number.T).tocsr()
-        one, two, three = mesh.closed.T
-        beside = np.where(inside[one] * 1 + inside[two] + inside[three] == 2, np.maximum.reduce([hole[one], hole[two], hole[three]]), -1)
-        away, before = dijkstra(
-            graph, directed=False, unweighted=True, indices=np.flatnonzero(beside == root), min_only=True, return_predecessors=True
-        )[:2]
-        crossed = np.zeros(len(mesh.edges), dtype=int)
-        separates = 0
-        for bit, other in enumerate(others):
-            rim = np.flatnonzero(beside == other)
-            if not len(rim) or not np.isfinite(away[rim].min()):
-                return crossed, 0, 0
-            triangle = rim[away[rim].argmin()]
-            while before[triangle] >= 0:
-                crossed[int(number[triangle, before[triangle]]) - 1] ^= 1 << bit
-                triangle = before[triangle]
-            separates |= (kinds[other] == "outside") << bit
-        return crossed, separates, len(others)
-
-    def _drawn(self, around: str, veins: tuple[str, ...], inside: np.ndarray, crossed: np.ndarray, separates: int, count: int) -> Band:
-        mesh, diagonals = self.mesh, self.mesh.diagonals
-        vertices = np.flatnonzero(inside & ~self.is_tip)
-        local = np.full(len(self.region), -1)
-        local[vertices] = np.arange(len(vertices))
-        here = local >= 0
-        among = mesh.within(here)
-        edges = np.flatnonzero(among)
-        through = np.flatnonzero(here[diagonals.ends[:, 0]] & here[diagonals.ends[:, 1]] & among[diagonals.across])
-        bits = crossed[diagonals.through[through, 0]] ^ crossed[diagonals.through[through, 1]]
-        graph = CutGraph(
-            len(vertices),
-            local[np.concatenate([mesh.edges[edges], diagonals.ends[through]])],
-            np.concatenate([crossed[edges], bits]),
-            count,
-        )
-        centre, axis, up = self._frame(veins)
-        triangles = np.flatnonzero(here[mesh.closed[:, 0]] & here[mesh.closed[:, 1]] & here[mesh.closed[:, 2]])
-        return Band(around, veins, None, vertices, edges, through, triangles, crossed, graph, separates, centre, axis, up)
-
     def _frame(self, veins: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Middle, axis into the veins and the direction to the head across it, (3,) each, of an ostium or a pair."""
         points = self.surface.points
@@ -253,3 +230,56 @@ class BandBuilder:
         up = np.array([0.0, 0.0, 1.0]) if abs(axis[2]) < UPRIGHT else np.array([0.0, -1.0, 0.0])
         up = up - (up @ axis) * axis
         return np.mean(centres, axis=0), axis, up / np.linalg.norm(up)
+
+
+def drawn_band(mesh: MeshGraph, shape: BandShape) -> Band | None:
+    """The band with its graph and cuts; None where it is broken."""
+    crossed, separates, count = _cuts(mesh, shape.inside, shape.hole, shape.kinds)
+    if not count:
+        return None
+    diagonals = mesh.diagonals
+    here = shape.inside & (np.arange(mesh.vertices) < len(mesh.points))
+    vertices = np.flatnonzero(here)
+    local = np.full(mesh.vertices, -1)
+    local[vertices] = np.arange(len(vertices))
+    among = mesh.within(here)
+    edges = np.flatnonzero(among)
+    through = np.flatnonzero(here[diagonals.ends[:, 0]] & here[diagonals.ends[:, 1]] & among[diagonals.across])
+    bits = crossed[diagonals.through[through, 0]] ^ crossed[diagonals.through[through, 1]]
+    graph = CutGraph(
+        len(vertices),
+        local[np.concatenate([mesh.edges[edges], diagonals.ends[through]])],
+        np.concatenate([crossed[edges], bits]),
+        count,
+    )
+    triangles = np.flatnonzero(here[mesh.closed[:, 0]] & here[mesh.closed[:, 1]] & here[mesh.closed[:, 2]])
+    return Band(shape.around, shape.veins, None, vertices, edges, through, triangles, crossed, graph, separates, *shape.frame)
+
+
+def _cuts(mesh: MeshGraph, inside: np.ndarray, hole: np.ndarray, kinds: dict[int, str]) -> tuple[np.ndarray, int, int]:
+    """(E,) bits of the cuts that each edge crosses, which of them a path that encircles crosses, and how many there are (0: the
+    band is broken). The cuts lead from one vein to every other hole, from triangle to triangle, as short as possible."""
+    root, *others = sorted((n for n, kind in kinds.items() if kind in ("vein", "outside")), key=lambda n: kinds[n] == "outside")
+    joined = np.flatnonzero(mesh.within(inside & (np.arange(len(inside)) < len(mesh.points))))
+    ends = mesh.edge_triangles[joined]
+    size = len(mesh.closed)
+    graph = coo_array((np.ones(len(ends)), tuple(ends.T)), shape=(size, size)).tocsr()
+    number = coo_array((joined + 1.0, tuple(ends.T)), shape=(size, size)).tocsr()
+    number = (number + number.T).tocsr()
+    one, two, three = mesh.closed.T
+    beside = np.where(inside[one] * 1 + inside[two] + inside[three] == 2, np.maximum.reduce([hole[one], hole[two], hole[three]]), -1)
+    away, before = dijkstra(
+        graph, directed=False, unweighted=True, indices=np.flatnonzero(beside == root), min_only=True, return_predecessors=True
+    )[:2]
+    crossed = np.zeros(len(mesh.edges), dtype=int)
+    separates = 0
+    for bit, other in enumerate(others):
+        rim = np.flatnonzero(beside == other)
+        if not len(rim) or not np.isfinite(away[rim].min()):
+            return crossed, 0, 0
+        triangle = rim[away[rim].argmin()]
+        while before[triangle] >= 0:
+            crossed[int(number[triangle, before[triangle]]) - 1] ^= 1 << bit
+            triangle = before[triangle]
+        separates |= (kinds[other] == "outside") << bit
+    return crossed, separates, len(others)

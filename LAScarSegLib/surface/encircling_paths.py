@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from heapq import heappop, heappush
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -14,9 +15,6 @@ UNITS_PER_MM = 2**12
 LONGEST_MM = 2**12
 """No path is longer (an atrium's wall has 200 cm²). Healthy and whole length of 24 bits each fit into a double's 53."""
 HEALTHY_FIRST = float(UNITS_PER_MM * LONGEST_MM)
-
-SLACK = 1 / 2
-"""A search goes so much farther than the best path: paths through a node that are known to be dearer rule out its neighbours'."""
 
 
 def lexicographic_cost(healthy_mm: np.ndarray, length_mm: np.ndarray) -> np.ndarray:
@@ -51,31 +49,24 @@ class CutGraph:
         `costs` (E,) are whole numbers above 0 whose sums stay below 2^53.
 
         A closed path is a path in the graph's cover (a sheet for every set of cuts crossed) from a node in sheet 0 to the same node in
-        sheet `separates`, and it passes a node of the cut. One search from all nodes of the cut at once bounds the paths through each
-        from below, and so does a path found through a node at a distance d: none is cheaper than it by more than 2 d. Always the node
-        with the lowest bound is tried, until none is lower than the best path. This is exact in any graph, planar or not.
+        sheet `separates`, and it passes a node of the cut. A path from any node of a group to any of the same group bounds the paths
+        through all of them from below, and where its ends are one node it is the cheapest of them. So the group with the lowest bound is
+        searched and parted between the ends, until no bound is lower than the best path. This is exact in any graph, planar or not.
         """
         starts = self._starts(self._shortest_cut(separates))
         if not len(starts):
             return None
-        cover, sheets = self._cover(costs), np.arange(1 << self.cuts)
-        nearest = dijkstra(cover, indices=starts, min_only=True)
-        # Every search is guided by what is left to go at least (as A*).
-        to_go = nearest.reshape(len(sheets), -1)[sheets ^ separates].ravel()
-        bounds, ends = to_go[starts], separates * self.nodes + starts
-        to_go = np.where(np.isfinite(to_go), to_go, 0.0)
-        cover.data += to_go[cover.indices] - np.repeat(to_go, np.diff(cover.indptr))
-        best, path = np.inf, None
-        while bounds.min() < best:
-            n = bounds.argmin()
-            limit = best + np.floor(best * SLACK)
-            beyond, before = dijkstra(cover, indices=starts[n], limit=limit - to_go[starts[n]], return_predecessors=True)
-            away = beyond + to_go[starts[n]]
-            through = min(away[ends[n]], limit + 1)
-            if through < best:
-                best, path = through, _traced(before, ends[n])[:-1] % self.nodes
-            bounds = np.maximum(bounds, through - 2 * (away[starts] - to_go[starts]))
-            bounds[n] = max(bounds[n], through)
+        cover = self._cover(costs)
+        best, path, groups = np.inf, None, [(0.0, 0, len(starts))]
+        while groups and groups[0][0] < best:
+            bound, first, last = heappop(groups)
+            search = _Meeting.of(self.nodes, cover, starts[first:last], separates, best)
+            if search.closed < best:
+                best, path = search.closed, search.path()
+            if search.least < best:
+                middle = first + search.parting()
+                for part in ((first, middle), (middle, last)):
+                    heappush(groups, (search.least, *part))
         return path
 
     def tightened(self, costs: np.ndarray, separates: int, start: int) -> np.ndarray | None:
@@ -85,20 +76,20 @@ class CutGraph:
         cover = self._cover(costs)
         best, path = np.inf, None
         while True:
-            end = separates * self.nodes + start
-            away, before = dijkstra(cover, indices=start, limit=best, return_predecessors=True)
-            if not away[end] < best:
+            search = _Meeting.of(self.nodes, cover, np.array([start]), separates, best)
+            if not search.closed < best:
                 return path
-            best, path = away[end], _traced(before, end)[:-1] % self.nodes
+            best, path = search.closed, search.path()
             start = path[len(path) // 2]
 
     def _shortest_cut(self, separates: int) -> int:
         return min((bit for bit in range(self.cuts) if separates >> bit & 1), key=lambda bit: np.count_nonzero(self.crossed >> bit & 1))
 
     def _starts(self, bit: int) -> np.ndarray:
-        """Few nodes of which every edge across a cut has one."""
+        """Nodes of which every edge across a cut has one, in their order along it: where that can be told, those on its one side. A way
+        from these to these leads round; from one side of the cut to the other it would be a single edge, and no bound."""
         if bit not in self._known_starts:
-            self._known_starts[bit] = _touching(self.edges[self.crossed >> bit & 1 == 1], self.nodes)
+            self._known_starts[bit] = _one_side(self.edges[self.crossed >> bit & 1 == 1])
         return self._known_starts[bit]
 
     @cached_property
@@ -118,6 +109,53 @@ class CutGraph:
         return csr_array((np.tile(costs[edge], 1 << self.cuts), indices, indptr), shape=(len(indptr) - 1,) * 2)
 
 
+@dataclass(frozen=True, eq=False)
+class _Meeting:
+    """The cheapest way from any of `starts` (S,) in sheet 0 to any of them in sheet `separates`, if it is cheaper than a limit: one search
+    from all of them goes half of it, and what it reached is, seen from the other end, the other half.
+
+    source, before
+        (sheets × nodes,) of every node of the cover the start nearest to it, and the node before it.
+    least, closed
+        cost of the cheapest way, and of the cheapest found that ends where it starts; infinite for none.
+    ways
+        (2, 2) the node of the cover at which the halves of each meet, from the one end and from the other.
+    """
+
+    nodes: int
+    starts: np.ndarray
+    source: np.ndarray
+    before: np.ndarray
+    least: float
+    closed: float
+    ways: np.ndarray
+
+    @classmethod
+    def of(cls, nodes: int, cover: csr_array, starts: np.ndarray, separates: int, limit: float) -> _Meeting:
+        # The halves are equal to one edge, and meet at a node that is at most so much farther than half-way.
+        reach = limit / 2 + cover.data.max()
+        away, before, source = dijkstra(cover, indices=starts, min_only=True, return_predecessors=True, limit=reach)
+        sheets = np.arange(len(away) // nodes)
+        # A way and its reverse meet in sheets that differ by `separates`: one of the two is enough.
+        sheets = sheets[sheets < sheets ^ separates]
+        here, there = (np.add.outer(nodes * half, np.arange(nodes)).ravel() for half in (sheets, sheets ^ separates))
+        through = away[here] + away[there]
+        closed = np.where(source[here] == source[there], through, np.inf)
+        nearest, same = through.argmin(), closed.argmin()
+        ways = np.array([[here[n], there[n]] for n in (nearest, same)])
+        return cls(nodes, starts, source, before, float(through[nearest]), float(closed[same]), ways)
+
+    def path(self) -> np.ndarray:
+        """(P,) nodes of the cheapest closed path found, the first not repeated."""
+        there, back = (_traced(self.before, end) % self.nodes for end in self.ways[1])
+        return np.concatenate([there, back[-2:0:-1]])
+
+    def parting(self) -> int:
+        """How many of the starts go to the first part, so that the ends of the cheapest way are parted."""
+        one, other = (np.flatnonzero(self.starts == self.source[end])[0] for end in self.ways[0])
+        return int(one + other + 1) // 2
+
+
 def _traced(before: np.ndarray, end: int) -> np.ndarray:
     """The nodes from a search's start to `end`."""
     nodes, node = [], end
@@ -127,10 +165,19 @@ def _traced(before: np.ndarray, end: int) -> np.ndarray:
     return np.array(nodes[::-1])
 
 
-def _touching(edges: np.ndarray, nodes: int) -> np.ndarray:
-    """Nodes of which every edge (K, 2) has one: always the one that covers most of what is left."""
-    chosen = []
-    while len(edges):
-        chosen.append(int(np.bincount(edges.ravel(), minlength=nodes).argmax()))
-        edges = edges[(edges != chosen[-1]).all(axis=1)]
-    return np.array(chosen, dtype=int)
+def _one_side(across: np.ndarray) -> np.ndarray:
+    """(S,) the nodes on one side of a cut that the edges (K, 2) lead across, in their order along it; on both sides where the edges do not
+    tell which is which."""
+    used, ends = np.unique(across, return_inverse=True)
+    if not len(used):
+        return used
+    ends = ends.reshape(-1, 2)
+    strip = csr_array((np.ones(len(ends)), tuple(ends.T)), shape=(len(used),) * 2)
+    end = 0
+    for _ in range(2):  # from anywhere to one end of the cut, from there along it
+        hops = dijkstra(strip, directed=False, unweighted=True, indices=end)
+        end = int(np.where(np.isfinite(hops), hops, -1).argmax())
+    odd = hops % 2 == 1
+    sides_are_clear = np.isfinite(hops).all() and (odd[ends[:, 0]] != odd[ends[:, 1]]).all()
+    chosen = np.flatnonzero(odd == (2 * odd.sum() < len(odd)) if sides_are_clear else hops >= 0)
+    return used[chosen[np.argsort(hops[chosen], kind="stable")]]

@@ -13,6 +13,7 @@ from ..errors import InputError
 from .flat_map import FlatMap, flatten
 from .gaps import Bands, Encirclement, Gap, default_names
 from .region_schemes import USUAL_SCHEME, check_scheme
+from .reuse import Steps, anew
 from .surface import CLASS_NOT_MEASURED, REGION_BODY, Surface
 from .wall_regions import RegionScar, WallRegions, label_walls, region_table
 
@@ -39,8 +40,9 @@ class Landmarks:
     scheme: str = USUAL_SCHEME
 
     @classmethod
-    def of(cls, surface: Surface, scheme: str = USUAL_SCHEME) -> Landmarks:
-        """Of a surface without planes there are none. Raises `InputError` for an unknown scheme."""
+    def of(cls, surface: Surface, scheme: str = USUAL_SCHEME, steps: Steps = anew) -> Landmarks:
+        """Of a surface without planes there are none. `steps` may remember what another surface of the same mesh had. Raises `InputError`
+        for an unknown scheme."""
         if surface.region is None or (surface.region == REGION_BODY).all():
             return cls(surface, None, None, None, scheme=check_scheme(scheme))
         flat_map, walls, problems = None, None, []
@@ -56,7 +58,7 @@ class Landmarks:
             flat_map = None
         if flat_map is not None:
             walls = label_walls(surface, scheme, flat_map)
-        return cls(surface, flat_map, walls, Bands.of(surface), tuple(problems), scheme)
+        return cls(surface, flat_map, walls, Bands.of(surface, steps=steps), tuple(problems), scheme)
 
     def in_scheme(self, scheme: str) -> Landmarks:
         """The same with the wall divided otherwise; map and bands, which take most of the time, are kept."""
@@ -73,11 +75,11 @@ class Landmarks:
         names = np.array(("", *self.walls.names), dtype=object)[self.walls.labels]
         return np.where(self.walls.labels == 0, default_names(self.surface), names)
 
-    def with_scar(self, surface: Surface) -> Findings:
-        """What is found with the scar of `surface`, the same mesh."""
+    def with_scar(self, surface: Surface, steps: Steps = anew) -> Findings:
+        """What is found with the scar of `surface`, the same mesh. `steps` may remember paths whose bands and scar are the same."""
         unmeasured = None if surface.scar_class is None else surface.scar_class == CLASS_NOT_MEASURED
         regions = () if self.walls is None else tuple(region_table(surface, self.walls))
-        around = () if self.bands is None else self.bands.encirclements(surface.scar, unmeasured, self.vertex_names)
+        around = () if self.bands is None else self.bands.encirclements(surface.scar, unmeasured, self.vertex_names, steps)
         return Findings(self, regions, around)
 
 

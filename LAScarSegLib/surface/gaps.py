@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import breadth_first_order
 
 from ..errors import InputError
+from .band_paths import edge_costs, healthy_share, straightened
 from .bands import Band, BandBuilder
-from .encircling_paths import CutGraph, lexicographic_cost
 from .mesh_graph import FineGraph, MeshGraph
 from .planes import LEFT_NAMES, RIGHT_NAMES
+from .reuse import ByContent, Steps, anew
 from .surface import CLASS_NOT_MEASURED, REGION_BODY, REGION_EXCLUDED, REGION_LABELS, Surface
 
 MIN_GAP_MM = 3.0
@@ -23,10 +22,6 @@ BAND_MM = 18.0
 """How far from the ostium a path may run: lines 5–10 mm outside the ostia and 4–8 mm wide (SCIENCE section 7)."""
 INSIDE_MM = 5.0
 """How far into a vein: lines also lie on the ostium, and its plane is placed to a few millimetres."""
-CORRIDOR_RINGS, STRAIGHTENINGS = 2, 4
-"""The path is straightened among triangles within so many edges of it, at most so many times, and once more within one edge."""
-COARSE_POINTS, FINE_POINTS = 2, 4
-"""Points along each edge meanwhile and in the end. With 2, 4 and 6 lengths are 2, 0.5 and 0.2 % above geodesics (Docs/gaps.md)."""
 REGION_NAMES = {REGION_BODY: "body", REGION_EXCLUDED: "mitral", **{label: name for name, label in REGION_LABELS.items()}}
 Names = Callable[[np.ndarray], str] | np.ndarray
 """The region of a point (3,) mm LPS, or the names (N,) of the vertices' regions."""
@@ -115,7 +110,9 @@ class Bands:
     bands: tuple[Band, ...]
 
     @classmethod
-    def of(cls, surface: Surface, band_mm: float | Mapping[str, float] = BAND_MM, inside_mm: float = INSIDE_MM) -> Bands:
+    def of(
+        cls, surface: Surface, band_mm: float | Mapping[str, float] = BAND_MM, inside_mm: float = INSIDE_MM, steps: Steps = anew
+    ) -> Bands:
         """From the regions of a surface.
 
         Parameters
@@ -124,6 +121,8 @@ class Bands:
             how far from the ostium, along the surface, a path may run; or one for each name ("LSPV", "left pair"), default `BAND_MM`.
         inside_mm
             how far into the vein.
+        steps
+            may remember bands that another surface of the same mesh had.
 
         Raises
         ------
@@ -137,12 +136,16 @@ class Bands:
         for name, value in (*reach.items(), ("inside_mm", inside_mm)):
             if not (np.isfinite(value) and (value > 0 or name == "inside_mm" and value == 0)):
                 raise InputError(f"The band of {name} is {value} mm; it must be a positive number of millimetres.")
-        builder = BandBuilder(surface)
+        builder = BandBuilder(surface, steps)
         bands = tuple(builder.band(name, veins, reach[name], inside_mm) for name, veins in names.items())
         return cls(surface, builder.mesh, bands)
 
     def encirclements(
-        self, scar: np.ndarray | None = None, unmeasured: np.ndarray | None = None, region_names: Names | None = None
+        self,
+        scar: np.ndarray | None = None,
+        unmeasured: np.ndarray | None = None,
+        region_names: Names | None = None,
+        steps: Steps = anew,
     ) -> tuple[Encirclement, ...]:
         """The path around each vein and pair.
 
@@ -155,42 +158,58 @@ class Bands:
             (N,) bool, by default from the surface's `scar_class`; counts as healthy.
         region_names
             what a gap's region is called: names (N,) of the vertices or a function of a point (3,); by default "body" or the vein.
+        steps
+            may remember the paths of bands whose scar is the same.
         """
         level, unmeasured = scar_levels(self.surface, self.surface.scar if scar is None else scar, unmeasured)
         names = region_names if region_names is not None else default_names(self.surface)
-        return tuple(self._encirclement(band, level, unmeasured, names) for band in self.bands)
+        found = (steps(_encirclement, self.mesh, band, BandScar.of(band, level, unmeasured)) for band in self.bands)
+        return tuple(_with_regions(each, band, self.surface.points, names) for each, band in zip(found, self.bands))
 
-    def _encirclement(self, band: Band, level: np.ndarray, unmeasured: np.ndarray, names: Names) -> Encirclement:
-        problem, path = band.problem, None
-        if problem is None:
-            path = band.graph.cheapest_closed_path(self._costs(band, level), band.separates)
-            problem = None if path is not None else f"No closed path goes around {' and '.join(band.veins)} within its band."
-        nothing = np.empty((0, 3)), np.empty(0, dtype=bool)
-        if path is None:
-            return Encirclement(band.around, *nothing, np.nan, np.nan, False, (), np.nan, problem)
-        fine, nodes = _straightened(self.mesh, band, band.vertices[path], level)
-        if nodes is None:
-            problem = f"The mesh is too coarse around {' and '.join(band.veins)} for a path to be laid across its triangles."
-            return Encirclement(band.around, *nothing, np.nan, np.nan, False, (), np.nan, problem)
-        return _measured(band, fine, nodes, self.surface.points, level, unmeasured, names)
 
-    def _costs(self, band: Band, level: np.ndarray) -> np.ndarray:
-        """(E,) of the edges of the band's graph."""
-        mesh, diagonals = self.mesh, self.mesh.diagonals
-        low, high = level[mesh.edges[band.edges]].T
-        lengths = mesh.lengths_mm[band.edges]
-        crossing = band.diagonals
-        one, other = level[diagonals.ends[crossing]].T
-        share = diagonals.share[crossing]
-        across = level[mesh.edges[diagonals.across[crossing]]]
-        between = across[:, 0] * (1 - share) + across[:, 1] * share
-        before, after = diagonals.lengths_mm[crossing].T
-        return lexicographic_cost(
-            np.concatenate(
-                [lengths * healthy_share(low, high), before * healthy_share(one, between) + after * healthy_share(between, other)]
-            ),
-            np.concatenate([lengths, before + after]),
-        )
+@dataclass(frozen=True, eq=False)
+class BandScar(ByContent):
+    """The scar that a band's path depends on: (n,) levels, above 0 in scar, of the band's vertices, and (n,) bool: not measured."""
+
+    level: np.ndarray
+    unmeasured: np.ndarray
+
+    @classmethod
+    def of(cls, band: Band, level: np.ndarray, unmeasured: np.ndarray) -> BandScar:
+        return cls(level[band.vertices], unmeasured[band.vertices])
+
+    def everywhere(self, mesh: MeshGraph, band: Band) -> tuple[np.ndarray, np.ndarray]:
+        """(N,) both of all vertices, unknown outside the band."""
+        level, unmeasured = np.full(len(mesh.points), np.nan), np.zeros(len(mesh.points), dtype=bool)
+        level[band.vertices], unmeasured[band.vertices] = self.level, self.unmeasured
+        return level, unmeasured
+
+
+def _encirclement(mesh: MeshGraph, band: Band, scar: BandScar) -> Encirclement:
+    """The path in a band; its gaps are not yet told in which regions they lie."""
+    level, unmeasured = scar.everywhere(mesh, band)
+    problem, path = band.problem, None
+    if problem is None:
+        path = band.graph.cheapest_closed_path(edge_costs(mesh, band, level), band.separates)
+        problem = None if path is not None else f"No closed path goes around {' and '.join(band.veins)} within its band."
+    nothing = np.empty((0, 3)), np.empty(0, dtype=bool)
+    if path is None:
+        return Encirclement(band.around, *nothing, np.nan, np.nan, False, (), np.nan, problem)
+    fine, nodes = straightened(mesh, band, band.vertices[path], level)
+    if nodes is None:
+        problem = f"The mesh is too coarse around {' and '.join(band.veins)} for a path to be laid across its triangles."
+        return Encirclement(band.around, *nothing, np.nan, np.nan, False, (), np.nan, problem)
+    return _measured(band, fine, nodes, mesh.points, level, unmeasured)
+
+
+def _with_regions(found: Encirclement, band: Band, vertices: np.ndarray, names: Names) -> Encirclement:
+    """The same, its gaps with the regions in which their middles lie; `vertices` (N, 3) mm LPS."""
+    return replace(found, gaps=tuple(replace(gap, region=_region_at(gap.point_lps, band, vertices, names)) for gap in found.gaps))
+
+
+def _region_at(point: tuple[float, float, float], band: Band, vertices: np.ndarray, names: Names) -> str:
+    near = band.vertices[np.square(vertices[band.vertices] - point).sum(axis=1).argmin()]
+    return str(names(np.array(point)) if callable(names) else names[near])
 
 
 def find_encirclements(
@@ -258,89 +277,13 @@ def scar_levels(surface: Surface, scar: np.ndarray | None, unmeasured: np.ndarra
     return np.where(unmeasured, -max(usual, 1e-9), scar).astype(float), unmeasured
 
 
-def healthy_share(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Which share of a straight line is healthy, whose level is linear between `one` and `other`; scar is above 0."""
-    span = np.abs(one - other)
-    return np.where((one > 0) == (other > 0), (one <= 0) * 1.0, -np.minimum(one, other) / np.where(span > 0, span, 1.0))
-
-
 def default_names(surface: Surface) -> np.ndarray:
     """(N,) what each vertex's region is called by the planes alone."""
     return np.array([REGION_NAMES.get(n, "") for n in range(256)])[surface.region]
 
 
-def _straightened(mesh: MeshGraph, band: Band, path: np.ndarray, level: np.ndarray) -> tuple[FineGraph, np.ndarray | None]:
-    """The least path (P,) among the points along the edges near a path of vertices: its healthy tissue and its length are geodesics',
-    not those of a zigzag. Repeated around the new path until it stays clear of the corridor's border; None where no triangle is there."""
-    edges = mesh.edges[band.edges]
-    for _ in range(STRAIGHTENINGS):
-        corridor, inner = _widened(mesh, edges, path, CORRIDOR_RINGS)
-        fine, nodes = _least_in_corridor(mesh, band, corridor, edges, path, level, COARSE_POINTS)
-        if nodes is None:
-            return fine, None
-        path = np.unique(fine.nearer[nodes])
-        if inner[path].all():
-            break
-    corridor, _ = _widened(mesh, edges, path, 1)
-    return _least_in_corridor(mesh, band, corridor, edges, path, level, FINE_POINTS)
-
-
-def _least_in_corridor(
-    mesh: MeshGraph, band: Band, corridor: np.ndarray, edges: np.ndarray, path: np.ndarray, level: np.ndarray, count: int
-) -> tuple[FineGraph, np.ndarray | None]:
-    """The triangles of a corridor (N + tips,) bool with `count` points along each edge, and the nodes (P,) of the path, None for none."""
-    fine = FineGraph.of(mesh, band.triangles[corridor[mesh.closed[band.triangles]].all(axis=1)], count)
-    crossed, cuts, separates = _as_one_cut(band, corridor, edges)
-    at, positions = fine.at(level), fine.at(mesh.points)
-    one, other = fine.links.T
-    lengths = np.linalg.norm(positions[one] - positions[other], axis=1)
-    graph = CutGraph(len(positions), fine.links, np.where(fine.link_edges < 0, 0, crossed[fine.link_edges]), cuts)
-    costs = lexicographic_cost(lengths * healthy_share(at[one], at[other]), lengths)
-    # On coarse meshes a path may also run along edges of which no triangle lies in the band.
-    starts = path[np.isin(path, fine.corner[:, 0])]
-    return fine, graph.tightened(costs, separates, np.flatnonzero(fine.corner[:, 0] == starts[0])[0]) if starts.size else None
-
-
-def _widened(mesh: MeshGraph, edges: np.ndarray, path: np.ndarray, rings: int) -> tuple[np.ndarray, np.ndarray]:
-    """(N + tips,) bool: the vertices within `rings` of the band's `edges` of a path, and those clear of that corridor's border (the
-    band's own is none)."""
-    near = np.zeros(mesh.vertices, dtype=bool)
-    near[path] = True
-    low, high = edges.T
-    for _ in range(rings):
-        touched = near[low] | near[high]
-        near[low[touched]] = near[high[touched]] = True
-    inner, at_border = near.copy(), near[low] != near[high]
-    inner[low[at_border]] = inner[high[at_border]] = False
-    return near, inner
-
-
-def _as_one_cut(band: Band, corridor: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, int, int]:
-    """The cuts (E,) of the mesh's edges for paths within a corridor (N + tips,) bool, how many there are, and those to be crossed.
-
-    A corridor mostly goes around once, and then one cut across it says all. To find it cuts are moved: passing a vertex, a cut swaps the
-    edges there that cross it, which changes no closed path. Moved so that no edge of a tree crosses any, all cuts across the corridor
-    lie on one another.
-    """
-    which = np.flatnonzero(corridor[edges[:, 0]] & corridor[edges[:, 1]])
-    used, ends = np.unique(edges[which], return_inverse=True)
-    ends, bits = ends.reshape(-1, 2), band.crossed[band.edges[which]]
-    graph = csr_array((bits + 1.0, tuple(ends.T)), shape=(len(used),) * 2)
-    order, before = breadth_first_order(graph, 0, directed=False)
-    steps = np.asarray(graph[before[order[1:]], order[1:]] + graph[order[1:], before[order[1:]]]).ravel().astype(int) - 1
-    moved = np.zeros(len(used), dtype=int)
-    for node, previous, step in zip(order[1:].tolist(), before[order[1:]].tolist(), steps.tolist()):
-        moved[node] = moved[previous] ^ step
-    bits = bits ^ moved[ends[:, 0]] ^ moved[ends[:, 1]]
-    if not np.isin(bits, (0, band.separates)).all():
-        return band.crossed, band.graph.cuts, band.separates
-    crossed = np.zeros(len(band.crossed), dtype=int)
-    crossed[band.edges[which]] = bits != 0
-    return crossed, 1, 1
-
-
 def _measured(
-    band: Band, fine: FineGraph, nodes: np.ndarray, vertices: np.ndarray, level: np.ndarray, unmeasured: np.ndarray, names: Names
+    band: Band, fine: FineGraph, nodes: np.ndarray, vertices: np.ndarray, level: np.ndarray, unmeasured: np.ndarray
 ) -> Encirclement:
     """Lengths and gaps of a path (P,) of nodes."""
     points, scar = _split(fine.at(vertices)[nodes], fine.at(level)[nodes])
@@ -349,7 +292,7 @@ def _measured(
     lengths = np.linalg.norm(np.roll(fine.at(vertices)[nodes], -1, axis=0) - fine.at(vertices)[nodes], axis=1)
     unmeasured_mm = float((lengths * healthy_share(at, np.roll(at, -1))).sum())
     gaps = tuple(
-        _gap(band, line, vertices, names) for line in _healthy_lines(points, scar, band) if _length(line) >= MIN_GAP_MM
+        _gap(band, line) for line in _healthy_lines(points, scar, band) if _length(line) >= MIN_GAP_MM
     )  # fmt: skip
     return Encirclement(
         band.around, points, scar, float(pieces.sum()), float(pieces[~scar].sum()), not gaps, gaps, unmeasured_mm
@@ -387,9 +330,7 @@ def _length(line: np.ndarray) -> float:
     return float(np.linalg.norm(np.diff(line, axis=0), axis=1).sum())
 
 
-def _gap(band: Band, line: np.ndarray, vertices: np.ndarray, names: Names) -> Gap:
+def _gap(band: Band, line: np.ndarray) -> Gap:
     along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
     middle = np.array([np.interp(along[-1] / 2, along, line[:, axis]) for axis in range(3)])
-    near = band.vertices[np.square(vertices[band.vertices] - middle).sum(axis=1).argmin()]
-    name = names(middle) if callable(names) else names[near]
-    return Gap(float(along[-1]), band.clock(middle), str(name), tuple(middle.tolist()), line)
+    return Gap(float(along[-1]), band.clock(middle), "", tuple(middle.tolist()), line)

@@ -9,6 +9,7 @@ from scipy.sparse.csgraph import dijkstra
 
 from LAScarSegLib.errors import InputError
 from LAScarSegLib.phantom.wall import zero_level
+from LAScarSegLib.surface.band_paths import edge_costs
 from LAScarSegLib.surface.encircling_paths import CutGraph, lexicographic_cost
 from LAScarSegLib.surface.gaps import Bands, find_encirclements, gaps_against_threshold
 from LAScarSegLib.surface.mesh import oriented_surface
@@ -319,7 +320,7 @@ def test_least_path_is_the_least_of_all_simple_cycles(seed):
     bands = Bands.of(surface, band_mm=10.0, inside_mm=0.0)
     band = bands.bands[0]
     scar = rng.random(37) < rng.uniform(0.2, 0.8)
-    costs = bands._costs(band, np.where(scar, 1.0, -1.0))
+    costs = edge_costs(bands.mesh, band, np.where(scar, 1.0, -1.0))
     path = band.graph.cheapest_closed_path(costs, band.separates)
     of_edge = {frozenset(edge): cost for edge, cost in zip(band.graph.edges.tolist(), costs)}
     cost = sum(of_edge[frozenset(pair)] for pair in zip(path.tolist(), np.roll(path, -1).tolist()))
@@ -333,7 +334,7 @@ def test_least_path_is_the_least_through_any_node_of_the_cut(left_vein, seed):
     rng = np.random.default_rng(seed)
     band, surface = left_vein.bands[0], left_vein.surface
     waves = np.sin(surface.points @ rng.normal(0, 0.5, (3, 6)) + rng.uniform(0, 6, 6)).sum(axis=1)
-    costs = left_vein._costs(band, np.where(waves > np.quantile(waves, rng.uniform(0.3, 0.7)), 1.0, -1.0))
+    costs = edge_costs(left_vein.mesh, band, np.where(waves > np.quantile(waves, rng.uniform(0.3, 0.7)), 1.0, -1.0))
     edges, crossed, nodes = band.graph.edges, band.graph.crossed == 1, band.graph.nodes
     same, other = (coo_array((costs[which], tuple(edges[which].T)), shape=(nodes, nodes)) for which in (~crossed, crossed))
     twice = block_array([[same, other], [other, same]]).tocsr()
