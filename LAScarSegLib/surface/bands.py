@@ -173,8 +173,11 @@ class BandBuilder:
     def _holes(self, inside: np.ndarray, labels: Sequence[int]) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
         """The band, the hole that each vertex beside it lies in (−1 in the band), and what each hole is: "vein", "outside", "both" or
         a "fault" in the mesh. Islands that only distance leaves out of the band join it."""
-        inside = inside | self._islands(inside, labels)
         hole = self._pieces(~inside)
+        islands = self._islands(inside, hole, labels)
+        if islands.any():
+            inside = inside | islands
+            hole = self._pieces(~inside)
         own = np.isin(self.region, labels)
         kinds = {}
         for n in range(hole.max(initial=-1) + 1):
@@ -183,9 +186,8 @@ class BandBuilder:
             kinds[n] = "both" if vein and outside else "vein" if vein else "outside" if outside else "fault"
         return inside, hole, kinds
 
-    def _islands(self, inside: np.ndarray, labels: Sequence[int]) -> np.ndarray:
-        """(N + tips,) bool: pieces beside the band that hold nothing but body or one vein, all but the largest of each."""
-        hole = self._pieces(~inside)
+    def _islands(self, inside: np.ndarray, hole: np.ndarray, labels: Sequence[int]) -> np.ndarray:
+        """(N + tips,) bool: those pieces `hole` beside the band that hold nothing but body or one vein, all but the largest of each."""
         sizes = np.bincount(hole[~inside], minlength=1)
         islands = np.zeros(len(sizes), dtype=bool)
         for region in (REGION_BODY, *labels):

@@ -177,7 +177,7 @@ def _one_side(across: np.ndarray) -> np.ndarray:
     for _ in range(2):  # from anywhere to one end of the cut, from there along it
         hops = dijkstra(strip, directed=False, unweighted=True, indices=end)
         end = int(np.where(np.isfinite(hops), hops, -1).argmax())
-    odd = hops % 2 == 1
+    odd = np.where(np.isfinite(hops), hops, 0) % 2 == 1
     sides_are_clear = np.isfinite(hops).all() and (odd[ends[:, 0]] != odd[ends[:, 1]]).all()
     chosen = np.flatnonzero(odd == (2 * odd.sum() < len(odd)) if sides_are_clear else hops >= 0)
     return used[chosen[np.argsort(hops[chosen], kind="stable")]]
