@@ -40,9 +40,9 @@ def disk_positions(body: OpenBody) -> tuple[np.ndarray, Holds]:
     mesh = _Springs.of(body)
     fixed, edges = _edge_positions(body, mesh.vertices)
     lines = _back_wall_lines(body, mesh)
-    stiffness, turns = np.ones(len(mesh.triangles)), None
+    stiffness, turns, free = np.ones(len(mesh.triangles)), None, None
     for _ in range(ROUNDS + 1):
-        uv, turns = _solve(mesh.laplacian(stiffness), fixed, edges, lines, turns)
+        uv, turns, free = _solve(mesh.laplacian(stiffness), fixed, edges, lines, turns, free)
         stiffness = stiffness * mesh.shrinking(uv)
         stiffness /= np.median(stiffness)
     return _plane(uv), _holds(body, mesh.vertices, lines)
@@ -157,9 +157,15 @@ def _opening_of(vein: str, body: OpenBody) -> str | None:
 
 
 def _solve(
-    laplacian: csr_array, fixed: np.ndarray, edges: np.ndarray, lines: tuple[np.ndarray, np.ndarray], turns: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """(K,) complex positions, and the turns (H + 1,) of the circles that gave the least energy; the turns found before are the start."""
+    laplacian: csr_array,
+    fixed: np.ndarray,
+    edges: np.ndarray,
+    lines: tuple[np.ndarray, np.ndarray],
+    turns: np.ndarray | None,
+    order: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(K,) complex positions; the turns (H + 1,) of the circles that gave the least energy, which those found before lead to; and the
+    vertices that are not fixed in the order in which they were eliminated: the next round's need not be sought."""
     on_line, places = lines
     hold = np.zeros(len(fixed))
     hold[on_line] = LINE_WEIGHT * laplacian.diagonal()[on_line]
@@ -167,9 +173,10 @@ def _solve(
     drawn[on_line, -1] = hold[on_line] * places
     number = np.arange(len(fixed))
     held = (laplacian + coo_array((hold, (number, number)), shape=laplacian.shape)).tocsr()
-    free = np.flatnonzero(~fixed)
+    free, ordering = (np.flatnonzero(~fixed), "MMD_AT_PLUS_A") if order is None else (order, "NATURAL")
     pull = (drawn - held @ edges)[free]
-    solver = splu(held[free][:, free].tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+    columnwise = {"panel_size": 1, "relax": 1}  # a mesh's factor has few columns alike; a third faster than SuperLU's panels of 20
+    solver = splu(held[free][:, free].tocsc(), ordering, diag_pivot_thresh=0.0, options={"SymmetricMode": True}, **columnwise)
     columns = edges.shape[1]
     solved = solver.solve(np.concatenate([pull.real, pull.imag], axis=1))
     parts = edges.copy()
@@ -177,7 +184,7 @@ def _solve(
     # Half the energy's derivative by the positions is `held` · parts − drawn; the part without any turn does not matter.
     energy = parts.conj().T @ (held @ parts) - parts.conj().T @ drawn - drawn.conj().T @ parts
     turns = _least_energy(energy, turns)
-    return parts @ turns, turns
+    return parts @ turns, turns, free[np.argsort(solver.perm_c)]
 
 
 def _least_energy(energy: np.ndarray, start: np.ndarray | None) -> np.ndarray:
