@@ -12,7 +12,8 @@ from test_report import Page
 
 from LAScarSegLib.analysis import Change, PlanesToFind, Settings, analyse, revise
 from LAScarSegLib.analysis.description import describe, read_description
-from LAScarSegLib.analysis.surface_findings import findings_digest, pack_findings, unpack_findings
+from LAScarSegLib.analysis.steps import StepCache
+from LAScarSegLib.analysis.surface_findings import find_on_surface, findings_digest, pack_findings, unpack_findings
 from LAScarSegLib.datasets.sample_data import sample
 from LAScarSegLib.jobs.mask_files import read_mask_file
 from LAScarSegLib.output.csv_tables import write_gaps_csv, write_regions_csv
@@ -166,6 +167,18 @@ def test_a_plane_that_a_person_moves_is_given_and_back_again_found(searched):
     back = revise(away, Change(planes=search.planes), ranges=False)
     assert [each.sources.planes_source for each in (found, away, back)] == ["found", "given", "found"]
     assert back.findings.to_json() == found.findings.to_json()
+
+
+def test_findings_follow_a_moved_vein_as_from_the_start_and_paths_elsewhere_are_kept(searched):
+    planes = {plane.name: plane for plane in searched.sources.search.planes}
+    vein = planes["LIPV"]
+    moved = {**planes, "LIPV": replace(vein, origin=tuple(np.add(vein.origin, 2.0 * np.array(vein.normal))))}
+    before = revise(searched, Change(planes=tuple(planes.values())), ranges=False)
+    paths = {each.around: each.points for each in before.findings.encirclements}
+    after = revise(before, Change(planes=tuple(moved.values())), ranges=False)
+    assert pack_findings(after.findings) == pack_findings(find_on_surface(replace(after, steps=StepCache())))
+    kept = {each.around for each in after.findings.encirclements if each.points is paths[each.around]}
+    assert {"RSPV", "RIPV", "right pair"} <= kept and not {"LIPV", "left pair"} & kept
 
 
 def test_sure_planes_that_a_person_takes_away_say_nothing_any_more(searched):
