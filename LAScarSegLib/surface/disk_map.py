@@ -174,15 +174,17 @@ def _solve(
     number = np.arange(len(fixed))
     held = (laplacian + coo_array((hold, (number, number)), shape=laplacian.shape)).tocsr()
     free, ordering = (np.flatnonzero(~fixed), "MMD_AT_PLUS_A") if order is None else (order, "NATURAL")
-    pull = (drawn - held @ edges)[free]
+    rows, at_edges = held[free], np.flatnonzero(fixed)
+    pull = drawn[free] - rows[:, at_edges] @ edges[at_edges]
     columnwise = {"panel_size": 1, "relax": 1}  # a mesh's factor has few columns alike; a third faster than SuperLU's panels of 20
-    solver = splu(held[free][:, free].tocsc(), ordering, diag_pivot_thresh=0.0, options={"SymmetricMode": True}, **columnwise)
+    solver = splu(rows[:, free].tocsc(), ordering, diag_pivot_thresh=0.0, options={"SymmetricMode": True}, **columnwise)
     columns = edges.shape[1]
     solved = solver.solve(np.concatenate([pull.real, pull.imag], axis=1))
     parts = edges.copy()
     parts[free] = solved[:, :columns] + 1j * solved[:, columns:]
-    # Half the energy's derivative by the positions is `held` · parts − drawn; the part without any turn does not matter.
-    energy = parts.conj().T @ (held @ parts) - parts.conj().T @ drawn - drawn.conj().T @ parts
+    # Half the energy's derivative by the positions is `held` · parts − drawn: 0 where they are free. The part without any turn does not
+    # matter.
+    energy = edges[at_edges].conj().T @ (held[at_edges] @ parts - drawn[at_edges]) - drawn.conj().T @ parts
     turns = _least_energy(energy, turns)
     return parts @ turns, turns, free[np.argsort(solver.perm_c)]
 
