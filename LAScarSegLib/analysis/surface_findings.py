@@ -14,7 +14,7 @@ from ..measure.sample import Levels, Sample
 from ..surface.findings import Findings, Landmarks
 from ..surface.gaps import Encirclement, Gap
 from ..surface.layers import nearest_vertices
-from ..surface.reuse import Steps
+from ..surface.reuse import TakesSteps
 from ..surface.surface import CLASS_NONE, CLASS_NOT_MEASURED, Surface
 from ..surface.wall_regions import RegionScar
 from .measured_cavity import MeasuredCavity
@@ -27,7 +27,7 @@ NEARBY_IIR = 0.05
 between published ones (0.97, 1.16, 1.20, 1.32)."""
 
 
-def landmarks_of(surface: Surface, steps: Steps) -> Landmarks:
+def landmarks_of(surface: Surface, steps: TakesSteps) -> Landmarks:
     return Landmarks.of(surface, steps=steps)
 
 

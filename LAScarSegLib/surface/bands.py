@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import connected_components, dijkstra
 
 from .encircling_paths import CutGraph
 from .mesh_graph import MeshGraph
-from .reuse import ByContent, Steps, anew
+from .reuse import ByContent, TakesSteps, anew
 from .surface import REGION_BODY, REGION_EXCLUDED, REGION_LABELS, Surface
 
 SMALLEST_OPENING_MM = 25.0
@@ -87,7 +87,7 @@ class BandShape(ByContent):
 class BandBuilder:
     """Makes the bands of one surface; keeps what all of them need. `steps` may remember the mesh's graph and bands that do not change."""
 
-    def __init__(self, surface: Surface, steps: Steps = anew) -> None:
+    def __init__(self, surface: Surface, steps: TakesSteps = anew) -> None:
         self.surface, self.steps = surface, steps
         self.mesh = steps(MeshGraph, surface.points, surface.triangles)
         self._graphs: dict[int, csr_array] = {}

@@ -13,7 +13,7 @@ from ..errors import InputError
 from .flat_map import FlatMap, flatten
 from .gaps import Bands, Encirclement, Gap, default_names
 from .region_schemes import USUAL_SCHEME, check_scheme
-from .reuse import Steps, anew
+from .reuse import TakesSteps, anew
 from .surface import CLASS_NOT_MEASURED, REGION_BODY, Surface
 from .wall_regions import RegionScar, WallRegions, label_walls, region_table
 
@@ -40,7 +40,7 @@ class Landmarks:
     scheme: str = USUAL_SCHEME
 
     @classmethod
-    def of(cls, surface: Surface, scheme: str = USUAL_SCHEME, steps: Steps = anew) -> Landmarks:
+    def of(cls, surface: Surface, scheme: str = USUAL_SCHEME, steps: TakesSteps = anew) -> Landmarks:
         """Of a surface without planes there are none. `steps` may remember what another surface of the same mesh had. Raises `InputError`
         for an unknown scheme."""
         if surface.region is None or (surface.region == REGION_BODY).all():
@@ -75,7 +75,7 @@ class Landmarks:
         names = np.array(("", *self.walls.names), dtype=object)[self.walls.labels]
         return np.where(self.walls.labels == 0, default_names(self.surface), names)
 
-    def with_scar(self, surface: Surface, steps: Steps = anew) -> Findings:
+    def with_scar(self, surface: Surface, steps: TakesSteps = anew) -> Findings:
         """What is found with the scar of `surface`, the same mesh. `steps` may remember paths whose bands and scar are the same."""
         unmeasured = None if surface.scar_class is None else surface.scar_class == CLASS_NOT_MEASURED
         regions = () if self.walls is None else tuple(region_table(surface, self.walls))

@@ -13,7 +13,7 @@ from .band_paths import edge_costs, healthy_share, straightened
 from .bands import Band, BandBuilder
 from .mesh_graph import FineGraph, MeshGraph
 from .planes import LEFT_NAMES, RIGHT_NAMES
-from .reuse import ByContent, Steps, anew
+from .reuse import ByContent, TakesSteps, anew
 from .surface import CLASS_NOT_MEASURED, REGION_BODY, REGION_EXCLUDED, REGION_LABELS, Surface
 
 MIN_GAP_MM = 3.0
@@ -111,7 +111,7 @@ class Bands:
 
     @classmethod
     def of(
-        cls, surface: Surface, band_mm: float | Mapping[str, float] = BAND_MM, inside_mm: float = INSIDE_MM, steps: Steps = anew
+        cls, surface: Surface, band_mm: float | Mapping[str, float] = BAND_MM, inside_mm: float = INSIDE_MM, steps: TakesSteps = anew
     ) -> Bands:
         """From the regions of a surface.
 
@@ -145,7 +145,7 @@ class Bands:
         scar: np.ndarray | None = None,
         unmeasured: np.ndarray | None = None,
         region_names: Names | None = None,
-        steps: Steps = anew,
+        steps: TakesSteps = anew,
     ) -> tuple[Encirclement, ...]:
         """The path around each vein and pair.
 

@@ -11,7 +11,7 @@ import numpy as np
 T = TypeVar("T")
 
 
-class Steps(Protocol):
+class TakesSteps(Protocol):
     """`steps(function, *ingredients)` is `function(*ingredients)`, perhaps remembered (`analysis.steps.StepCache`)."""
 
     def __call__(self, function: Callable[..., T], *ingredients: Any) -> T: ...
