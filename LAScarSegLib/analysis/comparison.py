@@ -16,6 +16,7 @@ from scipy.spatial import KDTree
 from ..errors import InputError
 from ..measure.numbers import NUMBERS, ON_MEASURED, ON_SURFACE, ON_WALL
 from ..support.flags import QualityFlag
+from ..surface.band_reach import BandReach
 from ..surface.closest_points import Closest, ClosestPoints
 from ..surface.region_schemes import USUAL_SCHEME
 from ..surface.registration import KEPT, Registration, Residual, register, residual_of
@@ -36,6 +37,23 @@ SMALL_SHARE = 0.6
 SHOWN_BESIDE = (ON_WALL, ON_SURFACE, ON_MEASURED, "scar_area_cm2_wall", "scar_area_cm2", "dense_scar_area_pct_wall", "dense_scar_area_pct",
                 "la_wall_area_cm2", "la_surface_area_cm2", "la_volume_ml", "scar_volume_ml")  # fmt: skip
 """The numbers of the two results that stand side by side, where both have them."""
+
+
+def change_names(of_methods: bool) -> dict[int, str]:
+    """What each value of `Change` is called, for a legend."""
+    only_a, only_b, both = (
+        ("scar by A alone", "scar by B alone", "scar by both") if of_methods else ("scar that is gone", "new scar", "scar before and after")
+    )
+    return {IN_NONE: "scar in neither", IN_BOTH: both, ONLY_B: only_b, ONLY_A: only_a, NOT_COMPARED: "not compared"}
+
+
+class SeemDifferent(InputError):
+    """Two results that are refused since they seem to be of two patients, or of two scans, unless a person who knows better goes on."""
+
+    def __init__(self, reason: str, remedy: str = "") -> None:
+        """`reason` says what is wrong, `remedy` what else to do than to go on all the same."""
+        super().__init__(" ".join(filter(None, (reason, remedy, "Who knows better goes on with --force-different."))))
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -106,7 +124,7 @@ class SurfaceComparison:
 
 def compare_surfaces(
     a: Surface, b: Surface, *, same_scan: bool = False, bend: bool = False, tolerance_mm: float | None = None, force: bool = False,
-    regions: str = USUAL_SCHEME,
+    bands: BandReach = BandReach(), regions: str = USUAL_SCHEME,
 ) -> SurfaceComparison:  # fmt: skip
     """Lay B onto A and see where they have scar.
 
@@ -122,13 +140,17 @@ def compare_surfaces(
         scar this near to the other's scar agrees with it, in the numbers within the tolerance; None: the residual's mean, 0 on one scan.
     force
         go on where the surfaces are too unlike to be one patient's; of one scan they are at any rate.
+    bands
+        around the veins, in which A's gaps were looked for, and B's are.
     regions
         the scheme that divides A's wall.
 
     Raises
     ------
+    SeemDifferent
+        too unlike.
     InputError
-        a surface without scar; too unlike; no wall in common.
+        a surface without scar; no wall in common.
     """
     for name, surface in (("A", a), ("B", b)):
         if surface.scar is None:
@@ -149,7 +171,7 @@ def compare_surfaces(
     after = residual if registration is None or registration.bent_residual is None else registration.bent_residual
     if tolerance_mm is None:
         tolerance_mm = 0.0 if registration is None else after.mean_mm
-    findings = findings_between(a, carried_b, _carried(closest, moved, _measured(b)) & partner, common, regions)
+    findings = findings_between(a, carried_b, _carried(closest, moved, _measured(b)) & partner, common, regions, bands)
     numbers = _numbers(a, scar_a, scar_b, common) | _tolerant(a, scar_a, scar_b, tolerance_mm)
     return SurfaceComparison(a, scar_a, scar_b, change, numbers, tolerance_mm, registration, after, flags, findings)
 
@@ -182,7 +204,7 @@ def _judged(residual: Residual, registration: Registration | None, force: bool) 
             f"The surfaces remain, after the best rigid motion, {apart}; surfaces of one patient are at most {LARGEST_RESIDUAL_MM:g} mm apart."
         )
         if not force:
-            raise InputError(f"{message} They seem to be of different patients, or one of the cavities is wrong. Who knows better goes on with --force-different.")
+            raise SeemDifferent(f"{message} They seem to be of different patients, or one of the cavities is wrong.")
         flags += (QualityFlag("surfaces_differ", f"{message} They were compared all the same."),)
     if registration is not None and registration.motion.angle_deg > TURNED_FAR_DEG:
         message = f"B had to be turned by {registration.motion.angle_deg:.0f}° to fit A: check that it lies right, and that both files' coordinates are LPS."

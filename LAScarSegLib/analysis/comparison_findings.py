@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial import KDTree
 
+from ..surface.band_reach import BandReach
 from ..surface.findings import DECIMALS, SAME_GAP_MM, Landmarks
 from ..surface.gap_course import CourseTissue, scar_beside, tissue_along
 from ..surface.gaps import MIN_GAP_MM, Encirclement, Gap
@@ -164,7 +165,7 @@ class ComparisonFindings:
 
 
 def findings_between(
-    a: Surface, scar_b: np.ndarray, measured_b: np.ndarray, common: np.ndarray, scheme: str = USUAL_SCHEME
+    a: Surface, scar_b: np.ndarray, measured_b: np.ndarray, common: np.ndarray, scheme: str = USUAL_SCHEME, bands: BandReach = BandReach()
 ) -> ComparisonFindings:
     """What changed by region and around the veins.
 
@@ -178,8 +179,10 @@ def findings_between(
         (N,) bool: the wall that both show, of which areas are counted.
     scheme
         what divides the wall.
+    bands
+        of A's result.
     """
-    landmarks = Landmarks.of(a, scheme)
+    landmarks = Landmarks.of(a, scheme, bands)
     if landmarks.bands is None:
         return ComparisonFindings(scheme=scheme)
     regions = () if landmarks.walls is None else region_changes(a, landmarks.walls, scar_b, common)

@@ -10,6 +10,7 @@ from ..anatomy.wall import WALL_OUTSIDE_MM
 from ..errors import InputError
 from ..support.checks import require_choice, require_number
 from ..support.flags import FLAGS, STOP
+from ..surface.band_reach import BandReach
 from ..surface.region_schemes import SCHEMES, USUAL_SCHEME
 
 PROJECTION_STATISTICS = ("max", "mean", "median", "p90")
@@ -63,6 +64,8 @@ class Settings:
     """What the case is called in report, figures and scene: chosen by a person, never read from a scan."""
     perturbation: bool = True
     """Recompute the numbers for shifted cavities and blood pools (the `low`/`high` range)."""
+    bands: BandReach = BandReach()
+    """How far from the veins' ostia the paths of their gaps may run."""
 
     def __post_init__(self) -> None:
         for name in ("rule", "protocol"):
@@ -74,6 +77,8 @@ class Settings:
         stops = [code for code, kind in FLAGS.items() if kind.severity == STOP]
         if unknown := [code for code in self.despite if code not in stops]:
             raise InputError(f"Nothing stops for {', '.join(map(str, unknown))}; one can go on despite {', '.join(stops) or 'nothing'}.")
+        if not isinstance(self.bands, BandReach):
+            raise InputError(f"bands is {self.bands!r}; it must be a BandReach.")
         for name in ("native", "perturbation"):
             if not isinstance(getattr(self, name), bool):
                 raise InputError(f"{name} is {getattr(self, name)!r}; it must be true or false.")
@@ -93,7 +98,7 @@ class Settings:
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary that `from_json` reads back to an equal object."""
-        return dataclasses.asdict(self) | {"despite": list(self.despite)}
+        return dataclasses.asdict(self) | {"despite": list(self.despite), "bands": self.bands.to_json()}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Settings:
@@ -102,4 +107,4 @@ class Settings:
         unknown = sorted(set(data) - known)
         if unknown:
             raise InputError(f"Unknown setting {', '.join(map(repr, unknown))}; known are {', '.join(sorted(known))}.")
-        return cls(**data)
+        return cls(**data | ({"bands": BandReach.from_json(data["bands"])} if "bands" in data else {}))

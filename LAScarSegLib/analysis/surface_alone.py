@@ -15,6 +15,7 @@ from ..measure.quality import check_mitral_leak, check_volume
 from ..measure.sample import Levels, Sample
 from ..measure.surface_alone import surface_measurements, surface_sample
 from ..support.flags import NOTE, QualityFlag, gravest_first
+from ..surface.band_reach import BandReach
 from ..surface.findings import Findings, Landmarks
 from ..surface.mesh_files import MeshScar, SurfaceFile, scar_of
 from ..surface.planes import CutPlane, reach_beyond_mitral_mm, remarks_on_planes
@@ -93,8 +94,8 @@ class SurfaceAnalysis:
 
 def analyse_surface(
     file: SurfaceFile, scar: MeshScar | None, *, dense: float | None = None, lge: np.ndarray | None = None,
-    planes: Sequence[CutPlane] | PlanesToFind = (), regions: str = USUAL_SCHEME, label: str = "", inputs: Mapping[str, File] | None = None,
-    simulated: bool | None = None,
+    planes: Sequence[CutPlane] | PlanesToFind = (), regions: str = USUAL_SCHEME, bands: BandReach = BandReach(), label: str = "",
+    inputs: Mapping[str, File] | None = None, simulated: bool | None = None,
 ) -> SurfaceAnalysis:  # fmt: skip
     """Measure scar that an array of a mesh tells.
 
@@ -110,6 +111,8 @@ def analyse_surface(
         mitral plane and vein cut planes; `PlanesToFind()` looks for them on a closed mesh, and uses them if all are sure.
     regions
         the scheme that divides the wall (`surface.region_schemes.SCHEMES`).
+    bands
+        how far from the veins' ostia the paths of their gaps may run.
     simulated
         whether the mesh shows a phantom and not a patient; None where nobody knows, which is how most meshes come.
 
@@ -133,9 +136,9 @@ def analyse_surface(
     provenance = describe_program() | {
         "made_from": MADE_FROM, "inputs": {name: dict(file) for name, file in (inputs or {}).items()}, "simulated": simulated,
         "label": label, "scar": None if scar is None else scar.condition.words, "planes": [plane.to_json() for plane in chosen.planes],
-        "regions": regions,
+        "regions": regions, "bands": bands.to_json(),
     }  # fmt: skip
-    found = findings_of(Landmarks.of(landmarks, regions), surface, _nearby_scar(file, scar))
+    found = findings_of(Landmarks.of(landmarks, regions, bands), surface, _nearby_scar(file, scar))
     return SurfaceAnalysis(surface, measured, _method(scar, levels), chosen, found, flags, provenance, label)
 
 

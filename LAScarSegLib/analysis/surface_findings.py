@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..measure.sample import Levels, Sample
-from ..surface.findings import Findings, Landmarks
-from ..surface.gaps import Encirclement, Gap
+from ..surface.findings import Findings, Landmarks, bands_of
+from ..surface.gaps import Bands, Encirclement, Gap
 from ..surface.layers import nearest_vertices
-from ..surface.reuse import TakesSteps
 from ..surface.surface import CLASS_NONE, CLASS_NOT_MEASURED, Surface
 from ..surface.wall_regions import RegionScar
 from .measured_cavity import MeasuredCavity
@@ -27,25 +26,43 @@ NEARBY_IIR = 0.05
 between published ones (0.97, 1.16, 1.20, 1.32)."""
 
 
-def landmarks_of(surface: Surface, steps: TakesSteps) -> Landmarks:
-    return Landmarks.of(surface, steps=steps)
+def landmarks_of(surface: Surface) -> Landmarks:
+    """All but the bands, which a person changes."""
+    return Landmarks.of(surface, reach=None)
 
 
 def in_scheme(landmarks: Landmarks, scheme: str) -> Landmarks:
     return landmarks.in_scheme(scheme)
 
 
-def find_on_surface(analysis: Analysis) -> Findings:
-    """Regions and gaps of an analysis, with their ranges where it has ranges; nothing for a cavity that is not to be used."""
-    bare = analysis.surface if analysis.landmark_surface is None else analysis.landmark_surface
+def with_bands(landmarks: Landmarks, bands: Bands | None) -> Landmarks:
+    return landmarks.with_bands(bands)
+
+
+def bands_on_surface(analysis: Analysis) -> Bands | None:
+    """The bands around the veins in which the analysis looks for gaps; None where it is not known where the veins are."""
+    return analysis.steps.nested(bands_of, bare_surface(analysis), analysis.settings.bands)
+
+
+def bare_surface(analysis: Analysis) -> Surface:
+    """The surface with the regions that say where veins and valve are."""
+    return analysis.surface if analysis.landmark_surface is None else analysis.landmark_surface
+
+
+def find_on_surface(analysis: Analysis, ranges: bool = True) -> Findings:
+    """Regions and gaps of an analysis, with their ranges where it has ranges; nothing for a cavity that is not to be used.
+
+    Without `ranges` these are left out, which take most of the time: a first look.
+    """
     steps = analysis.steps
-    landmarks = steps(in_scheme, steps.nested(landmarks_of, bare), analysis.settings.regions)
+    landmarks = steps(in_scheme, steps(landmarks_of, bare_surface(analysis)), analysis.settings.regions)
+    landmarks = steps(with_bands, landmarks, bands_on_surface(analysis))
     if analysis.withheld:
         return Findings(landmarks)
     found = landmarks.with_scar(analysis.surface, steps)
     if landmarks.bands is None or not analysis.levels:
         return found
-    perturbed = zip(analysis.cavities[1:], analysis.levels[1:], analysis.samples[1:])
+    perturbed = zip(analysis.cavities[1:], analysis.levels[1:], analysis.samples[1:]) if ranges else ()
     others = [landmarks.with_scar(_carried(analysis, *each), steps) for each in perturbed]
     lower = _at_lower_threshold(analysis)
     found = found.with_ranges(others)
@@ -60,7 +77,7 @@ def findings_digest(analysis: Analysis) -> str:
         digest.update(np.ascontiguousarray(array).tobytes())
     planes = [plane.to_json() for plane in analysis.sources.landmarks]
     level = analysis.levels[0].scar if analysis.levels else None
-    others = [planes, analysis.withheld, None if level is None else float(level), analysis.settings.regions]
+    others = [planes, analysis.withheld, None if level is None else float(level), analysis.settings.regions, analysis.settings.bands.to_json()]
     digest.update(json.dumps(others).encode("utf-8"))
     return digest.hexdigest()
 

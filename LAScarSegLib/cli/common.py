@@ -52,6 +52,13 @@ PlanesOption = Annotated[Optional[list[Path]], typer.Option(help="Mitral and vei
 DespiteOption = Annotated[
     Optional[list[str]], typer.Option(help="Go on despite a Stop, by its code; the result keeps it. May be repeated.", show_default="none")
 ]
+BandOption = Annotated[
+    Optional[list[str]],
+    typer.Option(
+        help="How far from an ostium in mm the path around a vein may run; LSPV=12 for one vein or pair. May be repeated.", show_default="18, or as before"
+    ),
+]
+BandInsideOption = Annotated[Optional[float], typer.Option(help="And how far into the veins, in mm.", show_default="5, or as before")]
 NativeOption = Annotated[bool, typer.Option("--native", help="The scan is from before any ablation: report a Utah stage.")]
 RegionsOption = Annotated[str, typer.Option("--regions", help="How the wall is divided for scar by region: {schemes}.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace what is there, if it is of the same kind.")]

@@ -29,7 +29,8 @@ def compare(
     with reported_errors(context.obj), shown_progress(progress, context.obj) as shown:
         from ..jobs.compare import CompareRequest, compare_results
 
-        compared = compare_results(CompareRequest(a, b, output, same_scan, smooth, tolerance, force_different, force), shown)
+        how = {"same_scan": same_scan, "smooth": smooth, "tolerance_mm": tolerance, "force_different": force_different}
+        compared = compare_results(CompareRequest(a, b, output, force, **how), shown)
     from rich.table import Table
 
     from ..analysis.comparison import COMPARED_NUMBERS
@@ -47,6 +48,6 @@ def compare(
             label = number.of_methods if comparison.of_methods else number.label
             table.add_row(label, number.text(comparison.numbers[number.key]), UNIT_TEXT.get(number.unit, number.unit))
     console(file).print(table)
-    say(f"The surfaces are {comparison.residual.mean_mm:.1f} mm apart in the mean, 95 % within {comparison.residual.p95_mm:.1f} mm.", file)
+    say(compared.residual_sentence, file)
     print_remarks([remark for remark in compared.remarks if remark.severity == NOTE], file)
     say(f"Comparison: {output}", file)

@@ -6,8 +6,8 @@ from typing import Annotated, Optional
 import typer
 
 from .common import (
-    RULES_HELP, DenseOption, DespiteOption, ForceOption, NativeOption, PlanesOption, ProgressOption, ProtocolOption, ThresholdOption, out, print_numbers,
-    reported_errors, shown_progress,
+    RULES_HELP, BandInsideOption, BandOption, DenseOption, DespiteOption, ForceOption, NativeOption, PlanesOption, ProgressOption,
+    ProtocolOption, ThresholdOption, out, print_numbers, reported_errors, shown_progress,
 )  # fmt: skip
 
 
@@ -23,6 +23,8 @@ def measure(
     threshold: ThresholdOption = None,
     dense_threshold: DenseOption = None,
     planes: PlanesOption = None,
+    band: BandOption = None,
+    band_inside: BandInsideOption = None,
     confirm_cavity: Annotated[
         bool, typer.Option("--confirm-cavity", help="You looked at the cavity that a model found, and take it for good though it says 'do not use'.")
     ] = False,
@@ -42,6 +44,7 @@ def measure(
         request = RemeasureRequest(
             image=image, scar=scar, threshold=threshold, protocol=protocol, dense=dense_threshold, planes=tuple(planes or ()),
             confirm_cavity=confirm_cavity, native=native, staging=staging, regions=regions, despite=tuple(despite or ()),
+            band=tuple(band or ()), band_inside=band_inside,
         )  # fmt: skip
         analysis = remeasure(result, request, output, force, shown)
     print_numbers(analysis, output, out(progress))

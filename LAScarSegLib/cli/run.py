@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Optional, TextIO
 import typer
 
 from .common import (
-    RULES_HELP, DenseOption, DespiteOption, ForceOption, NativeOption, PlanesOption, ProgressOption, ProtocolOption, RegionsOption, ThresholdOption,
-    out, print_numbers, reported_errors, shown_progress,
+    RULES_HELP, BandInsideOption, BandOption, DenseOption, DespiteOption, ForceOption, NativeOption, PlanesOption, ProgressOption,
+    ProtocolOption, RegionsOption, ThresholdOption, out, print_numbers, reported_errors, shown_progress,
 )  # fmt: skip
 from .models import ask_for_terms
 
@@ -35,6 +35,8 @@ def run(
     dense_threshold: DenseOption = None,
     planes: PlanesOption = None,
     no_find_planes: Annotated[bool, typer.Option("--no-find-planes", help="Without --planes, don't look for the mitral valve and the veins.")] = False,
+    band: BandOption = None,
+    band_inside: BandInsideOption = None,
     despite: DespiteOption = None,
     label: Annotated[str, typer.Option(help="What the case is called in report, figures and scene.", show_default="none")] = "",
     native: NativeOption = False,
@@ -63,9 +65,11 @@ def run(
         from ..analysis import ByRule
         from ..analysis.settings import Settings
         from ..jobs.request import Request, choose_scar, run_request
+        from ..surface.band_reach import BandReach
 
         method = choose_scar(scar, threshold, protocol, dense_threshold, models=True)
-        settings = Settings(native=native, staging=staging, regions=regions, label=label, despite=tuple(despite or ()))
+        bands = BandReach().changed_by(band or (), band_inside)
+        settings = Settings(native=native, staging=staging, regions=regions, label=label, despite=tuple(despite or ()), bands=bands)
         if isinstance(method, ByRule):
             settings = replace(
                 settings, rule=method.name, threshold=method.parameter, protocol=method.protocol, dense_threshold=method.dense

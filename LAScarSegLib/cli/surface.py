@@ -6,7 +6,8 @@ from typing import Annotated, Literal, Optional
 import typer
 
 from .common import (
-    ForceOption, PlanesOption, ProgressOption, RegionsOption, numbers_table, out, print_remarks, reported_errors, say, shown_progress,
+    BandInsideOption, BandOption, ForceOption, PlanesOption, ProgressOption, RegionsOption, numbers_table, out, print_remarks, reported_errors,
+    say, shown_progress,
 )  # fmt: skip
 
 
@@ -29,6 +30,8 @@ def surface(
     no_find_planes: Annotated[
         bool, typer.Option("--no-find-planes", help="Without --planes, don't look for the mitral valve and the veins of a closed mesh.")
     ] = False,
+    band: BandOption = None,
+    band_inside: BandInsideOption = None,
     regions: RegionsOption = "walls",
     unit: Annotated[
         Optional[Literal["mm", "cm", "m", "um"]], typer.Option(help="Unit of the coordinates.", show_default="told from the size")
@@ -40,10 +43,11 @@ def surface(
     """Measure scar on a surface from elsewhere (a mapping system, another program), without the scan."""
     with reported_errors(context.obj), shown_progress(progress, context.obj) as shown:
         from ..jobs.surface_request import SurfaceRequest, measure_surface
+        from ..surface.band_reach import BandReach
 
         request = SurfaceRequest(
             mesh, output, scar, dense_threshold, lge, tuple(planes or ()), unit, label,
-            find_planes=not no_find_planes, regions=regions, force=force,
+            find_planes=not no_find_planes, regions=regions, force=force, bands=BandReach().changed_by(band or (), band_inside),
         )  # fmt: skip
         analysis = measure_surface(request, shown)
     from ..support.flags import NOTE

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..analysis.comparison import compare_surfaces, side_by_side
+from ..analysis.comparison import SeemDifferent, compare_surfaces, side_by_side
 from ..analysis.provenance import describe_program
 from ..errors import InputError
 from ..output.comparison_report import ComparedResults
@@ -24,21 +24,27 @@ SAME_EDGE_SHARE = 0.1
 """Mean edges that differ by less are of one setting: on four cavities of three grids 0.873–0.888 mm at 1.0 mm, 1.199–1.220 mm at 1.4 mm."""
 
 
-@dataclass(frozen=True)
-class CompareRequest:
-    """Two result folders, and how they are compared.
+@dataclass(frozen=True, kw_only=True)
+class HowToCompare:
+    """How two results are compared.
 
     `same_scan`: two methods of one scan, nothing is moved; `smooth`: bend B after its rigid motion; `tolerance_mm`: None for the
     registration's error; `force_different`: go on where they seem to be two patients', or two scans.
     """
 
-    a: Path
-    b: Path
-    output: Path
     same_scan: bool = False
     smooth: bool = False
     tolerance_mm: float | None = None
     force_different: bool = False
+
+
+@dataclass(frozen=True)
+class CompareRequest(HowToCompare):
+    """Two result folders, and where the comparison goes."""
+
+    a: Path
+    b: Path
+    output: Path
     force: bool = False
 
 
@@ -59,18 +65,24 @@ def compare_results(request: CompareRequest, progress: Progress) -> ComparedResu
     require_jinja2()
     progress.report("read", 0.0, "Reading the results")
     a, b = read_result_surface(request.a), read_result_surface(request.b)
-    flags = _one_scan(a, b, request) + _methods(a, b, request) + _of_both(a, b)
-    progress.report("compare", 0.1, "Comparing the surfaces" if request.same_scan else "Laying B onto A")
-    comparison = compare_surfaces(
-        a.surface, b.surface, same_scan=request.same_scan, bend=request.smooth, tolerance_mm=request.tolerance_mm, force=request.force_different,
-        regions=a.regions_scheme,
-    )  # fmt: skip
-    settings = {"same_scan": request.same_scan, "smooth": request.smooth, "tolerance_mm": request.tolerance_mm, "force_different": request.force_different}
-    provenance = describe_program() | {"simulated": _either(a.simulated, b.simulated), "settings": settings}
-    compared = ComparedResults(a, b, comparison, side_by_side(a.measurements, b.measurements), (*comparison.flags, *flags), provenance)
+    compared = compare_both(a, b, request, progress.part(0.1, 0.7))
     progress.report("write", 0.7, "Writing the comparison")
     write_comparison(compared, request.output, force=request.force)
     return compared
+
+
+def compare_both(a: ResultSurface, b: ResultSurface, how: HowToCompare, progress: Progress) -> ComparedResults:
+    """Two results that were read already. Raises `SeemDifferent` and `InputError` as `compare_results`."""
+    flags = _one_scan(a, b, how) + _methods(a, b, how) + _of_both(a, b)
+    progress.report("compare", 0.0, "Comparing the surfaces" if how.same_scan else "Laying B onto A")
+    comparison = compare_surfaces(
+        a.surface, b.surface, same_scan=how.same_scan, bend=how.smooth, tolerance_mm=how.tolerance_mm, force=how.force_different,
+        regions=a.regions_scheme, bands=a.bands,
+    )  # fmt: skip
+    settings = {"same_scan": how.same_scan, "smooth": how.smooth, "tolerance_mm": how.tolerance_mm, "force_different": how.force_different}
+    provenance = describe_program() | {"simulated": _either(a.simulated, b.simulated), "settings": settings}
+    progress.report("compare", 1.0, "Compared")
+    return ComparedResults(a, b, comparison, side_by_side(a.measurements, b.measurements), (*comparison.flags, *flags), provenance)
 
 
 def _either(a: bool | None, b: bool | None) -> bool | None:
@@ -78,7 +90,7 @@ def _either(a: bool | None, b: bool | None) -> bool | None:
     return True if a or b else None if None in (a, b) else False
 
 
-def _one_scan(a: ResultSurface, b: ResultSurface, request: CompareRequest) -> tuple[QualityFlag, ...]:
+def _one_scan(a: ResultSurface, b: ResultSurface, request: HowToCompare) -> tuple[QualityFlag, ...]:
     """Refuse, or remark on, results that are not known to be of one scan where that was said."""
     if not request.same_scan or (a.image_sha256 is not None and a.image_sha256 == b.image_sha256):
         return ()
@@ -86,11 +98,11 @@ def _one_scan(a: ResultSurface, b: ResultSurface, request: CompareRequest) -> tu
     why = f"{' and '.join(unknown)} came without a scan" if unknown else "their scans differ (SHA-256)"
     message = f"The results are not known to be of one scan: {why}."
     if not request.force_different:
-        raise InputError(f"{message} Leave --same-scan out, and they are registered; who knows that they lie in one space goes on with --force-different.")
+        raise SeemDifferent(message, "Leave --same-scan out, and they are registered.")
     return (QualityFlag("compared_scans_differ", f"{message} They were compared where they lie."),)
 
 
-def _methods(a: ResultSurface, b: ResultSurface, request: CompareRequest) -> tuple[QualityFlag, ...]:
+def _methods(a: ResultSurface, b: ResultSurface, request: HowToCompare) -> tuple[QualityFlag, ...]:
     """A change between two scans that were measured in different ways may be the method's."""
     if request.same_scan:
         return ()

@@ -22,7 +22,7 @@ class RemeasureRequest:
 
     `scar` is a rule's name or a mask file; `threshold` a number or a preset's key, for that rule or else for the rule the
     result was made with, in the reading it was made with; `protocol` another reading; `dense` the number of dense scar; `native` may only be added; `confirm_cavity`: a person looked at a model's
-    cavity and takes it for good.
+    cavity and takes it for good; `band` and `band_inside` as `BandReach.changed_by` reads them.
     """
 
     image: Path | None = None
@@ -35,6 +35,8 @@ class RemeasureRequest:
     confirm_cavity: bool = False
     native: bool = False
     staging: str | None = None
+    band: tuple[str, ...] = ()
+    band_inside: float | None = None
     regions: str | None = None
 
 
@@ -58,7 +60,8 @@ def remeasure(folder: Path, request: RemeasureRequest, output: Path | None, forc
         scar=_scar(stored, request, output),
         confirm_cavity=request.confirm_cavity,
         settings=replace(before, native=before.native or request.native, staging=request.staging or before.staging,
-                         regions=request.regions or before.regions, despite=(*before.despite, *request.despite)),
+                         regions=request.regions or before.regions, despite=(*before.despite, *request.despite),
+                         bands=before.bands.changed_by(request.band, request.band_inside)),
     )
     analysis = stored.analyse(change, progress=progress.part(0.1, 1.0 if output is None else 0.5))
     analysis = analysis.described(_inputs_beside(analysis, folder, request, output))

@@ -11,6 +11,7 @@ from ..errors import InputError
 from ..output.surface_writing import write_surface_result
 from ..output.writing import check_output
 from ..support.progress import Progress
+from ..surface.band_reach import BandReach
 from ..surface.mesh_files import ScarCondition, find_array, read_surface_file, scar_of
 from ..surface.mesh_repair import UNITS_MM
 from ..surface.region_schemes import USUAL_SCHEME, check_scheme
@@ -23,7 +24,8 @@ class SurfaceRequest:
 
     `scar` is an array's name, or a condition such as `scalars>100`; None measures the shape only. `dense` is the limit of dense scar in
     the same array; `lge` names the array of grey levels where it is another, or is not taken for one; `unit` that of the coordinates;
-    `find_planes` asks that planes are looked for where none is given; `regions` is the scheme that divides the wall.
+    `find_planes` asks that planes are looked for where none is given; `regions` is the scheme that divides the wall; `bands` say how far
+    from the ostia gaps are looked for.
     """
 
     mesh: Path
@@ -37,6 +39,7 @@ class SurfaceRequest:
     find_planes: bool = True
     regions: str = USUAL_SCHEME
     force: bool = False
+    bands: BandReach = BandReach()
 
 
 def measure_surface(request: SurfaceRequest, progress: Progress) -> SurfaceAnalysis:
@@ -58,7 +61,7 @@ def measure_surface(request: SurfaceRequest, progress: Progress) -> SurfaceAnaly
     progress.report("measure", 0.5, "Measuring the surface")
     planes = read_plane_files(request.planes) or (PlanesToFind() if request.find_planes else ())
     analysis = analyse_surface(
-        file, scar, dense=request.dense, lge=lge, planes=planes, regions=request.regions, label=request.label,
+        file, scar, dense=request.dense, lge=lge, planes=planes, regions=request.regions, bands=request.bands, label=request.label,
         inputs={"surface": describe_file(request.mesh, request.output)}, simulated=True if is_simulated(request.mesh.parent) else None,
     )  # fmt: skip
     progress.report("write", 0.8, "Writing the result")

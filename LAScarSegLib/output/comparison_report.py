@@ -51,6 +51,12 @@ class ComparedResults:
         prefix = "Scar by " if self.comparison.of_methods else ""
         return prefix + ", ".join(f"{word} {area}" for word, area in zip(words, areas)) + dice
 
+    @property
+    def residual_sentence(self) -> str:
+        """How well the surfaces fit, as they were compared."""
+        residual = self.comparison.residual
+        return f"The surfaces are {residual.mean_mm:.1f} mm apart in the mean, 95 % within {residual.p95_mm:.1f} mm."
+
     def to_json(self) -> dict[str, Any]:
         """The content of comparison.json."""
         comparison = self.comparison
@@ -102,14 +108,15 @@ def render_comparison(compared: ComparedResults, picture: Path | None) -> str:
         headline=compared.headline, simulated=compared.provenance.get("simulated"),
         unknown=[name for name, result in (("A", compared.a), ("B", compared.b)) if result.simulated is None],
         remarks=compared.remarks, figure=figure,
-        rows=_rows(comparison), found=page_tables(comparison.findings), beside=[_beside(row) for row in compared.beside], results=[("A", compared.a), ("B", compared.b)],
+        rows=number_rows(comparison), found=page_tables(comparison.findings), beside=[_beside(row) for row in compared.beside], results=[("A", compared.a), ("B", compared.b)],
         registration=comparison.registration, residual=comparison.residual, tolerance=f"{comparison.tolerance_mm:.1f}",
         provenance=flatten({"results": {name: _result_json(r) for name, r in (("a", compared.a), ("b", compared.b))}} | dict(compared.provenance)),
         version=__version__,
     )  # fmt: skip
 
 
-def _rows(comparison: SurfaceComparison) -> list[dict[str, str]]:
+def number_rows(comparison: SurfaceComparison) -> list[dict[str, str]]:
+    """Every number of a comparison in words: `label`, `value` and `unit`."""
     return [
         {
             "label": number.of_methods if comparison.of_methods else number.label, "value": number.text(comparison.numbers[number.key]),

@@ -12,6 +12,7 @@ from ..analysis.surface_alone import MADE_FROM
 from ..errors import InputError
 from ..support.json_text import parse_json
 from ..support.printable import printable
+from ..surface.band_reach import BandReach
 from ..surface.region_schemes import SCHEMES, USUAL_SCHEME
 from ..surface.surface import Surface
 from ..surface.vtk_meshes import read_vtp
@@ -47,6 +48,16 @@ class ResultSurface:
         settings = self.provenance.get("settings")
         return (settings if isinstance(settings, dict) else self.provenance).get(name)
 
+    def _setting(self, name: str) -> Any:
+        """One of the result's settings; None where it has none."""
+        settings = self.provenance.get("settings")
+        return (settings if isinstance(settings, dict) else self.provenance).get(name)
+
+    @property
+    def bands(self) -> BandReach:
+        """Around the veins, in which its gaps were looked for; the usual ones of a result of an earlier version."""
+        return BandReach.from_json(self._setting("bands") or {})
+
     @property
     def method(self) -> str:
         """How scar was found, in words."""
@@ -56,7 +67,8 @@ class ResultSurface:
     @property
     def regions_scheme(self) -> str:
         """What divides the wall; the usual scheme for a result of an earlier version, and for a scheme that is not known here."""
-        scheme = self.measurements.get("regions_scheme")
+        # What a scene keeps of a result says it in its settings alone.
+        scheme = self.measurements.get("regions_scheme") or self._setting("regions")
         return scheme if isinstance(scheme, str) and scheme in SCHEMES else USUAL_SCHEME
 
     @property

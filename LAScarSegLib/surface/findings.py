@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from .band_reach import BandReach
 from .flat_map import FlatMap, flatten
 from .gaps import Bands, Encirclement, Gap, default_names
 from .region_schemes import USUAL_SCHEME, check_scheme
@@ -22,6 +23,16 @@ SAME_GAP_MM = 8.0
 MOST_FLIPPED_PCT = 0.25
 """Published maps have 0.12–0.21 % (SCIENCE section 9)."""
 DECIMALS = 3
+
+
+def has_landmarks(surface: Surface) -> bool:
+    """Whether a surface has regions that tell veins and valve from the body."""
+    return surface.region is not None and not (surface.region == REGION_BODY).all()
+
+
+def bands_of(surface: Surface, reach: BandReach, steps: TakesSteps = anew) -> Bands | None:
+    """The bands around the veins of a surface with regions; None without landmarks."""
+    return Bands.of(surface, reach.by_name, reach.inside_mm, steps) if has_landmarks(surface) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,10 +51,12 @@ class Landmarks:
     scheme: str = USUAL_SCHEME
 
     @classmethod
-    def of(cls, surface: Surface, scheme: str = USUAL_SCHEME, steps: TakesSteps = anew) -> Landmarks:
-        """Of a surface without planes there are none. `steps` may remember what another surface of the same mesh had. Raises `InputError`
-        for an unknown scheme."""
-        if surface.region is None or (surface.region == REGION_BODY).all():
+    def of(
+        cls, surface: Surface, scheme: str = USUAL_SCHEME, reach: BandReach | None = BandReach(), steps: TakesSteps = anew
+    ) -> Landmarks:
+        """Of a surface without planes there are none. `reach` None leaves the bands out, for who has made them already (`with_bands`);
+        `steps` may remember what another surface of the same mesh had. Raises `InputError` for an unknown scheme."""
+        if not has_landmarks(surface):
             return cls(surface, None, None, None, scheme=check_scheme(scheme))
         flat_map, walls, problems = None, None, []
         try:
@@ -58,7 +71,11 @@ class Landmarks:
             flat_map = None
         if flat_map is not None:
             walls = label_walls(surface, scheme, flat_map)
-        return cls(surface, flat_map, walls, Bands.of(surface, steps=steps), tuple(problems), scheme)
+        return cls(surface, flat_map, walls, None if reach is None else bands_of(surface, reach, steps), tuple(problems), scheme)
+
+    def with_bands(self, bands: Bands | None) -> Landmarks:
+        """The same with other bands around the veins."""
+        return replace(self, bands=bands)
 
     def in_scheme(self, scheme: str) -> Landmarks:
         """The same with the wall divided otherwise; map and bands, which take most of the time, are kept."""

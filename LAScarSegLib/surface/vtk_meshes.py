@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -172,9 +172,14 @@ def read_vtp(path: Path) -> Surface:
     raw = read_vtk_mesh(path)
     found = raw.point_arrays
     points = raw.points * RAS_TO_LPS if raw.space == "RAS" else raw.points
-    whole = {name: np.nan_to_num(found[name]).astype(np.uint8) for name in ("Scar", "ScarClass", "Region") if name in found}
-    return oriented_surface(points, raw.triangles).with_arrays(
-        lge=found.get("LGE"), iir=found.get("IIR"), scar_probability=found.get("ScarProbability"), region=whole.get("Region"),
-        scar_entropy=found.get("ScarEntropy"), cavity_entropy=found.get("CavityEntropy"),
+    return surface_with_arrays(points, raw.triangles, found)
+
+
+def surface_with_arrays(points: np.ndarray, triangles: np.ndarray, arrays: Mapping[str, np.ndarray]) -> Surface:
+    """A result's surface from points (N, 3) mm LPS, triangles (M, 3) and those arrays (N,) of `polydata.surface_arrays` that are there."""
+    whole = {name: np.nan_to_num(arrays[name]).astype(np.uint8) for name in ("Scar", "ScarClass", "Region") if name in arrays}
+    return oriented_surface(points, triangles).with_arrays(
+        lge=arrays.get("LGE"), iir=arrays.get("IIR"), scar_probability=arrays.get("ScarProbability"), region=whole.get("Region"),
+        scar_entropy=arrays.get("ScarEntropy"), cavity_entropy=arrays.get("CavityEntropy"),
         scar=whole["Scar"] > 0 if "Scar" in whole else None, scar_class=whole.get("ScarClass"),
     )  # fmt: skip

@@ -7,9 +7,13 @@ import functools
 from law_cases import QUICK, phantom
 
 from LAScarSegLib.analysis import Analysis, PlanesToFind, analyse
+from LAScarSegLib.surface.band_reach import BandReach
 
 NUMBER = 2
 """Of the phantom: four veins, so that there are two pairs."""
+
+NARROW = BandReach(10.0, 2.0, (("LSPV", 14.0),))
+"""Bands that a person has edited: nearer to the ostia, and one vein's own."""
 
 
 @functools.cache

@@ -105,6 +105,19 @@ def test_an_edited_scar_mask_counts_as_it_is(folder, capfd):
     assert result["scar_pct_of_wall_volume"]["value"] == pytest.approx(100 * half.sum() / wall.sum())
 
 
+def bands(result: str) -> dict:
+    return json.loads((Path(result) / "provenance.json").read_text(encoding="utf-8"))["settings"]["bands"]
+
+
+def test_the_bands_around_the_veins_are_kept_until_others_are_given(folder, capfd):
+    run(capfd, "--band", "12", "--band", "LSPV=20", "--band-inside", "3")
+    measure(capfd)
+    assert bands("again") == {"outside_mm": 12.0, "inside_mm": 3.0, "own_mm": {"LSPV": 20.0}}
+    measure(capfd, "--band", "15")
+    assert bands("again") == {"outside_mm": 15.0, "inside_mm": 3.0, "own_mm": {"LSPV": 20.0}}
+    assert "'LSPV:12'" in refusal(capfd, "out", "--band", "LSPV:12")
+
+
 def test_all_scar_erased_is_no_scar(folder, capfd):
     run(capfd)
     edit("scar", np.zeros_like)

@@ -13,10 +13,11 @@ import pytest
 
 pytest.importorskip("slicer", reason="scenes need slicer-core")
 
-from gap_cases import NUMBER, with_gaps
+from gap_cases import NARROW, NUMBER, with_gaps
 from law_cases import CARRIERS, QUICK, check_written, phantom, scan_file
-from same_analysis import assert_equal
+from same_analysis import assert_equal, assert_same
 from scipy import ndimage
+from scipy.spatial import cKDTree
 from slicer_windows import Windows, vtk_messages
 from vtkmodules.util.numpy_support import vtk_to_numpy
 
@@ -30,6 +31,7 @@ from LAScarSegLib.scene.gaps import OLDER, TUBE_MM, findings_nodes, numbered_gap
 from LAScarSegLib.scene.mrml import find_result, slicer_classes
 from LAScarSegLib.surface.findings import Findings
 from LAScarSegLib.surface.gaps import Encirclement
+from LAScarSegLib.surface.surface import REGION_LABELS
 
 TO_RAS = np.array([-1.0, -1.0, 1.0])
 
@@ -202,6 +204,37 @@ def test_found_planes_that_were_taken_up_are_given_and_stay_known_as_found():
     assert (found.sources.planes_source, taken.sources.planes_source) == ("none", "given")
     assert taken.sources.search is found.sources.search
     assert not {"planes_unsure", "planes_found"} & {flag.code for flag in taken.flags}
+
+
+@pytest.fixture(scope="module")
+def edited():
+    """The atrium after its bands were edited, with its gaps."""
+    first = with_gaps()
+    return revise(first, Change(settings=replace(first.settings, bands=NARROW)), ranges=False)
+
+
+def test_edited_bands_give_what_an_analysis_with_these_bands_gives_from_nothing(edited):
+    case = phantom(NUMBER)
+    anew = analyse(case.image, replace(QUICK, bands=NARROW), cavity=case.cavity, planes=case.planes, ranges=False)
+    assert_same(edited, anew)
+    assert pack_findings(edited.findings) == pack_findings(anew.findings) != pack_findings(with_gaps().findings)
+    assert findings_digest(edited) == findings_digest(anew) != findings_digest(with_gaps())
+
+
+def test_gaps_lie_within_the_edited_bands(edited):
+    """A straight line from the path to the ostium is no longer than the way along the surface."""
+    names = dict(zip(("LSPV", "LIPV", "RSPV", "RIPV"), (14.0, 10.0, 10.0, 10.0)))
+    surface = edited.landmark_surface
+    for around in edited.findings.encirclements:
+        if around.around in names:
+            vein = surface.points[surface.region == REGION_LABELS[around.around]]
+            longest_edge = 2 * QUICK.mesh_edge_mm
+            assert cKDTree(vein).query(around.points)[0].max() <= names[around.around] + longest_edge
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+def test_edited_bands_are_read_back_as_they_were_written(tmp_path, edited, carrier):
+    check_written(carrier, edited, scan_file(NUMBER, tmp_path), tmp_path, "scar")
 
 
 @pytest.mark.parametrize(("carrier", "taken_up"), tuple(zip(CARRIERS, (False, True, False))))

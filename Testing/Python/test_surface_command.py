@@ -145,6 +145,11 @@ def test_nothing_is_looked_for_in_what_is_no_atrium_by_its_size(capfd, tmp_path,
     assert f"{80 * factor:.0f} mm across" in said and "--unit" in said
 
 
+def test_the_bands_around_the_veins_are_said_in_the_provenance(capfd, mesh, tmp_path):
+    lascarseg(capfd, "surface", mesh, "--scar", "scar", "--no-find-planes", "--band", 12, "-o", tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "provenance.json").read_text(encoding="utf-8"))["bands"]["outside_mm"] == 12.0
+
+
 def test_an_open_mesh_has_no_volume(capfd, tmp_path):
     points, triangles = box(without_lid=True)
     mesh = write(tmp_path / "la.vtp", poly(points, triangles, {"scar": patch(points)}))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...analysis.comparison import IN_BOTH, NOT_COMPARED, ONLY_A, ONLY_B
+from ...analysis.comparison import IN_BOTH, IN_NONE, NOT_COMPARED, ONLY_A, ONLY_B, change_names
 from . import style
 from .surface_views import class_actors, draw_views
 
@@ -26,19 +26,21 @@ def compose(compared: ComparedResults) -> Figure:
     actors = class_actors(surface, [(change == code, colour) for code, colour, _ in classes], style.HEALTHY)
     figure = draw_views(surface, actors, compared.figure_title, compared.headline, FOOT_IN)
     patches = [Patch(color=colour, label=label) for code, colour, label in reversed(classes) if code != NOT_COMPARED]
-    patches.append(Patch(color=style.HEALTHY, label="scar in neither"))
+    names = change_names(compared.comparison.of_methods)
+    patches.append(Patch(color=style.HEALTHY, label=names[IN_NONE]))
     if not compared.comparison.is_common.all():
-        patches.append(Patch(color=style.EXCLUDED, label="not compared"))
+        patches.append(Patch(color=style.EXCLUDED, label=names[NOT_COMPARED]))
     figure.legend(handles=patches, loc="lower left", ncols=len(patches), bbox_to_anchor=(0.005, 0.0), handlelength=1.1, handleheight=1.1)
     return figure
 
 
 def _classes(compared: ComparedResults) -> list[tuple[int, str, str]]:
     """(code, colour, name); what comes first lies on top."""
-    only_a, only_b, both = ("scar by A alone", "scar by B alone", "scar by both") if compared.comparison.of_methods else (
-        "scar that is gone", "new scar", "scar before and after")  # fmt: skip
-    left_out = [(NOT_COMPARED, style.EXCLUDED, "not compared")] if not compared.comparison.is_common.all() else []
-    return [*left_out, (ONLY_A, style.BORDER_SCAR, only_a), (ONLY_B, style.SCAR, only_b), (IN_BOTH, IN_BOTH_COLOUR, both)]
+    names = change_names(compared.comparison.of_methods)
+    colours = {ONLY_A: style.BORDER_SCAR, ONLY_B: style.SCAR, IN_BOTH: IN_BOTH_COLOUR}
+    if not compared.comparison.is_common.all():
+        colours = {NOT_COMPARED: style.EXCLUDED} | colours
+    return [(code, colour, names[code]) for code, colour in colours.items()]
 
 
 def describe(compared: ComparedResults) -> str:
