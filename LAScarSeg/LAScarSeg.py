@@ -98,6 +98,7 @@ class LAScarSegParameterNode:
     native - the scan is from before any ablation.
     device - what computes a model: "auto" or torch's name of a device.
     fast - without the perturbation range.
+    bands, regions - how far from the veins' ostia gaps are looked for (session.choices.bands_text), and the scheme that divides the wall.
     surfaceOpacity, legend, overlay, automaticUpdate - how the result is shown and edited.
     """
 
@@ -114,6 +115,8 @@ class LAScarSegParameterNode:
     native: bool = False
     device: str = "auto"
     fast: bool = False
+    bands: str = ""
+    regions: str = "walls"
     surfaceOpacity: Annotated[float, WithinRange(0, 1)] = 1.0
     legend: bool = True
     overlay: Overlay = Overlay.NONE
@@ -156,6 +159,7 @@ class LAScarSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _makeSections(self) -> None:
         from LAScarSegPanel.choices_section import ChoicesSection
+        from LAScarSegPanel.compare_section import CompareSection
         from LAScarSegPanel.edit_section import EditSection
         from LAScarSegPanel.export_section import ExportSection
         from LAScarSegPanel.gaps_section import GapsSection
@@ -171,11 +175,13 @@ class LAScarSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.runSection = RunSection(self)
         self.editSection = EditSection(self)
         self.planesSection = PlanesSection(self)
+        self.measurementsSection = MeasurementsSection(self)
+        self.compareSection = CompareSection(self)
         self.modelsSection = ModelsSection(self)
         self.getModelSection = GetModelSection(self)
         self.sections = [
             self.choicesSection, self.runSection, ThresholdSection(self), ReviewSection(self), self.editSection, self.planesSection,
-            MeasurementsSection(self), GapsSection(self), ExportSection(self), self.modelsSection, self.getModelSection,
+            self.measurementsSection, GapsSection(self), self.compareSection, ExportSection(self), self.modelsSection, self.getModelSection,
         ]  # fmt: skip
 
     @property
@@ -200,6 +206,7 @@ class LAScarSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._parameterNode and not self._parameterNode.inputVolume:
             self._parameterNode.inputVolume = slicer.mrmlScene.GetNodeByID(scan)
         self._showSelected(withChoices)
+        self.compareSection.resultChanged()  # also where another scan is selected
 
     def forgetResults(self, isGone=lambda session: True) -> None:
         """Results that can't be shown any more: their nodes were deleted, or hold another result."""

@@ -14,7 +14,7 @@ from LAScarSegLib.scene.drawing import fit_roi, new_cavity
 from LAScarSegLib.scene.mrml import ROLE, nodes_of_class
 from LAScarSegLib.scene.segmentation import watch_segments
 from LAScarSegLib.scene.selection import find_node, likely_volume
-from LAScarSegLib.session.choices import Choices, cavity_sources, methods
+from LAScarSegLib.session.choices import Choices, bands_text, cavity_sources, known_scheme, methods, read_bands
 from LAScarSegLib.session.made_with import follows
 from LAScarSegPanel import environment
 from LAScarSegPanel.section import Section, attempt, makeTimer
@@ -112,6 +112,8 @@ class ChoicesSection(Section):
             fast=node.fast,
             accept_terms=True,  # Apply asks for them before anything runs
             planes=self.widget.planesSection.nodeIds(),
+            bands=read_bands(node.bands),
+            regions=known_scheme(node.regions),
         )
 
     def adopt(self, made) -> None:
@@ -122,6 +124,7 @@ class ChoicesSection(Section):
             node.cavitySegmentation, node.cavitySegmentId = found(made.segmentation_id), made.segment_id
             node.wallSegmentation, node.wallSegmentId = found(made.wall_segmentation_id), made.wall_segment_id
             node.cavityModel, node.roi, node.native, node.fast = made.cavity_model, found(made.roi_id), made.native, made.fast
+            node.bands, node.regions = bands_text(made.bands), made.regions
             if any(method.key == made.method for method in self._methods):
                 node.method, node.threshold = made.method, node.threshold if made.threshold is None else made.threshold
 

@@ -2,15 +2,16 @@
 
 import html
 
-import qt
 import slicer
 from slicer.i18n import tr as _
 
 from LAScarSegLib.errors import InputError
 from LAScarSegLib.scene import layouts
 from LAScarSegLib.session import measurements_page as page
+from LAScarSegLib.session.compare import KeptResult
 from LAScarSegLib.session.made_with import older_than
-from LAScarSegPanel.section import Section, makeTimer, say
+from LAScarSegPanel.section import Section, say
+from LAScarSegPanel.tables import FittedTables
 
 
 class MeasurementsSection(Section):
@@ -20,24 +21,22 @@ class MeasurementsSection(Section):
         self._kept = None
         self.ui.showCurveButton.connect("clicked()", self.onShowCurve)
         self.ui.keepButton.connect("toggled(bool)", self.onKeep)
-        self.ui.measurementsTable.verticalHeader().setVisible(False)
-        header = self.ui.measurementsTable.horizontalHeader()
-        header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
-        # A wider column needs fewer lines for its long names; when it says so it does not yet know its new width.
-        self._fitTimer = makeTimer(0, self.onFit)
-        self._fitTimer.setSingleShot(True)
-        header.sectionResized.connect(lambda *unused: self._fitTimer.start())
+        self._tables = FittedTables(self.ui.measurementsTable, alsoFit=self._fitTexts)
         self._older = ""
         self.resultChanged()
 
-    def onFit(self) -> None:
-        """Rows and texts as high as their words need at this width: the panel's layout asks wrapped texts too late."""
-        self.ui.measurementsTable.resizeRowsToContents()
+    @property
+    def kept(self):
+        """The result (session.compare.KeptResult) that somebody keeps to compare with; None without."""
+        return self._kept
+
+    def _fitTexts(self) -> None:
+        """Texts as high as their words need at this width: the panel's layout asks wrapped texts too late."""
         for label in (self.ui.olderLabel, self.ui.headlineLabel, self.ui.flagsLabel):
             before, label.minimumHeight = label.minimumHeight, 0  # else Qt answers with no less
             label.minimumHeight = label.heightForWidth(label.width) if label.text else 0
             if label.minimumHeight != before:
-                self._fitTimer.start()  # a text that was just shown may not have its width yet
+                self._tables.fitSoon()  # a text that was just shown may not have its width yet
 
     def parametersChanged(self) -> None:
         if self._olderText() != self._older:
@@ -51,7 +50,7 @@ class MeasurementsSection(Section):
         analysis, self._older = self.widget.analysis, self._olderText()
         say(self.ui.olderLabel, self._older)
         self.ui.headlineLabel.enabled = not self._older
-        self._fitTimer.start()
+        self._tables.fitSoon()
         self.ui.showCurveButton.enabled = analysis is not None
         self.ui.keepButton.enabled = analysis is not None
         if analysis is None:
@@ -79,7 +78,7 @@ class MeasurementsSection(Section):
     def _comparison(self, analysis, heads, rows):
         """The kept result and this one side by side, and what to bear in mind; as it was when they are of different scans."""
         try:
-            comparison = page.compare(self._kept, analysis)
+            comparison = page.compare(self._kept.analysis, analysis)
         except InputError as error:
             return heads, rows, [str(error)]
         methods = _("Kept: {kept}. Now: {now}.").format(kept=comparison.headings[1], now=comparison.headings[2])
@@ -88,26 +87,17 @@ class MeasurementsSection(Section):
         return heads, rows, [methods, *comparison.remarks]
 
     def _fillTable(self, heads, rows) -> None:
-        """Long names wrap in the first column, so that the numbers are seen without scrolling."""
-        table = self.ui.measurementsTable
-        table.setVisible(True)
-        table.setColumnCount(len(heads))
-        table.setHorizontalHeaderLabels(heads)
-        table.setRowCount(len(rows))
-        ink = qt.QBrush(table.palette.color(qt.QPalette.Disabled if self._older else qt.QPalette.Active, qt.QPalette.Text))
-        for number, row in enumerate(rows):
-            for column, text in enumerate(row):
-                item = qt.QTableWidgetItem(text)
-                item.setForeground(ink)
-                table.setItem(number, column, item)
-        table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
+        self.ui.measurementsTable.setVisible(True)
+        self._tables.fill(self.ui.measurementsTable, heads, rows, older=bool(self._older))
 
     def cleanup(self) -> None:
-        self._fitTimer.stop()
+        self._tables.cleanup()
 
     def onKeep(self, on: bool) -> None:
-        self._kept = self.widget.analysis if on else None
+        session = self.widget.session
+        self._kept = KeptResult(session.analysis, session.nodes.volume) if on and session else None
         self.resultChanged()
+        self.widget.compareSection.resultChanged()
 
     def onShowCurve(self) -> None:
         chart = self.widget.session.nodes.curve_chart

@@ -12,7 +12,7 @@ from ..analysis import Analysis
 from ..errors import InputError
 from ..support.progress import Progress
 from .attributes import annotate
-from .gaps import add_findings, is_older
+from .gaps import add_findings, is_older, show_age
 from .hierarchy import arrange, remove_items
 from .maps import add_distance_maps, add_probability
 from .model import add_cover, add_surface
@@ -167,6 +167,16 @@ def _add_results(
     # Last: a folder in the Data module is no node, and would stay behind when the rest was cancelled.
     arrange(scene, source, nodes.results())
     return nodes
+
+
+def update_settings(scene: Any, analysis: Analysis, nodes: SceneNodes) -> None:
+    """Of the analysis that `nodes` show already nothing but its settings changed, and with them perhaps what findings follow from.
+
+    Nodes say how they were made; findings say whether they are older. `InputError` when the volume is gone.
+    """
+    source = require_in_scene(scene, nodes.volume, "volume")
+    findings = show_age(scene, analysis, source)
+    annotate(analysis, [node for node in nodes.results() if node not in findings or not is_older(node, analysis)], nodes.measurements)
 
 
 def show_findings(scene: Any, analysis: Analysis, nodes: SceneNodes) -> SceneNodes:

@@ -1,10 +1,11 @@
 """Colours of the scene: one meaning, one colour, in slices, on the surface and in the curves. RGB in 0…1."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from ..analysis.comparison import IN_BOTH, IN_NONE, NOT_COMPARED, ONLY_A, ONLY_B, change_names
 from ..surface.surface import CLASS_BORDER, CLASS_DENSE, CLASS_NONE, CLASS_NOT_MEASURED
 from .mrml import find_or_add
 
@@ -24,6 +25,10 @@ LEFT_OUT: RGB = (141 / 255, 141 / 255, 141 / 255)
 PATH_IN_SCAR: RGB = (0.1, 0.1, 0.1)
 PATH_IN_GAP: RGB = (0.0, 158 / 255, 115 / 255)
 """A path around a vein lies on scar, and dark is seen there; its gaps are Okabe and Ito's bluish green, apart from scar and wall."""
+IN_BOTH_SCAR: RGB = (34 / 255, 69 / 255, 110 / 255)
+"""Scar of two results, as in the report of a comparison; dark, so that it is told from vermilion and amber by its lightness as well."""
+BAND: RGB = (117 / 255, 63 / 255, 152 / 255)
+"""The outline of a band: violet, which neither scar, wall nor a path is."""
 WALL: RGB = (255 / 255, 209 / 255, 102 / 255)
 
 INSIDE_END: RGB = (178 / 255, 24 / 255, 43 / 255)
@@ -70,11 +75,18 @@ def class_table(scene: Any, present: Iterable[int], has_dense: bool) -> Any:
     entries = [names.get(value, ("", HEALTHY)) for value in range(CLASS_NOT_MEASURED + 1)]
     role, title = ("class_colours", "LA scar class colours") if has_dense else ("known_colours", "LA scar colours, where measured")
     node = _table(scene, role, title, np.array([rgb for _, rgb in entries]), tuple(name for name, _ in entries))
-    here = {int(value) for value in present}
-    for value, (name, colour) in enumerate(entries):
-        node.SetColor(value, name, *colour, 1.0)
-        node.SetColorDefined(value, value in here)
-    node.GetLookupTable().SetTableRange(0, CLASS_NOT_MEASURED)
+    _list_present(node, entries, present)
+    return node
+
+
+def change_table(scene: Any, source: Any, present: Iterable[int], of_methods: bool) -> Any:
+    """The colour node of the array `Change` on the result of the volume node `source`; a legend lists the values that are `present`."""
+    colours = {IN_NONE: HEALTHY, IN_BOTH: IN_BOTH_SCAR, ONLY_B: SCAR, ONLY_A: BORDER_SCAR, NOT_COMPARED: LEFT_OUT}
+    words = change_names(of_methods)
+    entries = [(words.get(value, ""), colours.get(value, HEALTHY)) for value in range(NOT_COMPARED + 1)]
+    rgb, names = np.array([colour for _, colour in entries]), tuple(name for name, _ in entries)
+    node = _table(scene, "change_colours", f"{source.GetName()} LA change colours", rgb, names, source)
+    _list_present(node, entries, present)
     return node
 
 
@@ -118,14 +130,19 @@ def region_table(scene: Any, source: Any, present: Iterable[int] = ()) -> Any:
     entries = [REGIONS.get(value, ("", LEFT_OUT)) for value in range(last + 1)]
     rgb, names = np.array([rgb for _, rgb in entries]), tuple(name for name, _ in entries)
     node = _table(scene, "region_colours", f"{source.GetName()} LA region colours", rgb, names, source)
+    _list_present(node, entries, present)
+    return node
+
+
+def _list_present(node: Any, entries: Sequence[tuple[str, RGB]], present: Iterable[int]) -> None:
+    """Name and colour of every value; those that are `present` are listed by a legend."""
     here = {int(value) for value in present}
     # A table that was read from a scene holds the entries that were defined then, and no more.
-    node.SetNumberOfColors(last + 1)
+    node.SetNumberOfColors(len(entries))
     for value, (name, colour) in enumerate(entries):
         node.SetColor(value, name, *colour, 1.0)
         node.SetColorDefined(value, value in here)
-    node.GetLookupTable().SetTableRange(0, last)
-    return node
+    node.GetLookupTable().SetTableRange(0, len(entries) - 1)
 
 
 def _table(scene: Any, role: str, name: str, colours: np.ndarray, names: tuple[str, ...] | None, source: Any | None = None) -> Any:

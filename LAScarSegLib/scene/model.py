@@ -1,5 +1,7 @@
 """The LA surface as a model node with the scar map on it, and a grey cover where the surface is not LA wall."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -34,9 +36,7 @@ def add_surface(scene: Any, analysis: Analysis, source: Any) -> Any:
     who chose another array or colours keeps that choice.
     """
     node, new = find_or_add(scene, "vtkMRMLModelNode", "surface", f"{source.GetName()} LA scar map", source)
-    polydata = surface_polydata(analysis.surface)
-    _turn_to_ras(polydata)
-    node.SetAndObservePolyData(polydata)
+    node.SetAndObservePolyData(ras_polydata(analysis.surface))
     node.SetDescription(
         "Left-atrial surface. Scar: 1 where scar was found; ScarClass: 1 border, 2 dense, 255 not measured. LGE: projected grey level; "
         "IIR: the same over the blood-pool mean."
@@ -56,6 +56,15 @@ def add_surface(scene: Any, analysis: Analysis, source: Any) -> Any:
         if legend is not None:
             style_legend(legend, legend.GetTitleText(), len(present))
     return node
+
+
+def ras_polydata(surface: Surface, more: Mapping[str, np.ndarray] = MappingProxyType({})) -> Any:
+    """The surface with its arrays, and `more` (N,) by name, as a scene has it."""
+    polydata = surface_polydata(surface)
+    for name, values in more.items():
+        polydata.GetPointData().AddArray(vtk_array(name, values))
+    _turn_to_ras(polydata)
+    return polydata
 
 
 def _show_withheld(node: Any) -> None:

@@ -15,6 +15,8 @@ from ..intensity.rules import RULES, PublishedThreshold
 from ..jobs.device_query import AUTO
 from ..scene.selection import check_scan_node, check_segment, find_node, read_choice, write_choice
 from ..scene.stored import corrections
+from ..surface.band_reach import BandReach
+from ..surface.region_schemes import SCHEMES, USUAL_SCHEME
 
 if TYPE_CHECKING:
     from ..models.bundle import Bundle
@@ -32,7 +34,7 @@ class Choices:
 
     `method` is the key of one of `methods()`: a protocol's or rule's name, or a scar model's `NAME@VERSION`; `threshold` is that rule's
     parameter, None for its usual value; `cavity_model` a model's `NAME@VERSION`; `fast` leaves out the perturbation
-    ranges; `planes` are the IDs of markups planes; `despite` the codes of stops to go on despite; `accept_terms` that the user has accepted the models' terms.
+    ranges; `planes` are the IDs of markups planes; `despite` the codes of stops to go on despite; `bands` how far gaps are looked for, `regions` the scheme that divides the wall; `accept_terms` that the user has accepted the models' terms.
     """
 
     volume_id: str = ""
@@ -51,6 +53,8 @@ class Choices:
     accept_terms: bool = False
     planes: tuple[str, ...] = ()
     despite: tuple[str, ...] = ()
+    bands: BandReach = BandReach()
+    regions: str = USUAL_SCHEME
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -80,19 +84,23 @@ class Choices:
     @property
     def settings(self) -> Settings:
         """The analysis's settings; `InputError` for a threshold that can't be used."""
-        values, rule = {"native": self.native, "perturbation": not self.fast, "despite": self.despite}, self.rule
+        values, rule = (
+            {"native": self.native, "perturbation": not self.fast, "despite": self.despite, "bands": self.bands, "regions": self.regions},
+            self.rule,
+        )
         if rule is None:
             return Settings(**values)
         return Settings(rule=rule.name, threshold=rule.parameter, protocol=rule.protocol, dense_threshold=rule.dense, **values)
 
     def to_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self) | {"planes": list(self.planes), "despite": list(self.despite)}
+        return dataclasses.asdict(self) | {"planes": list(self.planes), "despite": list(self.despite), "bands": self.bands.to_json()}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Choices:
         """From what `to_json` gave, of this version or another: what is unknown is left out."""
         known = {f.name for f in dataclasses.fields(cls)}
-        return cls(**{key: value for key, value in data.items() if key in known} | {key: tuple(data.get(key, ())) for key in ("planes", "despite")})
+        typed = {key: tuple(data.get(key, ())) for key in ("planes", "despite")} | {"bands": BandReach.from_json(data.get("bands", {}))}
+        return cls(**{key: value for key, value in data.items() if key in known} | typed)
 
 
 @dataclass(frozen=True)
@@ -193,6 +201,29 @@ def read_choices(scene: Any, node: Any) -> Choices | None:
     return Choices.from_json(json.loads(text) | nodes | {"planes": planes})
 
 
+def region_schemes() -> tuple[tuple[str, str], ...]:
+    """(key, title) of every scheme that divides the wall."""
+    return tuple((scheme.key, scheme.title) for scheme in SCHEMES.values())
+
+
+def known_scheme(key: str) -> str:
+    """The scheme of a parameter of the panel; the usual one where a scene of another version names one that is not here."""
+    return key if key in SCHEMES else USUAL_SCHEME
+
+
+def bands_text(reach: BandReach) -> str:
+    """Bands as a parameter of the panel keeps them; "" for the usual ones."""
+    return "" if reach == BandReach() else json.dumps(reach.to_json())
+
+
+def read_bands(text: str) -> BandReach:
+    """What `bands_text` gave; the usual ones where the text is damaged."""
+    try:
+        return BandReach.from_json(json.loads(text)) if text else BandReach()
+    except (ValueError, InputError):
+        return BandReach()
+
+
 def _check_method(choices: Choices) -> None:
     if choices.rule is not None:
         protocol = choices.rule.protocol_of
@@ -208,7 +239,9 @@ def _check_models(choices: Choices) -> None:
 
         missing = None if _installed("cavity") else ModelStore().missing_cavity()
         if missing is not None:
-            raise InputError(f"No model that finds the left atrium is here. Press Get {missing.name}, which fetches it, or choose a segment.")
+            raise InputError(
+                f"No model that finds the left atrium is here. Press Get {missing.name}, which fetches it, or choose a segment."
+            )
         raise InputError("Choose the model that finds the left atrium. Add one under Models if there is none, or choose a segment.")
     choices.bundles()
 

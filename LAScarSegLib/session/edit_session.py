@@ -1,20 +1,24 @@
 """Correct a result and measure again: what Segment Editor is set to, what was changed, and the way back; the threshold under the
 slider; and a result that a loaded scene holds, taken up again."""
 
+from dataclasses import replace
 from typing import Any
 
 from ..analysis import Analysis, ByRule, Change, revise
 from ..analysis.sources import CAVITY, SCAR, WALL
 from ..errors import InputError
 from ..scene.attributes import shows
-from ..scene.build import SceneNodes, require_in_scene, show_findings, update_scene
+from ..scene.bands import hide_band, show_band
+from ..scene.build import SceneNodes, require_in_scene, show_findings, update_scene, update_settings
 from ..scene.drawing import EditorSetup, editor_setup
 from ..scene.plane_markups import plane_nodes, read_planes, show_found, show_planes
 from ..scene.review import show_scar
 from ..scene.segmentation import KINDS, has_segment, require_in_place, segment_mask, segment_times, set_segment
 from ..scene.stored import find_source, read_result, require_result, result_nodes
 from ..scene.views import look_at
+from ..surface.band_reach import BandReach
 from ..surface.findings import Findings
+from ..surface.gaps import Bands
 from ..surface.planes import CutPlane
 from . import edits
 from .gaps import proposed_planes
@@ -66,10 +70,28 @@ class EditSession:
         self.nodes = update_scene(self._scene, analysis, self.nodes, (), same_anatomy=True, same_networks=True)
         return analysis
 
-    def show_findings(self, findings: Findings) -> None:
-        """Regions and gaps of the analysis that is shown, put into the scene."""
-        self.analysis = self.analysis.with_findings(findings)
-        self.nodes = show_findings(self._scene, self.analysis, self.nodes)
+    def with_findings_settings(self, bands: BandReach, regions: str) -> Analysis:
+        """The analysis with other bands around the veins, and another scheme of regions, shown in the nodes; `rebase` on it, or
+        `LiveUpdate.rebase`. Regions and gaps are looked for later."""
+        settings = replace(self.analysis.settings, bands=bands, regions=regions)
+        analysis = revise(self.analysis, Change(settings=settings), ranges=self.analysis.has_ranges)
+        update_settings(self._scene, analysis, self.nodes)
+        return analysis
+
+    def show_findings(self, findings: Findings, first_look: bool = False) -> None:
+        """Regions and gaps of the analysis that is shown, put into the scene; after a `first_look` those with ranges follow."""
+        found = self.analysis.with_findings(findings)
+        self.nodes = show_findings(self._scene, found, self.nodes)
+        if not first_look:
+            self.analysis = found
+
+    def show_band(self, bands: Bands | None, around: str = "") -> None:
+        """The outline of the band around `around`, or ("") of all together; without bands none."""
+        self._check_nodes()
+        if bands is None:
+            hide_band(self._scene, self.nodes.volume)
+        else:
+            show_band(self._scene, self.nodes, bands, around)
 
     def take_up_planes(self) -> tuple[CutPlane, ...]:
         """Markups for the planes that were found and cut nothing yet (`gaps.proposed_planes`), which are given from then on; returns them.

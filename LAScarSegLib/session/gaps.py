@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from ..analysis import Analysis
-from ..analysis.surface_findings import findings_digest
+from ..analysis.surface_findings import bands_on_surface, bare_surface, find_on_surface, findings_digest
 from ..errors import InputError
 from ..measure.headline import WITHHELD
 from ..output.findings import FindingRows, GapRow, Point, VeinRow
 from ..scene.gaps import has_findings, numbered_gaps
+from ..surface.band_reach import BandReach
 from ..surface.findings import Findings, Range
+from ..surface.gaps import Bands, encircled_names
 from ..surface.planes import CutPlane
+from ..surface.surface import Surface
 from .background import Background
 
 if TYPE_CHECKING:
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 
 OLDER = "Older than the map: press Find gaps."
 LOOKING = "Looking for gaps around the veins"
+RANGES_FOLLOW = "Found; the ranges follow"
 NOT_YET = "Press Find gaps for the paths around the veins and for scar by region; it takes some seconds."
 NO_PLANES = "It is not known where the veins are. Place their planes (Cut plane), or take up those that were found."
 
@@ -52,20 +57,34 @@ class GapsState:
     error: str = ""
 
 
+@dataclass(frozen=True)
+class _Step:
+    """One piece of the work, and what becomes of its result."""
+
+    work: Callable[[], Any]
+    take: Callable[[Any], None]
+
+
 class GapFinder:
     """The regions and gaps of one `EditSession`; for the thread of the windows, and nothing here takes long.
 
-    `find` asks for them, `poll` from a timer takes them and puts them into the scene, `close` ends it.
+    `find` asks for them, `show_band` for the outline of a band, `poll` from a timer takes what comes and puts it into the scene, `close`
+    ends it. A result with ranges has a first look without, since each range asks for all paths again.
     """
 
     def __init__(self, session: EditSession) -> None:
         self.session = session
-        self._background = Background(pause_s=0.0)
+        self._background = Background()
+        self._steps: list[_Step] = []
         self._asked: Analysis | None = None
         self._error = ""
+        self._changed = False
         self._digests: tuple[Analysis, str] | None = None
         self.findings: Findings | None = session.analysis.known_findings
         self._found_on = self._digest if self.findings is not None else ""
+        self._band: str | None = None
+        self._band_of: tuple[Surface, BandReach] | None = None
+        self._bands: Bands | None = None
 
     def find(self) -> None:
         """Look for the gaps of the analysis that is shown now."""
@@ -73,43 +92,87 @@ class GapFinder:
         if self._error:
             return
         analysis = self._asked = self.session.analysis
-        self._background.submit(lambda: analysis.findings)
+        first = [_Step(lambda: find_on_surface(analysis, ranges=False), self._take_first_look)] if analysis.has_ranges else []
+        self._begin([*self._band_steps(), *first, _Step(lambda: analysis.findings, self._take)])
+
+    def show_band(self, around: str | None) -> None:
+        """Outline the band around `around` on the surface, ("") all together, (None) none; it follows what the result becomes."""
+        self._band = around
+        if around is None or self._band_steps():
+            self._band_of = None
+            self.session.show_band(None)
+        else:
+            self.session.show_band(self._bands, around)
 
     def close(self) -> None:
         """Nothing more is shown."""
         self._background.drop()
+        self._steps = []
 
     @property
     def older(self) -> bool:
         """Whether what was found is of another map than the one that is shown."""
         return self.findings is not None and self._found_on != self._digest
 
+    @property
+    def busy(self) -> bool:
+        return self._background.busy or bool(self._steps)
+
     def poll(self) -> GapsState:
         """Take what was found, and say how far it is."""
-        outcome, changed = self._background.poll(), False
+        outcome, self._changed = self._background.poll(), False
         if outcome is not None and outcome.error is not None:
-            self._error = str(outcome.error)
-        elif outcome is not None:
-            changed = True
-            self.findings, self._found_on = outcome.result, findings_digest(self._asked)
-            self._show()
-        busy = self._background.busy
-        return GapsState(self._message(busy), busy, self.older, changed, self._error)
+            self._error, self._steps = str(outcome.error), []
+        elif outcome is not None and self._steps:
+            self._steps.pop(0).take(outcome.result)
+            self._go_on()
+        if not self.busy and not self._error:
+            self._begin(self._band_steps())
+        return GapsState(self._message(), self.busy, self.older, self._changed, self._error)
 
-    def _show(self) -> None:
+    def _begin(self, steps: list[_Step]) -> None:
+        self._steps = steps
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._steps:
+            self._background.submit(self._steps[0].work)
+
+    def _band_steps(self) -> list[_Step]:
+        """What there is to do until the outline is that of the analysis that is shown."""
+        analysis = self.session.analysis
+        now = bare_surface(analysis), analysis.settings.bands
+        if self._band is None or (self._band_of is not None and self._band_of[0] is now[0] and self._band_of[1] == now[1]):
+            return []
+        return [_Step(lambda: bands_on_surface(analysis) if has_findings(analysis) else None, partial(self._take_bands, now))]
+
+    def _take_bands(self, of: tuple[Surface, BandReach], bands: Bands | None) -> None:
+        self._band_of, self._bands = of, bands
+        if self._band is not None:
+            self._into_scene(self.session.show_band, bands, self._band)
+
+    def _take_first_look(self, findings: Findings) -> None:
+        self._changed, self.findings, self._found_on = True, findings, findings_digest(self._asked)
+        if not self.older:
+            self._into_scene(self.session.show_findings, findings, True)
+
+    def _take(self, findings: Findings) -> None:
         """In the scene, unless the map has become another one meanwhile."""
-        if self.older:
-            return
+        self._changed, self.findings, self._found_on = True, findings, findings_digest(self._asked)
+        if not self.older:
+            self._into_scene(self.session.show_findings, findings)
+
+    def _into_scene(self, show: Callable[..., None], *what: Any) -> None:
         try:
-            self.session.show_findings(self.findings)
+            show(*what)
         except InputError as error:
             self._error = str(error)
 
-    def _message(self, busy: bool) -> str:
+    def _message(self) -> str:
         if self._error:
             return self._error
-        if busy:
-            return LOOKING
+        if self.busy and self._asked is not None and len(self._steps) and self._steps[-1].take == self._take:
+            return RANGES_FOLLOW if len(self._steps) == 1 and self._asked.has_ranges else LOOKING
         if self.findings is None:
             return why_not(self.session.analysis) or NOT_YET
         return (why_not(self.session.analysis) or OLDER) if self.older else ""
@@ -121,6 +184,11 @@ class GapFinder:
         if self._digests is None or self._digests[0] is not analysis:
             self._digests = analysis, findings_digest(analysis)
         return self._digests[1]
+
+
+def band_names(analysis: Analysis) -> tuple[str, ...]:
+    """Of the bands that can be edited: each vein and each pair; none where it is not known where they are."""
+    return tuple(encircled_names(bare_surface(analysis))) if has_findings(analysis) else ()
 
 
 def why_not(analysis: Analysis) -> str:

@@ -39,7 +39,8 @@ def made_with(analysis: Analysis, kept: Choices | None, now: Choices) -> Choices
     else:
         method, threshold = scar.reference if isinstance(scar, Network) else analysis.method.name, None
     settings = analysis.settings
-    return replace(kept or now, method=method, threshold=threshold, native=settings.native, fast=not settings.perturbation)
+    followed = {"native": settings.native, "fast": not settings.perturbation, "bands": settings.bands, "regions": settings.regions}
+    return replace(kept or now, method=method, threshold=threshold, **followed)
 
 
 def older_than(analysis: Analysis, made: Choices, now: Choices) -> str:

@@ -16,6 +16,8 @@ from LAScarSegLib.analysis.comparison_findings import ComparisonFindings, gap_ch
 from LAScarSegLib.output import compared_findings, comparison_writing
 from LAScarSegLib.output.comparison_report import ComparedResults
 from LAScarSegLib.output.result_surface import ResultSurface
+from LAScarSegLib.session.compare import gap_rows
+from LAScarSegLib.surface.band_reach import BandReach
 from LAScarSegLib.surface.findings import Landmarks
 from LAScarSegLib.surface.gaps import Gap
 
@@ -99,6 +101,21 @@ def test_a_gap_that_closes_is_told_with_its_length_and_place(compared):
 def test_the_other_way_round_it_opens():
     lspv = named(compare_surfaces(AFTER, BEFORE, same_scan=True), "LSPV")
     assert len(lspv.opened) == 1 and lspv.closed == () and lspv.a.encircled and not lspv.b.encircled
+
+
+def test_gaps_are_looked_for_in_the_bands_of_a():
+    """Bands that end before the ring of scar, `RING_MM` from the vein's axis, hold none of it."""
+    near = named(compare_surfaces(BEFORE, AFTER, same_scan=True, bands=BandReach(1.0)), "LSPV")
+    assert not near.a.encircled and not near.b.encircled and near.b.gap_mm == near.b.path_mm
+
+
+def test_the_panel_tells_of_the_changed_gaps_by_vein(compared):
+    result = ResultSurface("before", BEFORE, {}, {})
+    rows = {row[0]: row[1:] for row in gap_rows(ComparedResults(result, result, compared, [], ()))}
+    lspv = named(compared, "LSPV")
+    assert list(rows) == [change.around for change in compared.findings.gaps]
+    assert rows["LSPV"][0] == f"{lspv.a.gap_mm:.0f} of {lspv.a.path_mm:.0f} mm" and rows["LSPV"][1] == "encircled"
+    assert rows["LSPV"][2].startswith(f"A alone: {lspv.closed[0].gap.length_mm:.1f} mm") and rows["RIPV"][2] == ""
 
 
 def test_veins_without_a_change_have_none(compared):

@@ -35,7 +35,7 @@ DECLARED = {
 }  # fmt: skip
 """What Q_PROPERTY lines of these classes declare (CTK and Slicer 5.12) of what a form may set; a misspelt one is silently ignored."""
 OF_EVERY_WIDGET = {"toolTip", "enabled", "visible", "sizePolicy", "SlicerParameterName"}
-SECTIONS = ["Input", "Method", "Review", "Measurements", "Veins and gaps", "Export", "Models"]
+SECTIONS = ["Input", "Method", "Review", "Measurements", "Veins and gaps", "Compare", "Export", "Models"]
 
 
 @pytest.fixture(scope="module")

@@ -4,16 +4,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from gap_cases import with_gaps
+from gap_cases import NARROW, with_gaps
 from panel_cases import dialogs, panel, scene, wait  # noqa: F401
+from vtkmodules.vtkFiltersCore import vtkMassProperties, vtkTriangleFilter
 
 from LAScarSegLib import scene as mrml
+from LAScarSegLib.analysis import Change, revise
+from LAScarSegLib.analysis.surface_findings import pack_findings
+from LAScarSegLib.scene.bands import TUBE_MM
 from LAScarSegLib.scene.gaps import OLDER, findings_nodes, numbered_gaps
-from LAScarSegLib.scene.mrml import nodes_of_class
+from LAScarSegLib.scene.mrml import find_result, nodes_of_class
 from LAScarSegLib.scene.plane_markups import plane_nodes, read_planes, show_found
 from LAScarSegLib.session.edit_session import EditSession
 from LAScarSegLib.session.gaps import OLDER as SAID_OLDER
@@ -66,6 +71,92 @@ def test_another_threshold_makes_the_tables_old_until_they_are_found_anew(panel,
     find(panel)
     assert panel.ui.gapsLabel.text == "" and panel.ui.gapsTable.item(0, 0).foreground().color() == ink
     assert not any(node.GetName().endswith(OLDER) for node in findings_nodes(scene, shown.nodes.volume))
+
+
+def outline_of(scene):
+    return find_result(scene, "vtkMRMLModelNode", "band", None)
+
+
+def length_mm(node) -> float:
+    """Of a tube's middle line: its surface over its circumference."""
+    measure = vtkMassProperties()
+    triangles = vtkTriangleFilter()
+    triangles.SetInputData(node.GetPolyData())
+    measure.SetInputConnection(triangles.GetOutputPort())
+    return measure.GetSurfaceArea() / (2 * np.pi * TUBE_MM)
+
+
+def paths(findings) -> list:
+    """Without ranges, which follow when nothing else is to be done."""
+    return pack_findings(findings)["encirclements"]
+
+
+def found(panel) -> None:
+    wait(lambda: panel.ui.findGapsButton.enabled, "the gaps")
+
+
+def test_an_edited_band_gives_its_gaps_at_once_and_is_seen_on_the_surface(panel, scene, shown):
+    assert outline_of(scene) is None and panel.ui.bandOutsideBox.value == 18.0 and panel.ui.bandInsideBox.value == 5.0
+    panel.ui.bandOutsideBox.value = NARROW.outside_mm
+    panel.ui.bandInsideBox.value = NARROW.inside_mm
+    panel.ui.bandSelector.currentIndex = panel.ui.bandSelector.findText("LSPV")
+    assert panel.ui.bandOutsideBox.value == NARROW.outside_mm  # as all
+    panel.ui.bandOutsideBox.value = NARROW.of("LSPV")
+    found(panel)
+    assert panel.analysis.settings.bands == NARROW
+    narrow = revise(with_gaps(), Change(settings=replace(with_gaps().settings, bands=NARROW)), ranges=False)
+    assert paths(panel.analysis.known_findings) == paths(narrow.findings)
+    assert cells(panel.ui.gapsTable)[0].startswith(f"{narrow.findings.encirclements[0].gap_mm:.1f} mm") and panel.ui.gapsLabel.text == ""
+    assert json.loads(shown.nodes.measurements.GetAttribute("LAScarSeg.settings"))["bands"] == NARROW.to_json()
+    assert panel.choicesSection.choices().settings.bands == NARROW
+    own = length_mm(outline_of(scene))
+    panel.ui.bandSelector.currentIndex = 0
+    assert panel.ui.bandOutsideBox.value == NARROW.outside_mm and length_mm(outline_of(scene)) > 1.5 * own
+    panel.ui.usualBandButton.click()
+    found(panel)
+    assert paths(panel.analysis.known_findings) == paths(with_gaps().findings) and not panel.ui.usualBandButton.enabled
+    panel.ui.showBandCheckBox.click()
+    assert outline_of(scene) is None
+
+
+def test_the_outline_of_a_band_follows_the_planes_and_is_not_saved(panel, scene, shown):
+    panel.ui.showBandCheckBox.click()
+    wait(lambda: outline_of(scene) is not None, "the outline")
+    before = length_mm(outline_of(scene))
+    assert shown.analysis.known_findings is None  # nobody asked for gaps
+    assert not outline_of(scene).GetSaveWithScene()
+    analysis = revise(shown.analysis, Change(planes=shown.analysis.planes[:2]), ranges=False)
+    panel.editSection.rebase(analysis)
+    panel.resultChanged()
+    wait(lambda: outline_of(scene) is not None and length_mm(outline_of(scene)) != before, "the outline of fewer veins")
+    assert length_mm(outline_of(scene)) < before
+    panel.editSection.rebase(revise(analysis, Change(planes=()), ranges=False))
+    panel.resultChanged()
+    wait(lambda: outline_of(scene) is None, "no outline")
+    assert not panel.ui.bandOutsideBox.enabled
+
+
+def test_another_scheme_of_regions_is_chosen_and_its_scar_follows(panel, scene, shown):
+    panel.ui.schemeSelector.currentIndex = panel.ui.schemeSelector.findText("Twelve segments (Benito et al. 2018)")
+    found(panel)
+    benito = revise(with_gaps(), Change(settings=replace(with_gaps().settings, regions="benito2018")), ranges=False).findings
+    shown_regions = [panel.ui.regionsTable.item(row, 0).text() for row in range(panel.ui.regionsTable.rowCount)]
+    assert shown_regions == [region.region for region in benito.regions] != [region.region for region in with_gaps().findings.regions]
+    assert panel.choicesSection.choices().settings.regions == "benito2018" == panel.analysis.settings.regions
+    assert json.loads(shown.nodes.measurements.GetAttribute("LAScarSeg.settings"))["regions"] == "benito2018"
+
+
+def test_another_scans_result_brings_its_own_bands(panel, scene, shown):
+    panel.ui.bandOutsideBox.value = 12.0
+    analysis = with_gaps()
+    narrow = revise(analysis, Change(settings=replace(analysis.settings, bands=NARROW)), ranges=False)
+    other = EditSession(scene, mrml.build_scene(scene, narrow, volume_node=mrml.volume_to_node(
+        narrow.volume, scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "other"))), narrow)  # fmt: skip
+    panel.setResult(other)
+    panel.parameterNode.inputVolume = other.nodes.volume
+    assert panel.session is other and panel.ui.bandOutsideBox.value == NARROW.outside_mm and panel.analysis.settings.bands == NARROW
+    panel.parameterNode.inputVolume = shown.nodes.volume
+    assert panel.ui.bandOutsideBox.value == 12.0 and panel.analysis.settings.bands.outside_mm == 12.0
 
 
 def test_a_row_that_is_clicked_takes_the_views_to_the_gap(panel, scene, shown):
