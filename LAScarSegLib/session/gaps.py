@@ -248,18 +248,20 @@ def remarks(findings: Findings) -> tuple[str, ...]:
 
 
 def proposed_planes(analysis: Analysis) -> tuple[CutPlane, ...]:
-    """The planes that were found and cut nothing: unsure ones, but for openings that have a plane already."""
+    """The planes that were found and cut nothing, unsure or taken away by a person, but for openings that have a plane already."""
     search, in_use = analysis.sources.search, {plane.name for plane in analysis.planes}
     return () if search is None else tuple(plane for plane in search.planes if plane.name not in in_use)
 
 
 def planes_words(analysis: Analysis) -> tuple[str, ...]:
-    """What to know of the planes: whether the program found them, and why those that cut nothing are unsure."""
+    """What to know of the planes: whether the program found them, which of those cut nothing, and why what is unsure is so."""
     if analysis.sources.planes_source == "found":
         return ("The planes were found by the program.",)
     proposed = proposed_planes(analysis)
     if not proposed:
         return ()
     names = ", ".join(plane.name for plane in proposed)
-    first = f"Found, but not in use before you have looked at them: {names}."
-    return (first, *(f"{name}: {why}" for name, why in analysis.sources.search.unsure.items()))
+    # Where there are others a person has looked; sure ones cut until a person took them away.
+    unseen = analysis.sources.search.unsure and not analysis.planes
+    first = "Found, but not in use before you have looked at them" if unseen else "Found by the program, and not in use"
+    return (f"{first}: {names}.", *(f"{name}: {why}" for name, why in analysis.sources.search.unsure.items()))

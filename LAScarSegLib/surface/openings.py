@@ -44,6 +44,9 @@ RIM_RADII, RIM_MM = 2.0, 5.0
 """A rim that is farther away than twice the ostium's radius and 5 mm runs round something else, too (ovals reach 1.35 radii)."""
 FARTHEST_OUT_MM, STEP_OUT_MM = 8.0, 1.0
 SIDES = {"left": ("LSPV", "LMPV", "LIPV", "LCPV"), "right": ("RSPV", "RMPV", "RIPV", "RCPV")}
+STUMP_CUT = "its stump is cut off by the border and may not be whole"
+CUT_BY_BORDER = {MITRAL: "the valve may lie partly outside of it", LAA: "it is cut off by the border and may not be whole"}
+"""What an image that ends at an opening means for one that is no vein."""
 SAID = {"S": "superior", "M": "middle", "I": "inferior"}
 
 
@@ -329,7 +332,7 @@ def _note_borders(surface: Surface, planes: Sequence[CutPlane], at_border: np.nd
         cut = at_border & (region == REGION_LABELS.get(plane.name, 0))
         beside = np.linalg.norm(surface.points[at_border] - plane.origin, axis=1).min() < NEAR_BORDER_MM
         if cut.any() or beside:
-            notes.add(plane.name, "the image ends there, so that its stump is cut off by the border and may not be whole")
+            notes.add(plane.name, f"the image ends there, so that {CUT_BY_BORDER.get(plane.name, STUMP_CUT)}")
     if (at_border & (region == 1)).any():
         for name in [name for name in (MITRAL, "LSPV", "LIPV", "RSPV", "RIPV", LAA) if name not in {plane.name for plane in planes}]:
             notes.add(name, "the image's border cuts the body of the atrium: it may lie outside of the image")
