@@ -12,7 +12,7 @@ from ..analysis import Analysis
 from ..measure.numbers import NUMBERS, Quantity
 from ..support.printable import csv_text
 from ..surface.findings import DECIMALS, Findings
-from ..surface.gaps import GapsAtThreshold
+from ..surface.gaps import LENGTH_DECIMALS, GapsAtThreshold
 
 CURVE_DIGITS = 6
 """Significant digits in threshold_curve.csv: far below what a voxel can change."""
@@ -78,8 +78,8 @@ def write_regions_csv(found: Findings, path: Path) -> None:
 def write_gaps_csv(found: Findings, path: Path) -> None:
     """One row for each gap, and one for a path without any: what is encircled, the path's lengths with their range, and where the gap lies (LPS mm)."""
     path_columns = ("around", "encircled", "rgm", "path_mm", "gap_mm", "gap_mm_low", "gap_mm_high", "unmeasured_mm", "problem")
-    gap_columns = ("length_mm", "region", "clock", "depends_on_threshold")
-    rows = [(*path_columns, "gap", *gap_columns, "l_mm", "p_mm", "s_mm")]
+    gap_columns = ("length_mm", "region", "clock", "all_around", "depends_on_threshold")
+    rows = [(*path_columns, "gap", *gap_columns, "l_mm", "p_mm", "s_mm", "unsure")]
     for around in found.to_json()["gaps"]:
         first = [cell(around.get(key)) for key in path_columns]
         for number, gap in enumerate(around["gaps"], start=1):
@@ -94,7 +94,8 @@ def write_gap_curve_csv(curve: Sequence[GapsAtThreshold], path: Path) -> None:
     rows = [("iir", "around", "gaps", "gap_mm", "rgm")]
     for point in curve:
         known = np.isfinite(point.gap_mm)
-        numbers = (str(point.count), repr(round(point.gap_mm, DECIMALS)), repr(round(point.rgm, DECIMALS + 1))) if known else ("", "", "")
+        lengths = (repr(round(point.gap_mm, LENGTH_DECIMALS)), repr(round(point.rgm, DECIMALS + 1)))
+        numbers = (str(point.count), *lengths) if known else ("", "", "")
         rows.append((f"{point.threshold:.{CURVE_DIGITS}g}", point.around, *numbers))
     write_csv(rows, path)
 

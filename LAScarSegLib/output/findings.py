@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ..surface.gaps import ALL_AROUND
 from ..surface.region_schemes import SCHEMES
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class GapRow:
             number,
             float(content["length_mm"]),
             str(content.get("region") or ""),
-            "" if clock is None else f"{round(clock) % 12 or 12} o’clock",
+            ALL_AROUND if content.get("all_around") is True else "" if clock is None else f"{round(clock) % 12 or 12} o’clock",
             None if point is None else _point(point),
             tuple(_point(p) for p in line),
             content.get("depends_on_threshold") is True,

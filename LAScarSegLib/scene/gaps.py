@@ -205,7 +205,7 @@ def _gap_points(scene: Any, findings: Findings, source: Any) -> Any | None:
     for gap in gaps:
         at = LPS_TO_RAS[:3, :3] @ np.array(gap.gap.point_lps)
         number = node.AddControlPoint(*at.tolist(), gap.label)
-        node.SetNthControlPointDescription(number, f"{gap.gap.region}, depends on the threshold" if gap.depends else gap.gap.region)
+        node.SetNthControlPointDescription(number, f"{gap.gap.place}, depends on the threshold" if gap.depends else gap.gap.place)
     # Where a gap lies was measured; nobody shall drag it.
     node.SetLocked(True)
     node.EndModify(modifying)

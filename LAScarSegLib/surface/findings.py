@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import InputError
 from .band_reach import BandReach
 from .flat_map import FlatMap, flatten
-from .gaps import Bands, Encirclement, Gap, default_names
+from .gaps import LENGTH_DECIMALS, Bands, Encirclement, Gap, default_names
 from .region_schemes import USUAL_SCHEME, check_scheme
 from .reuse import TakesSteps, anew
 from .surface import CLASS_NOT_MEASURED, REGION_BODY, Surface
@@ -149,7 +149,8 @@ class Findings:
         content, unsteady = around.to_json(), self.unsteady.get(around.around, ())
         for number, gap in enumerate(content["gaps"]):
             gap["depends_on_threshold"] = number in unsteady
-        return content | {key: _rounded(value) for key, value in _ends("gap_mm", self.gap_ranges.get(around.around)).items()}
+        ends = _ends("gap_mm", self.gap_ranges.get(around.around))
+        return content | {key: round(value, LENGTH_DECIMALS) for key, value in ends.items()}
 
 
 Range = tuple[float, float]

@@ -23,6 +23,9 @@ BAND_MM = 18.0
 INSIDE_MM = 5.0
 """How far into a vein: lines also lie on the ostium, and its plane is placed to a few millimetres."""
 REGION_NAMES = {REGION_BODY: "body", REGION_EXCLUDED: "mitral", **{label: name for name, label in REGION_LABELS.items()}}
+LENGTH_DECIMALS = 2
+"""Of lengths and places in files, mm: everywhere the same, so that a value lies in its own range."""
+ALL_AROUND = "all around"
 Names = Callable[[np.ndarray], str] | np.ndarray
 """The region of a point (3,) mm LPS, or the names (N,) of the vertices' regions."""
 
@@ -33,25 +36,36 @@ class Gap:
 
     clock
         hours 0 … 12 of its middle seen from inside the LA looking into the vein: 12 is superior, 3 to the viewer's right, which is
-        anterior at left veins and posterior at right ones.
+        anterior at left veins and posterior at right ones. None where no scar ends it: it goes all the way round and has no middle.
     region
-        where its middle lies.
+        where its middle lies; None, too, all the way round.
     point_lps
-        its middle along the path, mm LPS.
+        its middle along the path, mm LPS; a point of the path (at 12 o'clock) where it goes all the way round.
     points
-        (Q, 3) the path from one scar to the next, mm LPS.
+        (Q, 3) the path from one scar to the next, mm LPS; closed where it goes all the way round.
     """
 
     length_mm: float
-    clock: float
-    region: str
+    clock: float | None
+    region: str | None
     point_lps: tuple[float, float, float]
     points: np.ndarray
 
+    @property
+    def all_around(self) -> bool:
+        """Whether it goes all the way round the vein: nothing on the path is scar."""
+        return self.clock is None
+
+    @property
+    def place(self) -> str:
+        """Where it lies, in a word."""
+        return ALL_AROUND if self.region is None else self.region
+
     def to_json(self) -> dict[str, Any]:
         return {
-            "length_mm": round(self.length_mm, 2), "region": self.region, "clock": round(self.clock, 1) % 12,
-            "point_lps": [round(x, 2) for x in self.point_lps],
+            "length_mm": round(self.length_mm, LENGTH_DECIMALS), "region": self.region,
+            "clock": None if self.clock is None else round(self.clock, 1) % 12, "all_around": self.all_around,
+            "point_lps": [round(x, LENGTH_DECIMALS) for x in self.point_lps],
         }  # fmt: skip
 
 
@@ -93,8 +107,9 @@ class Encirclement:
             nothing = dict.fromkeys(("rgm", "path_mm", "gap_mm", "encircled", "unmeasured_mm"))
             return {"around": self.around, **nothing, "gaps": [], "problem": self.problem}
         return {
-            "around": self.around, "rgm": round(self.rgm, 4), "path_mm": round(self.path_mm, 2), "gap_mm": round(self.gap_mm, 2),
-            "encircled": self.encircled, "gaps": [gap.to_json() for gap in self.gaps], "unmeasured_mm": round(self.unmeasured_mm, 2),
+            "around": self.around, "rgm": round(self.rgm, 4), "path_mm": round(self.path_mm, LENGTH_DECIMALS),
+            "gap_mm": round(self.gap_mm, LENGTH_DECIMALS), "encircled": self.encircled, "gaps": [gap.to_json() for gap in self.gaps],
+            "unmeasured_mm": round(self.unmeasured_mm, LENGTH_DECIMALS),
         }  # fmt: skip
 
 
@@ -204,7 +219,8 @@ def _encirclement(mesh: MeshGraph, band: Band, scar: BandScar) -> Encirclement:
 
 def _with_regions(found: Encirclement, band: Band, vertices: np.ndarray, names: Names) -> Encirclement:
     """The same, its gaps with the regions in which their middles lie; `vertices` (N, 3) mm LPS."""
-    return replace(found, gaps=tuple(replace(gap, region=_region_at(gap.point_lps, band, vertices, names)) for gap in found.gaps))
+    gaps = (gap if gap.all_around else replace(gap, region=_region_at(gap.point_lps, band, vertices, names)) for gap in found.gaps)
+    return replace(found, gaps=tuple(gaps))
 
 
 def _region_at(point: tuple[float, float, float], band: Band, vertices: np.ndarray, names: Names) -> str:
@@ -333,4 +349,5 @@ def _length(line: np.ndarray) -> float:
 def _gap(band: Band, line: np.ndarray) -> Gap:
     along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
     middle = np.array([np.interp(along[-1] / 2, along, line[:, axis]) for axis in range(3)])
-    return Gap(float(along[-1]), band.clock(middle), "", tuple(middle.tolist()), line)
+    whole = bool((line[0] == line[-1]).all())
+    return Gap(float(along[-1]), None if whole else band.clock(middle), None if whole else "", tuple(middle.tolist()), line)

@@ -70,7 +70,7 @@ def test_the_numbers_are_written_where_a_report_is(tmp_path, report):
     if report:
         rows = list(csv.DictReader(open(file, encoding="utf-8")))
         told = [(float(row["iir"]), row["around"], int(row["gaps"]), float(row["gap_mm"])) for row in rows]
-        assert told == [(p.threshold, p.around, p.count, pytest.approx(p.gap_mm, abs=1e-3)) for p in analysis.gap_curve]
+        assert told == [(p.threshold, p.around, p.count, pytest.approx(p.gap_mm, abs=0.0051)) for p in analysis.gap_curve]
 
 
 def test_the_picture_is_drawn_and_says_what_it_shows(tmp_path: Path):

@@ -8,6 +8,7 @@ from scipy.sparse import block_array, coo_array
 from scipy.sparse.csgraph import dijkstra
 
 from LAScarSegLib.errors import InputError
+from LAScarSegLib.output.findings import GapRow
 from LAScarSegLib.phantom.wall import zero_level
 from LAScarSegLib.surface.band_paths import edge_costs
 from LAScarSegLib.surface.encircling_paths import CutGraph, lexicographic_cost
@@ -117,6 +118,15 @@ def test_bare_vein_is_one_gap_as_long_as_the_vein_is_round(left_vein):
     assert (found.rgm, len(found.gaps), found.encircled) == (1.0, 1, False)
     assert found.path_mm == pytest.approx(2 * np.pi * VEIN_MM, rel=0.01)
     assert found.gaps[0].length_mm == pytest.approx(found.path_mm)
+
+
+def test_a_gap_all_the_way_round_lies_at_no_hour_and_in_no_region(left_vein):
+    (found,) = left_vein.encirclements(np.zeros(len(left_vein.surface.points), dtype=bool))
+    told = found.gaps[0].to_json()
+    assert (told["clock"], told["region"], told["all_around"], found.gaps[0].place) == (None, None, True, "all around")
+    assert GapRow.from_json(told, 1).text == f"{found.gaps[0].length_mm:.1f} mm, all around"
+    (short,) = left_vein.encirclements(ring(left_vein.surface, [(12, 12)]))[0].gaps
+    assert short.to_json()["all_around"] is False and short.place == "body"
 
 
 def test_scar_everywhere_is_a_relative_gap_of_nothing(left_vein):
@@ -267,7 +277,7 @@ def test_json_has_the_keys_of_the_contract(left_vein):
     (found,) = left_vein.encirclements(ring(left_vein.surface, [(12, 12)]))
     content = json.loads(json.dumps(found.to_json()))
     assert {"around", "rgm", "path_mm", "gap_mm", "encircled", "gaps"} <= set(content)
-    assert set(content["gaps"][0]) == {"length_mm", "region", "clock", "point_lps"}
+    assert set(content["gaps"][0]) == {"length_mm", "region", "clock", "all_around", "point_lps"}
 
 
 def small_mesh(rng):

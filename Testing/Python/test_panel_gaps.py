@@ -55,7 +55,7 @@ def test_gaps_are_found_when_asked_for_and_not_before(panel, scene, shown):
     assert not panel.ui.findGapsButton.enabled and "Looking" in panel.ui.gapsLabel.text  # beside the windows
     wait(lambda: panel.ui.findGapsButton.enabled, "the gaps")
     gaps, listed = numbered_gaps(with_gaps().findings), cells(panel.ui.gapsTable)
-    assert all(any(text.startswith(f"{gap.number}: {gap.gap.length_mm:.1f} mm, {gap.gap.region}") for text in listed) for gap in gaps)
+    assert all(any(text.startswith(f"{gap.number}: {gap.gap.length_mm:.1f} mm, {gap.gap.place}") for text in listed) for gap in gaps)
     assert panel.ui.gapsTable.rowCount == len(gaps) + len(with_gaps().findings.encirclements)
     assert panel.ui.regionsTable.rowCount == len(with_gaps().findings.regions)
     assert findings_nodes(scene, shown.nodes.volume) and panel.ui.gapsLabel.text == ""
