@@ -36,8 +36,9 @@ MADE_FROM = "surface"
 FEW_MISSING_PCT = 1.0
 """Of the surface: so little without a value is good to know, and no warning."""
 NEARBY_SHARE = 0.05
-"""A gap that is not there when the limit of scar is moved by this share of itself, towards more scar, depends on the limit. At limits near
-blood (ratios of 1 to 1.3) that is the step of a scan, 0.05 of the blood's mean (`surface_findings.NEARBY_IIR`), which no mesh tells."""
+"""A gap depends on the limit of scar where, with the limit moved by this share of itself towards more scar, less than the least gap's
+length of its own course stays healthy in a row. At limits near blood (ratios of 1 to 1.3) that is the step of a scan, 0.05 of the blood's
+mean (`surface_findings.NEARBY_IIR`), which no mesh tells."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +158,7 @@ def findings_of(landmarks: Landmarks, surface: Surface, nearby_scar: np.ndarray 
     found = landmarks.with_scar(surface)
     if nearby_scar is None or landmarks.bands is None:
         return found
-    return found.with_unsteady([landmarks.with_scar(surface.with_arrays(scar=nearby_scar))])
+    return found.with_unsteady(surface.with_arrays(scar=nearby_scar))
 
 
 def _nearby_scar(file: SurfaceFile, scar: MeshScar | None) -> np.ndarray | None:

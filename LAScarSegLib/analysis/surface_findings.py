@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from .result import Analysis
 
 NEARBY_IIR = 0.05
-"""A gap that is not there when the threshold is lowered by this share of the blood pool's mean depends on the threshold; half of the steps
-between published ones (0.97, 1.16, 1.20, 1.32)."""
+"""A gap depends on the threshold where less than the least gap's length of its own course stays healthy in a row with one that is lower by
+this share of the blood pool's mean: half of the steps between published ones (0.97, 1.16, 1.20, 1.32)."""
 
 
 def landmarks_of(surface: Surface) -> Landmarks:
@@ -62,11 +62,10 @@ def find_on_surface(analysis: Analysis, ranges: bool = True) -> Findings:
     found = landmarks.with_scar(analysis.surface, steps)
     if landmarks.bands is None or not analysis.levels:
         return found
-    perturbed = zip(analysis.cavities[1:], analysis.levels[1:], analysis.samples[1:]) if ranges else ()
-    others = [landmarks.with_scar(_carried(analysis, *each), steps) for each in perturbed]
-    lower = _at_lower_threshold(analysis)
+    others = [landmarks.with_scar(_carried(analysis, *each), steps) for each in (_perturbed(analysis) if ranges else ())]
+    lower = _lower_scar(analysis)
     found = found.with_ranges(others)
-    return found if lower is None else found.with_unsteady([landmarks.with_scar(lower, steps)])
+    return found if lower is None else found.with_unsteady(_with_scar(analysis.surface, lower, analysis.samples[0].is_measured))
 
 
 def findings_digest(analysis: Analysis) -> str:
@@ -129,12 +128,17 @@ def _carried(analysis: Analysis, cavity: MeasuredCavity, levels: Levels, sample:
     return _with_scar(analysis.surface, scar, measured)
 
 
-def _at_lower_threshold(analysis: Analysis) -> Surface | None:
-    """The scar with a lower threshold; None where no threshold decides."""
-    level, sample = analysis.levels[0].scar, analysis.samples[0]
-    if level is None or sample.given_scar is not None:
+def _perturbed(analysis: Analysis) -> Iterator[tuple[MeasuredCavity, Levels, Sample]]:
+    """The perturbed cavities that the ranges come from; none where there are no ranges."""
+    return zip(analysis.cavities[1:], analysis.levels[1:], analysis.samples[1:])
+
+
+def _lower_scar(analysis: Analysis) -> np.ndarray | None:
+    """(N,) bool: the scar with a lower threshold; None where no threshold decides."""
+    if not analysis.levels or analysis.levels[0].scar is None or analysis.samples[0].given_scar is not None:
         return None
-    return _with_scar(analysis.surface, sample.scar_vertices(level - NEARBY_IIR * sample.blood.mean), sample.is_measured)
+    sample = analysis.samples[0]
+    return sample.scar_vertices(analysis.levels[0].scar - NEARBY_IIR * sample.blood.mean)
 
 
 def _with_scar(surface: Surface, scar: np.ndarray, measured: np.ndarray) -> Surface:

@@ -36,8 +36,9 @@ class RegionRow:
 class GapRow:
     """Healthy tissue in a line of scar around a vein.
 
-    `depends_on_threshold`: one nearby would not show it. `number` counts the gaps of a result from 1, `region` and `clock` say where it lies ("" where that is not known), `point_lps` is its
-    middle and `line_lps` its course, both LPS mm; None and empty where they are not known.
+    `depends_on_threshold`: one nearby leaves less than 3 mm in a row of its own course healthy. `number` counts a result's gaps from 1,
+    `region` and `clock` say where it lies ("" where that is not known; all the way round `clock` says so), `point_lps` is its middle and
+    `line_lps` its course, both LPS mm; None and empty where they are not known.
     """
 
     number: int
@@ -128,7 +129,7 @@ class FindingRows:
 
     @property
     def some_depend(self) -> bool:
-        """Whether another threshold nearby would not show some gap."""
+        """Whether some gap depends on the threshold."""
         return any(gap.depends_on_threshold for gap in self.gaps)
 
     @property

@@ -41,7 +41,8 @@ POINT_CLASS = "vtkMRMLMarkupsFiducialNode"
 
 @dataclass(frozen=True)
 class NumberedGap:
-    """A gap with its number in tables, scene and report, counted through from 1; `depends` says that a slightly lower threshold closes it."""
+    """A gap with its number in tables, scene and report, counted through from 1; `depends`: a slightly lower threshold leaves
+    less than 3 mm in a row of its own course healthy."""
 
     number: int
     around: str

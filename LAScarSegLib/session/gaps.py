@@ -23,6 +23,10 @@ from .background import Background
 if TYPE_CHECKING:
     from .edit_session import EditSession
 
+DEPENDS = (
+    "“Depends on the threshold”: with one lower by 0.05 of the blood pool’s mean, less than 3 mm in a row of the gap’s own course "
+    "stay without scar."
+)
 OLDER = "Older than the map: press Find gaps."
 LOOKING = "Looking for gaps around the veins"
 RANGES_FOLLOW = "Found; the ranges follow"
@@ -238,13 +242,13 @@ def region_rows(findings: Findings) -> tuple[tuple[str, str, str, str], ...]:
 
 
 def remarks(findings: Findings) -> tuple[str, ...]:
-    """What to know of the tables: what could not be had, what was not measured, which planes they hang on."""
+    """What to know of the tables: what could not be had, what was not measured, what hangs on the threshold."""
     unmeasured = [
         f"{around.around}: {around.unmeasured_mm:.0f} mm of the path were not measured and count as gap."
         for around in findings.encirclements
         if not around.problem and around.unmeasured_mm >= 1.0
     ]
-    return (*findings.landmarks.problems, *unmeasured)
+    return (*findings.landmarks.problems, *unmeasured, *([DEPENDS] if findings.unsteady else []))
 
 
 def proposed_planes(analysis: Analysis) -> tuple[CutPlane, ...]:

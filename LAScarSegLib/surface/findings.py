@@ -12,7 +12,9 @@ import numpy as np
 from ..errors import InputError
 from .band_reach import BandReach
 from .flat_map import FlatMap, flatten
-from .gaps import LENGTH_DECIMALS, Bands, Encirclement, Gap, default_names
+from .gap_course import tissue_along
+from .gaps import LENGTH_DECIMALS, Bands, Encirclement, default_names
+from .planes import LEFT_NAMES, RIGHT_NAMES
 from .region_schemes import USUAL_SCHEME, check_scheme
 from .reuse import TakesSteps, anew
 from .surface import CLASS_NOT_MEASURED, REGION_BODY, Surface
@@ -107,7 +109,10 @@ class Findings:
     region_ranges, gap_ranges
         by region % scar, and by what is encircled mm of gap: the lowest and the highest under perturbation; empty where none was made.
     unsteady
-        of each encirclement, by its name, the numbers of the gaps that another threshold nearby would not show.
+        of each encirclement, by its name, the numbers of the gaps of whose own course another threshold nearby leaves no stretch healthy
+        that is long enough for a gap.
+    unsure
+        by the name of a plane, or of a vein that was not found, why nobody should rely on it; empty where all planes are given or sure.
     """
 
     landmarks: Landmarks
@@ -126,13 +131,17 @@ class Findings:
         gaps = {around.around: _range(_gap_mm(each, around.around) for each in every) for around in self.encirclements}
         return replace(self, region_ranges=_known(regions), gap_ranges=_known(gaps))
 
-    def with_unsteady(self, nearby: Sequence[Findings]) -> Findings:
-        """The same, knowing which gaps are missing in any of `nearby`, found at other thresholds."""
-        found = {}
-        for around in self.encirclements:
-            others = [next(each for each in other.encirclements if each.around == around.around) for other in nearby]
-            numbers = tuple(n for n, gap in enumerate(around.gaps) if not all(_has(other, gap) for other in others))
-            found |= {around.around: numbers} if numbers else {}
+    def with_unsteady(self, nearby: Surface) -> Findings:
+        """The same, knowing which gaps hang on the threshold; `nearby` is the same mesh with the scar of another one.
+
+        The least path may run elsewhere with it, through tissue that is healthy with both, and has other gaps then: only a gap's own course
+        says whether its tissue is another. What was not measured counts as healthy.
+        """
+        gaps = [(around.around, number, gap.points) for around in self.encirclements for number, gap in enumerate(around.gaps)]
+        found: dict[str, tuple[int, ...]] = {}
+        for (name, number, _), left in zip(gaps, tissue_along(nearby, [points for *_, points in gaps], nearby.scar)):
+            if not left.may_have_gap:
+                found[name] = (*found.get(name, ()), number)
         return replace(self, unsteady=found)
 
     def to_json(self) -> dict[str, Any]:
@@ -180,8 +189,3 @@ def _ends(key: str, ends: Range | None) -> dict[str, float]:
 
 def _rounded(value: Any) -> Any:
     return round(value, DECIMALS) if isinstance(value, float) else value
-
-
-def _has(around: Encirclement, gap: Gap) -> bool:
-    """Whether one of its gaps lies where `gap` does."""
-    return any(np.linalg.norm(np.subtract(other.point_lps, gap.point_lps)) <= SAME_GAP_MM for other in around.gaps)
