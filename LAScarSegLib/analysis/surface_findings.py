@@ -69,11 +69,16 @@ def find_on_surface(analysis: Analysis, ranges: bool = True) -> Findings:
 
 
 def findings_digest(analysis: Analysis) -> str:
-    """Of all that regions and gaps follow from, but for their ranges: analyses with the same one have the same findings. In no time."""
+    """Of all that regions and gaps follow from, with their ranges, if there are any, and what depends on the threshold: analyses with the
+    same one have the same findings. In no time."""
     surface, digest = analysis.surface, hashlib.sha256()
-    unmeasured = surface.scar_class == CLASS_NOT_MEASURED if surface.scar_class is not None else np.zeros(0, bool)
-    for array in (surface.points, surface.triangles, surface.scar, unmeasured):
-        digest.update(np.ascontiguousarray(array).tobytes())
+    unmeasured = None if surface.scar_class is None else surface.scar_class == CLASS_NOT_MEASURED
+    arrays = [surface.points, surface.triangles, surface.scar, unmeasured, _lower_scar(analysis)]
+    for cavity, levels, sample in _perturbed(analysis):
+        arrays += [cavity.surface.points, sample.scar_vertices(levels.scar), sample.is_measured]
+    for array in arrays:
+        content = np.zeros(0, dtype=bool) if array is None else np.ascontiguousarray(array)
+        digest.update(f"{content.shape}".encode() + content.tobytes())
     planes = [plane.to_json() for plane in analysis.sources.landmarks]
     level = analysis.levels[0].scar if analysis.levels else None
     others = [planes, analysis.withheld, None if level is None else float(level), analysis.settings.regions, analysis.settings.bands.to_json()]

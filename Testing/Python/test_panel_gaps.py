@@ -22,6 +22,8 @@ from LAScarSegLib.scene.mrml import find_result, nodes_of_class
 from LAScarSegLib.scene.plane_markups import plane_nodes, read_planes, show_found
 from LAScarSegLib.session.edit_session import EditSession
 from LAScarSegLib.session.gaps import OLDER as SAID_OLDER
+from LAScarSegLib.session.gaps import GapFinder, planes_words
+from LAScarSegLib.surface.openings import FoundPlanes
 
 
 def show(panel, scene, analysis) -> EditSession:
@@ -180,6 +182,45 @@ def test_unsure_planes_that_were_found_are_taken_up_and_the_result_follows(panel
     assert {plane.name for plane in read_planes(scene, session.nodes.volume)} == {plane.name for plane in found.planes}
     assert panel.analysis.sources.planes_source == "given" and panel.analysis.headline.number.key == "scar_area_pct_wall"
     assert not panel.ui.takeUpPlanesButton.enabled and panel.ui.foundPlanesLabel.text == ""
+
+
+def test_sure_planes_that_a_person_takes_away_are_not_said_to_wait_for_a_look():
+    search = FoundPlanes(with_gaps().planes, {})
+    found = revise(with_gaps(), Change(search=search), ranges=False)
+    away = revise(found, Change(planes=()), ranges=False)
+    assert (found.sources.planes_source, away.sources.planes_source) == ("found", "none")
+    (said,) = planes_words(away)
+    assert "LSPV" in said and "not in use" in said and "looked" not in said
+    assert "before you have looked at them" in planes_words(with_gaps(find=True))[0]
+
+
+def test_findings_of_a_quick_look_are_older_once_the_ranges_are_there(scene):
+    quick = replace(with_gaps())
+    session = EditSession(scene, mrml.build_scene(scene, quick), quick)
+    finder = GapFinder(session)
+    look(finder)
+    assert session.analysis.known_findings is not None and not finder.older
+    full = revise(quick, Change(), ranges=True)
+    session.rebase(full)
+    assert finder.older and session.analysis.known_findings is None
+    look(finder)
+    assert not finder.older and session.analysis.known_findings.gap_ranges
+    assert session.analysis.measurements_json()["gaps"] == full.measurements_json()["gaps"]
+
+
+def test_findings_that_come_when_the_ranges_are_there_are_not_attached(scene):
+    quick = replace(with_gaps())
+    session = EditSession(scene, mrml.build_scene(scene, quick), quick)
+    finder = GapFinder(session)
+    finder.find()
+    session.rebase(revise(quick, Change(), ranges=True))
+    wait(lambda: not finder.poll().busy, "the gaps")
+    assert finder.older and session.analysis.known_findings is None
+
+
+def look(finder: GapFinder) -> None:
+    finder.find()
+    wait(lambda: not finder.poll().busy, "the gaps")
 
 
 def test_planes_that_the_program_found_can_be_moved_and_are_looked_for_anew_until_then(panel, scene):
