@@ -281,6 +281,11 @@ class ChosenPlanes:
         # Sure ones that do not cut were taken away by a person.
         return self.planes or (self.search.planes if self.search is not None and self.search.unsure else ())
 
+    @property
+    def unsure(self) -> Mapping[str, str]:
+        """Why nobody should rely on `landmarks` yet, by name, what is missing among them included; empty where they are given or sure."""
+        return self.search.unsure if self.landmarks and not self.planes else {}
+
 
 Chosen = TypeVar("Chosen", bound=ChosenPlanes)
 

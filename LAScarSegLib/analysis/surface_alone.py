@@ -139,7 +139,7 @@ def analyse_surface(
         "label": label, "scar": None if scar is None else scar.condition.words, "planes": [plane.to_json() for plane in chosen.planes],
         "regions": regions, "bands": bands.to_json(),
     }  # fmt: skip
-    found = findings_of(Landmarks.of(landmarks, regions, bands), surface, _nearby_scar(file, scar))
+    found = findings_of(Landmarks.of(landmarks, regions, bands), surface, _nearby_scar(file, scar)).with_unsure_planes(chosen.unsure)
     return SurfaceAnalysis(surface, measured, _method(scar, levels), chosen, found, flags, provenance, label)
 
 

@@ -59,7 +59,7 @@ def find_on_surface(analysis: Analysis, ranges: bool = True) -> Findings:
     landmarks = steps(with_bands, landmarks, bands_on_surface(analysis))
     if analysis.withheld:
         return Findings(landmarks)
-    found = landmarks.with_scar(analysis.surface, steps)
+    found = landmarks.with_scar(analysis.surface, steps).with_unsure_planes(analysis.sources.unsure)
     if landmarks.bands is None or not analysis.levels:
         return found
     others = [landmarks.with_scar(_carried(analysis, *each), steps) for each in (_perturbed(analysis) if ranges else ())]
@@ -81,7 +81,8 @@ def findings_digest(analysis: Analysis) -> str:
         digest.update(f"{content.shape}".encode() + content.tobytes())
     planes = [plane.to_json() for plane in analysis.sources.landmarks]
     level = analysis.levels[0].scar if analysis.levels else None
-    others = [planes, analysis.withheld, None if level is None else float(level), analysis.settings.regions, analysis.settings.bands.to_json()]
+    unsure, settings = dict(analysis.sources.unsure), [analysis.settings.regions, analysis.settings.bands.to_json()]
+    others = [planes, unsure, analysis.withheld, None if level is None else float(level), *settings]
     digest.update(json.dumps(others).encode("utf-8"))
     return digest.hexdigest()
 
@@ -96,6 +97,7 @@ def pack_findings(findings: Findings) -> dict[str, Any]:
         "region_ranges": dict(findings.region_ranges),
         "gap_ranges": dict(findings.gap_ranges),
         "unsteady": dict(findings.unsteady),
+        "unsure": dict(findings.unsure),
     }
 
 
@@ -112,6 +114,7 @@ def unpack_findings(content: Mapping[str, Any], surface: Surface) -> Findings:
         tuple(RegionScar(**region) for region in content["regions"]),
         tuple(_unpacked_path(around) for around in content["encirclements"]),
         *({name: tuple(ends) for name, ends in content[key].items()} for key in ("region_ranges", "gap_ranges", "unsteady")),
+        content["unsure"],
     )
 
 

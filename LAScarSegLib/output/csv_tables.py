@@ -68,24 +68,26 @@ def write_curve_csv(analysis: Analysis, path: Path) -> None:
 
 
 def write_regions_csv(found: Findings, path: Path) -> None:
-    """One row for each region of the wall: area and scar, with the range of its share, and the scheme that has it."""
+    """One row for each region of the wall: area and scar, with the range of its share, the scheme that has it, and whether it is unsure."""
     columns = ("region", "area_cm2", "scar_area_cm2", "scar_pct", "scar_pct_low", "scar_pct_high")
     content = found.to_json()
     scheme = cell(content["regions_scheme"])
-    write_csv([(*columns, "scheme"), *([*(cell(region.get(key)) for key in columns), scheme] for region in content["regions"])], path)
+    rows = [(*(cell(region.get(key)) for key in columns), scheme, cell(region["unsure"])) for region in content["regions"]]
+    write_csv([(*columns, "scheme", "unsure"), *rows], path)
 
 
 def write_gaps_csv(found: Findings, path: Path) -> None:
-    """One row for each gap, and one for a path without any: what is encircled, the path's lengths with their range, and where the gap lies (LPS mm)."""
+    """One row for each gap, and one for a path without any: what is encircled, the path's lengths with their range, where the gap lies
+    (LPS mm), and whether the vein's plane is unsure."""
     path_columns = ("around", "encircled", "rgm", "path_mm", "gap_mm", "gap_mm_low", "gap_mm_high", "unmeasured_mm", "problem")
     gap_columns = ("length_mm", "region", "clock", "all_around", "depends_on_threshold")
     rows = [(*path_columns, "gap", *gap_columns, "l_mm", "p_mm", "s_mm", "unsure")]
     for around in found.to_json()["gaps"]:
-        first = [cell(around.get(key)) for key in path_columns]
+        first, unsure = [cell(around.get(key)) for key in path_columns], cell(around["unsure"])
         for number, gap in enumerate(around["gaps"], start=1):
-            rows.append((*first, str(number), *(cell(gap.get(key)) for key in gap_columns), *map(cell, gap["point_lps"])))
+            rows.append((*first, str(number), *(cell(gap.get(key)) for key in gap_columns), *map(cell, gap["point_lps"]), unsure))
         if not around["gaps"]:
-            rows.append((*first, *[""] * (len(gap_columns) + 4)))
+            rows.append((*first, *[""] * (len(gap_columns) + 4), unsure))
     write_csv(rows, path)
 
 

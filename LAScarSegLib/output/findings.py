@@ -20,16 +20,20 @@ Point = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class RegionRow:
-    """A region of the wall as a row of the table: its area, the area of its scar, and the share in %; a number is None where nothing was measured."""
+    """A region of the wall as a row of the table: its area, the area of its scar, and the share in %; a number is None where nothing was
+    measured. `unsure`: where it ends follows from planes that nobody should be sure of.
+    """
 
     region: str
     area_cm2: float | None
     scar_area_cm2: float | None
     scar_pct: float | None
+    unsure: bool = False
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> RegionRow:
-        return cls(str(content["region"]), *(_number(content.get(key)) for key in ("area_cm2", "scar_area_cm2", "scar_pct")))
+        numbers = (_number(content.get(key)) for key in ("area_cm2", "scar_area_cm2", "scar_pct"))
+        return cls(str(content["region"]), *numbers, content.get("unsure") is True)
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class VeinRow:
     """The line around a vein or an ipsilateral pair as a row of the table (Nuñez-Garcia et al. 2018): its length, how much of it is gap, and the gaps.
 
     `rgm` is the relative gap measure, gap length over path length, 0…1; `unmeasured_mm` of the path were not measured and count as gap.
-    `problem` says why no line goes around; then the numbers are None.
+    `problem` says why no line goes around; then the numbers are None. `unsure`: nobody should be sure of the plane of the vein, or of one.
     """
 
     around: str
@@ -84,6 +88,7 @@ class VeinRow:
     unmeasured_mm: float | None
     gaps: tuple[GapRow, ...]
     problem: str = ""
+    unsure: bool = False
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any], first_number: int) -> VeinRow:
@@ -91,7 +96,12 @@ class VeinRow:
         encircled = content.get("encircled")
         numbers = (_number(content.get(key)) for key in ("rgm", "path_mm", "gap_mm", "unmeasured_mm"))
         around, problem = str(content["around"]), str(content.get("problem") or "")
-        return cls(around, None if encircled is None else bool(encircled), *numbers, gaps, problem)
+        return cls(around, None if encircled is None else bool(encircled), *numbers, gaps, problem, content.get("unsure") is True)
+
+    @property
+    def title(self) -> str:
+        """"LIPV", or "LIPV (not sure)"."""
+        return f"{self.around} (not sure)" if self.unsure else self.around
 
 
 @dataclass(frozen=True)
@@ -102,6 +112,8 @@ class FindingRows:
     encirclements: tuple[VeinRow, ...] = ()
     scheme: str = ""
     """How the wall is divided, for people."""
+    unsure: tuple[str, ...] = ()
+    """Planes, and veins that were not found, that nobody should be sure of."""
 
     @classmethod
     def from_json(cls, measurements: Mapping[str, Any]) -> FindingRows:
@@ -111,7 +123,7 @@ class FindingRows:
             encirclements.append(VeinRow.from_json(content, 1 + sum(len(before.gaps) for before in encirclements)))
         regions = tuple(RegionRow.from_json(content) for content in measurements.get("regions") or ())
         scheme = SCHEMES.get(measurements.get("regions_scheme") or "")
-        return cls(regions, tuple(encirclements), scheme.title if scheme else "")
+        return cls(regions, tuple(encirclements), scheme.title if scheme else "", tuple(measurements.get("unsure_planes") or ()))
 
     def with_lines(self, lines: Iterable[Sequence[Point]]) -> FindingRows:
         """The same with the gaps' courses, LPS mm, in the order of their numbers: measurements.json has the middles only."""

@@ -163,8 +163,8 @@ def _around_row(findings: Findings, around: Encirclement, gaps: list[NumberedGap
         "Relative gap (%)": _text(100 * around.rgm, 0) if known else "",
         "Path (mm)": _text(around.path_mm, 0) if known else "",
         "Not measured (mm)": _text(around.unmeasured_mm, 0) if known else "",
-        "Where": "; ".join(f"{gap.number}: {gap.gap.length_mm:.1f} mm, {gap.gap.region}" for gap in gaps),
-        "Remark": around.problem or "",
+        "Where": "; ".join(f"{gap.number}: {gap.gap.length_mm:.1f} mm, {gap.gap.place}" for gap in gaps),
+        "Remark": "; ".join(filter(None, (around.problem, "its planes are not sure" if findings.is_unsure(around.around) else ""))),
     }
 
 

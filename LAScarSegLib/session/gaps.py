@@ -218,10 +218,10 @@ def _first(points: Sequence[Sequence[float]]) -> Point | None:
 
 def _vein_cells(vein: VeinRow, ends: Range | None) -> tuple[str, str, str, str]:
     if vein.problem:
-        return (vein.around, vein.problem, "", "")
+        return (vein.title, vein.problem, "", "")
     gap = f"{vein.gap_mm:.1f} mm" + (f" ({ends[0]:.1f} – {ends[1]:.1f})" if ends else "")
     words = f"encircled; {gap} in short pieces" if vein.encircled and vein.gap_mm else "encircled" if vein.encircled else gap
-    return (vein.around, words, f"{100 * vein.rgm:.0f} %", f"{vein.path_mm:.0f} mm")
+    return (vein.title, words, f"{100 * vein.rgm:.0f} %", f"{vein.path_mm:.0f} mm")
 
 
 def _gap_text(gap: GapRow, depends: bool) -> str:

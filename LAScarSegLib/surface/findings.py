@@ -25,6 +25,7 @@ SAME_GAP_MM = 8.0
 MOST_FLIPPED_PCT = 0.25
 """Published maps have 0.12–0.21 % (SCIENCE section 9)."""
 DECIMALS = 3
+PAIRS = {"left pair": LEFT_NAMES, "right pair": RIGHT_NAMES}
 
 
 def has_landmarks(surface: Surface) -> bool:
@@ -121,6 +122,7 @@ class Findings:
     region_ranges: Mapping[str, Range] = field(default_factory=dict)
     gap_ranges: Mapping[str, Range] = field(default_factory=dict)
     unsteady: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    unsure: Mapping[str, str] = field(default_factory=dict)
 
     def with_ranges(self, perturbed: Sequence[Findings]) -> Findings:
         """The same, with the extremes over itself and what was found with other scar on the same landmarks."""
@@ -144,14 +146,25 @@ class Findings:
                 found[name] = (*found.get(name, ()), number)
         return replace(self, unsteady=found)
 
+    def with_unsure_planes(self, unsure: Mapping[str, str]) -> Findings:
+        """The same, knowing of which planes nobody should be sure."""
+        return replace(self, unsure=dict(unsure))
+
+    def is_unsure(self, around: str) -> bool:
+        """Whether the plane of a vein, or one of a pair's, is not sure."""
+        return any(name in self.unsure for name in PAIRS.get(around, (around,)))
+
     def to_json(self) -> dict[str, Any]:
         """`regions` and `gaps` of measurements.json (ARCHITECTURE, "measurements.json")."""
-        regions = [asdict(region) | _ends("scar_pct", self.region_ranges.get(region.region)) for region in self.regions]
+        # Where one region ends follows from all planes.
+        about = {"unsure": bool(self.unsure)}
+        regions = [asdict(region) | _ends("scar_pct", self.region_ranges.get(region.region)) | about for region in self.regions]
         return {
             "regions": [{key: _rounded(value) for key, value in region.items()} for region in regions],
             "regions_scheme": self.landmarks.scheme,
             "gaps": [self._around_json(around) for around in self.encirclements],
             "regions_remarks": list(self.landmarks.problems),
+            "unsure_planes": dict(self.unsure),
         }
 
     def _around_json(self, around: Encirclement) -> dict[str, Any]:
@@ -159,7 +172,7 @@ class Findings:
         for number, gap in enumerate(content["gaps"]):
             gap["depends_on_threshold"] = number in unsteady
         ends = _ends("gap_mm", self.gap_ranges.get(around.around))
-        return content | {key: round(value, LENGTH_DECIMALS) for key, value in ends.items()}
+        return content | {key: round(value, LENGTH_DECIMALS) for key, value in ends.items()} | {"unsure": self.is_unsure(around.around)}
 
 
 Range = tuple[float, float]

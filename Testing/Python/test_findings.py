@@ -17,6 +17,7 @@ from LAScarSegLib.output.report import render_report
 from LAScarSegLib.surface.surface import Surface
 
 MADE_UP = {
+    "unsure_planes": {"LIPV": "It is short.", "MV": "It is rounded."},
     "regions": [
         {"region": "posterior", "area_cm2": 20.0, "scar_area_cm2": 8.0, "scar_pct": 40.0},
         {"region": "roof <b>", "area_cm2": 10.0, "scar_area_cm2": 1.0, "scar_pct": 10.0},
@@ -30,10 +31,10 @@ MADE_UP = {
                 {"length_mm": 4.96, "region": "", "clock": None, "point_lps": None},
             ],
         },
-        {"around": "LIPV", "rgm": 0.0, "path_mm": 50.0, "gap_mm": 0.0, "encircled": True, "gaps": [], "unmeasured_mm": 4.2},
+        {"around": "LIPV", "rgm": 0.0, "path_mm": 50.0, "gap_mm": 0.0, "encircled": True, "gaps": [], "unmeasured_mm": 4.2, "unsure": True},
         {"around": "RIPV", "rgm": None, "path_mm": None, "gap_mm": None, "encircled": None, "gaps": [], "problem": "too near the mitral plane"},
         {"around": "right pair", "rgm": None, "path_mm": None, "gap_mm": None, "encircled": None,
-         "gaps": [{"length_mm": 5.0, "region": "septal", "clock": 0.2, "point_lps": [4, 5, 6]}]},
+         "gaps": [{"length_mm": 5.0, "region": "septal", "clock": 0.2, "point_lps": [4, 5, 6], "depends_on_threshold": True}]},
     ],
 }  # fmt: skip
 
@@ -63,8 +64,23 @@ def test_courses_of_gaps_come_in_the_order_of_their_numbers():
 
 
 def test_a_vein_is_a_row_with_its_gaps_and_its_share(page):
-    assert "LSPV no 1 7.0 mm, roof, 11 o’clock 2 5.0 mm 20 % 12 of 60 mm LIPV yes none 4 mm not measured 0 % 0 of 50 mm RIPV – too near the mitral plane –" in page.text
-    assert "right pair – 3 5.0 mm, septal, 12 o’clock –" in page.text
+    assert "LSPV no 1 7.0 mm, roof, 11 o’clock 2 5.0 mm 20 % 12 of 60 mm LIPV not sure yes none 4 mm not measured 0 % 0 of 50 mm RIPV – too near the mitral plane –" in page.text
+    assert "right pair – 3 5.0 mm, septal, 12 o’clock † –" in page.text
+
+
+def test_the_mark_of_the_threshold_says_what_was_asked(page):
+    assert "† depends on the threshold" in page.text and "less than 3 mm in a row of the gap’s own course stay without scar" in page.text
+
+
+def test_planes_that_are_not_sure_are_named_above_the_tables(page):
+    before, _ = page.text.split("Around the veins")
+    assert "not sure: LIPV, MV. Look at the planes before using these tables" in before
+    assert page.text.count("not sure") == 2  # and beside LIPV
+
+
+def test_the_relative_gap_measure_is_told_as_it_is_computed(page):
+    """`rgm` is all healthy tissue of the path, and what was not measured, over its length (Docs/gaps.md)."""
+    assert "the share of the line without scar; stretches under 3 mm count, and what was not measured counts as gap" in page.text
 
 
 def test_the_bars_are_as_long_as_the_shares(page):
@@ -79,7 +95,7 @@ def test_words_of_a_region_stay_words(page):
 
 def test_where_nothing_is_known_of_veins_and_regions_nothing_is_shown(tmp_path):
     text = Page(render_report(sample_analysis(), tmp_path)).text
-    assert "Around the veins" not in text and "Scar by region" not in text
+    assert "Around the veins" not in text and "Scar by region" not in text and "not sure" not in text
 
 
 @pytest.mark.parametrize(

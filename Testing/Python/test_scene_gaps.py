@@ -158,7 +158,7 @@ def from_nothing(analysis: Analysis) -> Analysis:
 
 
 def assert_same_findings(one: Findings, other: Findings) -> None:
-    for name in ("regions", "encirclements", "region_ranges", "gap_ranges", "unsteady"):
+    for name in ("regions", "encirclements", "region_ranges", "gap_ranges", "unsteady", "unsure"):
         assert_equal(getattr(one, name), getattr(other, name), name)
     assert one.landmarks.problems == other.landmarks.problems
 

@@ -181,7 +181,7 @@ def test_without_planes_veins_and_valve_are_looked_for(searched, analysis):
 
 
 @pytest.mark.parametrize(("unsure", "source"), [({}, "found"), ({"LIPV": "It is short."}, "none")])
-def test_found_planes_cut_only_while_all_are_sure(searched, unsure, source):
+def test_found_planes_cut_only_while_all_are_sure(searched, tmp_path, unsure, source):
     search = FoundPlanes(searched.sources.search.planes, unsure)
     found = revise(searched, Change(planes=() if unsure else search.planes, search=search), ranges=False)
     content = found.measurements_json()
@@ -189,6 +189,20 @@ def test_found_planes_cut_only_while_all_are_sure(searched, unsure, source):
     assert (content["scar_area_pct_wall"]["value"] is None) == (source == "none")
     assert {flag.code for flag in found.flags} & {"planes_found", "planes_unsure", "no_planes"} == {"planes_unsure" if unsure else "planes_found"}
     assert found.findings.regions and (source == "none") == bool(found.surface.is_wall.all())
+    check_unsure(found, tmp_path, {"LIPV", "left pair"} if unsure else set())
+    assert content["unsure_planes"] == unsure
+
+
+def check_unsure(analysis, folder, expected) -> None:
+    """The rows of these alone are marked in JSON and CSV, and all regions if there are any."""
+    write_regions_csv(analysis.findings, folder / "regions.csv")
+    write_gaps_csv(analysis.findings, folder / "gaps.csv")
+    content = analysis.measurements_json()
+    assert {around["around"] for around in content["gaps"] if around["unsure"]} == expected
+    regions, gaps = (list(csv.DictReader(open(folder / name, encoding="utf-8"))) for name in ("regions.csv", "gaps.csv"))
+    assert {row["around"] for row in gaps if row["unsure"] == "yes"} == expected and {row["unsure"] for row in gaps} <= {"yes", "no"}
+    assert {region["unsure"] for region in content["regions"]} == {bool(expected)}
+    assert {row["unsure"] for row in regions} == {"yes" if expected else "no"}
 
 
 def test_a_plane_that_a_person_moves_is_given_and_back_again_found(searched):
