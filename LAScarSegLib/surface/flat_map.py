@@ -6,6 +6,7 @@ is. Theirs needs nine points clicked by hand and lines fixed between the opening
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,7 +19,7 @@ from .foldovers import signed_areas, unfolded
 from .open_body import OpenBody, open_body
 from .planes import LEFT_NAMES, MITRAL, RIGHT_NAMES
 from .standard_disk import standard_hole
-from .surface import Surface
+from .surface import REGION_LABELS, Surface
 
 FARTHEST_MM = 3.0
 """A point farther off the body has no place on the disk: the reach of scar along the normal (SCIENCE section 5)."""
@@ -134,11 +135,21 @@ def flatten(surface: Surface) -> FlatMap:
     body = open_body(surface)
     for side, names in (("left", LEFT_NAMES), ("right", RIGHT_NAMES)):
         if not any(name in body.openings for name in names):
-            raise InputError(
-                f"The surface has no plane of a {side} vein that reaches the body: the map needs the mitral plane and at least one left "
-                f"and one right vein to know how the atrium lies. Give a plane {names[0]}, {names[2]} or {names[3]} (Docs/planes.md)."
-            )
+            raise InputError(_why_no_opening(surface, body, side, names))
     return _flattened(body)
+
+
+def _why_no_opening(surface: Surface, body: OpenBody, side: str, names: Sequence[str]) -> str:
+    """Why no vein of a side has an opening on the body, and what to do."""
+    given = [name for name in names if (surface.region == REGION_LABELS[name]).any()]
+    needs = "the map needs the mitral plane and at least one left and one right vein to know how the atrium lies"
+    if not given:
+        return f"The surface has no plane of a {side} vein: {needs}. Give a plane {names[0]}, {names[2]} or {names[3]} (Docs/planes.md)."
+    planes = f"the planes {' and '.join(given)} are" if len(given) > 1 else f"the plane {given[0]} is"
+    return " ".join([
+        f"No {side} vein has an opening of its own on the body, though {planes} given: {needs}.", *body.remarks,
+        "A plane lies too deep, one of these or that of the valve or the appendage beside them: move it outwards (Docs/planes.md).",
+    ])  # fmt: skip
 
 
 def _flattened(body: OpenBody) -> FlatMap:

@@ -124,8 +124,18 @@ def test_without_a_plane_there_is_no_hole(missing):
 )
 def test_what_the_map_needs_is_said(without, words):
     surface = ball_with_openings({name: vein for name, vein in VEINS.items() if name not in without}, mitral="MV" not in without)
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(InputError, match=f"{words}.* Give a plane"):
         flatten(surface)
+
+
+def test_a_given_plane_that_lies_too_deep_is_not_asked_for():
+    """What lies beyond the valve's plane takes in the wall around the only left vein."""
+    surface = ball_with_openings({name: VEINS[name] for name in ("LSPV", "RSPV")})
+    axis = np.array(VEINS["LSPV"][:3]) / np.linalg.norm(VEINS["LSPV"][:3])
+    around = (surface.normals @ axis > np.cos(np.deg2rad(35))) & (surface.region == REGION_BODY)
+    with pytest.raises(InputError, match="the plane LSPV is given.* lies too deep") as said:
+        flatten(surface.with_arrays(region=np.where(around, REGION_EXCLUDED, surface.region)))
+    assert "Give a plane" not in str(said.value)
 
 
 def test_no_regions_is_said(atrium):
