@@ -15,6 +15,7 @@ from vtkmodules.vtkFiltersCore import vtkMassProperties, vtkTriangleFilter
 
 from LAScarSegLib import scene as mrml
 from LAScarSegLib.analysis import Change, revise
+from LAScarSegLib.analysis.steps import StepCache
 from LAScarSegLib.analysis.surface_findings import pack_findings
 from LAScarSegLib.scene.bands import TUBE_MM
 from LAScarSegLib.scene.gaps import OLDER, findings_nodes, numbered_gaps
@@ -38,8 +39,8 @@ def cells(table) -> list[str]:
 
 @pytest.fixture
 def shown(panel, scene):
-    """A result whose gaps nobody has asked for."""
-    return show(panel, scene, replace(with_gaps()))
+    """A result whose gaps nobody has asked for, not even of another that has the same paths."""
+    return show(panel, scene, replace(with_gaps(), steps=StepCache()))
 
 
 def find(panel) -> None:
