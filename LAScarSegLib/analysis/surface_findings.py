@@ -68,13 +68,13 @@ def find_on_surface(analysis: Analysis, ranges: bool = True) -> Findings:
     return found if lower is None else found.with_unsteady(_with_scar(analysis.surface, lower, analysis.samples[0].is_measured))
 
 
-def findings_digest(analysis: Analysis) -> str:
+def findings_digest(analysis: Analysis, ranges: bool = True) -> str:
     """Of all that regions and gaps follow from, with their ranges, if there are any, and what depends on the threshold: analyses with the
-    same one have the same findings. In no time."""
+    same one have the same findings; without `ranges`, the same but for these. In no time."""
     surface, digest = analysis.surface, hashlib.sha256()
     unmeasured = None if surface.scar_class is None else surface.scar_class == CLASS_NOT_MEASURED
     arrays = [surface.points, surface.triangles, surface.scar, unmeasured, _lower_scar(analysis)]
-    for cavity, levels, sample in _perturbed(analysis):
+    for cavity, levels, sample in _perturbed(analysis) if ranges else ():
         arrays += [cavity.surface.points, sample.scar_vertices(levels.scar), sample.is_measured]
     for array in arrays:
         content = np.zeros(0, dtype=bool) if array is None else np.ascontiguousarray(array)

@@ -73,7 +73,7 @@ class GapFinder:
     """The regions and gaps of one `EditSession`; for the thread of the windows, and nothing here takes long.
 
     `find` asks for them, `show_band` for the outline of a band, `poll` from a timer takes what comes and puts it into the scene, `close`
-    ends it. A result with ranges has a first look without, since each range asks for all paths again.
+    ends it. A result with ranges has a first look without, since each range asks for all paths again; ranges that come later are followed.
     """
 
     def __init__(self, session: EditSession) -> None:
@@ -131,7 +131,7 @@ class GapFinder:
             self._steps.pop(0).take(outcome.result)
             self._go_on()
         if not self.busy and not self._error:
-            self._begin(self._band_steps())
+            self._begin(self._ranges_step() or self._band_steps())
         return GapsState(self._message(), self.busy, self.older, self._changed, self._error)
 
     def _begin(self, steps: list[_Step]) -> None:
@@ -149,6 +149,15 @@ class GapFinder:
         if self._band is None or (self._band_of is not None and self._band_of[0] is now[0] and self._band_of[1] == now[1]):
             return []
         return [_Step(lambda: bands_on_surface(analysis) if has_findings(analysis) else None, partial(self._take_bands, now))]
+
+    def _ranges_step(self) -> list[_Step]:
+        """What there is to do when the ranges of the map came after its gaps had been found without."""
+        asked, now = self._asked, self.session.analysis
+        if asked is None or asked is now or asked.has_ranges or not now.has_ranges or not self.older:
+            return []
+        same = findings_digest(asked, ranges=False) == findings_digest(now, ranges=False)
+        self._asked = now if same else None
+        return [_Step(lambda: now.findings, self._take)] if same else []
 
     def _take_bands(self, of: tuple[Surface, BandReach], bands: Bands | None) -> None:
         self._band_of, self._bands = of, bands

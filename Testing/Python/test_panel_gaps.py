@@ -95,7 +95,8 @@ def paths(findings) -> list:
 
 
 def found(panel) -> None:
-    wait(lambda: panel.ui.findGapsButton.enabled, "the gaps")
+    """Gaps of the map that is shown, with ranges or before they come."""
+    wait(lambda: panel.ui.findGapsButton.enabled and not panel.ui.gapsLabel.text, "the gaps")
 
 
 def test_an_edited_band_gives_its_gaps_at_once_and_is_seen_on_the_surface(panel, scene, shown):
@@ -108,7 +109,7 @@ def test_an_edited_band_gives_its_gaps_at_once_and_is_seen_on_the_surface(panel,
     found(panel)
     assert panel.analysis.settings.bands == NARROW
     narrow = revise(with_gaps(), Change(settings=replace(with_gaps().settings, bands=NARROW)), ranges=False)
-    assert paths(panel.analysis.known_findings) == paths(narrow.findings)
+    assert paths(panel.analysis.findings) == paths(narrow.findings)
     assert cells(panel.ui.gapsTable)[0].startswith(f"{narrow.findings.encirclements[0].gap_mm:.1f} mm") and panel.ui.gapsLabel.text == ""
     assert json.loads(shown.nodes.measurements.GetAttribute("LAScarSeg.settings"))["bands"] == NARROW.to_json()
     assert panel.choicesSection.choices().settings.bands == NARROW
@@ -117,7 +118,7 @@ def test_an_edited_band_gives_its_gaps_at_once_and_is_seen_on_the_surface(panel,
     assert panel.ui.bandOutsideBox.value == NARROW.outside_mm and length_mm(outline_of(scene)) > 1.5 * own
     panel.ui.usualBandButton.click()
     found(panel)
-    assert paths(panel.analysis.known_findings) == paths(with_gaps().findings) and not panel.ui.usualBandButton.enabled
+    assert paths(panel.analysis.findings) == paths(with_gaps().findings) and not panel.ui.usualBandButton.enabled
     panel.ui.showBandCheckBox.click()
     assert outline_of(scene) is None
 
@@ -195,7 +196,7 @@ def test_sure_planes_that_a_person_takes_away_are_not_said_to_wait_for_a_look():
     assert "before you have looked at them" in planes_words(with_gaps(find=True))[0]
 
 
-def test_findings_of_a_quick_look_are_older_once_the_ranges_are_there(scene):
+def test_ranges_that_come_after_the_gaps_are_followed(scene):
     quick = replace(with_gaps())
     session = EditSession(scene, mrml.build_scene(scene, quick), quick)
     finder = GapFinder(session)
@@ -204,19 +205,29 @@ def test_findings_of_a_quick_look_are_older_once_the_ranges_are_there(scene):
     full = revise(quick, Change(), ranges=True)
     session.rebase(full)
     assert finder.older and session.analysis.known_findings is None
-    look(finder)
+    wait(lambda: not finder.poll().busy, "the ranges")
     assert not finder.older and session.analysis.known_findings.gap_ranges
     assert session.analysis.measurements_json()["gaps"] == full.measurements_json()["gaps"]
 
 
-def test_findings_that_come_when_the_ranges_are_there_are_not_attached(scene):
+def test_gaps_of_another_map_are_not_followed_by_its_ranges(scene):
+    quick = replace(with_gaps())
+    session = EditSession(scene, mrml.build_scene(scene, quick), quick)
+    finder = GapFinder(session)
+    look(finder)
+    session.rebase(revise(quick, Change(scar=quick.sources.scar.with_threshold(1.3)), ranges=True))
+    wait(lambda: not finder.poll().busy, "nothing")
+    assert finder.older and session.analysis.known_findings is None
+
+
+def test_gaps_found_while_the_ranges_came_have_them_in_the_end(scene):
     quick = replace(with_gaps())
     session = EditSession(scene, mrml.build_scene(scene, quick), quick)
     finder = GapFinder(session)
     finder.find()
     session.rebase(revise(quick, Change(), ranges=True))
-    wait(lambda: not finder.poll().busy, "the gaps")
-    assert finder.older and session.analysis.known_findings is None
+    wait(lambda: not finder.poll().busy, "the gaps and their ranges")
+    assert not finder.older and session.analysis.known_findings.gap_ranges
 
 
 def look(finder: GapFinder) -> None:
