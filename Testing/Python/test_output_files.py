@@ -40,7 +40,7 @@ MEASUREMENT_KEYS = {
 }  # fmt: skip
 BESIDE = {
     "doubt", "withheld", "headline", "headline_range", "planes_source", "protocol", "other_protocols", "regions", "regions_scheme", "regions_remarks",
-    "gaps",
+    "gaps", "unsure_planes",
 }  # fmt: skip
 """From ARCHITECTURE, "measurements.json", and what is beside it."""
 
