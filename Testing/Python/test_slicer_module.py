@@ -67,4 +67,4 @@ def test_the_logic_gives_the_numbers_of_an_analysis_without_slicer(repository: P
     print(all(a == b or abs(a - b) <= 1e-9 * abs(b) for a, b in pairs), len(pairs))
 """
     done = run_in_module(repository, code.strip())
-    assert done.stdout.endswith("True 26\n"), done.stdout + done.stderr
+    assert done.stdout.endswith("True 28\n"), done.stdout + done.stderr
