@@ -7,9 +7,7 @@ from typing import Any
 
 import numpy as np
 from vtkmodules.util.numpy_support import vtk_to_numpy
-from vtkmodules.vtkCommonCore import vtkPoints
-from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
-from vtkmodules.vtkFiltersCore import vtkContourFilter, vtkStripper, vtkTubeFilter
+from vtkmodules.vtkFiltersCore import vtkContourFilter, vtkStripper
 
 from ..surface.gaps import Bands
 from ..surface.polydata import mesh_polydata
@@ -18,10 +16,11 @@ from .build import SceneNodes, require_in_scene
 from .colours import BAND
 from .hierarchy import arrange
 from .mrml import all_or_nothing, find_or_add, remove_result
-from .volumes import LPS_TO_RAS, vtk_array
+from .tubes import tubes
+from .volumes import vtk_array
 
 BAND_ROLE = "band"
-TUBE_MM, TUBE_SIDES = 0.5, 8
+TUBE_MM = 0.5
 """Radius of the outline: thinner than a path (`gaps.TUBE_MM`), which is what was found in it."""
 SMOOTHINGS = 8
 """The border runs half-way between vertices, in a zigzag of half an edge; so often a point moves half-way to the middle of its
@@ -69,21 +68,7 @@ def in_bands(bands: Bands, around: str = "") -> np.ndarray:
 
 def outline(surface: Surface, inside: np.ndarray) -> Any:
     """The border of `inside` (N,) bool on the surface as tubes in RAS; empty where there is none."""
-    points, lines = vtkPoints(), vtkCellArray()
-    for line in _borders(surface, inside):
-        lines.InsertNextCell(len(line))
-        for point in line @ LPS_TO_RAS[:3, :3]:
-            lines.InsertCellPoint(points.InsertNextPoint(point))
-    polydata = vtkPolyData()
-    polydata.SetPoints(points)
-    polydata.SetLines(lines)
-    tube = vtkTubeFilter()
-    tube.SetInputData(polydata)
-    tube.SetRadius(TUBE_MM)
-    tube.SetNumberOfSides(TUBE_SIDES)
-    tube.CappingOn()
-    tube.Update()
-    return tube.GetOutput()
+    return tubes(_borders(surface, inside), TUBE_MM)
 
 
 def _borders(surface: Surface, inside: np.ndarray) -> Iterator[np.ndarray]:

@@ -11,9 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from vtkmodules.vtkCommonCore import vtkPoints
-from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
-from vtkmodules.vtkFiltersCore import vtkTubeFilter
 
 from ..analysis import Analysis
 from ..analysis.surface_findings import findings_digest
@@ -23,7 +20,8 @@ from .colours import LEFT_OUT, PATH_IN_GAP, path_table
 from .model import colour_by
 from .mrml import ROLE, find_or_add, remove_node, results_of
 from .tables import fill_table
-from .volumes import LPS_TO_RAS, vtk_array
+from .tubes import tubes
+from .volumes import LPS_TO_RAS
 
 GAPS_ROLE, REGIONS_ROLE, POINTS_ROLE, PATH_ROLE = "gaps", "regions", "gap_points", "path_"
 """Roles of the nodes; that of a path ends with what it goes around."""
@@ -31,7 +29,7 @@ MADE_OF = "LAScarSeg.findings_of"
 """Attribute: the digest of what a node was found on (`analysis.surface_findings.findings_digest`)."""
 OLDER = " (older than the map)"
 """End of the name of a node that was found on another map than the one that is shown."""
-TUBE_MM, TUBE_SIDES = 0.7, 8
+TUBE_MM = 0.7
 """Radius of a path's tube: seen beside 2–3 mm of wall, and no broader than the ablation lines around it (4–8 mm, SCIENCE section 7)."""
 NO_LENGTH_MM = 1e-6
 """Points of a path that lie no farther apart are one: a tube has no direction there."""
@@ -230,23 +228,9 @@ def _path(scene: Any, around: Encirclement, source: Any) -> Any | None:
 
 def path_tube(around: Encirclement) -> Any:
     """A path as a tube in RAS, with the array `Gap`: stretches in scar and out of it are tubes of their own, so that no colour is mixed."""
-    points, lines, values = vtkPoints(), vtkCellArray(), []
-    for line, is_scar in _stretches(around):
-        lines.InsertNextCell(len(line))
-        for point in line @ LPS_TO_RAS[:3, :3]:
-            lines.InsertCellPoint(points.InsertNextPoint(point))
-        values += [0.0 if is_scar else 1.0] * len(line)
-    polydata = vtkPolyData()
-    polydata.SetPoints(points)
-    polydata.SetLines(lines)
-    polydata.GetPointData().SetScalars(vtk_array("Gap", np.array(values), np.float32))
-    tube = vtkTubeFilter()
-    tube.SetInputData(polydata)
-    tube.SetRadius(TUBE_MM)
-    tube.SetNumberOfSides(TUBE_SIDES)
-    tube.CappingOn()
-    tube.Update()
-    return tube.GetOutput()
+    stretches = list(_stretches(around))
+    in_gap = [np.full(len(line), 0.0 if is_scar else 1.0) for line, is_scar in stretches]
+    return tubes([line for line, _ in stretches], TUBE_MM, {"Gap": np.concatenate([np.zeros(0), *in_gap])})
 
 
 def _stretches(around: Encirclement) -> Iterator[tuple[np.ndarray, bool]]:

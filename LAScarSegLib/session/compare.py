@@ -10,8 +10,8 @@ from ..analysis.comparison import SeemDifferent
 from ..errors import Cancelled, InputError
 from ..jobs.compare import HowToCompare, compare_both
 from ..measure.numbers import DASH
-from ..output.comparison_report import ComparedResults, number_rows
 from ..output.compared_findings import page_tables
+from ..output.comparison_report import ComparedResults, number_rows
 from ..output.csv_tables import plain
 from ..output.result_surface import ResultSurface
 from ..scene.attributes import MEASUREMENTS, PROVENANCE

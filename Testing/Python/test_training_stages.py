@@ -21,7 +21,6 @@ from LAScarSegLib.inference.device import Device  # noqa: E402
 from LAScarSegLib.inference.options import InferenceOptions  # noqa: E402
 from LAScarSegLib.models.bundle import Bundle  # noqa: E402
 from LAScarSegLib.phantom import PhantomSettings  # noqa: E402
-from LAScarSegLib.training import train as training  # noqa: E402
 from LAScarSegLib.training.cavities import open_cavity_model, predict_cavity  # noqa: E402
 from LAScarSegLib.training.export import ExportRequest, export_runs  # noqa: E402
 from LAScarSegLib.training.hardware import lightning_options  # noqa: E402
