@@ -24,6 +24,7 @@ SMALLEST_FILE = 0
 def main(picture: Path) -> None:
     """Analyse the sample and draw the panel as it looks then."""
     import pythonqt_stand_in
+    from panel_cases import wait
     from slicer_stand_in import open_panel, slicer_application
 
     from LAScarSegLib import scene as mrml
@@ -46,32 +47,39 @@ def main(picture: Path) -> None:
         panel.ui.statusLabel.setVisible(True)
         panel.ui.exportFolderEdit.currentPath = "results"
         panel.ui.exportCollapsibleButton.collapsed = False
-        panel.ui.modelsCollapsibleButton.collapsed = True
-        panel.ui.modelsCollapsibleButton.collapse()
+        for button in (panel.ui.modelsCollapsibleButton, panel.ui.compareCollapsibleButton):
+            button.collapsed = True
+            button.collapse()
+        panel.ui.gapsCollapsibleButton.collapsed = False
         window, application = panel.parent.widget, pythonqt_stand_in.application()
         window.setFixedWidth(WIDTH)
         window.show()
+        panel.ui.findGapsButton.click()
+        wait(lambda: panel.ui.findGapsButton.enabled and not panel.ui.gapsLabel.text, "the gaps and their ranges")
         for _layout_settles in range(3):
             application.processEvents()
             window.resize(WIDTH, window.sizeHint().height())
         application.processEvents()
-        two_columns(window.grab(), panel.ui.measurementsCollapsibleButton.y).save(str(picture), quality=SMALLEST_FILE)
+        begins = [button.y for button in (panel.ui.measurementsCollapsibleButton, panel.ui.gapsCollapsibleButton)]
+        in_columns(window.grab(), begins).save(str(picture), quality=SMALLEST_FILE)
         panel.cleanup()
 
 
-def two_columns(panel: Any, split: int) -> Any:
-    """The tall panel as two columns; the second begins at the height `split` (pixels before scaling)."""
+def in_columns(panel: Any, begins: list[int]) -> Any:
+    """The tall panel as columns; the second and further ones begin at the heights `begins` (pixels before scaling)."""
     from PySide6 import QtCore, QtGui
 
     ratio, tall = panel.devicePixelRatio(), panel.deviceIndependentSize().toSize()
-    height = max(split, tall.height() - split)
-    canvas = QtGui.QPixmap(round((2 * tall.width() + MARGIN) * ratio), round(height * ratio))
+    tops, ends = [0, *begins], [*begins, tall.height()]
+    height = max(end - top for top, end in zip(tops, ends)) + MARGIN // 2
+    width = len(tops) * tall.width() + len(begins) * MARGIN
+    canvas = QtGui.QPixmap(round(width * ratio), round(height * ratio))
     canvas.setDevicePixelRatio(ratio)
     canvas.fill(panel.toImage().pixelColor(0, 0))
     painter = QtGui.QPainter(canvas)
-    painter.drawPixmap(QtCore.QPointF(0, 0), panel, QtCore.QRectF(0, 0, tall.width() * ratio, split * ratio))
-    rest = QtCore.QRectF(0, split * ratio, tall.width() * ratio, (tall.height() - split) * ratio)
-    painter.drawPixmap(QtCore.QPointF(tall.width() + MARGIN, MARGIN / 2), panel, rest)
+    for number, (top, end) in enumerate(zip(tops, ends)):
+        part = QtCore.QRectF(0, top * ratio, tall.width() * ratio, (end - top) * ratio)
+        painter.drawPixmap(QtCore.QPointF(number * (tall.width() + MARGIN), MARGIN / 2 if number else 0), panel, part)
     painter.end()
     return canvas.toImage().convertToFormat(QtGui.QImage.Format.Format_RGB888)
 
