@@ -37,7 +37,8 @@ test: $(VENV)/installed-test
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 benchmarks: $(VENV)/installed-test
-	@for script in Benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+	@broken=; for script in Benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || broken="$$broken $$script"; done; \
+	test -z "$$broken" || { echo "A bar is broken, or nothing could be measured, in:$$broken"; exit 1; }
 
 model-release: $(VENV)/installed
 	@$(BIN)/python Testing/make_model_release.py dist
