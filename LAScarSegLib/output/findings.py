@@ -20,7 +20,7 @@ Point = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class RegionRow:
-    """A region of the wall as a row of the table: its area, the area of its scar, and the share in %; a number is None where nothing was
+    """A region of the wall as a row of the table: its area, the area of its scar, and the share in %, None where less than 1 cm² was
     measured. `unsure`: where it ends follows from planes that nobody should be sure of.
     """
 

@@ -18,6 +18,7 @@ from ..surface.findings import Findings, Range
 from ..surface.gaps import Bands, encircled_names
 from ..surface.planes import CutPlane
 from ..surface.surface import Surface
+from ..surface.wall_regions import RegionScar
 from .background import Background
 
 if TYPE_CHECKING:
@@ -237,12 +238,18 @@ def _gap_text(gap: GapRow, depends: bool) -> str:
     return f"{gap.number}: {gap.text}" + ("; depends on the threshold" if depends else "")
 
 
+def _share_text(region: RegionScar) -> str:
+    if region.scar_pct is None:
+        return "too small" if region.area_cm2 else "not measured"
+    return f"{region.scar_pct:.1f} %"
+
+
 def region_rows(findings: Findings) -> tuple[tuple[str, str, str, str], ...]:
     """A row for each region, as `REGION_HEADINGS` says."""
     return tuple(
         (
             region.region,
-            "not measured" if region.scar_pct is None else f"{region.scar_pct:.1f} %",
+            _share_text(region),
             " – ".join(f"{end:.1f}" for end in findings.region_ranges.get(region.region, ())),
             f"{region.scar_area_cm2:.1f} of {region.area_cm2:.1f} cm²",
         )

@@ -129,7 +129,8 @@ class Findings:
         if not perturbed:
             return self
         every = (self, *perturbed)
-        regions = {region.region: _range(_share(each, region.region) for each in every) for region in self.regions}
+        shared = [region.region for region in self.regions if region.scar_pct is not None]
+        regions = {name: _range(_share(each, name) for each in every) for name in shared}
         gaps = {around.around: _range(_gap_mm(each, around.around) for each in every) for around in self.encirclements}
         return replace(self, region_ranges=_known(regions), gap_ranges=_known(gaps))
 

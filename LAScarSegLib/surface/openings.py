@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 
 from ..errors import InputError
 from .mitral_plane import TOWARDS_VENTRICLE, VENTRICLE_ML, find_mitral
-from .ostia import Ostium, farther_out, find_ostia
+from .ostia import Ostium, at_neck, farther_out, find_ostia
 from .planes import MITRAL, CutPlane, SurfaceGraph, cut_off, label_regions
 from .protrusions import Cavity, fill_surface, find_branches
 from .surface import REGION_LABELS, Surface
@@ -192,7 +192,7 @@ def _named(cavity: Cavity, ostia: Sequence[Ostium], notes: _Notes) -> tuple[dict
         sides["left" if place[0] > 0 else "right"].append(ostium)
     appendage = _appendage(sides["left"], middle, half, notes)
     if appendage is not None:
-        named[LAA] = appendage
+        named[LAA] = at_neck(cavity, appendage)
         sides["left"] = [ostium for ostium in sides["left"] if ostium is not appendage]
     for side, found in sides.items():
         named |= _named_side(side, found, middle, notes)

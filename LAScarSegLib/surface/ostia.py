@@ -7,19 +7,30 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
+from scipy.spatial import cKDTree
 
-from .protrusions import Branch, Cavity, CrossSection, cross_section
+from .protrusions import Branch, Cavity, CrossSection, Tube, cross_section
 
 LINE_SMOOTHING = 2.0
 """Standard deviation in points of a line, which lie about a voxel apart: the radius of a vein's slab of voxels, halved."""
-STEP_MM = 1.0
+STEP_MM = 0.5
+DIRECTION_MM = 2.0
+"""An axis is the line's mean direction so far to both sides."""
 INWARDS_MM = 9.0
 """So far the line is drawn on straight towards the body: the opening's ball reaches into a vein by less than its own radius."""
-LOOK_AHEAD_MM, LARGEST_SPREAD, TAPERING_SPREAD = 4.0, 0.2, 0.3
-"""Towards the body a vein's radius (of the circle of equal area) grows by less than 0.2 mm for each mm, seen over 4 mm: walls that spread
-by 11°. In the antrum they spread by more. Where a stump tapers all along, 17° must do. Tuned on 30 phantoms."""
+LOOK_AHEAD_MM, TUBE_MM, LARGEST_GROWTH_MM, TAPERING_MM = 4.0, 6.0, 10.0, 15.0
+"""Towards the body a vein's section grows by less than 6 mm² for each mm, seen over 4 mm, in the antrum by more. A stump without such a
+stretch near its base tapers: then 10, or 15, must do. The walls of a vein 16 mm wide spread by 7°, 11° or 17°. Tuned on 36 phantoms (seeds
+1000–1035)."""
+TUBE_REACH_MM = 4.0
+"""So far out of the place where it grows by less than 10 the tube must begin: farther out any taper ends somewhere."""
+JOINED_MM = 4.0
+"""So far inwards of the place where another tube joins it, a tube may go on."""
 WIDER_MM = 1.5
 """Inwards of the opened body a section belongs to the vein as long as its radius is no more than this larger: the antrum's rounding."""
+NECK_MM = 2.5
+"""The neck of an appendage lies so far outside the place where it leaves the body, on the same phantoms; looking for its narrowest section
+is less exact, as lobes make several."""
 TIP_MM = 3.0
 """An ostium lies at least so far from the tip."""
 WIDEST_TRUNK_MM2, SHORTEST_TRUNK_MM = 600.0, 9.0
@@ -31,7 +42,8 @@ class Ostium:
     """An opening of the body into a protrusion: `origin` (3,) mm LPS, `axis` (3,) unit vector outwards, the area there.
 
     `tips` (3,) each of its ends, the farthest first, `reach_mm` how far that is along the line, `volume_ml` beyond; `settled` when the
-    cross-section really is that of a tube there. `line`, `axes` (n, 3) run along the centre from the tip to the ostium, a point each mm.
+    cross-section really is that of a tube there. `line`, `axes` (n, 3) run along the centre from the tip to the ostium, a point each half mm;
+    `beside` are the other protrusions, which may join this one before the body.
     """
 
     origin: np.ndarray
@@ -43,6 +55,12 @@ class Ostium:
     settled: bool
     line: np.ndarray
     axes: np.ndarray
+    beside: tuple[Tube, ...] = ()
+
+    @property
+    def tube(self) -> Tube:
+        """Of all that lies beyond the ostium, drawn on straight into the body."""
+        return Tube(cKDTree(_inwards(self.line, self.axes, INWARDS_MM)[0]), max(self.radius_mm, STEP_MM))
 
     @property
     def tip(self) -> np.ndarray:
@@ -56,22 +74,55 @@ class Ostium:
 
 def farther_out(cavity: Cavity, ostium: Ostium, out_mm: float) -> Ostium | None:
     """The same protrusion, cut so much farther out along its centre line; None where the line has ended."""
-    if out_mm == 0:
-        return ostium
     place = len(ostium.line) - 1 - round(out_mm / STEP_MM)
-    if place < 1:
-        return None
-    here = cross_section(cavity, ostium.line[place], ostium.axes[place])
+    return _moved(cavity, ostium, ostium.line, ostium.axes, place) if place > 0 else None
+
+
+def _moved(cavity: Cavity, ostium: Ostium, points: np.ndarray, axes: np.ndarray, place: int) -> Ostium:
+    """The same protrusion, cut at another place of its line, which may go on inwards."""
+    by = place - (len(ostium.line) - 1)
+    if by == 0:
+        return ostium
+    here = cross_section(cavity, points[place], axes[place], ostium.tube, ostium.beside)
     return replace(
-        ostium, origin=here.centre, axis=_mean_axis(ostium.axes, place), area_mm2=here.area_mm2, reach_mm=ostium.reach_mm - out_mm,
-        line=ostium.line[: place + 1], axes=ostium.axes[: place + 1],
+        ostium, origin=here.centre, axis=_mean_axis(axes, place), area_mm2=here.area_mm2, reach_mm=ostium.reach_mm + STEP_MM * by,
+        line=points[: place + 1], axes=axes[: place + 1],
     )  # fmt: skip
+
+
+def at_neck(cavity: Cavity, appendage: Ostium) -> Ostium:
+    """An appendage cut at its neck, a little outside the place where it leaves the body."""
+    return farther_out(cavity, appendage, NECK_MM) or appendage
 
 
 def find_ostia(cavity: Cavity, branches: list[Branch]) -> list[Ostium]:
     """The ostium of every vein and appendage; a stem with a fork counts as one when it is a tube, else its branches do."""
-    found = [_place(cavity, branch) for branch in _single(cavity, branches)]
-    return [ostium for ostium in found if ostium is not None]
+    placed = [_place(cavity, branch) for branch in _single(cavity, branches)]
+    found = [ostium for ostium in placed if ostium is not None]
+    tubes = [ostium.tube for ostium in found]
+    return [_farther_in(cavity, replace(ostium, beside=(*tubes[:n], *tubes[n + 1 :]))) for n, ostium in enumerate(found)]
+
+
+def _inwards(points: np.ndarray, axes: np.ndarray, so_far_mm: float) -> tuple[np.ndarray, np.ndarray]:
+    """A line and its axes, drawn on straight towards the body."""
+    # The last points bend to the middle of the body: the direction a few millimetres farther out holds.
+    inward = axes[max(0, len(axes) - 1 - round(DIRECTION_MM / STEP_MM))]
+    beyond = np.arange(STEP_MM, so_far_mm + STEP_MM / 2, STEP_MM)
+    return np.concatenate([points, points[-1] - beyond[:, None] * inward]), np.concatenate([axes, np.tile(inward, (len(beyond), 1))])
+
+
+def _farther_in(cavity: Cavity, ostium: Ostium) -> Ostium:
+    """The same ostium deeper, where its tube goes on inwards of the place at which another joins it."""
+    if not ostium.settled:
+        return ostium
+    points, axes = _inwards(ostium.line, ostium.axes, JOINED_MM)
+    tube, ahead, place = ostium.tube, round(LOOK_AHEAD_MM / STEP_MM), len(ostium.line) - 1
+    while place + 1 < len(points):
+        here, out = (cross_section(cavity, points[n], axes[n], tube, ostium.beside) for n in (place + 1, max(0, place + 1 - ahead)))
+        if not (here.whole and 0 < here.area_mm2 <= out.area_mm2 + TUBE_MM * LOOK_AHEAD_MM):
+            break
+        place += 1
+    return _moved(cavity, ostium, points, axes, place)
 
 
 def _single(cavity: Cavity, branches: list[Branch] | tuple[Branch, ...]) -> Iterator[Branch]:
@@ -91,7 +142,7 @@ def _is_trunk(cavity: Cavity, stem: Branch) -> bool:
 
 
 def _centre_line(branch: Branch) -> tuple[np.ndarray, np.ndarray]:
-    """Points (n, 3) every millimetre from the tip inwards, and unit vectors (n, 3) that point outwards there."""
+    """Points (n, 3) every half millimetre from the tip inwards, and unit vectors (n, 3) that point outwards there."""
     line = np.array(branch.line)
     if len(line) > 1:
         line = ndimage.gaussian_filter1d(line, LINE_SMOOTHING, axis=0, mode="nearest")
@@ -114,11 +165,7 @@ def _place(cavity: Cavity, branch: Branch) -> Ostium | None:
     if len(points) < 3:
         return None
     base = len(points) - 1
-    # The last points bend to the middle of the body: the direction a few millimetres farther out holds.
-    inward = axes[max(0, base - 2)]
-    beyond = np.arange(STEP_MM, INWARDS_MM + STEP_MM / 2, STEP_MM)
-    points = np.concatenate([points, points[-1] - beyond[:, None] * inward])
-    axes = np.concatenate([axes, np.tile(inward, (len(beyond), 1))])
+    points, axes = _inwards(points, axes, INWARDS_MM)
     sections: dict[int, CrossSection] = {}
 
     def section(place: int) -> CrossSection:
@@ -126,15 +173,15 @@ def _place(cavity: Cavity, branch: Branch) -> Ostium | None:
             sections[place] = cross_section(cavity, points[place], axes[place])
         return sections[place]
 
-    def spread(place: int) -> float:
-        """By how much the radius grows for each mm from 4 mm farther out to here; infinite where there is no closed section."""
+    def growth_mm(place: int) -> float:
+        """mm² by which the section grows for each mm from 4 mm farther out to here; infinite where there is no closed section."""
         out_at = max(0, place - round(LOOK_AHEAD_MM / STEP_MM))
         here, out = section(place), section(out_at)
         if not here.whole or place == out_at or not here.area_mm2 > 0:
             return np.inf
-        return (here.radius_mm - out.radius_mm) / (STEP_MM * (place - out_at))
+        return (here.area_mm2 - out.area_mm2) / (STEP_MM * (place - out_at))
 
-    place, settled = _walk(section, spread, base, len(points) - 1, 0 if branch.children else round(TIP_MM / STEP_MM))
+    place, settled = _walk(section, growth_mm, base, len(points) - 1, 0 if branch.children else round(TIP_MM / STEP_MM))
     here = section(place)
     axis = _mean_axis(axes, place)
     return Ostium(
@@ -143,22 +190,24 @@ def _place(cavity: Cavity, branch: Branch) -> Ostium | None:
     )  # fmt: skip
 
 
-def _walk(section: Callable[[int], CrossSection], spread: Callable[[int], float], base: int, last: int, outermost: int) -> tuple[int, bool]:
+def _walk(section: Callable[[int], CrossSection], growth_mm: Callable[[int], float], base: int, last: int, outermost: int) -> tuple[int, bool]:
     """The place of the ostium on a line whose `base` leaves the opened body, and whether the section there is a tube's."""
     inward, widest_mm = base, section(base).radius_mm + WIDER_MM
     while inward < last and section(inward + 1).whole and 0 < section(inward + 1).radius_mm <= widest_mm:
         inward += 1
     # The innermost section of a tube, as long as no other opening joins it; else the outermost stretch of the line decides.
-    for limit in (LARGEST_SPREAD, TAPERING_SPREAD):
+    for limit_mm in (LARGEST_GROWTH_MM, TAPERING_MM):
         for place in range(inward, outermost - 1, -1):
-            if spread(place) <= limit:
-                return place, True
+            if growth_mm(place) <= limit_mm:
+                near = range(place, max(outermost, place - round(TUBE_REACH_MM / STEP_MM)) - 1, -1)
+                return next((out for out in near if growth_mm(out) <= TUBE_MM), place), True
     # What tapers more than that has no such place: its ostium is left where it leaves the opened body.
     closed = [n for n in range(min(outermost, base), base + 1) if section(n).whole and section(n).area_mm2 <= WIDEST_TRUNK_MM2]
     return max(closed, default=min(outermost, base)), False
 
 
 def _mean_axis(axes: np.ndarray, place: int) -> np.ndarray:
-    """The direction outwards around a place of the line, over 2 mm to both sides."""
-    axis = axes[max(0, place - 2) : place + 3].mean(axis=0)
+    """The direction outwards around a place of the line."""
+    so_far = round(DIRECTION_MM / STEP_MM)
+    axis = axes[max(0, place - so_far) : place + so_far + 1].mean(axis=0)
     return axis / np.linalg.norm(axis)

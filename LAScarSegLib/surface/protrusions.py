@@ -9,6 +9,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components, dijkstra
+from scipy.spatial import cKDTree
 
 from ..anatomy.distance import depth_inside, distance_to
 from ..errors import InputError
@@ -183,14 +184,32 @@ def _joined(branches: Sequence[Branch], level: float) -> Branch:
     return lasting[0] if len(lasting) == 1 else Branch(children=tuple(lasting))
 
 
-def cross_section(cavity: Cavity, point: np.ndarray, normal: np.ndarray) -> CrossSection:
-    """The piece of the cavity around `point` (3,) in the plane with that unit `normal` (3,); area 0 where the point lies outside."""
+@dataclass(frozen=True, eq=False)
+class Tube:
+    """A vein or appendage as its centre line, points in a tree, and its radius."""
+
+    line: cKDTree
+    radius_mm: float
+
+
+def cross_section(cavity: Cavity, point: np.ndarray, normal: np.ndarray, own: Tube | None = None, others: Sequence[Tube] = ()) -> CrossSection:
+    """The piece of the cavity around `point` (3,) in the plane with that unit `normal` (3,); area 0 where the point lies outside.
+
+    What lies nearer to one of the `others` than to `own`, in radii of each, belongs to that one where tubes have joined.
+    """
     across = np.linalg.svd(normal[None])[2][1:]
     steps = np.arange(-SECTION_REACH_MM, SECTION_REACH_MM + SECTION_STEP_MM / 2, SECTION_STEP_MM)
     u, v = np.meshgrid(steps, steps, indexing="ij")
     places = point + u[..., None] * across[0] + v[..., None] * across[1]
     kji = (places - np.asarray(cavity.geometry.origin))[..., ::-1] / VOXEL_MM
     depth = ndimage.map_coordinates(cavity.depth_mm, np.moveaxis(kji, -1, 0), order=1, mode="nearest")
+    if own is not None:
+        inside = depth > -SECTION_STEP_MM
+        away = own.line.query(places[inside])[0]
+        for other in others:
+            # About the distance from the border between the two, positive on this side.
+            apart = (other.line.query(places[inside])[0] * own.radius_mm / other.radius_mm - away) / 2
+            depth[inside] = np.minimum(depth[inside], apart)
     label = ndimage.label(depth > 0)[0]
     middle = len(steps) // 2
     if not label[middle, middle]:

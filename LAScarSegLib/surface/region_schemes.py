@@ -101,9 +101,10 @@ def _place(corner: Place, openings: Container[str]) -> np.ndarray:
     return np.array(standard_hole(next(stands_for_it, corner))[0])
 
 
-ANTRUM_MM = 10.0
-"""Ablation lines that encircle veins lie 5–10 mm outside the ostia (SCIENCE section 7): the antrum is the wall up to there."""
-APPENDAGE_MM = 5.0
+ANTRUM_MM = 16.0
+"""Ours: ablation lines begin 5–10 mm outside the ostia and are 4–8 mm wide (SCIENCE section 7), so nearly all lie within 15 mm. A border at
+10 mm would run along their middle, and a millimetre of an ostium's place would move half a line out of the antrum."""
+APPENDAGE_MM = 10.0
 """Ours: half of the ridge between the appendage and the left veins, which is about as wide as an antrum."""
 
 _RIGHT, _ANTERIOR_LEFT, _LOWER_LEFT, _LOWER_RIGHT = (RIM_DEGREES[name] for name in ("RSPV", "LAA", "LIPV", "RIPV"))

@@ -15,6 +15,8 @@ from .region_schemes import SCHEMES, Scheme, check_scheme
 from .surface import CLASS_NOT_MEASURED, REGION_BODY, REGION_LABELS, Surface
 
 APPENDAGE = "LAA"
+SMALLEST_WITH_SHARE_CM2 = 1.0
+"""What is smaller is given in cm² only: 3 points of its share would be less than two voxels (0.625 × 2.5 mm)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +35,7 @@ class WallRegions:
 
 @dataclass(frozen=True)
 class RegionScar:
-    """One region's area and scar, cm² and % of its area; the share is None where nothing of it was measured."""
+    """One region's area and scar, cm² and % of its area; the share is None where less than 1 cm² of it was measured."""
 
     region: str
     area_cm2: float
@@ -77,7 +79,7 @@ def region_table(surface: Surface, walls: WallRegions) -> list[RegionScar]:
     scar = np.bincount(walls.labels, surface.vertex_area_mm2 * (measured & surface.scar), minlength=len(walls.names) + 1) / 100
     present = np.bincount(walls.labels, minlength=len(walls.names) + 1) > 0
     return [
-        RegionScar(name, float(area[n]), float(scar[n]), 100 * float(scar[n] / area[n]) if area[n] > 0 else None)
+        RegionScar(name, float(area[n]), float(scar[n]), 100 * float(scar[n] / area[n]) if area[n] >= SMALLEST_WITH_SHARE_CM2 else None)
         for n, name in enumerate(walls.names, start=1)
         if present[n]
     ]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from analytic import ISOTROPIC, Grid
 from mesh_cases import box
+from scipy.spatial import cKDTree
 
 from LAScarSegLib.errors import InputError
 from LAScarSegLib.phantom.atrium import cavity_mask, draw_atrium
@@ -86,6 +87,25 @@ def test_straight_tubes_are_found_with_their_names_axes_and_middles(grid, found)
         assert np.linalg.norm(offset - (offset @ axis) * axis) < 1.0, name
         # Where tube and ball meet: sqrt(21² − 5.5²) = 20.3 mm from the centre; the smoothed seam is a few millimetres wide.
         assert 19.0 < offset @ axis < 25.0, name
+
+
+def test_tubes_that_have_joined_are_told_apart_halfway():
+    """Cylinders of 6 mm whose axes lie 8 mm apart: the section of one is its circle without the segment beyond 4 mm; of both, twice that."""
+    radius, half = 6.0, 4.0
+    grid = Grid.around(ISOTROPIC, 24.0)
+    x, y, z = np.moveaxis(grid.points()[0], -1, 0)
+    mask = (np.minimum(np.hypot(x - half, y), np.hypot(x + half, y)) < radius) & (np.abs(z) < 18.0)
+    cavity = protrusions.fill_surface(surface_of(grid, mask))
+    along = np.arange(-18.0, 18.0)[:, None] * [0.0, 0.0, 1.0]
+    lines = [grid.centre + along + [x, 0.0, 0.0] for x in (half, -half)]
+    one, other = (protrusions.Tube(cKDTree(line), radius) for line in lines)
+    whole = np.pi * radius**2 - (radius**2 * np.arccos(half / radius) - half * np.sqrt(radius**2 - half**2))
+    middle = grid.centre + [half, 0.0, 0.0]
+    section = protrusions.cross_section(cavity, middle, np.array([0.0, 0.0, 1.0]), one, [other])
+    both = protrusions.cross_section(cavity, middle, np.array([0.0, 0.0, 1.0]))
+    assert both.area_mm2 == pytest.approx(2 * whole, rel=0.08)
+    assert section.area_mm2 == pytest.approx(both.area_mm2 / 2, rel=0.05)
+    assert both.centre[0] == pytest.approx(grid.centre[0], abs=0.5) and section.centre[0] > middle[0] - 0.5
 
 
 def test_flat_end_is_the_mitral_plane(grid, found):

@@ -1,5 +1,7 @@
 """Regions of the LA wall: what they cover, where they lie, and that their numbers add up."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from atrium_model import BALL_MM, VEINS, ball_with_openings
@@ -38,8 +40,8 @@ def test_walls_lie_where_anatomy_has_them(atrium, flat, direction, name):
     assert region_at(atrium, label_walls(atrium, "walls", flat), direction) == name
 
 
-def test_antrum_is_a_ring_of_ten_millimetres(atrium, flat):
-    """On the ball the ring ends 10 mm of arc beyond the opening's edge; measured where no other opening is near."""
+def test_antrum_is_a_ring_of_fifteen_millimetres(atrium, flat):
+    """On the ball the ring ends 15 mm of arc beyond the opening's edge; measured where no other opening is near."""
     walls = label_walls(atrium, "walls", flat)
     *axis, radius = VEINS["RSPV"]
     axis = np.asarray(axis) / np.linalg.norm(axis)
@@ -51,8 +53,8 @@ def test_antrum_is_a_ring_of_ten_millimetres(atrium, flat):
             toward = np.asarray(direction) / np.linalg.norm(direction)
             other |= BALL_MM * np.arccos(np.clip(atrium.normals @ toward, -1, 1)) < 24.0
     body = (atrium.region == REGION_BODY) & ~other
-    assert ring[body & (arc > 0) & (arc < 8.5)].all()  # a side's length (1.8 mm) less: the edge is a staircase
-    assert not ring[body & (arc > 11.8)].any()
+    assert ring[body & (arc > 0) & (arc < 13.5)].all()  # a side's length (1.8 mm) less: the edge is a staircase
+    assert not ring[body & (arc > 16.8)].any()
 
 
 def test_segments_three_and_five_of_benito_touch_the_left_inferior_vein(atrium, flat):
@@ -84,6 +86,21 @@ def test_a_region_that_was_not_measured_has_no_share(atrium, flat):
     table = {row.region: row for row in region_table(atrium.with_arrays(scar=unknown, scar_class=scar_class), walls)}
     assert table["posterior"].scar_pct is None and table["posterior"].area_cm2 == 0.0
     assert table["anterior"].scar_pct == 0.0
+
+
+def test_a_region_of_less_than_a_square_centimetre_has_areas_and_no_share(atrium, flat):
+    """Everything is scar: the share is 100 % where there is one."""
+    walls = label_walls(atrium, "walls", flat)
+    number = walls.names.index("posterior") + 1
+    inside = np.flatnonzero(walls.labels == number)
+    area_cm2 = np.cumsum(atrium.vertex_area_mm2[inside]) / 100
+    for kept_cm2, share in ((0.9, None), (1.1, 100.0)):
+        labels = walls.labels.copy()
+        labels[inside[area_cm2 > kept_cm2]] = 0
+        scar = atrium.with_arrays(scar=np.ones(len(labels), dtype=bool), scar_class=None)
+        row = next(row for row in region_table(scar, replace(walls, labels=labels)) if row.region == "posterior")
+        assert row.scar_pct == pytest.approx(share) if share else row.scar_pct is None
+        assert row.scar_area_cm2 == row.area_cm2 == pytest.approx(kept_cm2, abs=0.05)
 
 
 def test_unknown_scheme_is_said(atrium, flat):
