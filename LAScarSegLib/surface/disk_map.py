@@ -113,6 +113,8 @@ def _edge_positions(body: OpenBody, vertices: int) -> tuple[np.ndarray, np.ndarr
     fixed, edges = np.zeros(vertices, dtype=bool), np.zeros((vertices, len(body.openings) + 1), dtype=complex)
     for column, (name, loop) in enumerate(body.openings.items()):
         step = np.linalg.norm(body.points[np.roll(loop, -1)] - body.points[loop], axis=1)
+        if name == MITRAL:
+            step = _without_detours(body.points[loop], step, body.detour)
         around = 2j * np.pi * (np.cumsum(step) - step) / step.sum()
         fixed[loop] = True
         # The body is on the left of its edges: it lies inside the rim and outside the holes.
@@ -122,6 +124,18 @@ def _edge_positions(body: OpenBody, vertices: int) -> tuple[np.ndarray, np.ndarr
             centre, radius = standard_hole(name)
             edges[loop, column], edges[loop, -1] = radius * np.exp(-around), complex(*centre)
     return fixed, edges
+
+
+def _without_detours(edge: np.ndarray, step: np.ndarray, detour: np.ndarray) -> np.ndarray:
+    """(R,) lengths of an edge (R, 3), in which a detour (R,) bool around another opening counts as the straight way past it: whether a
+    millimetre of wall is left between the two must not turn the rest of the rim."""
+    step, size = step.copy(), len(edge)
+    starts = np.flatnonzero(detour & ~np.roll(detour, 1))
+    for start in starts:
+        length = int(np.argmin(np.roll(detour, -start)))
+        sides = np.arange(start - 1, start + length) % size
+        step[sides] *= np.linalg.norm(edge[(start + length) % size] - edge[start - 1]) / step[sides].sum()
+    return step
 
 
 def _back_wall_lines(body: OpenBody, mesh: _Springs) -> tuple[np.ndarray, np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -39,6 +39,8 @@ class OpenBody:
         (K, 3) mm LPS; (M, 3) numbers into `vertex`, counter-clockwise seen from outside.
     openings
         the edge (R,) of each opening in the order in which the triangles walk along it (the body on the left); `"MV"` is always there.
+    detour
+        (R,) bool, which vertices of the edge at `"MV"` lie on another opening, which the mitral plane meets.
     gaps
         other edges: around islands that were cut out of the body, and on both sides of a cut.
     remarks
@@ -49,6 +51,7 @@ class OpenBody:
     points: np.ndarray
     triangles: np.ndarray
     openings: dict[str, np.ndarray]
+    detour: np.ndarray
     gaps: tuple[np.ndarray, ...]
     remarks: tuple[str, ...]
 
@@ -83,13 +86,13 @@ def open_body(surface: Surface) -> OpenBody:
     number = np.full(len(surface.points), -1)
     number[vertex] = np.arange(len(vertex))
     triangles = number[kept]
-    openings, gaps, remarks = _named(edge_loops(number[border]), surface, vertex)
+    openings, detour, gaps, remarks = _named(edge_loops(number[border]), surface, vertex)
     if MITRAL not in openings:
         raise InputError("The largest piece of the body does not reach the mitral plane, which is the rim of the map. Check the planes.")
     left_out = _area_mm2(surface, whole) - _area_mm2(surface, kept)
     if left_out - _trim_mm2(surface, vertex, whole) > WORTH_SAYING_MM2:
         remarks.append(f"{left_out / 100:.1f} cm² of the body hang on the rest by less than an edge and are not on the map.")
-    return _without_tunnels(OpenBody(vertex, surface.points[vertex], triangles, openings, tuple(gaps), tuple(remarks)))
+    return _without_tunnels(OpenBody(vertex, surface.points[vertex], triangles, openings, detour, tuple(gaps), tuple(remarks)))
 
 
 def edge_loops(border: np.ndarray) -> list[np.ndarray]:
@@ -152,13 +155,15 @@ def _largest(across: np.ndarray, kept: np.ndarray) -> np.ndarray:
     return kept & (part == np.bincount(part[kept]).argmax())
 
 
-def _named(loops: list[np.ndarray], surface: Surface, vertex: np.ndarray) -> tuple[dict[str, np.ndarray], list[np.ndarray], list[str]]:
+def _named(
+    loops: list[np.ndarray], surface: Surface, vertex: np.ndarray
+) -> tuple[dict[str, np.ndarray], np.ndarray, list[np.ndarray], list[str]]:
     """Which opening each edge belongs to: the one whose cut-off surface is nearest to it. Of several edges of one opening the longest
-    counts."""
+    counts. With the openings, the rim's detour, other edges and remarks."""
     names = {label: name for name, label in REGION_LABELS.items()} | {REGION_EXCLUDED: MITRAL}
     beyond = np.flatnonzero(surface.region != REGION_BODY)
     tree = cKDTree(surface.points[beyond])
-    openings, gaps, remarks = {}, [], []
+    openings, around_rim, gaps, remarks = {}, np.zeros(0, dtype=np.uint8), [], []
     for loop in sorted(loops, key=len, reverse=True):
         nearest = surface.region[beyond[tree.query(surface.points[vertex[loop]])[1]]]
         share = np.bincount(nearest, minlength=256) / len(loop)
@@ -169,7 +174,11 @@ def _named(loops: list[np.ndarray], surface: Surface, vertex: np.ndarray) -> tup
             remarks.append(f"The cut at {name} leaves more than one edge on the body: the longest is its opening.")
         else:
             openings[name] = loop
-    return openings, gaps, remarks
+            around_rim = nearest if name == MITRAL else around_rim
+    lost = sorted(names[label] for label in np.unique(around_rim) if names[label] not in openings)
+    if lost and MITRAL in openings:
+        remarks.append(f"{_listed(lost)} cannot be told from the mitral opening: part of the map's rim.")
+    return openings, around_rim != REGION_EXCLUDED, gaps, remarks
 
 
 def _taken_together(parts: list[str], largest: str, remarks: list[str]) -> str:
@@ -178,8 +187,6 @@ def _taken_together(parts: list[str], largest: str, remarks: list[str]) -> str:
     if len(parts) < 2:
         return largest
     if MITRAL in parts:
-        others = _listed([part for part in parts if part != MITRAL])
-        remarks.append(f"{others} cannot be told from the mitral opening: part of the map's rim.")
         return MITRAL
     for trunk, veins in TRUNKS.items():
         mains = [part for part in parts if part in veins]
@@ -221,13 +228,13 @@ def _cut_open(body: OpenBody) -> OpenBody:
         )
     triangles, one, other = cut_along(body.triangles, loop, len(body.points))
     remark = f"A tunnel through the body (parts that touch) was cut open along {length_mm:.0f} mm: the cut is a gap in the map."
-    return OpenBody(
-        np.concatenate([body.vertex, body.vertex[loop]]),
-        np.concatenate([body.points, body.points[loop]]),
-        triangles,
-        body.openings,
-        (*body.gaps, one, other),
-        (*body.remarks, remark),
+    return replace(
+        body,
+        vertex=np.concatenate([body.vertex, body.vertex[loop]]),
+        points=np.concatenate([body.points, body.points[loop]]),
+        triangles=triangles,
+        gaps=(*body.gaps, one, other),
+        remarks=(*body.remarks, remark),
     )
 
 

@@ -26,6 +26,8 @@ TUBE_REACH_MM = 4.0
 """So far out of the place where it grows by less than 10 the tube must begin: farther out any taper ends somewhere."""
 JOINED_MM = 4.0
 """So far inwards of the place where another tube joins it, a tube may go on."""
+NARROWER, PARTED = 0.7, 1.1
+"""A neighbour is narrower below 0.7 of the radius. Tubes have parted where the section grows by less than a tenth without the border between."""
 WIDER_MM = 1.5
 """Inwards of the opened body a section belongs to the vein as long as its radius is no more than this larger: the antrum's rounding."""
 NECK_MM = 2.5
@@ -112,16 +114,24 @@ def _inwards(points: np.ndarray, axes: np.ndarray, so_far_mm: float) -> tuple[np
 
 
 def _farther_in(cavity: Cavity, ostium: Ostium) -> Ostium:
-    """The same ostium deeper, where its tube goes on inwards of the place at which another joins it."""
+    """The same ostium deeper, where its tube goes on inwards of the place at which another joins it.
+
+    Two veins of like width that join leave a carina, which belongs to the body: only where they have parted again, or from a narrower
+    one, the place is taken.
+    """
     if not ostium.settled:
         return ostium
     points, axes = _inwards(ostium.line, ostium.axes, JOINED_MM)
-    tube, ahead, place = ostium.tube, round(LOOK_AHEAD_MM / STEP_MM), len(ostium.line) - 1
-    while place + 1 < len(points):
-        here, out = (cross_section(cavity, points[n], axes[n], tube, ostium.beside) for n in (place + 1, max(0, place + 1 - ahead)))
+    tube, ahead, inner = ostium.tube, round(LOOK_AHEAD_MM / STEP_MM), len(ostium.line)
+    narrower = tuple(other for other in ostium.beside if other.radius_mm < NARROWER * tube.radius_mm)
+    place = inner - 1
+    while inner < len(points):
+        here, out = (cross_section(cavity, points[n], axes[n], tube, ostium.beside) for n in (inner, max(0, inner - ahead)))
         if not (here.whole and 0 < here.area_mm2 <= out.area_mm2 + TUBE_MM * LOOK_AHEAD_MM):
             break
-        place += 1
+        if cross_section(cavity, points[inner], axes[inner], tube, narrower).area_mm2 <= PARTED * here.area_mm2:
+            place = inner
+        inner += 1
     return _moved(cavity, ostium, points, axes, place)
 
 

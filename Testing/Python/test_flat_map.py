@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from atrium_model import BALL_MM, VEINS, ball_with_openings
+from atrium_model import BALL_MM, MITRAL_DIRECTION, VEINS, ball_with_openings
 from scipy.spatial import Delaunay
 
 from LAScarSegLib.errors import InputError
@@ -172,6 +172,25 @@ def test_an_appendage_that_meets_a_vein_is_said(atrium):
     assert len({"LAA", "LSPV"} & set(flat.holes)) == 1
     assert any("LAA and LSPV meet" in remark for remark in flat.remarks)
     assert flat.flipped_pct == 0.0
+
+
+def test_an_appendage_that_meets_the_valve_is_said_and_does_not_turn_the_rest_of_the_rim():
+    """The appendage's cap (radius 13.5°) 46° from the middle of the valve's (32.2°) leaves no triangle between them, 54° away it does."""
+    valve, appendage = np.array(MITRAL_DIRECTION) / np.linalg.norm(MITRAL_DIRECTION), np.array(VEINS["LAA"][:3])
+    across = appendage - (appendage @ valve) * valve
+    across /= np.linalg.norm(across)
+    maps, angles = [], []
+    for apart in np.radians([54.0, 46.0]):
+        openings = {**VEINS, "LAA": (*(np.cos(apart) * valve + np.sin(apart) * across), VEINS["LAA"][3])}
+        flat = flatten(ball_with_openings(openings))
+        rim = np.hypot(*flat.points.T) > 0.499
+        maps.append(flat)
+        angles.append(dict(zip(flat.vertex[rim], np.arctan2(flat.points[rim, 1], flat.points[rim, 0]))))
+    assert "LAA" in maps[0].holes and "LAA" not in maps[1].holes
+    assert any("LAA cannot be told from the mitral opening" in remark for remark in maps[1].remarks)
+    shared = angles[0].keys() & angles[1].keys()
+    turned = [np.angle(np.exp(1j * (angles[1][vertex] - angles[0][vertex]))) for vertex in shared]
+    assert len(shared) > 50 and np.abs(turned).max() < np.radians(15.0)
 
 
 def test_a_tunnel_is_cut_open_along_its_shortest_loop_and_said(atrium):
