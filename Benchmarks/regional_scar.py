@@ -5,7 +5,7 @@
 Truth: true planes and scar on a surface made of the cavity in voxels of 0.5 mm, divided by the same scheme. Against it, region by region in
 points of % scar: the surface made of the cavity's mask of 0.625 × 0.625 × 2.5 mm, with true planes and true scar, and the same with found
 planes, left out where one of them is unsure. The bars: no region is off by more than 3 points with true planes; with found planes each region
-is off by at most 3 in the mean of the phantoms. A region that has a share in truth alone counts as missed. No phantom was used to tune how
+is off by at most 3 in the mean of the phantoms. A region that has a share in truth alone (1 cm² and more) is in no mean and counts as missed. No phantom was used to tune how
 planes are found or how wide an antrum is (seeds 0–15 and 1000–1035 were). `--scanned` adds what the default rule measures in the phantom's
 scan: with true planes, and with found ones, which is what a user gets.
 """
@@ -117,11 +117,11 @@ def main() -> int:
     every = {case: sum((off[case, region] for region in regions), []) for case in shown}
     print_table(["region", *shown], [[region, *(_summary(off[case, region]) for case in shown)] for region in regions])
     print_table(["", *shown], [["all", *(_summary(every[case]) for case in shown)], ["cm² of scar off", *(_summary(off_cm2[case]) for case in shown)]])
-    worst_mean = max(np.mean(off[FOUND, region]) for region in regions if off[FOUND, region])
+    means = [np.mean(known) for region in regions if len(known := np.array(off[FOUND, region])[np.isfinite(off[FOUND, region])])]
     return judge(
         [
             Bar("true planes: worst region of a phantom", max(every[TRUE]), ALLOWED_POINTS, "points"),
-            Bar("found planes: worst region in the mean", float(worst_mean), ALLOWED_POINTS, "points"),
+            Bar("found planes: worst region in the mean", float(max(means)), ALLOWED_POINTS, "points"),
         ]
     )
 

@@ -19,6 +19,7 @@ from ..support.flags import QualityFlag
 from ..support.json_text import parse_json
 from ..support.printable import printable
 from .mesh_holes import CUT_ALREADY, holes_of, named_hole, one_way_edges
+from .opening_rim import around_opening
 from .surface import REGION_BODY, REGION_EXCLUDED, REGION_LABELS, Surface
 
 MITRAL = "MV"
@@ -42,11 +43,6 @@ LARGEST_APPENDAGE_MM2 = 3000.0
 """What hangs below the mitral plane beside the valve and is larger is no appendage: theirs have 10–16 cm² (phantoms), and not all of it below."""
 HAS_VEINS = 0.12
 """Atria with veins fill 0.68–0.78 of their convex hull (phantoms), balls and stumps 0.9 and more."""
-SECTOR_DEG, CENTRING_STEPS = 15.0, 3
-"""How near a rim comes in a direction is the least distance within so many degrees; its middle is found in so many steps."""
-MITRAL_ROUNDNESS, ROUNDNESS = 1.4, 2.2
-"""A rim is nowhere farther from its opening's middle than this many times the usual distance. The mitral annulus has axes of up to
-1.3 : 1, and an ellipse of 2 : 1 would reach 1.6; a vein or the appendage may be cut obliquely, up to 3 : 1."""
 
 
 @dataclass(frozen=True)
@@ -310,7 +306,7 @@ def _through_opening(mesh: SurfaceGraph, piece: np.ndarray, rim: np.ndarray, pla
     Where the plane runs through a neighbour, too (the appendage's base beside the mitral valve), a vertex goes with that part of the
     rim which is nearer along the surface.
     """
-    opening = _is_opening(mesh.surface.points[rim], plane)
+    opening = around_opening(mesh.surface.points[rim], np.array(plane.origin), np.array(plane.normal), plane.name == MITRAL)
     if opening.all():
         return piece
     graph = mesh.graph(piece[mesh.edges].all(axis=1))
@@ -319,42 +315,6 @@ def _through_opening(mesh: SurfaceGraph, piece: np.ndarray, rim: np.ndarray, pla
     # A ventricle that is wider than the valve meets the plane outside the opening, too.
     too_large = mesh.surface.vertex_area_mm2[spared].sum() > LARGEST_APPENDAGE_MM2
     return piece if too_large else piece & ~spared
-
-
-def _is_opening(rim: np.ndarray, plane: CutPlane) -> np.ndarray:
-    """(R,) bool: which points of a rim (R, 3) mm go round the plane's origin as one opening does; the others belong to a neighbour.
-
-    An opening is about as far away in every direction; its middle is found from the rim, since planes are clicked to a few
-    millimetres.
-    """
-    # Which two axes these are matters nowhere below: they don't follow from the plane.
-    across = np.linalg.svd(np.array(plane.normal)[None])[2][1:]
-    flat = (rim - plane.origin) @ across.T
-    middle, roundness = np.zeros(2), MITRAL_ROUNDNESS if plane.name == MITRAL else ROUNDNESS
-    for _ in range(CENTRING_STEPS):
-        offsets = flat - middle
-        opening = np.hypot(*offsets.T) <= roundness * _usual_radius(offsets)
-        middle = middle + offsets[opening].mean(axis=0)
-    return opening
-
-
-def _usual_radius(offsets: np.ndarray) -> float:
-    """The median over all directions of how near a rim comes to the middle, mm; `offsets` (R, 2) lead from there to the rim.
-
-    How near it comes in a direction is the least distance within a sector around that direction. Every point of the rim stands for the
-    directions nearest to it, at most half a sector to either side, so that where there is no rim nothing counts. No sector has a place of
-    its own: a rim that is turned or mirrored has the same radius.
-    """
-    sector = np.radians(SECTOR_DEG)
-    order = np.argsort(np.arctan2(offsets[:, 1], offsets[:, 0]))
-    distance, angle = np.hypot(*offsets[order].T), np.arctan2(offsets[order, 1], offsets[order, 0])
-    apart = np.abs((angle[:, None] - angle + np.pi) % (2 * np.pi) - np.pi)
-    nearest = np.where(apart <= sector / 2, distance, np.inf).min(axis=1)
-    to_next = np.minimum(np.diff(angle, append=angle[0] + 2 * np.pi), sector)
-    share = (to_next + np.roll(to_next, 1)) / 2
-    by_distance = np.argsort(nearest)
-    counted = np.cumsum(share[by_distance])
-    return float(nearest[by_distance][np.searchsorted(counted, counted[-1] / 2)])
 
 
 def _from_markup(markup: dict[str, Any], path: Path) -> CutPlane:
