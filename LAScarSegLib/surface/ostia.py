@@ -26,6 +26,8 @@ TUBE_REACH_MM = 4.0
 """So far out of the place where it grows by less than 10 the tube must begin: farther out any taper ends somewhere."""
 JOINED_MM = 4.0
 """So far inwards of the place where another tube joins it, a tube may go on."""
+USUAL_RADIUS_MM = 7.0
+"""A vein that is narrower than most runs into the same rounding: inwards its section may grow by so many times as much as it is narrower."""
 NARROWER, PARTED = 0.7, 1.1
 """A neighbour is narrower below 0.7 of the radius. Tubes have parted where the section grows by less than a tenth without the border between."""
 WIDER_MM = 1.5
@@ -127,7 +129,8 @@ def _farther_in(cavity: Cavity, ostium: Ostium) -> Ostium:
     place = inner - 1
     while inner < len(points):
         here, out = (cross_section(cavity, points[n], axes[n], tube, ostium.beside) for n in (inner, max(0, inner - ahead)))
-        if not (here.whole and 0 < here.area_mm2 <= out.area_mm2 + TUBE_MM * LOOK_AHEAD_MM):
+        limit_mm = TUBE_MM * max(1.0, USUAL_RADIUS_MM / max(out.radius_mm, STEP_MM))
+        if not (here.whole and 0 < here.area_mm2 <= out.area_mm2 + limit_mm * LOOK_AHEAD_MM):
             break
         if cross_section(cavity, points[inner], axes[inner], tube, narrower).area_mm2 <= PARTED * here.area_mm2:
             place = inner

@@ -304,7 +304,7 @@ def _through_opening(mesh: SurfaceGraph, piece: np.ndarray, rim: np.ndarray, pla
     """(N,) bool: the part of a piece that hangs on the body through the opening around the plane's origin.
 
     Where the plane runs through a neighbour, too (the appendage's base beside the mitral valve), a vertex goes with that part of the
-    rim which is nearer along the surface.
+    rim which is nearer along the surface. What lies flat in the mitral plane is the valve's all the same: some are drawn longer than wide.
     """
     opening = around_opening(mesh.surface.points[rim], np.array(plane.origin), np.array(plane.normal), plane.name == MITRAL)
     if opening.all():
@@ -312,6 +312,9 @@ def _through_opening(mesh: SurfaceGraph, piece: np.ndarray, rim: np.ndarray, pla
     graph = mesh.graph(piece[mesh.edges].all(axis=1))
     through, past = (dijkstra(graph, directed=False, indices=rim[part], min_only=True) for part in (opening, ~opening))
     spared = piece & (through > past)
+    if plane.name == MITRAL:
+        height = (mesh.surface.points - plane.origin) @ np.array(plane.normal)
+        spared &= (np.abs(height) > LID_MM) | (mesh.surface.normals @ np.array(plane.normal) < LID_COSINE)
     # A ventricle that is wider than the valve meets the plane outside the opening, too.
     too_large = mesh.surface.vertex_area_mm2[spared].sum() > LARGEST_APPENDAGE_MM2
     return piece if too_large else piece & ~spared
