@@ -102,10 +102,10 @@ def _place(corner: Place, openings: Container[str]) -> np.ndarray:
 
 
 ANTRUM_MM = 16.0
-"""Ours: ablation lines begin 5–10 mm outside the ostia and are 4–8 mm wide (SCIENCE section 7), so nearly all lie within 15 mm. A border at
-10 mm would run along their middle, and a millimetre of an ostium's place would move half a line out of the antrum."""
+"""Ours: ablation lines begin 5–10 mm outside the ostia and are 4–8 mm wide (SCIENCE section 7): nine of ten lie whole within 16 mm. A border
+at 10 mm would run along the middle of many, and a millimetre of an ostium's place would move half a line out of the antrum."""
 APPENDAGE_MM = 10.0
-"""Ours: half of the ridge between the appendage and the left veins, which is about as wide as an antrum."""
+"""Ours: the ridge between the appendage and the left veins, where their lines run, is nearer to the one or to the others."""
 
 _RIGHT, _ANTERIOR_LEFT, _LOWER_LEFT, _LOWER_RIGHT = (RIM_DEGREES[name] for name in ("RSPV", "LAA", "LIPV", "RIPV"))
 _SEPTAL = ("RIPV", Arc(_LOWER_RIGHT, _RIGHT), "RSPV")
