@@ -8,7 +8,8 @@ from scene_cases import CENTRE_LPS, RADIUS_MM, analysed
 slicer = pytest.importorskip("slicer", reason="scenes need slicer-core")
 
 from editing_cases import RIGHT, Bench, ball
-from slicer_windows import Windows, vtk_messages
+from session_cases import ball_nodes
+from slicer_windows import BRANCH, SEGMENT_ID, Windows, vtk_messages
 from vtkmodules.util.vtkConstants import VTK_OBJECT
 
 from LAScarSegLib import scene as mrml
@@ -18,16 +19,17 @@ from LAScarSegLib.scene.build import remove_scene
 from LAScarSegLib.scene.model import legend_of
 from LAScarSegLib.scene.mrml import remove_node
 from LAScarSegLib.scene.plane_markups import add_plane, plane_nodes
+from LAScarSegLib.scene.segmentation import show_segment
 from LAScarSegLib.session.edit_session import EditSession, set_threshold
 from LAScarSegLib.surface.planes import CutPlane
 
 PLANE = CutPlane("MV", tuple(CENTRE_LPS - [0, 0, 10]), (0.0, 0.0, 1.0))
 
 
-@pytest.fixture
-def windows():
+@pytest.fixture(params=[False, True], ids=["heard before it has an item", "heard once it has an item"])
+def windows(request):
     scene = mrml.new_scene()
-    windows = Windows(scene)
+    windows = Windows(scene, item_first=request.param)
     yield windows
     windows.close()
 
@@ -57,6 +59,51 @@ def test_a_whole_session_says_nothing_on_the_console(windows):
     with vtk_messages() as said:
         session_in(windows.scene)
     assert said == [] and windows.said == []
+
+
+def apply_in(scene, into_the_drawn_one: bool = False) -> None:
+    """What Apply does with the scene, pressed twice: the result built, the segment that was measured hidden, the result built anew."""
+    volume, drawn, choices = ball_nodes(scene)
+    for _press in range(2):
+        mrml.build_scene(scene, analysed("axial"), volume_node=volume, segmentation_node=drawn if into_the_drawn_one else None)
+        show_segment(drawn, choices.segment_id, False)
+
+
+@pytest.mark.parametrize("into_the_drawn_one", [False, True])
+def test_apply_says_nothing_on_the_console(windows, into_the_drawn_one):
+    with vtk_messages() as said:
+        apply_in(windows.scene, into_the_drawn_one)
+    assert said == [] and windows.said == []
+
+
+SPOILED = {
+    "changed without an item": lambda hierarchy, item, node: hierarchy.RemoveItem(item, False, False) and restyle(node),
+    "a child that is no segment": lambda hierarchy, item, node: hierarchy.CreateHierarchyItem(item, "other", BRANCH) and restyle(node),
+    "a segment without an item": lambda hierarchy, item, node: without_item(hierarchy, item, node.GetSegmentation()),
+}
+"""How a segmentation is spoiled, for each of the three places where Slicer says that it can't find an item (see slicer_windows)."""
+
+
+def restyle(node) -> None:
+    display = node.GetDisplayNode()
+    display.SetOpacity(display.GetOpacity() / 2)
+
+
+def without_item(hierarchy, item: int, segmentation) -> None:
+    """The segment goes after its item, which forgets it before."""
+    child = hierarchy.GetItemByPositionUnderParent(item, 0)
+    name = hierarchy.GetItemAttribute(child, SEGMENT_ID)
+    hierarchy.RemoveItemAttribute(child, SEGMENT_ID)
+    hierarchy.RemoveItem(child)
+    segmentation.RemoveSegment(name)
+
+
+@pytest.mark.parametrize("how", SPOILED)
+def test_what_slicer_would_say_of_a_spoiled_segmentation_is_heard(windows, how):
+    _volume, drawn, _choices = ball_nodes(windows.scene)
+    hierarchy = windows.scene.GetSubjectHierarchyNode()
+    SPOILED[how](hierarchy, hierarchy.GetItemByDataNode(drawn), drawn)
+    assert [text for text in windows.said if text.startswith("Unable to find subject hierarchy item for segment")], windows.said
 
 
 def test_a_removed_result_leaves_no_node_and_no_item(windows):
