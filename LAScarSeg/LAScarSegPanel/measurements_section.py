@@ -9,6 +9,7 @@ from LAScarSegLib.errors import InputError
 from LAScarSegLib.scene import layouts
 from LAScarSegLib.session import measurements_page as page
 from LAScarSegLib.session.compare import KeptResult
+from LAScarSegLib.session.input_segments import InputSegments
 from LAScarSegLib.session.made_with import older_than
 from LAScarSegPanel.section import Section, say
 from LAScarSegPanel.tables import FittedTables
@@ -23,6 +24,7 @@ class MeasurementsSection(Section):
         self.ui.keepButton.connect("toggled(bool)", self.onKeep)
         self._tables = FittedTables(self.ui.measurementsTable, alsoFit=self._fitTexts)
         self._older = ""
+        self._inputs = InputSegments(slicer.mrmlScene)
         self.resultChanged()
 
     @property
@@ -43,8 +45,11 @@ class MeasurementsSection(Section):
             self.resultChanged()
 
     def _olderText(self) -> str:
-        analysis, made = self.widget.analysis, self.widget.madeWith()
-        return older_than(analysis, made, self.widget.choicesSection.choices()) if made else ""
+        session, made = self.widget.session, self.widget.madeWith()
+        if made is None:
+            return ""
+        redrawn = self._inputs.redrawn(session.nodes, session.analysis)
+        return older_than(session.analysis, made, self.widget.choicesSection.choices(), redrawn)
 
     def resultChanged(self) -> None:
         analysis, self._older = self.widget.analysis, self._olderText()

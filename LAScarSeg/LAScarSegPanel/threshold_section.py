@@ -2,6 +2,7 @@
 
 import math
 
+import qt
 from slicer.i18n import tr as _
 
 from LAScarSegLib.scene import review
@@ -51,6 +52,11 @@ class ThresholdSection(Section):
         """The threshold of a result that follows."""
         return self.widget.analysis.sources.scar.parameter
 
+    @property
+    def _held(self) -> bool:
+        """Whether somebody holds the handle: another range would move it away under the mouse."""
+        return self.ui.thresholdSlider.findChild(qt.QSlider).isSliderDown()
+
     def _show(self) -> None:
         method = self.widget.choicesSection.method()
         if method is None or not method.parameter:
@@ -59,9 +65,10 @@ class ThresholdSection(Section):
         highest = min(max(SPAN_OF_USUAL * method.default, value), method.highest)
         # 0.01, 0.1 …: with other steps the slider would use more decimals than it shows
         step = 10.0 ** math.floor(math.log10(highest / STEPS))
-        for name, wanted in (("maximum", highest), ("singleStep", step), ("pageStep", highest / PAGES), ("value", value)):
-            if abs(getattr(self.ui.thresholdSlider, name) - wanted) > SAME_THRESHOLD:  # a slider that is being dragged is left alone
-                setattr(self.ui.thresholdSlider, name, wanted)
+        if not self._held:
+            for name, wanted in (("maximum", highest), ("singleStep", step), ("pageStep", highest / PAGES), ("value", value)):
+                if abs(getattr(self.ui.thresholdSlider, name) - wanted) > SAME_THRESHOLD:  # else it would tell of a change
+                    setattr(self.ui.thresholdSlider, name, wanted)
         effect = _("Map and numbers follow; the scar segment does when you let go.") if self._live else _("For the next Apply.")
         self.ui.thresholdSlider.toolTip = _("{parameter}; usual: {default:g}. {effect}").format(
             parameter=method.parameter, default=method.default, effect=effect

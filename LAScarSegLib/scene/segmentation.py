@@ -228,12 +228,16 @@ def is_empty(node: Any, segment_id: str) -> bool:
 
 
 def segment_times(node: Any) -> tuple[int, ...]:
-    """When the voxels of cavity, wall and scar were last written (VTK's modification times); 0 for a segment without voxels."""
-    segmentation = node.GetSegmentation()
+    """`segment_time` of cavity, wall and scar."""
+    return tuple(segment_time(node, kind.segment_id) for kind in SEGMENTS)
+
+
+def segment_time(node: Any, segment_id: str) -> int:
+    """When the voxels of a segment were last written (VTK's modification time); 0 for one without voxels, or that is gone."""
+    segment = node.GetSegmentation().GetSegment(segment_id)
     name = slicer_classes().vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
-    found = [segmentation.GetSegment(kind.segment_id) for kind in SEGMENTS]
-    voxels = [segment.GetRepresentation(name) if segment is not None else None for segment in found]
-    return tuple(0 if image is None else image.GetMTime() for image in voxels)
+    voxels = segment.GetRepresentation(name) if segment is not None else None
+    return 0 if voxels is None else voxels.GetMTime()
 
 
 def watch_segments(node: Any, changed: Callable[[], None]) -> Callable[[], None]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from ..analysis import Analysis, ByRule, base_of
-from ..analysis.sources import Network
+from ..analysis.sources import CAVITY, WALL, Network
 from .choices import MODEL, Choices
 
 SAME_THRESHOLD = 1e-9
@@ -43,14 +44,15 @@ def made_with(analysis: Analysis, kept: Choices | None, now: Choices) -> Choices
     return replace(kept or now, method=method, threshold=threshold, **followed)
 
 
-def older_than(analysis: Analysis, made: Choices, now: Choices) -> str:
+def older_than(analysis: Analysis, made: Choices, now: Choices, redrawn: Collection[str] = ()) -> str:
     """That the result is of other settings than those chosen now, and of which; "" when Apply would give what is shown.
 
-    Planes are left out: the result follows them by itself.
+    Planes are left out: the result follows them by itself. `redrawn` are the masks (`analysis.sources.CAVITY`, `WALL`) whose segment
+    was drawn in since (session.input_segments).
     """
     differ = [
-        *(_cavity(made) if _differ(made, now, _used(made, now)) else []),
-        *(["the wall drawn by hand" if made.wall_segmentation_id else "the automatic wall"] if _differ(made, now, WALL_FIELDS) else []),
+        *(_cavity(made) if _differ(made, now, _used(made, now)) else _before(CAVITY, redrawn)),
+        *(_wall(made) if _differ(made, now, WALL_FIELDS) else _before(WALL, redrawn)),
         *(["a scan from before any ablation" if made.native else "a scan not known to be native"] if made.native != now.native else []),
         *(["no perturbation range" if made.fast else "a perturbation range"] if made.fast != now.fast else []),
     ]
@@ -76,6 +78,14 @@ def _used(made: Choices, now: Choices) -> tuple[str, ...]:
 
 def _differ(made: Choices, now: Choices, fields: tuple[str, ...]) -> bool:
     return any(getattr(made, name) != getattr(now, name) for name in fields)
+
+
+def _before(mask: str, redrawn: Collection[str]) -> list[str]:
+    return [f"the {mask}'s segment as it was before"] if mask in redrawn else []
+
+
+def _wall(made: Choices) -> list[str]:
+    return ["the wall drawn by hand" if made.wall_segmentation_id else "the automatic wall"]
 
 
 def _cavity(made: Choices) -> list[str]:

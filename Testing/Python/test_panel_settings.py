@@ -104,6 +104,19 @@ def test_a_click_beside_a_handle_does_not_jump_to_the_end(ready, name, method):
     assert 0 < middle - slider.value < (slider.maximum - slider.minimum) / 4
 
 
+def test_a_range_beyond_the_usual_stays_under_a_held_handle(ready):
+    show_result(ready)
+    slider = ready.ui.thresholdSlider
+    slider.value = usual = slider.maximum
+    ready.parameterNode.threshold = 2 * usual
+    assert slider.maximum == slider.value == pytest.approx(2 * usual)
+    slider.drag(1.5 * usual)
+    ready.resultChanged()  # as when the ranges arrive
+    assert slider.maximum == pytest.approx(2 * usual) and ready.analysis.method.parameter == pytest.approx(1.5 * usual)
+    slider.release()
+    assert slider.maximum == slider.value == ready.parameterNode.threshold == pytest.approx(1.5 * usual)
+
+
 def test_back_at_the_result_s_own_rule_nothing_has_changed(ready):
     show_result(ready)
     ready.ui.thresholdSlider.value = 1.4
@@ -161,6 +174,18 @@ def test_a_setting_put_back_makes_the_result_the_newest_again(ready):
     ready.ui.nativeCheckBox.click()
     ready.ui.nativeCheckBox.click()
     assert not is_grey(ready) and ready.ui.olderLabel.text == ""
+
+
+def test_a_stroke_in_the_segment_that_was_measured_makes_the_result_older_until_it_is_undone(ready):
+    show_result(ready)
+    node, share = ready.parameterNode, shown_share(ready)
+    where, before = (node.cavitySegmentation, node.cavitySegmentId, node.inputVolume), ready.analysis.cavity.array
+    put_mask(np.roll(before, 3, axis=2), *where)
+    wait(lambda: is_grey(ready), "the result to be older")
+    assert "with the cavity's segment as it was before. Press Apply." in ready.ui.olderLabel.text and shown_share(ready) == share
+    put_mask(before, *where)
+    wait(lambda: not is_grey(ready), "the result to be the newest")
+    assert ready.ui.olderLabel.text == ""
 
 
 def test_the_threshold_of_a_scar_that_was_edited_waits_for_apply(ready):
