@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ from scene_cases import AXIAL, scan
 from slicer_stand_in import open_panel, slicer_application
 
 from LAScarSegLib import scene as mrml
+from LAScarSegLib.jobs.worker_process import Start, WarmWorker
 from LAScarSegLib.models import store
 from LAScarSegLib.scene.drawing import new_cavity
 from LAScarSegLib.scene.mrml import slicer_classes
@@ -47,6 +50,49 @@ def dialogs(scene, monkeypatch, tmp_path):
         monkeypatch.setattr(environment, "workerPython", lambda: [sys.executable])
         yield dialogs
     assert not failures
+
+
+class LentWorker:
+    """A worker process that outlives the panel it is lent to; that pytest tells it another test's name makes it no other process."""
+
+    def __init__(self, worker: WarmWorker) -> None:
+        self._worker = worker
+
+    @property
+    def pid(self) -> int | None:
+        return self._worker.pid
+
+    def take(self, start: Start) -> subprocess.Popen[bytes] | None:
+        return self._worker.take(self._of_any_test(start))
+
+    def keep(self, process: subprocess.Popen[bytes], start: Start) -> None:
+        self._worker.keep(process, self._of_any_test(start))
+
+    def _of_any_test(self, start: Start) -> Start:
+        return replace(start, environment={name: value for name, value in start.environment.items() if name != "PYTEST_CURRENT_TEST"})
+
+    def close(self) -> None:
+        """It is another panel's next."""
+
+
+@pytest.fixture(scope="session")
+def worker_of_all_panels(tmp_path_factory):
+    worker = WarmWorker()
+    yield worker, tmp_path_factory.mktemp("models")
+    worker.close()
+
+
+@pytest.fixture
+def lent_worker(dialogs, worker_of_all_panels, monkeypatch):
+    """For tests in which it does not matter which process works: the panels share one, which is spared its start.
+
+    They share an empty store of models, too, which is part of the process's environment.
+    """
+    from LAScarSegPanel import run_section
+
+    worker, models = worker_of_all_panels
+    monkeypatch.setenv("LASCARSEG_MODELS", str(models))
+    monkeypatch.setattr(run_section, "WarmWorker", lambda: LentWorker(worker))
 
 
 @pytest.fixture

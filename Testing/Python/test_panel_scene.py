@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import pytest
-from panel_cases import apply, dialogs, panel, ready, scene, wait  # noqa: F401
+from panel_cases import apply, dialogs, lent_worker, panel, ready, scene, show_result, wait, worker_of_all_panels  # noqa: F401
 
 # isort: split
 from LAScarSegLib.scene import layouts
 from LAScarSegLib.scene.mrml import slicer_classes
 from LAScarSegLib.scene.plane_markups import cut_plane
 
+pytestmark = pytest.mark.usefixtures("lent_worker")
 USERS = 4
 """The number of one of Slicer's own layouts, that the user works in (SlicerLayoutOneUp3DView)."""
 
@@ -195,7 +196,7 @@ def test_one_eye_shows_and_hides_the_planes_of_the_scan(views, ready, scene):
 
 
 def test_a_cavity_is_edited_with_a_ball_and_scar_with_a_disc(ready):
-    apply(ready)
+    show_result(ready)
     heard = []
     ready.ui.editCavityButton.click()
     node = ready.editSection.editor.node

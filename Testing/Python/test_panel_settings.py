@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import pythonqt_stand_in
-from panel_cases import apply, dialogs, panel, put_mask, ready, scene, show_result, wait  # noqa: F401
+from panel_cases import apply, dialogs, lent_worker, panel, put_mask, ready, scene, show_result, wait, worker_of_all_panels  # noqa: F401
 from PySide6 import QtWidgets
 from scene_cases import AXIAL, scan
 from slicer_stand_in import open_panel
@@ -23,6 +23,8 @@ from LAScarSegLib.scene.drawing import new_cavity
 from LAScarSegLib.scene.mrml import ROLE, nodes_of_class, slicer_classes
 from LAScarSegLib.scene.segmentation import SCAR, segment_mask
 from LAScarSegLib.support.flags import FLAGS
+
+pytestmark = pytest.mark.usefixtures("lent_worker")
 
 
 def add_scan(scene, name: str, brighter: float = 1.0):
@@ -85,12 +87,14 @@ def test_a_preset_is_live_too(ready):
 
 
 @pytest.mark.parametrize("shown", [False, True])
-def test_a_typed_threshold_is_taken_as_typed(ready, shown):
+def test_a_typed_threshold_is_taken_as_typed(ready, dialogs, shown):
     if shown:
         show_result(ready)
+    ready.ui.thresholdSlider.type("0.95")  # which begins with a threshold of 0
+    assert ready.parameterNode.threshold == pytest.approx(0.95)
     ready.ui.thresholdSlider.type("1.35")
     assert ready.parameterNode.threshold == pytest.approx(1.35) and ready.choicesSection.choices().threshold == pytest.approx(1.35)
-    assert not shown or ready.analysis.method.parameter == pytest.approx(1.35)
+    assert (not shown or ready.analysis.method.parameter == pytest.approx(1.35)) and dialogs == []
 
 
 @pytest.mark.parametrize("name", ["thresholdSlider", "opacitySlider"])

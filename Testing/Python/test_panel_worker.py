@@ -9,7 +9,7 @@ import time
 
 import pytest
 import pythonqt_stand_in
-from panel_cases import apply, dialogs, is_alive, panel, ready, scene, wait  # noqa: F401
+from panel_cases import apply, dialogs, is_alive, lent_worker, panel, ready, scene, show_result, wait, worker_of_all_panels  # noqa: F401
 
 
 def test_the_second_apply_and_the_export_run_in_the_process_of_the_first(ready, dialogs, tmp_path):
@@ -27,7 +27,7 @@ def test_the_second_apply_and_the_export_run_in_the_process_of_the_first(ready, 
     assert not is_alive(worker)
 
 
-def test_after_cancel_another_process_takes_the_next_run(ready):
+def test_after_cancel_another_process_takes_the_next_run(lent_worker, ready):
     apply(ready)
     worker = ready.runSection.worker.pid
     ready.ui.applyButton.click()
@@ -44,8 +44,8 @@ def export(panel, folder) -> None:
     panel.ui.exportButton.click()
 
 
-def test_while_an_export_is_written_the_windows_go_on_and_it_is_said_what_happens(ready, tmp_path):
-    apply(ready)
+def test_while_an_export_is_written_the_windows_go_on_and_it_is_said_what_happens(lent_worker, ready, tmp_path):
+    show_result(ready)
     export(ready, tmp_path)
     said = []
     while ready.ui.exportButton.text == "Cancel":
@@ -59,8 +59,8 @@ def test_while_an_export_is_written_the_windows_go_on_and_it_is_said_what_happen
     assert str(tmp_path / "scan") in ready.ui.exportLabel.text
 
 
-def test_an_export_that_was_cancelled_leaves_nothing_and_can_be_done_again(ready, tmp_path):
-    apply(ready)
+def test_an_export_that_was_cancelled_leaves_nothing_and_can_be_done_again(lent_worker, ready, tmp_path):
+    show_result(ready)
     export(ready, tmp_path)
     assert ready.ui.exportButton.text == "Cancel"
     ready.ui.exportButton.click()

@@ -178,7 +178,10 @@ def test_nobody_asks_for_a_while_and_its_memory_is_given_back(warm, scan):
     python = [*PYTHON, "-c", program]
     _, worker = done(warm, request(scan, "one"), scan, python)
     wait_until(lambda: not alive(worker))
-    assert done(warm, request(scan, "two"), scan, python)[0] == JobEvent("result", str(scan / "two"))
+    job = started(warm, request(scan, "two"), scan, python)
+    wait_until(lambda: job.poll() == [] and job.pid != worker)
+    assert alive(job.pid)
+    job.kill_tree()
 
 
 def test_another_python_or_environment_gets_a_process_of_its_own(warm, tmp_path, monkeypatch):
@@ -190,10 +193,13 @@ def test_another_python_or_environment_gets_a_process_of_its_own(warm, tmp_path,
     assert third != other and group_members(other) == []
 
 
-def test_closed_or_without_its_parent_it_is_gone(warm, scan):
-    _, worker = done(warm, request(scan, "one"), scan)
+def test_closed_it_is_gone(warm, tmp_path):
+    _, worker = done(warm, {}, tmp_path, SERVER)
     warm.close()
     assert gone(worker) and warm.pid is None
+
+
+def test_without_its_parent_it_is_gone(scan):
     program = (
         "import os, sys, time, pathlib, json; from LAScarSegLib.jobs.worker_process import WarmWorker, WorkerJob\n"
         "folder = pathlib.Path(sys.argv[1]); warm = WarmWorker(); job = WorkerJob(warm)\n"
