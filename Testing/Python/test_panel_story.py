@@ -346,6 +346,7 @@ def test_apply_asks_before_it_replaces_what_was_drawn_by_hand(ready, dialogs):
     dialogs.answer = False
     ready.ui.applyButton.click()
     assert dialogs[-1][0] == "question" and "scar" in dialogs[-1][1] and not ready.runSection.running
+    assert ready.ui.statusLabel.text == "Nothing was started; the corrections by hand are as they were."
     dialogs.answer = True
     ready.ui.applyButton.click()
     assert ready.runSection.running

@@ -133,10 +133,12 @@ def test_every_series_of_the_curve_is_drawn_without_an_error_and_says_what_it_is
     view, chart = vtkContextView(), vtkChartXY()
     view.GetRenderWindow().SetOffScreenRendering(True)
     view.GetScene().AddItem(chart)
-    names = []
+    names, told = [], set()
     for number in range(chart_node.GetNumberOfPlotSeriesNodes()):
         series = chart_node.GetNthPlotSeriesNode(number)
         names.append(series.GetName())
+        points = series.GetTableNode().GetTable().GetColumnByName(series.GetLabelColumnName() or "")
+        told |= {points.GetValue(n) for n in range(points.GetNumberOfValues())} if points else set()
         plot = vtkPlotLine()
         plot.SetInputData(series.GetTableNode().GetTable(), series.GetXColumnName(), series.GetYColumnName())
         plot.GetPen().SetLineType(vtkPen.NO_PEN if series.GetLineStyle() == series.LineStyleNone else vtkPen.SOLID_LINE)
@@ -144,6 +146,7 @@ def test_every_series_of_the_curve_is_drawn_without_an_error_and_says_what_it_is
     with vtk_messages() as said:
         view.GetRenderWindow().Render()
     assert said == []
+    assert {"IIR 0.86", "IIR 1.61", "this result"} <= told  # under the mouse
     assert any("IIR 0.86 … IIR 1.61" in name for name in names) and any("mean + 2 SD … mean + 4 SD" in name for name in names)
 
 

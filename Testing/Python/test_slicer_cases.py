@@ -33,6 +33,8 @@ CASES = (
     "LAScarSegTransformTest.test_a_shifted_scan_gives_the_same_numbers_where_it_is_shown",
     "LAScarSegTransformTest.test_an_empty_segment_is_refused_with_words",
     "LAScarSegExportTest.test_the_worker_writes_the_folder_with_its_scene",
+    "LAScarSegVeinsTest.test_a_row_takes_the_slices_and_the_camera_to_its_place",
+    "LAScarSegCompareTest.test_the_map_of_changes_takes_the_place_of_the_scar_map_until_it_is_put_away",
     "LAScarSegBatchTest.test_run_does_what_apply_does",
     "LAScarSegBatchTest.test_the_batch_script_analyses_a_folder",
 )
@@ -41,7 +43,10 @@ CASES = (
 
 NOT_IN_SLICER = ("matplotlib", "jinja2")
 """Without them a batch draws no figure and writes no report."""
-PLANES = (CutPlane("MV", tuple(CENTRE_LPS - [0, 0, 10]), (0.0, 0.0, 1.0)), CutPlane("LSPV", tuple(CENTRE_LPS + [12, 0, 8]), (-1.0, 0.0, 0.0)))
+PLANES = (
+    CutPlane("MV", tuple(CENTRE_LPS - [0, 0, 10]), (0.0, 0.0, 1.0)),
+    CutPlane("LSPV", tuple(CENTRE_LPS + [12, 0, 8]), (-1.0, 0.0, 0.0)),
+)
 
 
 def small_sample(scene):

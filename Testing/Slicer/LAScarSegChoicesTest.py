@@ -5,6 +5,7 @@ Not yet run in a real Slicer.
 
 import importlib.util
 
+import numpy as np
 import slicer
 from lascarseg_slicer_case import SlicerCase
 
@@ -50,6 +51,17 @@ class LAScarSegChoicesTest(SlicerCase):
         self.assertEqual(self.widget.analysis.measurements["scar_area_pct"].value, share)
         ui.nativeCheckBox.click()
         self.assertFalse(ui.olderLabel.visible)
+        self.assertTrue(ui.headlineLabel.enabled)
+
+    def test_after_a_stroke_in_the_segment_that_was_measured_the_result_is_said_to_be_older(self):
+        self.apply()
+        ui, segment = self.widget.ui, self.widget.parameterNode.cavitySegmentId
+        before = slicer.util.arrayFromSegmentBinaryLabelmap(self.segmentation, segment, self.volume).copy()
+        slicer.util.updateSegmentBinaryLabelmapFromArray(np.roll(before, 3, axis=2), self.segmentation, segment, self.volume)
+        self.waitFor(lambda: "as it was before" in ui.olderLabel.text, "the word that the result is older")
+        self.assertFalse(ui.headlineLabel.enabled)
+        slicer.util.updateSegmentBinaryLabelmapFromArray(before, self.segmentation, segment, self.volume)
+        self.waitFor(lambda: not ui.olderLabel.text, "the newest result")
         self.assertTrue(ui.headlineLabel.enabled)
 
     def test_there_is_one_threshold_and_it_is_live(self):
