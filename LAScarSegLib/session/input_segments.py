@@ -34,9 +34,9 @@ class InputSegments:
         node, started = find_node(self._scene, segmentation_id), base_of(getattr(analysis.sources, mask))
         if node is None or node is nodes.segmentation or not isinstance(started, Given) or started.mask is None:
             return False
-        asked = (node.GetID(), segment, segment_time(node, segment), started)
-        known, answer = self._seen.get(mask, (None, False))
-        if known is None or known[:3] != asked[:3] or known[3] is not started:
+        asked = (node, segment, segment_time(node, segment), started)
+        known, answer = self._seen.get(mask, ((), False))
+        if known != asked:
             now = segment_mask(node, segment, analysis.geometry)
             answer = now is not None and now != started.mask
             self._seen[mask] = asked, answer

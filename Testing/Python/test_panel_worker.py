@@ -71,9 +71,10 @@ def test_an_export_that_was_cancelled_leaves_nothing_and_can_be_done_again(lent_
 
 
 def test_a_panel_that_is_closed_while_it_exports_leaves_no_process_and_no_folder(ready, tmp_path):
-    apply(ready)
-    worker = ready.runSection.worker.pid
+    show_result(ready)
     export(ready, tmp_path)
+    worker = next(section for section in ready.sections if type(section).__name__ == "ExportSection")._run.pid
+    assert is_alive(worker)
     ready.cleanup()
     assert not is_alive(worker) and not (tmp_path / "scan").exists()
 

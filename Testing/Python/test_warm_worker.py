@@ -21,6 +21,27 @@ PYTHON = [sys.executable]
 WAIT_SECONDS = 60.0
 SERVER = ["sh", "-c", 'while read path; do sleep 0.2; echo "{\\"result\\": \\"$path\\"}"; done', "worker"]
 """A worker that answers with the path that it was given, and takes its time."""
+LIGHT = """
+import sys, types
+request = types.ModuleType("LAScarSegLib.jobs.request")
+class Request(types.SimpleNamespace):
+    def from_json(content):
+        return Request(output=__import__("pathlib").Path(content["output"]))
+def run_request(request, progress):
+    progress.report("all", 0.5, "Working")
+    request.output.mkdir()
+request.Request, request.run_request = Request, run_request
+sys.modules[request.__name__] = request
+import LAScarSegLib.jobs.worker as worker
+"""
+"""The worker itself, its signals and its waiting, with work that is done at once and needs no library."""
+
+
+def light(setting: str = "") -> list[str]:
+    """The command that starts it; `setting` is one line of Python."""
+    return [*PYTHON, "-c", f"{LIGHT}\n{setting}\nworker.leave(worker.main(sys.argv[3:]))"]
+
+
 GONE_SECONDS = 2.0
 """The promise; a loaded machine gets as much again."""
 
@@ -94,15 +115,12 @@ def test_after_a_failure_the_process_is_not_trusted_with_another_job(warm, tmp_p
     assert failed == JobEvent("error", "no memory") and warm.pid is None and gone(worker)
 
 
-def test_a_worker_that_fails_ends_by_itself(scan):
+def test_a_worker_that_fails_ends_by_itself(tmp_path):
     """Also where nobody ends it."""
-    program = (
-        "import sys; import LAScarSegLib.jobs.request as r, LAScarSegLib.jobs.worker as w\n"
-        "def fail(*unused): raise RuntimeError('broken')\nr.run_request = fail; sys.exit(w.main(['--serve']))"
-    )
-    paths = f"{scan / 'request.json'}\n"
-    (scan / "request.json").write_text('{"image": "a", "output": "b"}')
-    worker = subprocess.Popen([*PYTHON, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    paths = f"{tmp_path / 'request.json'}\n"
+    (tmp_path / "request.json").write_text('{"image": "a", "output": "b"}')
+    command = [*light("def fail(*unused): raise RuntimeError('broken')\nrequest.run_request = fail"), "-m", "worker", "--serve"]
+    worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     worker.stdin.write(paths)
     worker.stdin.flush()
     assert worker.wait(timeout=WAIT_SECONDS) == 1
@@ -130,9 +148,9 @@ def test_cancelled_in_its_second_job_a_worker_stops_and_leaves_nothing(warm, sca
     assert sorted(os.listdir(scan)) == ["cavity.nrrd", "image.nrrd", "one", "request.json"]
 
 
-def test_told_to_end_while_it_waits_a_worker_ends(warm, scan):
+def test_told_to_end_while_it_waits_a_worker_ends(warm, tmp_path):
     """At once after the result: not even then the signal is lost."""
-    _, worker = done(warm, request(scan, "one"), scan)
+    _, worker = done(warm, request(tmp_path, "one"), tmp_path, light())
     os.kill(worker, signal.SIGTERM)
     wait_until(lambda: not alive(worker), 2 * GONE_SECONDS)
 
@@ -173,15 +191,11 @@ def test_a_result_that_comes_after_cancel_does_not_count_and_the_process_goes(wa
     assert warm.pid is None and gone(job.pid)
 
 
-def test_nobody_asks_for_a_while_and_its_memory_is_given_back(warm, scan):
-    program = "import sys, LAScarSegLib.jobs.worker as w; w.IDLE_SECONDS = 0.3; w.leave(w.main(sys.argv[3:]))"
-    python = [*PYTHON, "-c", program]
-    _, worker = done(warm, request(scan, "one"), scan, python)
+def test_nobody_asks_for_a_while_and_its_memory_is_given_back(warm, tmp_path):
+    python = light("worker.IDLE_SECONDS = 0.3")
+    _, worker = done(warm, request(tmp_path, "one"), tmp_path, python)
     wait_until(lambda: not alive(worker))
-    job = started(warm, request(scan, "two"), scan, python)
-    wait_until(lambda: job.poll() == [] and job.pid != worker)
-    assert alive(job.pid)
-    job.kill_tree()
+    assert done(warm, request(tmp_path, "two"), tmp_path, python)[0] == JobEvent("result", str(tmp_path / "two"))
 
 
 def test_another_python_or_environment_gets_a_process_of_its_own(warm, tmp_path, monkeypatch):
@@ -199,13 +213,14 @@ def test_closed_it_is_gone(warm, tmp_path):
     assert gone(worker) and warm.pid is None
 
 
-def test_without_its_parent_it_is_gone(scan):
+def test_without_its_parent_it_is_gone(tmp_path):
     program = (
         "import os, sys, time, pathlib, json; from LAScarSegLib.jobs.worker_process import WarmWorker, WorkerJob\n"
         "folder = pathlib.Path(sys.argv[1]); warm = WarmWorker(); job = WorkerJob(warm)\n"
-        "job.start(json.loads(sys.argv[2]), [sys.executable], folder)\n"
+        "job.start(json.loads(sys.argv[2]), sys.argv[3:], folder)\n"
         "while job.is_running: job.poll(); time.sleep(0.01)\nprint(warm.pid, flush=True); os.kill(os.getpid(), 9)"
     )
-    command = [*PYTHON, "-c", program, str(scan), json.dumps(request(scan, "two"))]
+    command = [*PYTHON, "-c", program, str(tmp_path), json.dumps(request(tmp_path, "two")), *light()]
     orphan = int(subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2]).stdout)
     wait_until(lambda: not alive(orphan), 2 * GONE_SECONDS)
+    assert (tmp_path / "two").is_dir()

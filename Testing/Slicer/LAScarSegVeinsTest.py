@@ -5,7 +5,7 @@ Not yet run in a real Slicer.
 
 import numpy as np
 import slicer
-from lascarseg_slicer_case import ResultCase
+from lascarseg_slicer_case import SlicerCase
 
 from LAScarSegLib.scene.gaps import findings_nodes, numbered_gaps
 from LAScarSegLib.scene.mrml import find_result, nodes_of_class
@@ -15,14 +15,18 @@ LPS_TO_RAS = (-1, -1, 1)
 NARROW_MM = 12.0
 
 
-class LAScarSegVeinsTest(ResultCase):
+class LAScarSegVeinsTest(SlicerCase):
+    """Without ranges, which look for the gaps of five maps."""
+
     def setUp(self):
         super().setUp()
+        self.widget.parameterNode.fast = True
+        self.apply()
         self.ui = self.widget.ui
         self.section = next(section for section in self.widget.sections if type(section).__name__ == "GapsSection")
 
     def waitUntilFound(self):
-        """Of the map that is shown, with the ranges, which come last."""
+        """The gaps of the map that is shown."""
         self.waitFor(lambda: self.ui.findGapsButton.enabled and not self.ui.gapsLabel.text, "the gaps")
 
     def find(self):
