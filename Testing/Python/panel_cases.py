@@ -23,11 +23,14 @@ from scene_cases import AXIAL, scan
 from slicer_stand_in import open_panel, slicer_application
 
 from LAScarSegLib import scene as mrml
+from LAScarSegLib.analysis import Analysis, analyse
+from LAScarSegLib.analysis.settings import Settings
 from LAScarSegLib.jobs.worker_process import Start, WarmWorker
 from LAScarSegLib.models import store
 from LAScarSegLib.scene.drawing import new_cavity
 from LAScarSegLib.scene.mrml import slicer_classes
 from LAScarSegLib.session.choices import write_choices
+from LAScarSegLib.session.edit_session import EditSession
 
 TIMEOUT_S = 180.0
 
@@ -145,14 +148,21 @@ def apply(panel) -> None:
     wait(lambda: not panel.runSection.running, "the run")
 
 
+ANALYSED: dict[tuple[Settings, bytes, bytes], Analysis] = {}
+"""What `show_result` has analysed: the same small scan again and again."""
+
+
 def show_result(panel) -> None:
     """What Apply leaves behind, without its worker process."""
-    import LAScarSeg
-
     choices, node = panel.choicesSection.choices(), panel.parameterNode
-    session = LAScarSeg.LAScarSegLogic().process(node.inputVolume, node.cavitySegmentation, node.cavitySegmentId, choices.settings)
-    write_choices(session.nodes.measurements, choices)
-    panel.setResult(session)
+    scan = mrml.volume_from_node(node.inputVolume)
+    cavity = mrml.segment_from_node(node.cavitySegmentation, node.cavitySegmentId, scan)
+    key = choices.settings, scan.array.tobytes(), cavity.array.tobytes()
+    if key not in ANALYSED:
+        ANALYSED[key] = analyse(scan, choices.settings, cavity=cavity)
+    nodes = mrml.build_scene(node.inputVolume.GetScene(), ANALYSED[key], volume_node=node.inputVolume)
+    write_choices(nodes.measurements, choices)
+    panel.setResult(EditSession(nodes.volume.GetScene(), nodes, ANALYSED[key]))
 
 
 def node_ids(scene) -> set[str]:

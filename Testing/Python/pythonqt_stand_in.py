@@ -8,6 +8,7 @@ signals and size of the widgets they stand for, as their headers declare them.
 from __future__ import annotations
 
 import ctypes
+import functools
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -32,28 +33,56 @@ VIRTUAL = {"QProgressBar": ("text",)}
 """More such methods, of one class."""
 
 
+OF_CLASS: dict[str, dict[type, Any]] = {"properties": {}, "signals": {}}
+"""What Qt knows of a class is asked once."""
+
+
+def _properties(widget: Any) -> dict[str, bool]:
+    """The properties that the class declares, and whether each can be written."""
+    known = OF_CLASS["properties"]
+    if type(widget) not in known:
+        meta = widget.metaObject()
+        found = (meta.property(number) for number in range(meta.propertyCount()))
+        known[type(widget)] = {declared.name(): declared.isWritable() for declared in found}
+    return known[type(widget)]
+
+
+def _signals(widget: Any) -> set[str]:
+    known = OF_CLASS["signals"]
+    if type(widget) not in known:
+        meta = widget.metaObject()
+        known[type(widget)] = {bytes(meta.method(number).name()).decode() for number in range(meta.methodCount())}
+    return known[type(widget)]
+
+
 class PythonQtLike:
     """Mixed into a Qt class: properties are attributes, `connect` takes a signature."""
 
     def __getattribute__(self, name: str) -> Any:
         if name == "connect":  # PySide6 gives every object its own
             return lambda signature, receiver: PythonQtLike.connect(self, signature, receiver)
-        if not name.startswith("_") and name not in (*NEVER_PROPERTIES, *VIRTUAL.get(type(self).__name__, ())):
-            if self.metaObject().indexOfProperty(name) >= 0 or name.encode() in [bytes(n) for n in self.dynamicPropertyNames()]:
-                return self.property(name)
-        return super().__getattribute__(name)
+        if name.startswith("_") or name in NEVER_PROPERTIES or name in VIRTUAL.get(type(self).__name__, ()):
+            return super().__getattribute__(name)
+        if name in _properties(self):
+            return self.property(name)
+        try:
+            return super().__getattribute__(name)
+        except AttributeError:
+            if name not in [bytes(known).decode() for known in self.dynamicPropertyNames()]:
+                raise
+            return self.property(name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if self.metaObject().indexOfProperty(name) >= 0:
-            assert self.metaObject().property(self.metaObject().indexOfProperty(name)).isWritable(), f"{name} can't be written"
+        writable = _properties(self).get(name)
+        if writable is not None:
+            assert writable, f"{name} can't be written"
             self.setProperty(name, list(value) if isinstance(value, tuple) else value)
         else:
             super().__setattr__(name, value)
 
     def connect(self, signature: str, receiver: Any) -> bool:
         name = signature.partition("(")[0]
-        signals = {bytes(self.metaObject().method(n).name()).decode() for n in range(self.metaObject().methodCount())}
-        assert name in signals, f"no signal {signature}"
+        assert name in _signals(self), f"no signal {signature}"
         super().__getattribute__(name).connect(receiver)
         return True
 
@@ -355,6 +384,7 @@ def application() -> Any:
     return made
 
 
+@functools.cache
 def qt_module() -> ModuleType:
     """The module that Slicer's Python imports as `qt`: classes of all parts of Qt in one place."""
     qt = ModuleType("qt")

@@ -43,8 +43,7 @@ def windows(scene):
 
 def test_apply_and_what_follows_say_nothing_on_the_console(windows, views, ready, scene):
     with vtk_messages() as said:
-        for _press in range(2):
-            apply(ready)
+        apply(ready)
         ready.ui.thresholdSlider.value = 1.4
         ready.ui.editScarButton.click()
         ready.ui.layoutButton.click()

@@ -16,7 +16,7 @@ NARROW_MM = 12.0
 
 
 class LAScarSegVeinsTest(SlicerCase):
-    """Without ranges, which look for the gaps of five maps."""
+    """Without ranges, which take longer than the gaps."""
 
     def setUp(self):
         super().setUp()
