@@ -56,12 +56,22 @@ class Windows:
 
     def __init__(self, scene: Any, item_first: bool = False) -> None:
         self.scene, self.said = scene, []
-        slicer.vtkMRMLSubjectHierarchyNode.ResolveSubjectHierarchy(scene)
+        slicer.vtkMRMLSubjectHierarchyNode.ResolveSubjectHierarchy(scene)  # before the Data module's logic looks for it
         self._logic = slicer.vtkSlicerDataModuleLogic()
         self._logic.SetMRMLScene(scene)
         self._tags, self._rows = [], set()
         self._removing = False
+        self._watch_hierarchy()
+        for told in (self._make_item, self._hear_segments)[:: 1 if item_first else -1]:
+            self._observe(scene, scene.NodeAddedEvent, told, VTK_OBJECT)
+        self._observe(scene, scene.NodeAboutToBeRemovedEvent, self._going, VTK_OBJECT)
+        self._observe(scene, scene.EndCloseEvent, lambda unused: self._watch_hierarchy(), VTK_OBJECT)
+
+    def _watch_hierarchy(self) -> None:
+        """The hierarchy goes with a scene that is closed; another takes its place."""
+        slicer.vtkMRMLSubjectHierarchyNode.ResolveSubjectHierarchy(self.scene)
         hierarchy = self._hierarchy
+        self._rows.clear()
         for event in (hierarchy.SubjectHierarchyItemAddedEvent, hierarchy.SubjectHierarchyItemOwnerPluginSearchRequested):
             self._observe(hierarchy, event, self._own, VTK_LONG)
         self._observe(hierarchy, hierarchy.SubjectHierarchyItemAddedEvent, self._row_added, VTK_LONG)
@@ -69,9 +79,6 @@ class Windows:
             self._observe(hierarchy, event, self._row_changed, VTK_LONG)
         self._observe(hierarchy, hierarchy.SubjectHierarchyItemDisplayModifiedEvent, self._rows_changed, VTK_LONG)
         self._observe(hierarchy, hierarchy.SubjectHierarchyItemAboutToBeRemovedEvent, self._item_going, VTK_LONG)
-        for told in (self._make_item, self._hear_segments)[:: 1 if item_first else -1]:
-            self._observe(scene, scene.NodeAddedEvent, told, VTK_OBJECT)
-        self._observe(scene, scene.NodeAboutToBeRemovedEvent, self._going, VTK_OBJECT)
 
     def close(self) -> None:
         self._logic.SetMRMLScene(None)

@@ -8,8 +8,6 @@ import pytest
 from panel_cases import apply, dialogs, lent_worker, panel, ready, scene, show_result, wait, worker_of_all_panels  # noqa: F401
 
 # isort: split
-from slicer_windows import Windows, vtk_messages
-
 from LAScarSegLib.scene import layouts
 from LAScarSegLib.scene.mrml import slicer_classes
 from LAScarSegLib.scene.plane_markups import cut_plane
@@ -31,26 +29,6 @@ def views(scene):
     layout.AddLayoutDescription(USERS, "<layout/>")
     layout.SetViewArrangement(USERS)
     return layout
-
-
-@pytest.fixture
-def windows(scene):
-    """Slicer's Data module, watching from before there is anything."""
-    windows = Windows(scene)
-    yield windows
-    windows.close()
-
-
-def test_apply_and_what_follows_say_nothing_on_the_console(windows, views, ready, scene):
-    with vtk_messages() as said:
-        apply(ready)
-        ready.ui.thresholdSlider.value = 1.4
-        ready.ui.editScarButton.click()
-        ready.ui.layoutButton.click()
-        for index in range(ready.ui.scalarSelector.count):
-            ready.ui.scalarSelector.currentIndex = index
-        scene.RemoveNode(ready.parameterNode.inputVolume)
-    assert windows.said == [] and said == []
 
 
 def hidden(segmentation, segment: str) -> bool:

@@ -11,10 +11,12 @@ from types import SimpleNamespace
 import pytest
 import pythonqt_stand_in
 from conftest import REPOSITORY
+from error_log_stand_in import ErrorLog
 from panel_cases import dialogs, lent_worker, scene, worker_of_all_panels  # noqa: F401
 from scene_cases import CENTRE_LPS
 from session_cases import ball_nodes
 from slicer_stand_in import open_panel
+from slicer_windows import Windows
 
 from LAScarSegLib import scene as mrml
 from LAScarSegLib.scene import inputs
@@ -35,6 +37,8 @@ CASES = (
     "LAScarSegExportTest.test_the_worker_writes_the_folder_with_its_scene",
     "LAScarSegVeinsTest.test_a_row_takes_the_slices_and_the_camera_to_its_place",
     "LAScarSegCompareTest.test_the_map_of_changes_takes_the_place_of_the_scar_map_until_it_is_put_away",
+    "LAScarSegLogTest.test_thresholds_and_strokes_say_nothing",
+    "LAScarSegLogTest.test_a_segmentation_that_changes_without_its_item_is_noticed",
     "LAScarSegBatchTest.test_run_does_what_apply_does",
     "LAScarSegBatchTest.test_the_batch_script_analyses_a_folder",
 )
@@ -63,6 +67,8 @@ def application(scene, dialogs, lent_worker, monkeypatch):
     import slicer
     import slicer.util
 
+    logs = []
+    slicer.app.errorLogModel = lambda: logs[0] if logs else logs.append(ErrorLog(Windows(scene))) or logs[0]  # which sees what comes then
     slicer.app.processEvents = pythonqt_stand_in.application().processEvents
     slicer.modules.segmentations = SimpleNamespace(logic=lambda: slicer_classes().vtkSlicerSegmentationsModuleLogic)
     modes = slicer_classes().vtkSlicerSegmentEditorLogic
@@ -80,6 +86,8 @@ def application(scene, dialogs, lent_worker, monkeypatch):
     yield
     panel.cleanup()
     panel.parent.widget.close()
+    for log in logs:
+        log.close()
 
 
 def save_volume(node, path: str) -> None:
