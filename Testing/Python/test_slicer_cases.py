@@ -71,6 +71,9 @@ def application(scene, dialogs, lent_worker, monkeypatch):
     slicer.app.errorLogModel = lambda: logs[0] if logs else logs.append(ErrorLog(Windows(scene))) or logs[0]  # which sees what comes then
     slicer.app.processEvents = pythonqt_stand_in.application().processEvents
     slicer.modules.segmentations = SimpleNamespace(logic=lambda: slicer_classes().vtkSlicerSegmentationsModuleLogic)
+    volumes = slicer_classes().vtkSlicerVolumesLogic()
+    volumes.SetMRMLScene(scene)
+    slicer.modules.volumes = SimpleNamespace(logic=lambda: volumes)
     modes = slicer_classes().vtkSlicerSegmentEditorLogic
     slicer.qSlicerSegmentEditorAbstractEffect = SimpleNamespace(ModificationModeAdd=modes.ModificationModeAdd)
     monkeypatch.setattr(inputs, "load_sample", small_sample)
