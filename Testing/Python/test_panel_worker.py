@@ -6,10 +6,15 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
+from importlib.util import find_spec
 
 import pytest
 import pythonqt_stand_in
 from panel_cases import apply, dialogs, is_alive, lent_worker, panel, ready, scene, show_result, wait, worker_of_all_panels  # noqa: F401
+
+from LAScarSegLib.models.bundle import read_bundle
+from LAScarSegLib.models.store import ModelStore
 
 
 def test_the_second_apply_and_the_export_run_in_the_process_of_the_first(ready, dialogs, tmp_path):
@@ -80,18 +85,20 @@ def test_a_panel_that_is_closed_while_it_exports_leaves_no_process_and_no_folder
 
 
 @pytest.fixture
-def asked(ready, monkeypatch):
+def asked(ready, repository, monkeypatch):
     """A model with terms is chosen, somebody is there to answer; the answers by button text, in order, and what was asked."""
     import slicer
-    from bright_network import add_bright_bundle
     from PySide6 import QtCore, QtWidgets
 
-    pytest.importorskip("monai", reason="models need lascarseg[models]")
-    bundle = add_bright_bundle(terms="Research only.")
+    if find_spec("torch") is None or find_spec("monai") is None:
+        pytest.skip("models need lascarseg[models]")
+    monkeypatch.setenv("LASCARSEG_SIMULATED", "1")
+    folder = repository / "Testing" / "Models" / "two-stage-sdm-scar-phantom"
+    card = replace(read_bundle(folder).card, terms="Research only.")
+    ModelStore().keep_new(card, {path.name: path.read_bytes() for path in folder.glob("*.safetensors")})
     monkeypatch.setattr(slicer.app, "testingEnabled", lambda: False)
     ready.modelsSection.enter()
-    ready.ui.cavitySourceSelector.currentIndex = 1
-    ready.parameterNode.cavityModel = bundle.card.reference
+    ready.parameterNode.method = card.reference
     questions = []
 
     def answer(text: str) -> None:
