@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 import pytest
-from scene_cases import AXIAL, CENTRE_LPS, OBLIQUE, analysed, scan
+from scene_cases import AXIAL, CENTRE_LPS, OBLIQUE, analysed, grid, scan
 
 from LAScarSegLib.models import store
 from LAScarSegLib.models.store import ModelStore
@@ -20,6 +20,9 @@ from LAScarSegLib.volumes.volume import Volume
 pytest.importorskip("slicer", reason="the scene layer needs slicer-core")
 
 from LAScarSegLib import scene as mrml
+
+COARSE = grid(np.eye(3), (2.0, 2.0, 3.0), (32, 32, 22))
+"""Where any scan will do: a third of the voxels."""
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +72,7 @@ def scene():
     return mrml.new_scene()
 
 
-def write_case(image_file, cavity_file, geometry=OBLIQUE, empty: bool = False):
+def write_case(image_file, cavity_file, geometry=COARSE, empty: bool = False):
     image, cavity = scan(geometry)
     image_file.parent.mkdir(parents=True, exist_ok=True)
     write_volume(image, image_file)
@@ -82,7 +85,7 @@ def status(folder) -> dict[str, dict[str, str]]:
 
 
 def test_one_scan_is_analysed_written_and_left_in_the_scene(batch, scene, tmp_path):
-    write_case(tmp_path / "scan 1.nii.gz", tmp_path / "la.nrrd")
+    write_case(tmp_path / "scan 1.nii.gz", tmp_path / "la.nrrd", OBLIQUE)
     image, cavity, out = (str(tmp_path / name) for name in ("scan 1.nii.gz", "la.nrrd", "out"))
     assert batch.main(scene, ["--", image, "--cavity", cavity, "-o", out, "--scar", "iir", "--threshold", "1.2"]) == 0
     result = tmp_path / "out" / "scan 1"
@@ -144,7 +147,7 @@ def test_what_was_finished_with_another_threshold_is_not_taken_for_this_cohorts(
 
 
 def test_a_result_without_the_planes_is_not_taken_for_one_with_them(batch, scene, tmp_path):
-    write_case(tmp_path / "scan.nrrd", tmp_path / "la.nrrd")
+    write_case(tmp_path / "scan.nrrd", tmp_path / "la.nrrd", OBLIQUE)
     mitral = {"name": "MV", "origin": list(CENTRE_LPS - [0, 0, 10]), "normal": [0, 0, 1]}
     (tmp_path / "mv.json").write_text(json.dumps({"planes": [mitral]}))
     arguments = [str(tmp_path / "scan.nrrd"), "--cavity", str(tmp_path / "la.nrrd"), "-o", str(tmp_path / "out"), "--scar", "iir"]
@@ -229,7 +232,7 @@ def test_case_folders_that_are_dicom_series(batch, tmp_path, shipped):
 def test_of_two_files_with_one_stem_none_is_dropped(batch, scene, tmp_path, caplog, twin):
     cohort = tmp_path / "cohort"
     write_case(cohort / "a.nrrd", cohort / "a-cavity.nrrd")
-    write_volume(scan(OBLIQUE)[twin != "a.nii.gz"], cohort / twin)
+    write_volume(scan(COARSE)[twin != "a.nii.gz"], cohort / twin)
     assert batch.main(scene, [str(cohort), "-o", str(tmp_path / "out")]) == 2
     assert twin.partition(".")[0] in caplog.text and "extension" in caplog.text
 
