@@ -47,7 +47,7 @@ class Ostium:
 
     `tips` (3,) each of its ends, the farthest first, `reach_mm` how far that is along the line, `volume_ml` beyond; `settled` when the
     cross-section really is that of a tube there. `line`, `axes` (n, 3) run along the centre from the tip to the ostium, a point each half mm;
-    `beside` are the other protrusions, which may join this one before the body.
+    `beside` are the other protrusions, which may join this one before the body; `hidden_mm` it goes on inside of a wider one.
     """
 
     origin: np.ndarray
@@ -60,6 +60,7 @@ class Ostium:
     line: np.ndarray
     axes: np.ndarray
     beside: tuple[Tube, ...] = ()
+    hidden_mm: float = 0.0
 
     @property
     def tube(self) -> Tube:
@@ -119,23 +120,24 @@ def _farther_in(cavity: Cavity, ostium: Ostium) -> Ostium:
     """The same ostium deeper, where its tube goes on inwards of the place at which another joins it.
 
     Two veins of like width that join leave a carina, which belongs to the body: only where they have parted again, or from a narrower
-    one, the place is taken.
+    one, the place is taken. How far it seems to go on inside of a wider one is noted.
     """
     if not ostium.settled:
         return ostium
     points, axes = _inwards(ostium.line, ostium.axes, JOINED_MM)
-    tube, ahead, inner = ostium.tube, round(LOOK_AHEAD_MM / STEP_MM), len(ostium.line)
+    tube, ahead, place, hidden = ostium.tube, round(LOOK_AHEAD_MM / STEP_MM), len(ostium.line) - 1, 0
     narrower = tuple(other for other in ostium.beside if other.radius_mm < NARROWER * tube.radius_mm)
-    place = inner - 1
-    while inner < len(points):
+    not_wider = tuple(other for other in ostium.beside if tube.radius_mm >= NARROWER * other.radius_mm)
+    for inner in range(len(ostium.line), len(points)):
         here, out = (cross_section(cavity, points[n], axes[n], tube, ostium.beside) for n in (inner, max(0, inner - ahead)))
         limit_mm = TUBE_MM * max(1.0, USUAL_RADIUS_MM / max(out.radius_mm, STEP_MM))
         if not (here.whole and 0 < here.area_mm2 <= out.area_mm2 + limit_mm * LOOK_AHEAD_MM):
             break
         if cross_section(cavity, points[inner], axes[inner], tube, narrower).area_mm2 <= PARTED * here.area_mm2:
-            place = inner
-        inner += 1
-    return _moved(cavity, ostium, points, axes, place)
+            place, hidden = inner, 0
+        elif cross_section(cavity, points[inner], axes[inner], tube, not_wider).area_mm2 > PARTED * here.area_mm2:
+            hidden += 1
+    return replace(_moved(cavity, ostium, points, axes, place), hidden_mm=STEP_MM * hidden)
 
 
 def _single(cavity: Cavity, branches: list[Branch] | tuple[Branch, ...]) -> Iterator[Branch]:
