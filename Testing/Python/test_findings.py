@@ -89,6 +89,13 @@ def test_the_bars_are_as_long_as_the_shares(page):
     assert "posterior 40.0 8.0 of 20.0" in page.text and "septal – –" in page.text
 
 
+def test_a_region_without_a_share_is_explained_where_there_is_one(page, tmp_path):
+    why = "less than 1 cm² of it was measured"
+    large = MADE_UP | {"regions": MADE_UP["regions"][:2]}
+    assert why in page.text
+    assert why not in Page(render_report(sample_analysis(), tmp_path, findings=FindingRows.from_json(large))).text
+
+
 def test_words_of_a_region_stay_words(page):
     assert "roof <b> 10.0 1.0 of 10.0" in page.text and page.open == []
 
