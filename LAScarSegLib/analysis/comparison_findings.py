@@ -18,7 +18,7 @@ from ..surface.gap_course import CourseTissue, scar_beside, tissue_along
 from ..surface.gaps import MIN_GAP_MM, Encirclement, Gap
 from ..surface.region_schemes import USUAL_SCHEME
 from ..surface.surface import CLASS_NONE, CLASS_NOT_MEASURED, Surface
-from ..surface.wall_regions import WallRegions
+from ..surface.wall_regions import SMALLEST_WITH_SHARE_CM2, WallRegions
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class RegionChange:
     only_a_cm2: float
 
     def share_pct(self, area_cm2: float) -> float | None:
-        """Of the part that both show; None where that is nothing."""
-        return 100.0 * area_cm2 / self.common_cm2 if self.common_cm2 > 0 else None
+        """Of the part that both show; None where that is less than 1 cm²."""
+        return 100.0 * area_cm2 / self.common_cm2 if self.common_cm2 >= SMALLEST_WITH_SHARE_CM2 else None
 
     def to_json(self) -> dict[str, Any]:
         content: dict[str, Any] = {"region": self.region, "common_cm2": round(self.common_cm2, DECIMALS)}

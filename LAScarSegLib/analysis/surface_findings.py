@@ -15,7 +15,7 @@ from ..surface.findings import Findings, Landmarks, bands_of
 from ..surface.gaps import Bands, Encirclement, Gap
 from ..surface.layers import nearest_vertices
 from ..surface.surface import CLASS_NONE, CLASS_NOT_MEASURED, Surface
-from ..surface.wall_regions import RegionScar
+from ..surface.wall_regions import REGIONS_VERSION, RegionScar
 from .measured_cavity import MeasuredCavity
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def findings_digest(analysis: Analysis, ranges: bool = True) -> str:
         digest.update(f"{content.shape}".encode() + content.tobytes())
     planes = [plane.to_json() for plane in analysis.sources.landmarks]
     level = analysis.levels[0].scar if analysis.levels else None
-    unsure, settings = dict(analysis.sources.unsure), [analysis.settings.regions, analysis.settings.bands.to_json()]
+    unsure, settings = dict(analysis.sources.unsure), [analysis.settings.regions, REGIONS_VERSION, analysis.settings.bands.to_json()]
     others = [planes, unsure, analysis.withheld, None if level is None else float(level), *settings]
     digest.update(json.dumps(others).encode("utf-8"))
     return digest.hexdigest()

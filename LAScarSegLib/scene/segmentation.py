@@ -178,19 +178,24 @@ def segment_from_node(node: Any | None, segment: str, reference: Volume) -> Volu
         raise InputError("No segmentation is selected. Choose the segmentation that holds the left atrium.")
     segment_id = find_segment(node, segment)
     image = slicer.vtkOrientedImageData()
-    found_segment = node.GetSegmentation().GetSegment(segment_id)
-    drawn = found_segment.GetRepresentation(slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()) is not None
+    label = _label_of(node.GetSegmentation().GetSegment(segment_id))
     found = slicer.vtkSlicerSegmentationsModuleLogic.GetSegmentBinaryLabelmapRepresentation(node, segment_id, image, True)
     if not found:
         raise InputError(
             f"The segment {segment!r} of {node.GetName()!r} can't be turned into voxels. "
             "Convert it to a binary labelmap in the Segmentations module."
         )
-    # Segments share a label map, each with its own label; one that was converted from a surface just now is 1 in its own.
-    mask = _mask_of(image, found_segment.GetLabelValue() if drawn else 1, node.GetName())
+    mask = _mask_of(image, label, node.GetName())
     if mask is None or not mask.array.any():
         raise InputError(f"The segment {segment!r} of {node.GetName()!r} is empty. Draw it, or choose another segment.")
     return mask.resample(reference.geometry, labels=True)
+
+
+def _label_of(segment: Any) -> int:
+    """What a segment's voxels have in its label map: segments share one, each with its own label; one that is converted from a surface,
+    after this is asked, is 1 in its own."""
+    drawn = segment.GetRepresentation(slicer_classes().vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName())
+    return 1 if drawn is None else int(segment.GetLabelValue())
 
 
 def segment_mask(node: Any, segment_id: str, grid: Geometry) -> Mask | None:
@@ -202,9 +207,9 @@ def segment_mask(node: Any, segment_id: str, grid: Geometry) -> Mask | None:
     segment = node.GetSegmentation().GetSegment(segment_id)
     if segment is None:
         return None
-    image = slicer.vtkOrientedImageData()
+    image, label = slicer.vtkOrientedImageData(), _label_of(segment)
     found = slicer.vtkSlicerSegmentationsModuleLogic.GetSegmentBinaryLabelmapRepresentation(node, segment_id, image, True)
-    part = _mask_of(image, segment.GetLabelValue(), node.GetName()) if found else None
+    part = _mask_of(image, label, node.GetName()) if found else None
     if part is None:
         return Mask.of(np.zeros((0, 0, 0), dtype=bool), shape=grid.shape)
     start = grid.start_of(part.geometry)

@@ -18,7 +18,7 @@ from ..surface.findings import Findings, Range
 from ..surface.gaps import Bands, encircled_names
 from ..surface.planes import CutPlane
 from ..surface.surface import Surface
-from ..surface.wall_regions import RegionScar
+from ..surface.wall_regions import SMALLEST_WITH_SHARE_CM2, RegionScar
 from .background import Background
 
 if TYPE_CHECKING:
@@ -240,7 +240,7 @@ def _gap_text(gap: GapRow, depends: bool) -> str:
 
 def _share_text(region: RegionScar) -> str:
     if region.scar_pct is None:
-        return "too small" if region.area_cm2 else "not measured"
+        return f"below {SMALLEST_WITH_SHARE_CM2:g} cm²" if region.area_cm2 else "not measured"
     return f"{region.scar_pct:.1f} %"
 
 

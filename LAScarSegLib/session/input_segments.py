@@ -34,7 +34,7 @@ class InputSegments:
         node, started = find_node(self._scene, segmentation_id), base_of(getattr(analysis.sources, mask))
         if node is None or node is nodes.segmentation or not isinstance(started, Given) or started.mask is None:
             return False
-        asked = (node, segment, segment_time(node, segment), started)
+        asked = (segmentation_id, segment, segment_time(node, segment), started)
         known, answer = self._seen.get(mask, ((), False))
         if known != asked:
             now = segment_mask(node, segment, analysis.geometry)

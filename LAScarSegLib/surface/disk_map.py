@@ -134,7 +134,8 @@ def _without_detours(edge: np.ndarray, step: np.ndarray, detour: np.ndarray) -> 
     for start in starts:
         length = int(np.argmin(np.roll(detour, -start)))
         sides = np.arange(start - 1, start + length) % size
-        step[sides] *= np.linalg.norm(edge[(start + length) % size] - edge[start - 1]) / step[sides].sum()
+        past_mm = np.linalg.norm(edge[(start + length) % size] - edge[start - 1])
+        step[sides] *= (past_mm or step[sides].sum()) / step[sides].sum()
     return step
 
 

@@ -89,10 +89,13 @@ class Landmarks:
 
     @cached_property
     def vertex_names(self) -> np.ndarray | None:
-        """(N,) the name of each vertex's region, beyond the wall that of its vein, for a gap to say where it lies; None without regions."""
+        """(N,) the name of each vertex's region, beyond the wall that of its vein, for a gap to say where it lies; None without regions.
+
+        Lines around a vein lie in its antrum: the wall below the ring says where on them a gap is.
+        """
         if self.walls is None:
             return None
-        names = np.array(("", *self.walls.names), dtype=object)[self.walls.labels]
+        names = np.array(("", *self.walls.names), dtype=object)[self.walls.under_rings]
         return np.where(self.walls.labels == 0, default_names(self.surface), names)
 
     def with_scar(self, surface: Surface, steps: TakesSteps = anew) -> Findings:

@@ -163,19 +163,20 @@ def _named(
     names = {label: name for name, label in REGION_LABELS.items()} | {REGION_EXCLUDED: MITRAL}
     beyond = np.flatnonzero(surface.region != REGION_BODY)
     tree = cKDTree(surface.points[beyond])
-    openings, around_rim, gaps, remarks = {}, np.zeros(0, dtype=np.uint8), [], []
+    openings, around_rim, gaps, remarks, elsewhere = {}, np.zeros(0, dtype=np.uint8), [], [], set()
     for loop in sorted(loops, key=len, reverse=True):
         nearest = surface.region[beyond[tree.query(surface.points[vertex[loop]])[1]]]
         share = np.bincount(nearest, minlength=256) / len(loop)
         parts = sorted(names[label] for label in np.flatnonzero(share >= SHARE_OF_OPENING))
         name = _taken_together(parts, names[int(share.argmax())], remarks)
+        elsewhere.update(parts if name != MITRAL else ())
         if name in openings:
             gaps.append(loop)
             remarks.append(f"The cut at {name} leaves more than one edge on the body: the longest is its opening.")
         else:
             openings[name] = loop
             around_rim = nearest if name == MITRAL else around_rim
-    lost = sorted(names[label] for label in np.unique(around_rim) if names[label] not in openings)
+    lost = sorted(names[label] for label in np.unique(around_rim) if names[label] not in {*openings, *elsewhere})
     if lost and MITRAL in openings:
         remarks.append(f"{_listed(lost)} cannot be told from the mitral opening: part of the map's rim.")
     return openings, around_rim != REGION_EXCLUDED, gaps, remarks

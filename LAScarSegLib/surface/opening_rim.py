@@ -7,9 +7,10 @@ from scipy.spatial import Delaunay, QhullError
 
 SECTOR_DEG, CENTRING_STEPS = 15.0, 3
 """How near a rim comes in a direction is the least distance within so many degrees; the middle of a vein's is found in so many steps."""
-MITRAL_ROUNDNESS, ROUNDNESS = 1.3, 2.2
+MITRAL_ROUNDNESS, ROUNDNESS = 1.4, 2.2
 """A rim is nowhere farther from its opening's middle than this many times the usual distance. The mitral annulus has axes of up to 1.3 : 1,
-which reach 1.16 (1.6 : 1 reach 1.33); a vein or the appendage may be cut obliquely, up to 3 : 1."""
+which reach 1.16 (1.7 : 1 reach 1.39); a vein or the appendage may be cut obliquely, up to 3 : 1."""
+HALF_ROUNDING = 1e-9
 MIDDLE_REACH_MM, ABOUT_AS_LARGE = 10.0, 0.97
 """The middle of the mitral annulus (radius 15–19 mm) lies at most so far from where somebody put the plane's origin; circles of 0.97 of the
 largest one's radius count like it."""
@@ -73,4 +74,6 @@ def _usual_radius(offsets: np.ndarray) -> float:
     share = (to_next + np.roll(to_next, 1)) / 2
     by_distance = np.argsort(nearest)
     counted = np.cumsum(share[by_distance])
-    return float(nearest[by_distance][np.searchsorted(counted, counted[-1] / 2)])
+    # Where half of all directions ends right between two, rounding must not choose.
+    halves = counted[-1] * (0.5 + HALF_ROUNDING * np.array([-1, 1]))
+    return float(nearest[by_distance][np.searchsorted(counted, halves)].mean())

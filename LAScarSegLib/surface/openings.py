@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 
 from ..errors import InputError
 from .mitral_plane import TOWARDS_VENTRICLE, VENTRICLE_ML, find_mitral
-from .ostia import Ostium, at_neck, farther_out, find_ostia
+from .ostia import NECK_MM, Ostium, at_neck, farther_out, find_ostia
 from .planes import MITRAL, CutPlane, SurfaceGraph, cut_off, label_regions
 from .protrusions import Cavity, fill_surface, find_branches
 from .surface import REGION_LABELS, Surface
@@ -275,8 +275,8 @@ def _doubts(name: str, ostium: Ostium) -> Iterator[str]:
     if not ostium.settled:
         yield "it tapers all the way without a tube, so that the place of its ostium is a guess"
     if ostium.hidden_mm >= HIDDEN_MM:
-        yield "it joins a wider vein before it reaches the body, so that its ostium may lie some millimetres deeper"
-    if ostium.reach_mm < SHORT_STUMP_MM:
+        yield "it joins a wider neighbour before it reaches the body, so that its ostium may lie some millimetres deeper"
+    if ostium.reach_mm + (NECK_MM if name == LAA else 0.0) < SHORT_STUMP_MM:
         yield f"only {ostium.reach_mm:.0f} mm of it are in the mask"
     if name != LAA and ostium.area_mm2 > LARGEST_VEIN_MM2:
         yield f"its ostium is {diameter:.0f} mm wide, wider than a vein's"

@@ -22,6 +22,8 @@ LOOK_AHEAD_MM, TUBE_MM, LARGEST_GROWTH_MM, TAPERING_MM = 4.0, 6.0, 10.0, 15.0
 """Towards the body a vein's section grows by less than 6 mm² for each mm, seen over 4 mm, in the antrum by more. A stump without such a
 stretch near its base tapers: then 10, or 15, must do. The walls of a vein 16 mm wide spread by 7°, 11° or 17°. Tuned on 36 phantoms (seeds
 1000–1035)."""
+WIDE_RADIUS_MM = 8.0
+"""What tapers may grow by as much more as it is wider: the same angle."""
 TUBE_REACH_MM = 4.0
 """So far out of the place where it grows by less than 10 the tube must begin: farther out any taper ends somewhere."""
 JOINED_MM = 4.0
@@ -79,6 +81,8 @@ class Ostium:
 
 def farther_out(cavity: Cavity, ostium: Ostium, out_mm: float) -> Ostium | None:
     """The same protrusion, cut so much farther out along its centre line; None where the line has ended."""
+    if out_mm == 0:
+        return ostium
     place = len(ostium.line) - 1 - round(out_mm / STEP_MM)
     return _moved(cavity, ostium, ostium.line, ostium.axes, place) if place > 0 else None
 
@@ -86,8 +90,6 @@ def farther_out(cavity: Cavity, ostium: Ostium, out_mm: float) -> Ostium | None:
 def _moved(cavity: Cavity, ostium: Ostium, points: np.ndarray, axes: np.ndarray, place: int) -> Ostium:
     """The same protrusion, cut at another place of its line, which may go on inwards."""
     by = place - (len(ostium.line) - 1)
-    if by == 0:
-        return ostium
     here = cross_section(cavity, points[place], axes[place], ostium.tube, ostium.beside)
     return replace(
         ostium, origin=here.centre, axis=_mean_axis(axes, place), area_mm2=here.area_mm2, reach_mm=ostium.reach_mm + STEP_MM * by,
@@ -96,8 +98,9 @@ def _moved(cavity: Cavity, ostium: Ostium, points: np.ndarray, axes: np.ndarray,
 
 
 def at_neck(cavity: Cavity, appendage: Ostium) -> Ostium:
-    """An appendage cut at its neck, a little outside the place where it leaves the body."""
-    return farther_out(cavity, appendage, NECK_MM) or appendage
+    """An appendage cut at its neck, a little outside the place where it leaves the body; as it is where it is too short for that."""
+    room_mm = STEP_MM * (len(appendage.line) - 1) - TIP_MM
+    return appendage if room_mm < NECK_MM else farther_out(cavity, appendage, NECK_MM) or appendage
 
 
 def find_ostia(cavity: Cavity, branches: list[Branch]) -> list[Ostium]:
@@ -117,7 +120,7 @@ def _inwards(points: np.ndarray, axes: np.ndarray, so_far_mm: float) -> tuple[np
 
 
 def _farther_in(cavity: Cavity, ostium: Ostium) -> Ostium:
-    """The same ostium deeper, where its tube goes on inwards of the place at which another joins it.
+    """The same ostium deeper, as far as its tube goes on inwards of the place at which another joins it, and a narrow one's in any case.
 
     Two veins of like width that join leave a carina, which belongs to the body: only where they have parted again, or from a narrower
     one, the place is taken. How far it seems to go on inside of a wider one is noted.
@@ -131,13 +134,14 @@ def _farther_in(cavity: Cavity, ostium: Ostium) -> Ostium:
     for inner in range(len(ostium.line), len(points)):
         here, out = (cross_section(cavity, points[n], axes[n], tube, ostium.beside) for n in (inner, max(0, inner - ahead)))
         limit_mm = TUBE_MM * max(1.0, USUAL_RADIUS_MM / max(out.radius_mm, STEP_MM))
-        if not (here.whole and 0 < here.area_mm2 <= out.area_mm2 + limit_mm * LOOK_AHEAD_MM):
+        if not (here.whole and out.area_mm2 > 0 and 0 < here.area_mm2 <= out.area_mm2 + limit_mm * LOOK_AHEAD_MM):
             break
         if cross_section(cavity, points[inner], axes[inner], tube, narrower).area_mm2 <= PARTED * here.area_mm2:
             place, hidden = inner, 0
         elif cross_section(cavity, points[inner], axes[inner], tube, not_wider).area_mm2 > PARTED * here.area_mm2:
             hidden += 1
-    return replace(_moved(cavity, ostium, points, axes, place), hidden_mm=STEP_MM * hidden)
+    moved = ostium if place == len(ostium.line) - 1 else _moved(cavity, ostium, points, axes, place)
+    return replace(moved, hidden_mm=STEP_MM * hidden)
 
 
 def _single(cavity: Cavity, branches: list[Branch] | tuple[Branch, ...]) -> Iterator[Branch]:
@@ -213,7 +217,7 @@ def _walk(section: Callable[[int], CrossSection], growth_mm: Callable[[int], flo
     # The innermost section of a tube, as long as no other opening joins it; else the outermost stretch of the line decides.
     for limit_mm in (LARGEST_GROWTH_MM, TAPERING_MM):
         for place in range(inward, outermost - 1, -1):
-            if growth_mm(place) <= limit_mm:
+            if growth_mm(place) <= limit_mm * max(1.0, section(place).radius_mm / WIDE_RADIUS_MM):
                 near = range(place, max(outermost, place - round(TUBE_REACH_MM / STEP_MM)) - 1, -1)
                 return next((out for out in near if growth_mm(out) <= TUBE_MM), place), True
     # What tapers more than that has no such place: its ostium is left where it leaves the opened body.

@@ -15,6 +15,8 @@ from .region_schemes import SCHEMES, Scheme, check_scheme
 from .surface import CLASS_NOT_MEASURED, REGION_BODY, REGION_LABELS, Surface
 
 APPENDAGE = "LAA"
+REGIONS_VERSION = 2
+"""Of how the wall is divided and what has a share: what an earlier version found is not what this one finds. 2: antra of 16 mm, not 10."""
 SMALLEST_WITH_SHARE_CM2 = 1.0
 """What is smaller is given in cm² only: 3 points of its share would be less than two voxels (0.625 × 2.5 mm)."""
 
@@ -27,10 +29,13 @@ class WallRegions:
         (N,) uint8: 0 what is no LA wall, else `names[label - 1]`.
     names
         of all regions this surface has or could have in the scheme, in its order.
+    under_rings
+        (N,) uint8: the same without the rings around the openings.
     """
 
     labels: np.ndarray
     names: tuple[str, ...]
+    under_rings: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -65,9 +70,10 @@ def label_walls(surface: Surface, scheme: str = "walls", flat_map: FlatMap | Non
     # Trimmed at an opening's edge, or an island: it goes with what is nearest.
     lost = np.flatnonzero(body & (labels == 0))
     labels[lost] = on_map[cKDTree(flat_map.surface_points).query(surface.points[lost])[1]]
+    under_rings = labels.copy()
     for number, ring in enumerate(rings.values(), start=len(chosen.regions) + 1):
         labels[ring & body] = number
-    return WallRegions(labels, names)
+    return WallRegions(labels, names, under_rings)
 
 
 def region_table(surface: Surface, walls: WallRegions) -> list[RegionScar]:

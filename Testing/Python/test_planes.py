@@ -13,6 +13,7 @@ from LAScarSegLib.analysis.settings import Settings
 from LAScarSegLib.errors import InputError
 from LAScarSegLib.phantom import PhantomSettings, make_phantom
 from LAScarSegLib.surface.mesh import cavity_surface, oriented_surface
+from LAScarSegLib.surface.opening_rim import around_opening
 from LAScarSegLib.surface.planes import CutPlane, label_regions, reach_beyond_mitral_mm, read_planes
 from LAScarSegLib.surface.shared_openings import remarks_on_openings
 from LAScarSegLib.surface.surface import REGION_LABELS
@@ -191,8 +192,8 @@ def with_lobe(grid):
 def test_what_hangs_beside_the_opening_stays_though_it_reaches_beyond_the_plane(grid, with_lobe):
     region, relative = label_regions(with_lobe, [plane("MV", grid, (-1.0, 0, -13.0), (0, 0, 1))]), with_lobe.points - grid.centre
     on_lobe = np.linalg.norm(relative - [18.0, 0, -15.0], axis=1) < 7.8
-    # The rim of the opening may reach 1.3 times its usual radius of 11.2 mm, and is a staircase.
-    tip, end = on_lobe & (relative[:, 0] > 15.0), (relative[:, 2] < -20.0) & (relative[:, 0] < 8.0)
+    # The rim of the opening may reach 1.4 times its usual radius of 11.2 mm.
+    tip, end = on_lobe & (relative[:, 0] > 15.7), (relative[:, 2] < -20.0) & (relative[:, 0] < 8.0)
     assert (region[tip] == 1).mean() > 0.97 and (relative[tip, 2] < -15.0).any()
     assert (region[end] == 0).all() and (region[relative[:, 2] > -11.0] == 1).all()
 
@@ -259,3 +260,15 @@ def test_planes_that_leave_nothing_are_named(sphere, grid):
     planes = [plane(name, grid, height * normal, normal) for name, normal, height in zip(names, normals, heights)]
     with pytest.raises(InputError, match="LSPV, LIPV.* leave nothing of the left atrium"):
         label_regions(sphere, planes)
+
+
+@pytest.mark.parametrize("turn", [(1, 1, False), (-1, 1, False), (1, -1, False), (1, 1, True), (-1, 1, True)])
+def test_a_rim_as_even_as_can_be_is_told_apart_the_same_whichever_way_it_is_turned(turn):
+    """A staircase of 34 mm with a square lobe at its side: half of all directions may end right between two distances."""
+    across, along, swapped = turn
+    side = np.arange(-8.0, 9.0)
+    rim = np.array([(x, y) for x in side for y in side if 14.0 <= np.hypot(2 * x, 1.6 * y) <= 17.0] + [(x, y) for x in side + 17.0 for y in (-5.0, 5.0)])
+    for shape in (rim, rim * [1.0, 0.5], rim[np.abs(rim[:, 0]) < 8.0]):
+        placed = shape[:, ::-1] * [across, along] if swapped else shape * [across, along]
+        told = [around_opening(np.c_[each, np.zeros(len(each))], np.zeros(3), np.array([0.0, 0.0, 1.0]), False) for each in (shape, placed)]
+        assert (told[0] == told[1]).all()

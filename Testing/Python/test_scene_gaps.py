@@ -56,7 +56,7 @@ def check_content(scene) -> None:
     assert gaps["Gap (mm)"] == [f"{around.gap_mm:.1f}" for around in findings.encirclements]
     assert gaps["Gaps"] == [str(len(around.gaps)) for around in findings.encirclements]
     assert regions["Region"] == [region.region for region in findings.regions]
-    assert regions["Scar (%)"] == [f"{region.scar_pct:.1f}" for region in findings.regions]
+    assert regions["Scar (%)"] == ["" if region.scar_pct is None else f"{region.scar_pct:.1f}" for region in findings.regions]
     points = points_in(scene)
     assert list(points) == [f"{gap.around} {gap.number}: {gap.gap.length_mm:.1f} mm" for gap in numbered_gaps(findings)]
     for gap, point in zip(numbered_gaps(findings), points.values()):

@@ -87,6 +87,12 @@ def test_ranges_hold_the_value(analysis):
     assert any(low < high for low, high in found.gap_ranges.values())
 
 
+def test_a_gap_lies_in_a_wall_or_on_a_vein_and_not_in_the_antrum_that_the_whole_line_is_in(analysis):
+    places = {gap.region for around in analysis.findings.encirclements for gap in around.gaps}
+    assert places & {"posterior", "anterior", "septal", "lateral", "inferior"}
+    assert not [place for place in places if place.endswith(("antrum", "base"))]
+
+
 @pytest.mark.parametrize("times", [1, 4])
 def test_a_gap_of_which_a_lower_threshold_leaves_nothing_is_named(quick, times):
     """By the nearest vertex's scar at the lower threshold, which is right but for an edge of the mesh (1 mm) at each end of a stretch.

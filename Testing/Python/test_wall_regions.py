@@ -40,21 +40,22 @@ def test_walls_lie_where_anatomy_has_them(atrium, flat, direction, name):
     assert region_at(atrium, label_walls(atrium, "walls", flat), direction) == name
 
 
-def test_antrum_is_a_ring_of_fifteen_millimetres(atrium, flat):
-    """On the ball the ring ends 15 mm of arc beyond the opening's edge; measured where no other opening is near."""
+@pytest.mark.parametrize(("name", "region", "width_mm"), [("RSPV", "RSPV antrum", 16.0), ("LAA", "LAA base", 10.0)])
+def test_antra_and_the_appendages_base_are_rings_of_their_width(atrium, flat, name, region, width_mm):
+    """On the ball a ring ends that much arc beyond the opening's edge; measured where no other opening is near."""
     walls = label_walls(atrium, "walls", flat)
-    *axis, radius = VEINS["RSPV"]
+    *axis, radius = VEINS[name]
     axis = np.asarray(axis) / np.linalg.norm(axis)
     arc = BALL_MM * np.arccos(np.clip(atrium.normals @ axis, -1, 1)) - BALL_MM * np.arcsin(radius / BALL_MM)
-    ring = walls.labels == walls.names.index("RSPV antrum") + 1
-    other = np.zeros(len(arc), dtype=bool)
-    for name, (*direction, r) in VEINS.items():
-        if name != "RSPV":
+    ring = walls.labels == walls.names.index(region) + 1
+    far = atrium.region == REGION_BODY
+    for other, (*direction, _) in VEINS.items():
+        if other != name:
             toward = np.asarray(direction) / np.linalg.norm(direction)
-            other |= BALL_MM * np.arccos(np.clip(atrium.normals @ toward, -1, 1)) < 24.0
-    body = (atrium.region == REGION_BODY) & ~other
-    assert ring[body & (arc > 0) & (arc < 13.5)].all()  # a side's length (1.8 mm) less: the edge is a staircase
-    assert not ring[body & (arc > 16.8)].any()
+            far &= BALL_MM * np.arccos(np.clip(atrium.normals @ toward, -1, 1)) > 24.0
+    outside = arc[far & ~ring & (arc > 5.0)]
+    assert (arc[far & ring].max() + outside.min()) / 2 == pytest.approx(width_mm, abs=0.9)  # half a side: the edge is a staircase
+    assert ring[far & (arc > 0) & (arc < width_mm - 2.0)].all()
 
 
 def test_segments_three_and_five_of_benito_touch_the_left_inferior_vein(atrium, flat):
