@@ -285,11 +285,12 @@ def _doubts(name: str, ostium: Ostium) -> Iterator[str]:
 
 
 def _cutting(mesh: SurfaceGraph, cavity: Cavity, name: str, named: Mapping[str, Ostium], notes: _Notes) -> CutPlane | None:
-    """The plane of an ostium; where it would cut into the body or a neighbour, too, it moves out along the centre line."""
+    """The plane of an ostium; where it would cut into the body or a neighbour, too, it moves out along the centre line, and where none
+    does without, the one with the shortest rim is kept."""
     ostium, tree = named[name], cKDTree(mesh.surface.points)
     own = tree.query(np.array(ostium.tips))[1]
     others = tree.query(np.array([tip for other in named.values() if other is not ostium for tip in other.tips]).reshape(-1, 3))[1]
-    first: tuple[CutPlane, float, Ostium] | None = None
+    kept: tuple[CutPlane, float, Ostium, float] | None = None
     for out_mm in np.arange(0.0, FARTHEST_OUT_MM + STEP_OUT_MM / 2, STEP_OUT_MM):
         moved = farther_out(cavity, ostium, out_mm)
         if moved is None:
@@ -302,16 +303,17 @@ def _cutting(mesh: SurfaceGraph, cavity: Cavity, name: str, named: Mapping[str, 
         share = float(mesh.surface.vertex_area_mm2[cut].sum() / mesh.surface.area_mm2)
         ends = mesh.edges[cut[mesh.edges[:, 0]] != cut[mesh.edges[:, 1]]]
         rim_mm = np.linalg.norm(mesh.surface.points[ends].mean(axis=1) - moved.origin, axis=1).max(initial=0.0)
-        first = first or (plane, share, moved)
+        if cut[own].all() and (kept is None or rim_mm < kept[3]):
+            kept = (plane, share, moved, rim_mm)
         if share <= MOST_CUT and cut[own].all() and not cut[others].any() and rim_mm <= RIM_RADII * moved.radius_mm + RIM_MM:
             notes.add_all(name, _doubts(name, moved))
             return plane
-    if first is None or first[1] > MOST_CUT:
+    if kept is None or kept[1] > MOST_CUT:
         notes.add(name, "no plane was found that cuts it off and leaves the body alone")
         return None
     notes.add(name, "its plane cuts off a part of the body or of a neighbour, too")
-    notes.add_all(name, _doubts(name, first[2]))
-    return first[0]
+    notes.add_all(name, _doubts(name, kept[2]))
+    return kept[0]
 
 
 def _cutting_mitral(mesh: SurfaceGraph, mitral: CutPlane, others: Sequence[CutPlane], notes: _Notes) -> list[CutPlane]:
