@@ -290,7 +290,7 @@ def _cutting(mesh: SurfaceGraph, cavity: Cavity, name: str, named: Mapping[str, 
     ostium, tree = named[name], cKDTree(mesh.surface.points)
     own = tree.query(np.array(ostium.tips))[1]
     others = tree.query(np.array([tip for other in named.values() if other is not ostium for tip in other.tips]).reshape(-1, 3))[1]
-    kept: tuple[CutPlane, float, Ostium, float] | None = None
+    kept: tuple[CutPlane, float, Ostium, tuple[bool, float]] | None = None
     for out_mm in np.arange(0.0, FARTHEST_OUT_MM + STEP_OUT_MM / 2, STEP_OUT_MM):
         moved = farther_out(cavity, ostium, out_mm)
         if moved is None:
@@ -303,8 +303,9 @@ def _cutting(mesh: SurfaceGraph, cavity: Cavity, name: str, named: Mapping[str, 
         share = float(mesh.surface.vertex_area_mm2[cut].sum() / mesh.surface.area_mm2)
         ends = mesh.edges[cut[mesh.edges[:, 0]] != cut[mesh.edges[:, 1]]]
         rim_mm = np.linalg.norm(mesh.surface.points[ends].mean(axis=1) - moved.origin, axis=1).max(initial=0.0)
-        if cut[own].all() and (kept is None or rim_mm < kept[3]):
-            kept = (plane, share, moved, rim_mm)
+        badness = (not cut[own].all(), float(rim_mm))
+        if kept is None or badness < kept[3]:
+            kept = (plane, share, moved, badness)
         if share <= MOST_CUT and cut[own].all() and not cut[others].any() and rim_mm <= RIM_RADII * moved.radius_mm + RIM_MM:
             notes.add_all(name, _doubts(name, moved))
             return plane

@@ -37,6 +37,8 @@ MAX_ORIGIN_MM = 40.0
 LID_MM, LID_COSINE = 2.0, 0.7
 """A cavity mask often ends flat at the mitral plane: surface this close before a plane that faces the same way (within 45°)
 is its lid and goes with what is beyond, however the mask's last voxels lie to the plane."""
+LID_REACH_MM = 24.0
+"""Flat surface farther from the mitral plane's origin is a wall that lies in it by chance: flat ends are up to 45 mm long (looked at in la2018)."""
 CLEARLY_SMALLER = 0.5
 """Of the area: what lies beyond the annulus has at most 20 cm² without a leak, an atrium with its veins at least 90 (phantoms)."""
 LARGEST_APPENDAGE_MM2 = 3000.0
@@ -314,7 +316,8 @@ def _through_opening(mesh: SurfaceGraph, piece: np.ndarray, rim: np.ndarray, pla
     spared = piece & (through > past)
     if plane.name == MITRAL:
         height = (mesh.surface.points - plane.origin) @ np.array(plane.normal)
-        spared &= (np.abs(height) > LID_MM) | (mesh.surface.normals @ np.array(plane.normal) < LID_COSINE)
+        far = np.linalg.norm(mesh.surface.points - plane.origin, axis=1) > LID_REACH_MM
+        spared &= far | (np.abs(height) > LID_MM) | (mesh.surface.normals @ np.array(plane.normal) < LID_COSINE)
     # A ventricle that is wider than the valve meets the plane outside the opening, too.
     too_large = mesh.surface.vertex_area_mm2[spared].sum() > LARGEST_APPENDAGE_MM2
     return piece if too_large else piece & ~spared

@@ -205,9 +205,9 @@ def test_a_mitral_plane_that_is_clicked_off_its_middle_cuts_the_same(grid, with_
 
 
 def test_a_valve_that_is_drawn_twice_as_long_as_wide_goes_whole(grid):
-    """An ellipsoid of 28 × 14 × 20 mm that ends flat 8 mm below its middle."""
+    """An ellipsoid of 25 × 12.5 × 20 mm that ends flat 8 mm below its middle, 46 mm long there."""
     points = grid.points()[0]
-    surface = cavity_surface((np.linalg.norm(points / [28.0, 14.0, 20.0], axis=-1) < 1) & (points[..., 2] > -8.0), grid.geometry, 1.0)
+    surface = cavity_surface((np.linalg.norm(points / [25.0, 12.5, 20.0], axis=-1) < 1) & (points[..., 2] > -8.0), grid.geometry, 1.0)
     relative = surface.points - grid.centre
     end = (np.abs(relative[:, 2] + 8.0) < 1.0) & (surface.normals[:, 2] < -0.9)
     region = label_regions(surface, [plane("MV", grid, (0, 0, -8.0), (0, 0, -1))])
