@@ -114,6 +114,8 @@ class FindingRows:
     """How the wall is divided, for people."""
     unsure: tuple[str, ...] = ()
     """Planes, and veins that were not found, that nobody should be sure of."""
+    remarks: tuple[str, ...] = ()
+    """Why regions or lines could not be had, and which openings are one."""
 
     @classmethod
     def from_json(cls, measurements: Mapping[str, Any]) -> FindingRows:
@@ -123,7 +125,8 @@ class FindingRows:
             encirclements.append(VeinRow.from_json(content, 1 + sum(len(before.gaps) for before in encirclements)))
         regions = tuple(RegionRow.from_json(content) for content in measurements.get("regions") or ())
         scheme = SCHEMES.get(measurements.get("regions_scheme") or "")
-        return cls(regions, tuple(encirclements), scheme.title if scheme else "", tuple(measurements.get("unsure_planes") or ()))
+        unsure, remarks = (tuple(measurements.get(key) or ()) for key in ("unsure_planes", "regions_remarks"))
+        return cls(regions, tuple(encirclements), scheme.title if scheme else "", unsure, remarks)
 
     def with_lines(self, lines: Iterable[Sequence[Point]]) -> FindingRows:
         """The same with the gaps' courses, LPS mm, in the order of their numbers: measurements.json has the middles only."""

@@ -1,4 +1,4 @@
-"""Where a vein or the appendage begins: the place on its centre line where the cross-section jumps, and the plane across it."""
+"""Where a vein or the appendage begins: the place on its centre line from which the cross-section spreads, and the plane across it."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ def _walk(section: Callable[[int], CrossSection], growth_mm: Callable[[int], flo
     inward, widest_mm = base, section(base).radius_mm + WIDER_MM
     while inward < last and section(inward + 1).whole and 0 < section(inward + 1).radius_mm <= widest_mm:
         inward += 1
-    # The innermost section of a tube, as long as no other opening joins it; else the outermost stretch of the line decides.
+    # The innermost section that grows no more than a stump's, and the tube that begins there or a little farther out.
     for limit_mm in (LARGEST_GROWTH_MM, TAPERING_MM):
         for place in range(inward, outermost - 1, -1):
             if growth_mm(place) <= limit_mm * max(1.0, section(place).radius_mm / WIDE_RADIUS_MM):

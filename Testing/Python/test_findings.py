@@ -96,6 +96,12 @@ def test_a_region_without_a_share_is_explained_where_there_is_one(page, tmp_path
     assert why not in Page(render_report(sample_analysis(), tmp_path, findings=FindingRows.from_json(large))).text
 
 
+def test_it_is_said_why_there_are_no_regions(tmp_path):
+    why = "No left vein has an opening of its own on the body."
+    text = Page(render_report(sample_analysis(), tmp_path, findings=FindingRows.from_json({"regions_remarks": [why]}))).text
+    assert why in text and "Scar by region" not in text
+
+
 def test_words_of_a_region_stay_words(page):
     assert "roof <b> 10.0 1.0 of 10.0" in page.text and page.open == []
 
